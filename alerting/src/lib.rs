@@ -1,0 +1,1 @@
+//! Rules, detections, alerts and notifications.

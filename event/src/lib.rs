@@ -1,0 +1,1 @@
+//! What an event is: fields, classes, severity, ids, time.

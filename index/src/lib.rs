@@ -1,0 +1,1 @@
+//! Head and splits: what makes events searchable.

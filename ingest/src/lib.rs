@@ -1,0 +1,1 @@
+//! Listeners, protocols and normalization: from a record to the journal.

@@ -1,0 +1,1 @@
+//! Query language, filter, planning, search, aggregation and tail.

@@ -1,0 +1,2 @@
+//! Logwarden.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Everything durable: journal, blobs, catalog, identity.

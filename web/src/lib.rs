@@ -1,0 +1,1 @@
+//! HTTP API, sessions and dashboard.
