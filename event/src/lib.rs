@@ -1,1 +1,20 @@
 //! What an event is: fields, classes, severity, ids, time.
+//!
+//! The pure vocabulary of the house. Everything here is data and functions of data; the one door
+//! to the outside is [`Clock`], which simulations replace.
+
+mod class;
+mod event;
+mod field;
+mod id;
+mod severity;
+mod text;
+mod time;
+
+pub use class::{Class, Logsource};
+pub use event::{DecodeError, Event, EventBuilder, Field, FieldOptions};
+pub use field::{FieldSpec, FieldType, STANDARD_FIELDS, Value, standard_field};
+pub use id::{AlertId, EventId, IdError, NotificationId, Position, SplitId};
+pub use severity::Severity;
+pub use text::{WORD_BYTES_MAX, has_words_in_order, words};
+pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
