@@ -1,1 +1,10 @@
 //! Head and splits: what makes events searchable.
+//!
+//! [`Index::run`] follows the journal from its checkpoint, keeps the newest events in a searchable
+//! head in memory, and publishes splits: immutable blobs with a catalog row, in one transaction with
+//! the checkpoint. [`Index::snapshot`] gives one consistent view of both. What comes out of a piece
+//! is a superset of the answer: the caller verifies each event with its own filter.
+
+mod lookup;
+
+pub use lookup::Lookup;
