@@ -5,6 +5,17 @@
 //! the checkpoint. [`Index::snapshot`] gives one consistent view of both. What comes out of a piece
 //! is a superset of the answer: the caller verifies each event with its own filter.
 
+mod config;
+mod error;
+mod head;
+mod index;
+mod indexer;
 mod lookup;
+mod metrics;
+mod piece;
 
+pub use config::Config;
+pub use error::IndexError;
+pub use index::{Index, Snapshot};
 pub use lookup::Lookup;
+pub use piece::{FieldStat, Piece, UnreadableSplit};

@@ -1,6 +1,12 @@
 //! What a piece of the index can be asked for: a cheap superset of a filter.
+//!
+//! [`Lookup::matches`] is what a lookup means, on one event. `null` has neither text nor words. The
+//! text of a value is what it displays as; lower case is [`str::to_lowercase`] of the whole text.
 
-use std::ops::Bound;
+use std::borrow::Cow;
+use std::ops::{Bound, RangeBounds};
+
+use logwarden_event::{Event, Value, words};
 
 /// A condition the index can narrow by. Every event that satisfies it is found; a piece may give
 /// more events (never fewer), unless it says that its answer is exact.
@@ -66,4 +72,83 @@ pub enum Lookup {
         /// The last.
         last: u64,
     },
+}
+
+impl Lookup {
+    /// Whether `event` satisfies the condition.
+    pub fn matches(&self, event: &Event) -> bool {
+        match self {
+            Self::All => true,
+            Self::Nothing => false,
+            Self::And(lookups) => lookups.iter().all(|lookup| lookup.matches(event)),
+            Self::Or(lookups) => lookups.iter().any(|lookup| lookup.matches(event)),
+            Self::Not(lookup) => !lookup.matches(event),
+            Self::Word { field, word } => any_word(event, *field, |found| found == word),
+            Self::WordPrefix { field, prefix } => {
+                any_word(event, *field, |found| found.starts_with(prefix.as_str()))
+            }
+            Self::Value { field, value } => {
+                any_text(event, field, |text| lower(text) == value.as_str())
+            }
+            Self::ValuePrefix { field, prefix } => {
+                any_text(event, field, |text| lower(text).starts_with(prefix.as_str()))
+            }
+            Self::Number { field, from, to } => any_text(event, field, |text| {
+                number(text).is_some_and(|number| (*from, *to).contains(&number))
+            }),
+            Self::Exists { field } => any_text(event, field, |_| true),
+            Self::Seq { first, last } => (*first..=*last).contains(&event.seq()),
+        }
+    }
+}
+
+/// The text of a value; `null` has none.
+pub(crate) fn text_of<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) | Value::Json(text) => Some(Cow::Borrowed(text)),
+        other => Some(Cow::Owned(other.to_string())),
+    }
+}
+
+/// `text` in lower case.
+pub(crate) fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
+    }
+}
+
+/// The finite number that `text` reads as.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_number_like =
+        text.bytes().next().is_some_and(|b| b.is_ascii_digit() || b"+-.".contains(&b));
+    let number = if is_number_like { text.parse::<f64>().ok() } else { None };
+    number.filter(|number| number.is_finite())
+}
+
+/// The text of that part of the event; `None` when `field` means a field.
+pub(crate) fn event_part<'a>(event: &'a Event, field: &str) -> Option<&'a str> {
+    match field {
+        "dataset" => Some(event.dataset()),
+        "severity" => Some(event.severity().name()),
+        "lw.source" => Some(event.source()),
+        _ => None,
+    }
+}
+
+fn any_text(event: &Event, field: &str, mut test: impl FnMut(&str) -> bool) -> bool {
+    match event_part(event, field) {
+        Some(text) => test(text),
+        None => event.values(field).filter_map(|value| text_of(&value)).any(|text| test(&text)),
+    }
+}
+
+fn any_word(event: &Event, field: Option<&str>, mut test: impl FnMut(&str) -> bool) -> bool {
+    let mut any = |text: &str| words(text).any(|word| test(&word));
+    any(event.message())
+        || field.is_none()
+            && event.fields().filter_map(|field| text_of(&field.value)).any(|text| any(&text))
 }

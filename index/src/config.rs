@@ -1,0 +1,34 @@
+//! Bounds of the index.
+
+use serde::Deserialize;
+
+/// Bounds of the index. The defaults suit one node with 512 MB of memory.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Events in the head at which it becomes a split. Default 50,000.
+    pub head_events_max: usize,
+    /// Bytes of events in the head at which it becomes a split. Default 64 MiB.
+    pub head_bytes_max: usize,
+    /// Age of the head, in seconds, at which it becomes a split. Default 300.
+    pub head_age_max_secs: u64,
+    /// Bytes of events in memory, in the head and in heads that are becoming splits, at which the
+    /// journal is not read on until a split is published. Default 160 MiB.
+    pub memory_bytes_max: usize,
+}
+
+impl Config {
+    /// Names of fields that a piece tells at most; more are searchable but not listed.
+    pub const FIELDS_MAX: usize = 4_000;
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            head_events_max: 50_000,
+            head_bytes_max: 64 << 20,
+            head_age_max_secs: 300,
+            memory_bytes_max: 160 << 20,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The head: the newest events, in memory, searchable by looking at each of them.
+//!
+//! Events come in as journal batches and are kept as sorted runs, each more than twice as long as
+//! the next, so that there are few runs and adding a batch moves each event a few times at most.
+//! A clone is an immutable view and costs a few pointers. Its bounds are kept by the indexer.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use logwarden_event::{Event, Position, TimeRange, Timestamp};
+use logwarden_store::Record;
+
+use crate::config::Config;
+use crate::error::IndexError;
+use crate::lookup::Lookup;
+use crate::metrics::POISON_EVENTS_TOTAL;
+use crate::piece::{FieldStat, Piece};
+
+/// The newest events, from one position of the journal to another.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    /// The first position it covers.
+    pub(crate) from: Position,
+    /// The first position after it.
+    pub(crate) next: Position,
+    /// Positions in between that the journal no longer had: first and last.
+    pub(crate) gaps: Vec<(u64, u64)>,
+    /// Bytes of its events in memory.
+    pub(crate) size_bytes: usize,
+    event_count: usize,
+    runs: Vec<Arc<[Row]>>,
+}
+
+/// One event, inside the journal's batch.
+#[derive(Debug, Clone)]
+struct Row {
+    records: Arc<[Record]>,
+    place: u32,
+}
+
+impl Row {
+    fn event(&self) -> &Event {
+        &self.records[self.place as usize].event
+    }
+}
+
+/// How events are ordered: ascending keys are newest first.
+pub(crate) fn order_of(event: &Event) -> std::cmp::Reverse<(Timestamp, u64)> {
+    std::cmp::Reverse((event.timestamp(), event.seq()))
+}
+
+impl Head {
+    /// An empty head that begins at `from`.
+    pub(crate) fn new(from: Position) -> Self {
+        Self { from, next: from, gaps: Vec::new(), size_bytes: 0, event_count: 0, runs: Vec::new() }
+    }
+
+    /// Adds the records that lie before `next`.
+    pub(crate) fn push(&mut self, records: &Arc<[Record]>, next: Position) {
+        self.next = next;
+        self.event_count += records.len();
+        self.size_bytes += records.iter().map(|record| record.event.size_bytes()).sum::<usize>();
+        let places = 0..u32::try_from(records.len()).expect("a chunk has far fewer records");
+        let mut run: Vec<Row> =
+            places.map(|place| Row { records: Arc::clone(records), place }).collect();
+        run.sort_by_key(|row| order_of(row.event()));
+        while let Some(previous) = self.runs.pop_if(|previous| previous.len() <= 2 * run.len()) {
+            run.extend_from_slice(&previous);
+            // Two sorted runs: the stable sort finds and merges them.
+            run.sort_by_key(|row| order_of(row.event()));
+        }
+        if !run.is_empty() {
+            self.runs.push(run.into());
+        }
+    }
+
+    /// Notes that the journal has nothing between `self.next` and `to`.
+    pub(crate) fn skip(&mut self, to: Position) {
+        if self.next.seq < to.seq {
+            self.gaps.push((self.next.seq, to.seq - 1));
+        }
+        self.next = to;
+    }
+
+    /// Whether it holds no event.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.event_count == 0
+    }
+
+    /// Its events inside `range`, newest first.
+    pub(crate) fn events(&self, range: TimeRange) -> impl Iterator<Item = &Event> {
+        let mut runs: Vec<&[Row]> = self.runs.iter().map(|run| inside(run, range)).collect();
+        std::iter::from_fn(move || {
+            let newest = runs
+                .iter_mut()
+                .filter(|run| !run.is_empty())
+                .min_by_key(|run| order_of(run[0].event()))?;
+            let (first, rest) = newest.split_first()?;
+            *newest = rest;
+            Some(first.event())
+        })
+    }
+
+    fn edge(&self, newest: bool) -> Timestamp {
+        let times =
+            self.runs.iter().filter_map(|run| if newest { run.first() } else { run.last() });
+        let times = times.map(|row| row.event().timestamp());
+        if newest { times.max() } else { times.min() }.unwrap_or_default()
+    }
+}
+
+/// The part of a run that lies inside `range`.
+fn inside(run: &[Row], range: TimeRange) -> &[Row] {
+    let first = run.partition_point(|row| row.event().timestamp() >= range.end);
+    let end = run.partition_point(|row| row.event().timestamp() >= range.start);
+    run.get(first..end).unwrap_or_default()
+}
+
+/// Whether the event may satisfy the lookup. One that breaks the code is taken to.
+pub(crate) fn may_match(lookup: &Lookup, event: &Event) -> bool {
+    catch_unwind(AssertUnwindSafe(|| lookup.matches(event))).unwrap_or_else(|_| {
+        ::metrics::counter!(POISON_EVENTS_TOTAL).increment(1);
+        true
+    })
+}
+
+impl Piece for Head {
+    fn name(&self) -> String {
+        format!("head-{}", self.from)
+    }
+
+    fn time_span(&self) -> (Timestamp, Timestamp) {
+        (self.edge(false), self.edge(true))
+    }
+
+    fn event_count(&self) -> u64 {
+        self.event_count as u64
+    }
+
+    fn search(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        for event in self.events(range).filter(|event| may_match(lookup, event)) {
+            if visit(event).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, lookup: &Lookup, range: TimeRange) -> Result<Option<u64>, IndexError> {
+        let counted = catch_unwind(AssertUnwindSafe(|| {
+            self.events(range).filter(|event| lookup.matches(event)).count() as u64
+        }));
+        Ok(counted.ok())
+    }
+
+    fn fields(&self) -> Vec<FieldStat> {
+        let mut stats = FieldStats::default();
+        self.events(TimeRange::ALL).for_each(|event| stats.add(event));
+        stats.into_list()
+    }
+}
+
+/// Counts events per field and type, for at most [`Config::FIELDS_MAX`] names.
+#[derive(Debug, Default)]
+pub(crate) struct FieldStats(BTreeMap<String, Vec<Counted>>);
+
+#[derive(Debug)]
+struct Counted {
+    type_name: &'static str,
+    count: u64,
+    last_seq: Option<u64>,
+}
+
+impl FieldStats {
+    /// Counts the fields of one event.
+    pub(crate) fn add(&mut self, event: &Event) {
+        for field in event.fields() {
+            if !self.0.contains_key(field.path) {
+                if self.0.len() >= Config::FIELDS_MAX {
+                    continue;
+                }
+                self.0.insert(field.path.to_owned(), Vec::new());
+            }
+            let types = self.0.get_mut(field.path).expect("it was just inserted");
+            let type_name = field.value.type_name();
+            let place = types.iter().position(|counted| counted.type_name == type_name);
+            let place = place.unwrap_or_else(|| {
+                types.push(Counted { type_name, count: 0, last_seq: None });
+                types.len() - 1
+            });
+            let counted = &mut types[place];
+            if counted.last_seq != Some(event.seq()) {
+                counted.last_seq = Some(event.seq());
+                counted.count += 1;
+            }
+        }
+    }
+
+    /// The counts, by name and type.
+    pub(crate) fn into_list(self) -> Vec<FieldStat> {
+        let stat = |name: &String, counted: Counted| FieldStat {
+            name: name.clone(),
+            type_name: counted.type_name.to_owned(),
+            count: counted.count,
+        };
+        let mut list: Vec<FieldStat> = self
+            .0
+            .into_iter()
+            .flat_map(|(name, types)| {
+                types.into_iter().map(|counted| stat(&name, counted)).collect::<Vec<_>>()
+            })
+            .collect();
+        list.sort_by(|a, b| (&a.name, &a.type_name).cmp(&(&b.name, &b.type_name)));
+        list
+    }
+}

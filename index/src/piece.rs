@@ -1,0 +1,72 @@
+//! What can be searched: the head and every split are pieces.
+
+use std::ops::ControlFlow;
+
+use logwarden_event::{Event, TimeRange, Timestamp};
+
+use crate::error::IndexError;
+use crate::lookup::Lookup;
+
+/// How often a field occurs in a piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldStat {
+    /// The dotted path; the standard name where there is one.
+    pub name: String,
+    /// The type of its values, as [`logwarden_event::Value::type_name`] gives it.
+    pub type_name: String,
+    /// Events that have a value of this type under this name.
+    pub count: u64,
+}
+
+/// A split that cannot be read: what it holds is missing from every answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableSplit {
+    /// The split.
+    pub name: String,
+    /// Why, in words.
+    pub reason: String,
+    /// Time of its oldest event.
+    pub first: Timestamp,
+    /// Time of its newest event.
+    pub last: Timestamp,
+    /// Events it holds.
+    pub event_count: u64,
+}
+
+/// A part of the index: the head or a split. Immutable; its calls may read from disk and block.
+pub trait Piece: Send + Sync {
+    /// What it is called in logs and answers.
+    fn name(&self) -> String;
+
+    /// Times of its oldest and its newest event, both inside.
+    fn time_span(&self) -> (Timestamp, Timestamp);
+
+    /// Events it holds.
+    fn event_count(&self) -> u64;
+
+    /// Visits the events inside `range` that may satisfy `lookup`, newest first by
+    /// (timestamp, seq), until `visit` breaks. None that satisfies it is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Split`] when the piece cannot be read; what was visited so far is valid.
+    fn search(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<(), IndexError>;
+
+    /// How many events inside `range` satisfy `lookup`; `None` when only reading the events would
+    /// tell.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Split`] when the piece cannot be read.
+    fn count(&self, lookup: &Lookup, range: TimeRange) -> Result<Option<u64>, IndexError>;
+
+    /// The fields of its events, by name and type, in order; at most
+    /// [`FIELDS_MAX`](crate::Config::FIELDS_MAX). The event's own parts (`message`, `dataset`,
+    /// `severity`, …) are not among them.
+    fn fields(&self) -> Vec<FieldStat>;
+}
