@@ -1,15 +1,27 @@
 //! The one condition on an event: what searches, tails and rules all come down to.
 //!
 //! For every filter and event, [`Filter::matches`] on the stream equals being found by the index.
+//! What a value is as text is what it displays as; case is ignored by comparing the lower-case
+//! forms that [`str::to_lowercase`] gives, as the index does.
+
+mod matching;
+mod pattern;
+mod text;
+mod words;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use logwarden_event::{Event, Timestamp};
+use logwarden_event::{Event, Severity, Timestamp};
 use regex::Regex;
 
+pub use pattern::{PatternError, REGEX_SIZE_BYTES_MAX, WIDE_REPETITION_MAX};
+
 /// A condition on one event.
+///
+/// Matching, printing and dropping recurse once per level; the parser builds at most a few hundred
+/// levels, other builders must bound theirs.
 #[derive(Debug, Clone)]
 pub enum Filter {
     /// Every event.
@@ -36,6 +48,8 @@ pub struct Predicate {
 }
 
 /// The part of an event that is looked at.
+///
+/// A message, dataset or source that is empty counts as absent; an empty field does not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// `message` and every field value.
@@ -58,7 +72,8 @@ pub enum Target {
     Class,
     /// A field, by either of its names.
     Field(String),
-    /// The first of these fields that is present: how a rule's name resolves on an event.
+    /// The first of these fields that has a value other than null: how a rule's name resolves on an
+    /// event.
     FirstOf(Vec<String>),
 }
 
@@ -75,12 +90,13 @@ pub enum Comparison {
     Gte,
 }
 
-/// What must hold for a value. Case is ignored (full Unicode lower-casing) unless `cased`.
+/// What must hold for a value. Case is ignored (full Unicode lower-casing) unless `cased`. Null
+/// passes no test.
 #[derive(Debug, Clone)]
 pub enum Test {
     /// There is a value that is not null.
     Exists,
-    /// The field is absent or null (Sigma's `null`).
+    /// The field is absent or null (Sigma's `null`): the opposite of [`Test::Exists`].
     IsNull,
     /// The words stand side by side, in order, as `logwarden_event::words` gives them. At least one.
     Words(Vec<String>),
@@ -114,46 +130,149 @@ pub enum Test {
         /// Letters must agree in case.
         cased: bool,
     },
-    /// The whole value as text is like this pattern: `*` any run, `?` any one character.
+    /// The whole value as text is like this pattern: `*` any run, `?` any one character. Made by
+    /// [`Test::like`].
     Like {
         /// Compiled from the pattern, anchored.
         regex: Arc<Regex>,
         /// As it was written.
         pattern: String,
+        /// Letters must agree in case; otherwise the expression sees the value in lower case.
+        cased: bool,
     },
-    /// The expression is found anywhere in the value as text.
+    /// The expression is found anywhere in the value as text. Made by [`Test::regex`] when a person
+    /// wrote it.
     Regex(Arc<Regex>),
-    /// The address lies in one of these networks.
+    /// The address lies in one of these networks. Text that reads as an address counts.
     Network(Vec<IpNet>),
-    /// The address is this one.
+    /// The address is this one. Text that reads as an address counts.
     Address(IpAddr),
     /// The number compares so. Text that reads as a number counts.
     Number(Comparison, f64),
-    /// The time compares so.
+    /// The time compares so. Text in RFC 3339 counts.
     Time(Comparison, Timestamp),
     /// The value as text, in lower case, compares so with this text in lower case.
     Text(Comparison, String),
     /// The value as text is that of another field (Sigma's `fieldref`).
     SameAs(String),
+    /// One and the same value passes each of these tests: how ranges are said.
+    Each(Vec<Test>),
 }
 
 impl Filter {
     /// Whether `event` satisfies the condition.
     pub fn matches(&self, event: &Event) -> bool {
+        self.holds(event)
+    }
+
+    /// The condition that `target` passes `test`.
+    pub fn is(target: Target, test: Test) -> Self {
+        Self::Is(Predicate { target, test })
+    }
+
+    /// Both conditions.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, filter) | (filter, Self::All) => filter,
+            (one, other) => Self::And(vec![one, other]),
+        }
+    }
+
+    /// The opposite condition.
+    pub fn negated(self) -> Self {
         match self {
-            Self::All => true,
-            Self::Nothing => false,
-            Self::And(filters) => filters.iter().all(|filter| filter.matches(event)),
-            Self::Or(filters) => filters.iter().any(|filter| filter.matches(event)),
-            Self::Not(filter) => !filter.matches(event),
-            Self::Is(predicate) => predicate.matches(event),
+            Self::All => Self::Nothing,
+            Self::Nothing => Self::All,
+            Self::Not(filter) => *filter,
+            filter => Self::Not(Box::new(filter)),
+        }
+    }
+
+    /// The condition that the severity compares so with `severity`.
+    pub fn severity(comparison: Comparison, severity: Severity) -> Self {
+        let is = |severity: &Severity| {
+            let text = severity.name().to_owned();
+            Self::is(Target::Severity, Test::Equals { text, cased: false })
+        };
+        let passing = Severity::ALL.iter().filter(|other| comparison.holds(*other, &severity));
+        match passing.collect::<Vec<_>>().as_slice() {
+            [] => Self::Nothing,
+            [one] => is(one),
+            several => Self::Or(several.iter().map(|severity| is(severity)).collect()),
+        }
+    }
+
+    /// Whether any predicate in it satisfies `wanted`.
+    pub fn any_predicate(&self, wanted: &mut dyn FnMut(&Predicate) -> bool) -> bool {
+        match self {
+            Self::All | Self::Nothing => false,
+            Self::And(filters) | Self::Or(filters) => {
+                filters.iter().any(|filter| filter.any_predicate(wanted))
+            }
+            Self::Not(filter) => filter.any_predicate(wanted),
+            Self::Is(predicate) => wanted(predicate),
         }
     }
 }
 
 impl Predicate {
     /// Whether any value of the target passes the test.
-    pub fn matches(&self, _event: &Event) -> bool {
-        false
+    pub fn matches(&self, event: &Event) -> bool {
+        self.holds(event)
+    }
+}
+
+impl Target {
+    /// What a name in a query means: our own attributes by their names, anything else a field.
+    pub fn of_name(name: &str) -> Self {
+        match name {
+            "message" => Self::Message,
+            "severity" => Self::Severity,
+            "dataset" => Self::Dataset,
+            "timestamp" => Self::Timestamp,
+            "lw.source" => Self::Source,
+            "lw.seq" => Self::Seq,
+            "lw.observed_at" => Self::ObservedAt,
+            "lw.class" => Self::Class,
+            other => Self::Field(other.to_owned()),
+        }
+    }
+
+    /// The name in a query; `None` for the whole record and for several fields.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Record | Self::FirstOf(_) => None,
+            Self::Message => Some("message"),
+            Self::Severity => Some("severity"),
+            Self::Dataset => Some("dataset"),
+            Self::Timestamp => Some("timestamp"),
+            Self::Source => Some("lw.source"),
+            Self::Seq => Some("lw.seq"),
+            Self::ObservedAt => Some("lw.observed_at"),
+            Self::Class => Some("lw.class"),
+            Self::Field(name) => Some(name),
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether `left` compares so with `right`.
+    pub fn holds<T: PartialOrd + ?Sized>(self, left: &T, right: &T) -> bool {
+        match self {
+            Self::Lt => left < right,
+            Self::Lte => left <= right,
+            Self::Gt => left > right,
+            Self::Gte => left >= right,
+        }
+    }
+
+    /// The sign in a query.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Lt => "<",
+            Self::Lte => "<=",
+            Self::Gt => ">",
+            Self::Gte => ">=",
+        }
     }
 }

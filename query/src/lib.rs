@@ -2,4 +2,7 @@
 
 mod filter;
 
-pub use filter::{Comparison, Filter, Predicate, Target, Test};
+pub use filter::{
+    Comparison, Filter, PatternError, Predicate, REGEX_SIZE_BYTES_MAX, Target, Test,
+    WIDE_REPETITION_MAX,
+};
