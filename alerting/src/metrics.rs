@@ -1,0 +1,34 @@
+//! Names of this crate's metrics.
+
+/// Events the detector has looked at.
+pub const EVENTS_TOTAL: &str = "logwarden_detector_events_total";
+/// Events that satisfied a rule, by rule.
+pub const HITS_TOTAL: &str = "logwarden_rule_hits_total";
+/// Events a rule could not count because a group-by or counted field was missing, by rule.
+pub const MISSING_FIELD_TOTAL: &str = "logwarden_rule_missing_field_total";
+/// Events that came after their source's watermark, by rule.
+pub const LATE_TOTAL: &str = "logwarden_rule_late_events_total";
+/// Groups forgotten because a rule had too many.
+pub const GROUPS_EVICTED_TOTAL: &str = "logwarden_rule_groups_evicted_total";
+/// Points of windows merged or forgotten because a group had too many.
+pub const POINTS_COARSENED_TOTAL: &str = "logwarden_rule_points_coarsened_total";
+/// Events kept for evidence that had to be forgotten before their rule fired.
+pub const EVIDENCE_DROPPED_TOTAL: &str = "logwarden_alert_evidence_dropped_total";
+/// Alerts opened, by severity.
+pub const ALERTS_TOTAL: &str = "logwarden_alerts_opened_total";
+/// Steps of the detector that had to be tried again.
+pub const STEP_RETRIES_TOTAL: &str = "logwarden_detector_step_retries_total";
+/// Positions of the journal the detector could not read.
+pub const JOURNAL_GAP_TOTAL: &str = "logwarden_detector_gap_records_total";
+/// Notifications handed over, by notifier.
+pub const NOTIFICATIONS_SENT_TOTAL: &str = "logwarden_notifications_sent_total";
+/// Attempts that failed, by notifier.
+pub const NOTIFICATION_ATTEMPTS_FAILED_TOTAL: &str = "logwarden_notification_attempts_failed_total";
+/// Notifications given up, by notifier.
+pub const NOTIFICATIONS_FAILED_TOTAL: &str = "logwarden_notifications_failed_total";
+/// Notifications held back by the ceiling per hour, by notifier.
+pub const NOTIFICATIONS_HELD_TOTAL: &str = "logwarden_notifications_held_total";
+/// Rule files or documents that were refused.
+pub const RULE_PROBLEMS: &str = "logwarden_rule_problems";
+/// Rules in use.
+pub const RULES_ACTIVE: &str = "logwarden_rules_active";
