@@ -1,5 +1,7 @@
 //! Blobs: immutable files under names that are never used twice.
 
+pub(crate) mod local;
+
 use std::io::Read;
 use std::ops::Range;
 

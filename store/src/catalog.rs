@@ -3,6 +3,10 @@
 //! It knows no type of the floors above: each crate brings its own migrations and statements, in
 //! the part of SQL that SQLite and PostgreSQL share (placeholders `?1`, `ON CONFLICT`, `RETURNING`).
 
+pub(crate) mod embedded;
+pub(crate) mod simulated;
+pub(crate) mod sqlite;
+
 use async_trait::async_trait;
 use logwarden_event::Position;
 
@@ -110,7 +114,11 @@ pub enum CatalogError {
 #[async_trait]
 pub trait Catalog: Send + Sync {
     /// Brings the tables of `room` (a crate's name) to the newest version.
-    async fn migrate(&self, room: &'static str, migrations: &'static [Migration]) -> Result<(), CatalogError>;
+    async fn migrate(
+        &self,
+        room: &'static str,
+        migrations: &'static [Migration],
+    ) -> Result<(), CatalogError>;
 
     /// Commits a step, durably.
     async fn step(&self, step: Step) -> Result<StepOutcome, CatalogError>;
@@ -119,5 +127,9 @@ pub trait Catalog: Send + Sync {
     async fn query(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, CatalogError>;
 
     /// Where `consumer` stands on `lane`.
-    async fn checkpoint(&self, consumer: &str, lane: u32) -> Result<Option<Checkpoint>, CatalogError>;
+    async fn checkpoint(
+        &self,
+        consumer: &str,
+        lane: u32,
+    ) -> Result<Option<Checkpoint>, CatalogError>;
 }

@@ -1,5 +1,7 @@
 //! The journal: the ordered, durable log in which ingest appends and everybody else reads.
 
+pub(crate) mod memory;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

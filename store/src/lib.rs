@@ -6,20 +6,39 @@
 
 pub mod blobs;
 pub mod catalog;
+pub mod config;
+mod disk;
+mod error;
+pub mod identity;
 pub mod journal;
+pub mod metrics;
+mod random;
+pub mod secret;
+pub mod simulation;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use logwarden_event::Clock;
+use logwarden_event::{Clock, Position};
 
 pub use blobs::{BlobError, Blobs};
 pub use catalog::{
     Catalog, CatalogError, Checkpoint, Migration, Row, SqlValue, Statement, Step, StepOutcome,
 };
+pub use config::Config;
+pub use error::OpenError;
 pub use journal::{
-    Append, AppendOutcome, Chunk, Draft, IdempotencyKey, Journal, JournalError, Receipt, Record,
-    RecordKind,
+    Append, AppendOutcome, Chunk, Draft, Fullness, IdempotencyKey, Journal, JournalError,
+    JournalHealth, JournalState, Receipt, Record, RecordKind,
 };
+pub use secret::{Secret, SecretError, SecretRef};
+pub use simulation::Simulation;
+
+use catalog::embedded::EmbeddedCatalog;
+use disk::real::{RealDisk, create_private_dir};
+
+/// The catalog's file in the data directory.
+const CATALOG_FILE: &str = "catalog.db";
 
 /// The doors a role works through.
 #[derive(Clone)]
@@ -32,4 +51,75 @@ pub struct Store {
     pub catalog: Arc<dyn Catalog>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+}
+
+/// What recovery found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Records in the journal.
+    pub records: u64,
+    /// Segments of the journal.
+    pub segments: usize,
+    /// Bytes of a tail that was never acknowledged and was cut off.
+    pub torn_tail_bytes: u64,
+    /// Records that were lost to damage.
+    pub gaps: Vec<Gap>,
+    /// Files that were put aside in `quarantine/`.
+    pub quarantined: Vec<String>,
+}
+
+/// Records that are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The first position missing.
+    pub from: Position,
+    /// The next position that can be read.
+    pub to: Position,
+}
+
+impl Store {
+    /// Opens the store in one directory of this machine, and takes its lock.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when the directory is in use, readable by others, damaged or too new.
+    pub async fn embedded(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let disk = Arc::new(RealDisk::open(&config.data_dir)?);
+        let catalog = Arc::new(EmbeddedCatalog::open(&config.data_dir.join(CATALOG_FILE))?);
+        let blobs = blobs::local::LocalBlobs::open(disk)
+            .map_err(|error| OpenError::io_at("blobs", &error))?;
+        let journal =
+            journal::memory::MemoryJournal::new(Arc::clone(&clock), random::unguessable());
+        let store = Self { journal: Arc::new(journal), blobs: Arc::new(blobs), catalog, clock };
+        Ok((store, Recovery::default()))
+    }
+
+    /// Makes an empty store over a simulated disk; the run repeats from `seed`.
+    ///
+    /// # Panics
+    ///
+    /// When SQLite cannot make a database in memory.
+    pub fn simulated(seed: u64) -> (Self, Simulation) {
+        let simulation = Simulation::new(seed).expect("a database in memory can be made");
+        let (store, _) = simulation.reopen().expect("an empty simulated disk can be opened");
+        (store, simulation)
+    }
+}
+
+/// Opens the catalog of a data directory alone, for the command line beside a running server.
+///
+/// An empty directory gets a catalog and nothing else; the lock is not taken.
+///
+/// # Errors
+///
+/// [`OpenError`] when the directory cannot be made or is readable by others.
+pub fn open_catalog(
+    data_dir: &Path,
+    _clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Catalog>, OpenError> {
+    create_private_dir(data_dir)?;
+    Ok(Arc::new(EmbeddedCatalog::open(&data_dir.join(CATALOG_FILE))?))
 }

@@ -1,0 +1,160 @@
+//! One directory of the machine, readable by its owner alone.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, OFlags};
+
+use super::{Disk, DiskFile, Volume};
+use crate::error::OpenError;
+
+/// A directory nobody else may read, and nobody else has open.
+#[derive(Debug)]
+pub(crate) struct RealDisk {
+    root: PathBuf,
+    /// Held as long as the disk is; the lock goes with it.
+    _lock: File,
+}
+
+impl RealDisk {
+    /// Makes or opens `root`, checks its modes and takes its lock.
+    pub(crate) fn open(root: &Path) -> Result<Self, OpenError> {
+        create_private_dir(root)?;
+        let path = root.join("lock");
+        let lock = options().create(true).truncate(false).open(&path);
+        let lock = lock.map_err(|error| OpenError::io(&path, &error))?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { root: root.to_path_buf(), _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(root.to_path_buf())),
+            Err(errno) => Err(OpenError::io(&path, &errno.into())),
+        }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        debug_assert!(!path.starts_with('/') && path.split('/').all(|part| part != ".."));
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+    }
+}
+
+/// Makes a directory of mode 0700, or checks that an existing one is closed to everybody else.
+pub(crate) fn create_private_dir(root: &Path) -> Result<(), OpenError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(root)
+        .map_err(|error| OpenError::io(root, &error))?;
+    let metadata = fs::metadata(root).map_err(|error| OpenError::io(root, &error))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o007 != 0 {
+        return Err(OpenError::Readable { path: root.to_path_buf(), mode });
+    }
+    Ok(())
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+impl Disk for RealDisk {
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(self.path(path))
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.path(dir))? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn list_all(&self, dir: &str) -> io::Result<Vec<String>> {
+        let mut paths = Vec::new();
+        let mut dirs = vec![dir.to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(self.path(&dir))? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
+                if entry.file_type()?.is_dir() {
+                    dirs.push(path);
+                } else {
+                    paths.push(path);
+                }
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn create_new(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = options().create_new(true).open(self.path(path))?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn open(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile(options().open(self.path(path))?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        fs::remove_file(self.path(path))
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        File::open(self.path(dir))?.sync_all()
+    }
+
+    fn volume(&self) -> io::Result<Volume> {
+        let found = rustix::fs::statvfs(&self.root)?;
+        Ok(Volume {
+            total_bytes: found.f_blocks * found.f_frsize,
+            free_bytes: found.f_bavail * found.f_frsize,
+        })
+    }
+
+    fn used_bytes(&self) -> io::Result<u64> {
+        let mut used_bytes = 0;
+        for path in self.list_all("")? {
+            match fs::symlink_metadata(self.path(&path)) {
+                // Blocks are counted in 512 bytes whatever the file system (stat(2)).
+                Ok(metadata) => used_bytes += metadata.blocks() * 512,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(used_bytes)
+    }
+}
+
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}

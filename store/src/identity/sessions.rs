@@ -1,0 +1,200 @@
+//! Sessions of signed-in users: kept here, so that signing out ends them at once.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use logwarden_event::Timestamp;
+use metrics::counter;
+
+use super::authorize::{Principal, PrincipalKind};
+use super::tokens::hash;
+use super::{Identity, IdentityError, password, rows};
+use crate::catalog::{CatalogError, Row, SqlValue, Statement};
+use crate::metrics::SIGN_INS_LIMITED;
+use crate::random;
+use crate::secret::Secret;
+
+/// How long a session lasts.
+const LIFE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a session lasts unused.
+const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Sessions of one user; the one unused for longest ends first.
+const SESSIONS_PER_USER_MAX: i64 = 20;
+
+/// What the browser keeps; it goes into a cookie and nowhere else.
+pub type SessionToken = Secret<String>;
+
+/// Why somebody is not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No such user or another password; nobody is told which.
+    #[error("name or password is wrong")]
+    BadCredentials,
+    /// Too many attempts.
+    #[error("too many attempts, try again in {retry_after_secs} seconds")]
+    TooManyAttempts {
+        /// When to try again.
+        retry_after_secs: u64,
+    },
+    /// The catalog failed.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+pub(super) struct SessionRow {
+    user: String,
+    created_at: Timestamp,
+    used_at: AtomicI64,
+    has_new_use: AtomicBool,
+}
+
+impl Identity {
+    /// Signs somebody in.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError`] when the password is wrong or there were too many attempts.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<SessionToken, SignInError> {
+        if let Some(retry_after_secs) = self.attempts.begin(name, peer, self.now()) {
+            counter!(SIGN_INS_LIMITED).increment(1);
+            return Err(SignInError::TooManyAttempts { retry_after_secs });
+        }
+        if password.len() > password::PASSWORD_BYTES_MAX {
+            return Err(SignInError::BadCredentials);
+        }
+        let known = self.read().users.get(name).map(|user| Arc::clone(&user.password_hash));
+        let text = Secret::new(password.to_owned());
+        let is_right = self
+            .with_password_thread(move || {
+                password::verify(text.expose(), known.as_ref().map(|hash| hash.expose().as_str()))
+            })
+            .await;
+        if is_right != Some(true) {
+            return Err(SignInError::BadCredentials);
+        }
+        self.attempts.succeeded(name, peer);
+        Ok(self.create_session(name).await?)
+    }
+
+    async fn create_session(&self, name: &str) -> Result<SessionToken, IdentityError> {
+        let token = URL_SAFE_NO_PAD.encode(random::unguessable::<32>());
+        let now = self.now();
+        let user = rows::from_text(name);
+        self.change_and_reload(vec![
+            Statement {
+                sql: "DELETE FROM sessions WHERE created_at < ?1 OR used_at < ?2",
+                values: vec![
+                    rows::from_time(now.saturating_sub(LIFE_MAX)),
+                    rows::from_time(now.saturating_sub(IDLE_MAX)),
+                ],
+            },
+            Statement {
+                sql: "INSERT INTO sessions (hash, user_name, created_at, used_at)
+                      SELECT ?1, ?2, ?3, ?3 WHERE EXISTS (SELECT 1 FROM users WHERE name = ?2)
+                      ON CONFLICT (hash) DO NOTHING",
+                values: vec![
+                    SqlValue::Blob(hash(&token).to_vec()),
+                    user.clone(),
+                    rows::from_time(now),
+                ],
+            },
+            Statement {
+                sql: "DELETE FROM sessions WHERE user_name = ?1 AND hash NOT IN
+                      (SELECT hash FROM sessions WHERE user_name = ?1
+                       ORDER BY used_at DESC, created_at DESC LIMIT ?2)",
+                values: vec![user, SqlValue::Integer(SESSIONS_PER_USER_MAX)],
+            },
+        ])
+        .await?;
+        Ok(Secret::new(token))
+    }
+
+    /// Whose session this is; `None` for every reason alike.
+    pub fn authenticate_session(&self, token: &str) -> Option<Principal> {
+        let state = self.read();
+        let session = state.sessions.get(&hash(token))?;
+        let user = state.users.get(&session.user)?;
+        let now = self.now();
+        let used_at = Timestamp::from_nanos(session.used_at.load(Ordering::Relaxed));
+        if now.since(session.created_at) >= LIFE_MAX || now.since(used_at) >= IDLE_MAX {
+            return None;
+        }
+        session.used_at.store(now.nanos(), Ordering::Relaxed);
+        session.has_new_use.store(true, Ordering::Relaxed);
+        Some(Principal {
+            name: user.info.name.clone(),
+            kind: PrincipalKind::User,
+            role: user.info.role,
+            source: None,
+            filter: None,
+        })
+    }
+
+    /// Ends a session; one that does not exist counts as ended.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Catalog`] when the catalog fails.
+    pub async fn sign_out(&self, token: &str) -> Result<(), IdentityError> {
+        let statement = Statement {
+            sql: "DELETE FROM sessions WHERE hash = ?1",
+            values: vec![SqlValue::Blob(hash(token).to_vec())],
+        };
+        self.change_and_reload(vec![statement]).await.map(drop)
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Catalog`] when the catalog fails.
+    pub async fn end_sessions(&self, name: &str) -> Result<(), IdentityError> {
+        let statement = Statement {
+            sql: "DELETE FROM sessions WHERE user_name = ?1",
+            values: vec![rows::from_text(name)],
+        };
+        self.change_and_reload(vec![statement]).await.map(drop)
+    }
+}
+
+impl SessionRow {
+    /// The statement that writes down when it was used, if it was since the last time.
+    pub(super) fn note_use(&self, hash: &[u8; 32]) -> Option<Statement> {
+        self.has_new_use.swap(false, Ordering::Relaxed).then(|| Statement {
+            sql: "UPDATE sessions SET used_at = ?2 WHERE hash = ?1",
+            values: vec![
+                SqlValue::Blob(hash.to_vec()),
+                SqlValue::Integer(self.used_at.load(Ordering::Relaxed)),
+            ],
+        })
+    }
+}
+
+pub(super) fn select() -> Statement {
+    Statement {
+        sql: "SELECT hash, user_name, created_at, used_at FROM sessions",
+        values: Vec::new(),
+    }
+}
+
+pub(super) fn read(row: &Row) -> Result<([u8; 32], SessionRow), CatalogError> {
+    let [hash, user, created_at, used_at] = row.0.as_slice() else {
+        return Err(rows::unexpected("row"));
+    };
+    let session = SessionRow {
+        user: rows::text(user)?,
+        created_at: rows::time(created_at)?,
+        used_at: AtomicI64::new(rows::time(used_at)?.nanos()),
+        has_new_use: AtomicBool::new(false),
+    };
+    Ok((rows::hash(hash)?, session))
+}

@@ -1,0 +1,155 @@
+//! Users, tokens and sessions over the simulated catalog.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::Store;
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PASSWORD: &str = "tide over the mill";
+
+async fn open(seed: u64) -> (Arc<Identity>, Store, crate::Simulation) {
+    let (store, simulation) = Store::simulated(seed);
+    let identity =
+        Identity::open(store.catalog.clone(), store.clock.clone()).await.expect("opened");
+    (identity, store, simulation)
+}
+
+fn token(name: &str) -> NewToken {
+    NewToken {
+        name: name.to_owned(),
+        role: Role::Ingest,
+        source: Some("shop".to_owned()),
+        filter: None,
+        expires_at: None,
+    }
+}
+
+#[tokio::test]
+async fn a_token_works_until_it_is_revoked_or_expires() {
+    let (identity, _, simulation) = open(1).await;
+    let made = identity.create_token(token("shipper")).await.expect("made");
+    assert!(made.starts_with("lw_") && made.len() == 3 + 43, "{made}");
+    let principal = identity.authenticate_token(&made).expect("known");
+    assert_eq!((principal.name.as_str(), principal.role), ("shipper", Role::Ingest));
+    assert_eq!(principal.source.as_deref(), Some("shop"));
+    assert_eq!(identity.authenticate_token("lw_other"), None);
+    let taken = identity.create_token(token("shipper")).await;
+    assert!(matches!(taken, Err(IdentityError::Taken(_))));
+
+    identity.revoke_token("shipper").await.expect("revoked");
+    assert_eq!(identity.authenticate_token(&made), None);
+    assert!(identity.list_tokens()[0].is_revoked);
+
+    let other = identity.create_token(token("other")).await.expect("made");
+    simulation.advance(Duration::from_secs(367 * 24 * 3600));
+    assert_eq!(identity.authenticate_token(&other), None);
+}
+
+#[tokio::test]
+async fn a_change_by_another_process_is_seen_after_a_refresh() {
+    let (identity, store, _) = open(2).await;
+    let beside = Identity::open(store.catalog.clone(), store.clock.clone()).await.expect("opened");
+    let made = beside.create_token(token("shipper")).await.expect("made");
+    assert_eq!(identity.authenticate_token(&made), None);
+    identity.refresh().await.expect("refreshed");
+    assert!(identity.authenticate_token(&made).is_some());
+    beside.revoke_token("shipper").await.expect("revoked");
+    identity.refresh().await.expect("refreshed");
+    assert_eq!(identity.authenticate_token(&made), None);
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_once_with_the_code() {
+    let (identity, _, _) = open(3).await;
+    let old = identity.setup_code().await.expect("kept").expect("needed");
+    let code = identity.setup_code().await.expect("kept").expect("needed");
+    for wrong in ["", "guess", &old] {
+        let refused = identity.complete_setup(wrong, "ana", PASSWORD).await;
+        assert!(matches!(refused, Err(SetupError::WrongCode)), "{refused:?}");
+    }
+    let weak = identity.complete_setup(&code, "ana", "short").await;
+    assert!(matches!(weak, Err(SetupError::Identity(IdentityError::Password(_)))));
+    identity.complete_setup(&code, "ana", PASSWORD).await.expect("done");
+    let again = identity.complete_setup(&code, "eve", PASSWORD).await;
+    assert!(matches!(again, Err(SetupError::Done)));
+    assert_eq!(identity.setup_code().await.expect("read"), None);
+    assert_eq!(identity.list_users().len(), 1);
+    let last = identity.delete_user("ana").await;
+    assert!(matches!(last, Err(IdentityError::LastAdministrator(_))));
+}
+
+#[tokio::test]
+async fn a_session_ends_with_sign_out_password_and_role() {
+    let (identity, _, _) = open(4).await;
+    identity.create_user("ana", Role::Admin, PASSWORD).await.expect("made");
+    identity.create_user("ben", Role::Reader, PASSWORD).await.expect("made");
+    let taken = identity.create_user("ben", Role::Admin, "another long password").await;
+    assert!(matches!(taken, Err(IdentityError::Taken(_))));
+    let wrong = identity.sign_in("ben", "tide under the mill", PEER).await;
+    assert!(matches!(wrong, Err(SignInError::BadCredentials)));
+    let nobody = identity.sign_in("eve", PASSWORD, PEER).await;
+    assert!(matches!(nobody, Err(SignInError::BadCredentials)));
+
+    let session = identity.sign_in("ben", PASSWORD, PEER).await.expect("signed in");
+    let principal = identity.authenticate_session(session.expose()).expect("known");
+    assert_eq!((principal.name.as_str(), principal.kind), ("ben", PrincipalKind::User));
+    identity.sign_out(session.expose()).await.expect("signed out");
+    assert_eq!(identity.authenticate_session(session.expose()), None);
+
+    for change in ["password", "role", "delete"] {
+        let session = identity.sign_in("ben", PASSWORD, PEER).await.expect("signed in");
+        assert!(identity.authenticate_session(session.expose()).is_some());
+        match change {
+            "password" => identity.set_password("ben", PASSWORD).await.expect("changed"),
+            "role" => identity.set_role("ben", Role::Analyst).await.expect("changed"),
+            _ => identity.delete_user("ben").await.expect("deleted"),
+        }
+        assert_eq!(identity.authenticate_session(session.expose()), None, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_unused_after_a_day() {
+    let (identity, _, simulation) = open(5).await;
+    identity.create_user("ana", Role::Reader, PASSWORD).await.expect("made");
+    let session = identity.sign_in("ana", PASSWORD, PEER).await.expect("signed in");
+    for _ in 0..6 {
+        simulation.advance(Duration::from_secs(23 * 3600));
+        assert!(identity.authenticate_session(session.expose()).is_some());
+    }
+    simulation.advance(Duration::from_secs(24 * 3600));
+    assert_eq!(identity.authenticate_session(session.expose()), None);
+}
+
+#[tokio::test]
+async fn what_the_catalog_holds_is_no_secret() {
+    let (identity, store, _) = open(6).await;
+    let made = identity.create_token(token("shipper")).await.expect("made");
+    identity.create_user("ana", Role::Admin, PASSWORD).await.expect("made");
+    let session = identity.sign_in("ana", PASSWORD, PEER).await.expect("signed in");
+    let everything = store
+        .catalog
+        .query(vec![users::select(), tokens::select(), sessions::select()])
+        .await
+        .expect("read");
+    let text = format!("{everything:?}");
+    for secret in [made.as_str(), PASSWORD, session.expose().as_str()] {
+        assert!(!text.contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_unknown_changes_nothing_twice() {
+    for seed in 0..20 {
+        let (identity, _, simulation) = open(seed).await;
+        simulation.set_faults(crate::simulation::Faults {
+            catalog_unknown_per_mille: 300,
+            ..Default::default()
+        });
+        if let Ok(made) = identity.create_token(token("shipper")).await {
+            assert!(identity.authenticate_token(&made).is_some(), "seed {seed}");
+        }
+        assert!(identity.list_tokens().len() <= 1, "seed {seed}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Secrets: values that never show up in logs, errors or answers, and references to them.
+//!
+//! Configuration holds a [`SecretRef`]; [`SecretRef::resolve`] reads the value once.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest secret a file may hold, in bytes.
+pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// A value that prints as `***`. It cannot be compared, shown or serialized by accident.
+#[derive(Clone)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Hides `value`.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value. Whoever calls this answers for where it goes.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where a secret comes from: `env:NAME` or `file:PATH`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum SecretRef {
+    /// An environment variable.
+    Env(String),
+    /// A file; a line end after the secret does not count.
+    File(PathBuf),
+}
+
+/// Why there is no secret. No variant holds any part of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// The text is no reference; it may be a secret itself, so it is not repeated.
+    #[error("a secret is given as `env:NAME` or `file:PATH`")]
+    NotAReference,
+    /// The variable is not set or not text.
+    #[error("environment variable `{0}` is not set")]
+    NoVariable(String),
+    /// The file cannot be read.
+    #[error("secret file `{path}` cannot be read: {reason}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// The error underneath.
+        reason: String,
+    },
+    /// The secret has no letters.
+    #[error("secret `{0}` is empty")]
+    Empty(String),
+}
+
+impl SecretRef {
+    /// Reads the secret. A relative path starts at the working directory; see
+    /// [`SecretRef::relative_to`].
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`] when there is none.
+    pub fn resolve(&self) -> Result<Secret<String>, SecretError> {
+        let text = match self {
+            Self::Env(name) => {
+                std::env::var(name).map_err(|_| SecretError::NoVariable(name.clone()))?
+            }
+            Self::File(path) => read_file(path)?,
+        };
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.is_empty() {
+            return Err(SecretError::Empty(self.to_string()));
+        }
+        Ok(Secret::new(text.to_owned()))
+    }
+
+    /// The same reference with a relative path starting at `dir`.
+    pub fn relative_to(self, dir: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(dir.join(path)),
+            env => env,
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, SecretError> {
+    let unreadable = |reason: String| SecretError::Unreadable { path: path.to_path_buf(), reason };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > SECRET_BYTES_MAX {
+        return Err(unreadable(format!("it has {size} bytes, the limit is {SECRET_BYTES_MAX}")));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+}
+
+impl FromStr for SecretRef {
+    type Err = SecretError;
+
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            _ => Err(SecretError::NotAReference),
+        }
+    }
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = SecretError;
+
+    fn try_from(text: String) -> Result<Self, SecretError> {
+        text.parse()
+    }
+}
+
+impl From<SecretRef> for String {
+    fn from(reference: SecretRef) -> Self {
+        reference.to_string()
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_prints() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
+        let error = "hunter2".parse::<SecretRef>().expect_err("no reference");
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_loses_its_line_end() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("smtp.password");
+        std::fs::write(&path, "s3cret\n").expect("written");
+        let reference: SecretRef = "file:smtp.password".parse().expect("a reference");
+        let secret = reference.relative_to(dir.path()).resolve().expect("a secret");
+        assert_eq!(secret.expose(), "s3cret");
+        std::fs::write(&path, "\n").expect("written");
+        assert!(matches!(SecretRef::File(path).resolve(), Err(SecretError::Empty(_))));
+    }
+}

@@ -1,0 +1,132 @@
+//! The embedded store over a simulated disk, for the tests of every crate.
+//!
+//! A run repeats from its seed: no threads, no wall clock, no randomness but the seed's. Nothing
+//! goes wrong until the test asks for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logwarden_event::{ManualClock, Timestamp};
+
+use crate::blobs::local::LocalBlobs;
+use crate::catalog::simulated::SimulatedCatalog;
+use crate::disk::Disk;
+use crate::disk::simulated::SimulatedDisk;
+use crate::error::OpenError;
+use crate::journal::memory::MemoryJournal;
+use crate::random::Random;
+use crate::{Recovery, Store};
+
+pub use crate::disk::simulated::DiskFaults;
+
+/// When a simulation begins: a fixed instant, so that runs repeat (2026-01-01T00:00:00Z).
+pub const EPOCH: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+/// Size of the simulated volume, in bytes.
+pub const VOLUME_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// What goes wrong in a simulation, and how often. The default is nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// What the disk does.
+    pub disk: DiskFaults,
+    /// Steps of a thousand to which the catalog answers that it does not know; half of them are
+    /// done.
+    pub catalog_unknown_per_mille: u32,
+}
+
+/// The world around a simulated store: its disk, its clock, its accidents.
+pub struct Simulation {
+    disk: SimulatedDisk,
+    catalog: Arc<SimulatedCatalog>,
+    clock: Arc<ManualClock>,
+    identity: [u8; 16],
+}
+
+impl Simulation {
+    pub(crate) fn new(seed: u64) -> Result<Self, OpenError> {
+        let mut random = Random::new(seed);
+        Ok(Self {
+            disk: SimulatedDisk::new(random.fork(), VOLUME_BYTES),
+            catalog: Arc::new(SimulatedCatalog::new(random.fork())?),
+            clock: Arc::new(ManualClock::new(EPOCH)),
+            identity: random.bytes16(),
+        })
+    }
+
+    /// The clock of the store; move it at will.
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// What goes wrong from now on, until the next crash.
+    pub fn set_faults(&self, faults: Faults) {
+        self.disk.set_faults(faults.disk);
+        self.catalog.set_unknown_per_mille(faults.catalog_unknown_per_mille);
+    }
+
+    /// Leaves `free_bytes` on the volume; 0 fills it.
+    pub fn set_free_bytes(&self, free_bytes: u64) {
+        self.disk.set_free_bytes(free_bytes);
+    }
+
+    /// Bytes free on the volume.
+    pub fn free_bytes(&self) -> u64 {
+        self.disk.volume().map_or(0, |volume| volume.free_bytes.min(volume.total_bytes))
+    }
+
+    /// Bytes all files take.
+    pub fn used_bytes(&self) -> u64 {
+        self.disk.used_bytes().unwrap_or(0)
+    }
+
+    /// Syncs that failed so far.
+    pub fn sync_failures(&self) -> u64 {
+        self.disk.sync_failures()
+    }
+
+    /// Flips one durable bit of a file whose path begins with `prefix` (`wal/`, `blobs/`); tells
+    /// which file and byte, or that there is none.
+    pub fn flip_bit(&self, prefix: &str) -> Option<(String, u64)> {
+        self.disk.flip_bit(prefix)
+    }
+
+    /// Whether the process died by itself ([`DiskFaults::crash_after_operations`]).
+    pub fn has_crashed(&self) -> bool {
+        self.disk.has_crashed()
+    }
+
+    /// The power goes and comes back. Everything that was opened before is dead: its calls fail.
+    pub fn crash(&self) {
+        self.disk.crash();
+    }
+
+    /// The process dies and nothing else; what was written but not synced is still there.
+    pub fn kill(&self) {
+        self.disk.kill();
+    }
+
+    /// Opens the store again, as a start of the process does.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] as [`Store::embedded`].
+    pub fn reopen(&self) -> Result<(Store, Recovery), OpenError> {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let clock = Arc::clone(&self.clock);
+        let blobs = LocalBlobs::open(disk).map_err(|error| OpenError::io_at("blobs", &error))?;
+        self.catalog.set_crashed(false);
+        let store = Store {
+            journal: Arc::new(MemoryJournal::new(clock.clone(), self.identity)),
+            blobs: Arc::new(blobs),
+            catalog: self.catalog.clone(),
+            clock,
+        };
+        Ok((store, Recovery::default()))
+    }
+}
