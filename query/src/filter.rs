@@ -16,6 +16,8 @@ use ipnet::IpNet;
 use logwarden_event::{Event, Severity, Timestamp};
 use regex::Regex;
 
+pub(crate) use matching::number_of_text;
+pub(crate) use pattern::like_expression;
 pub use pattern::{PatternError, REGEX_SIZE_BYTES_MAX, WIDE_REPETITION_MAX};
 
 /// A condition on one event.

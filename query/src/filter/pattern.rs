@@ -118,7 +118,8 @@ fn is_wide(hir: &Hir) -> bool {
     }
 }
 
-fn like_expression(pattern: &str) -> String {
+/// The expression of a pattern with `*` and `?`, anchored.
+pub(crate) fn like_expression(pattern: &str) -> String {
     let mut expression = String::from(r"(?s)\A");
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
