@@ -1,0 +1,373 @@
+//! The settings of this crate: listeners, networks that may send without a token, sources, limits.
+//!
+//! Input: the tables `[[listeners]]`, `[[sources]]` and, of `[http]`, what concerns ingest. The root
+//! reads the file; [`Config::check`] refuses what could not work, with the path of the key.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// Where JSON and syslog are listened for when nothing is said.
+pub const TCP_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5514);
+
+/// Everything that can be set for ingest.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Addresses to listen on besides HTTP. Default: one `auto` listener on `127.0.0.1:5514`.
+    pub listeners: Vec<ListenerConfig>,
+    /// Who may send over HTTP without a token.
+    pub http: HttpConfig,
+    /// Settings of sources by name; a source not named here has the defaults.
+    pub sources: Vec<SourceConfig>,
+    /// Bounds that no file sets.
+    #[serde(skip)]
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: vec![ListenerConfig::auto(TCP_DEFAULT)],
+            http: HttpConfig::default(),
+            sources: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Of the table `[http]`, the two keys that concern ingest.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Networks that may send to ingest paths without a token. Default: none.
+    pub allow: Vec<IpNet>,
+    /// The source of what they send.
+    pub source: Option<String>,
+}
+
+/// What a listener takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListenerKind {
+    /// JSON lines or syslog, told apart by the first bytes.
+    #[default]
+    Auto,
+    /// JSON lines.
+    Json,
+    /// Syslog, and plain lines of text.
+    Syslog,
+}
+
+/// One address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// What it takes. Default: `auto`.
+    pub kind: ListenerKind,
+    /// TCP address.
+    pub tcp: Option<SocketAddr>,
+    /// UDP address. Datagrams get lost and their sender can be forged.
+    pub udp: Option<SocketAddr>,
+    /// Networks that may send without a token. Default: none.
+    pub allow: Vec<IpNet>,
+    /// The source of what they, or holders of a client certificate, send.
+    pub source: Option<String>,
+    /// Certificates; without them the connection is plain.
+    pub tls: Option<TlsConfig>,
+    /// Allows an address off loopback without `tls`. Default: false.
+    pub insecure: bool,
+}
+
+impl ListenerConfig {
+    /// A listener that tells protocols by their first bytes.
+    pub fn auto(tcp: SocketAddr) -> Self {
+        Self { tcp: Some(tcp), ..Self::default() }
+    }
+}
+
+/// Certificates of a listener, PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities of client certificates: with them every client needs one.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Settings of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// Its name, as in tokens and listeners.
+    pub name: String,
+    /// The zone of times that name none. Default: UTC.
+    #[serde(default, deserialize_with = "zone")]
+    pub zone: Tz,
+    /// How much later than it happened an event may come and still count in rules, in seconds.
+    /// Default: 120.
+    #[serde(default = "lateness_secs")]
+    pub lateness_secs: u64,
+    /// Events per second; more are refused (429). Default: no limit.
+    #[serde(default)]
+    pub events_per_sec_max: Option<u64>,
+    /// Bytes of records per day in UTC; more are refused (429). Default: no limit.
+    #[serde(default)]
+    pub bytes_per_day_max: Option<u64>,
+    /// Replaces secrets found in records. Not in this release: `true` is refused. Default: false.
+    #[serde(default)]
+    pub mask_secrets: bool,
+}
+
+const fn lateness_secs() -> u64 {
+    120
+}
+
+fn zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map_err(|_| {
+        serde::de::Error::custom(format!("`{name}` is no time zone such as `Europe/Berlin`"))
+    })
+}
+
+/// Bounds of memory, time and connections. What happens at each is said there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one batch after decompression; more: 413. Default: 16 MiB.
+    pub body_bytes_max: usize,
+    /// Bytes of one record; more: its first [`Limits::dead_letter_bytes_max`] become a dead letter.
+    /// Default: 1 MiB.
+    pub record_bytes_max: usize,
+    /// Records of one batch; more: 413. Default: 10,000.
+    pub batch_records_max: usize,
+    /// Bytes kept of a record that is too long. Default: 64 KiB.
+    pub dead_letter_bytes_max: usize,
+    /// Bytes of dead letters per source and day; more are counted, not kept. Default: 1 GiB.
+    pub dead_letter_bytes_per_day_max: u64,
+    /// Lines read and not yet durable per TCP connection; then reading stops. Default: 1,000.
+    pub connection_records_max: usize,
+    /// The same in bytes. Default: 1 MiB.
+    pub connection_bytes_max: usize,
+    /// Bytes in flight per source; HTTP: 429, TCP: reading stops. Default: 16 MiB.
+    pub source_bytes_max: usize,
+    /// Bytes in flight of all sources; HTTP: 429, TCP: reading stops. Default: 128 MiB.
+    pub total_bytes_max: usize,
+    /// How long an HTTP request waits for room before it is refused. Default: 2 s.
+    pub room_wait: Duration,
+    /// TCP connections per listener; more are closed at once. Default: 1,024.
+    pub connections_max: usize,
+    /// Time for the handshake and first bytes of a connection. Default: 10 s.
+    pub first_bytes_timeout: Duration,
+    /// A TCP connection without a byte for this long is closed: long, because syslog senders lose
+    /// records when their idle connection is. Default: 1 h.
+    pub idle_timeout: Duration,
+    /// From here on a body must make progress of 1 KiB per second. Default: 10 s.
+    pub body_grace: Duration,
+    /// How long `?wait=searchable` waits at most. Default: 10 s.
+    pub searchable_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 16 << 20,
+            record_bytes_max: 1 << 20,
+            batch_records_max: 10_000,
+            dead_letter_bytes_max: 64 << 10,
+            dead_letter_bytes_per_day_max: 1 << 30,
+            connection_records_max: 1_000,
+            connection_bytes_max: 1 << 20,
+            source_bytes_max: 16 << 20,
+            total_bytes_max: 128 << 20,
+            room_wait: Duration::from_secs(2),
+            connections_max: 1_024,
+            first_bytes_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(3_600),
+            body_grace: Duration::from_secs(10),
+            searchable_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}`: {problem}")]
+pub struct ConfigError {
+    /// The key, such as `listeners[0].udp`.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Config {
+    /// Sets the TCP address of the first `auto` listener, or adds one.
+    pub fn set_tcp(&mut self, address: SocketAddr) {
+        let auto = |listener: &&mut ListenerConfig| listener.kind == ListenerKind::Auto;
+        match self.listeners.iter_mut().find(auto) {
+            Some(listener) => listener.tcp = Some(address),
+            None => self.listeners.insert(0, ListenerConfig::auto(address)),
+        }
+    }
+
+    /// The settings of a source.
+    pub fn source(&self, name: &str) -> Option<&SourceConfig> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// The zone of times of a source that name none.
+    pub fn zone_of(&self, source: &str) -> Tz {
+        self.source(source).map_or(Tz::UTC, |source| source.zone)
+    }
+
+    /// Refuses what could not work or would be open to everybody.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with the first such key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            listener.check().map_err(|(key, problem)| ConfigError {
+                path: format!("listeners[{index}].{key}"),
+                problem: problem.to_owned(),
+            })?;
+        }
+        if !self.http.allow.is_empty() && self.http.source.is_none() {
+            let problem = "`allow` needs a `source` that its records belong to".to_owned();
+            return Err(ConfigError { path: "http.source".to_owned(), problem });
+        }
+        let mut names = HashSet::new();
+        for (index, source) in self.sources.iter().enumerate() {
+            let error = |key: &str, problem: &str| ConfigError {
+                path: format!("sources[{index}].{key}"),
+                problem: problem.to_owned(),
+            };
+            if source.name.is_empty() || is_own_name(&source.name) {
+                return Err(error(
+                    "name",
+                    "a source has a name that does not begin with `logwarden`",
+                ));
+            }
+            if !names.insert(&source.name) {
+                return Err(error("name", "another source has this name"));
+            }
+            if source.mask_secrets {
+                return Err(error("mask_secrets", "masking is not in this release"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names under which our own records stand.
+pub(crate) fn is_own_name(name: &str) -> bool {
+    name == "logwarden" || name.starts_with("logwarden.")
+}
+
+impl ListenerConfig {
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        if self.tcp.is_none() && self.udp.is_none() {
+            return Err(("tcp", "a listener needs an address, `tcp` or `udp`"));
+        }
+        if self.source.as_deref().is_some_and(|name| name.is_empty() || is_own_name(name)) {
+            return Err(("source", "a source has a name that does not begin with `logwarden`"));
+        }
+        if !self.allow.is_empty() && self.source.is_none() {
+            return Err(("source", "`allow` needs a `source` that its records belong to"));
+        }
+        let has_client_ca = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if has_client_ca && self.source.is_none() {
+            return Err(("source", "`tls.client_ca` needs a `source` that its records belong to"));
+        }
+        if self.udp.is_some() && self.allow.is_empty() {
+            return Err(("allow", "datagrams have no token, so `udp` needs `allow` and `source`"));
+        }
+        let is_tcp_off_loopback = self.tcp.is_some_and(|tcp| !tcp.ip().is_loopback());
+        if is_tcp_off_loopback && self.tls.is_none() && !self.insecure {
+            return Err(("tcp", "off loopback a listener needs `tls` or `insecure = true`"));
+        }
+        let is_udp_off_loopback = self.udp.is_some_and(|udp| !udp.ip().is_loopback());
+        if is_udp_off_loopback && !self.insecure {
+            return Err(("udp", "off loopback UDP needs `insecure = true`: it has no TLS"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(change: impl FnOnce(&mut ListenerConfig)) -> Config {
+        let mut listener = ListenerConfig::auto(TCP_DEFAULT);
+        change(&mut listener);
+        Config { listeners: vec![listener], ..Config::default() }
+    }
+
+    fn check(config: &Config, expected: &str) {
+        let said = config.check().map_or_else(|error| error.to_string(), |()| "good".into());
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn the_defaults_are_safe_and_good() {
+        check(&Config::default(), "good");
+        assert_eq!(Config::default().listeners[0].tcp, Some(TCP_DEFAULT));
+    }
+
+    #[test]
+    fn an_open_door_is_refused() {
+        let off_loopback = SocketAddr::from(([0, 0, 0, 0], 5514));
+        check(
+            &listener(|listener| listener.tcp = Some(off_loopback)),
+            "`listeners[0].tcp`: off loopback a listener needs `tls` or `insecure = true`",
+        );
+        check(
+            &listener(|listener| {
+                listener.tcp = Some(off_loopback);
+                listener.insecure = true;
+            }),
+            "good",
+        );
+        check(
+            &listener(|listener| listener.udp = Some(TCP_DEFAULT)),
+            "`listeners[0].allow`: datagrams have no token, so `udp` needs `allow` and `source`",
+        );
+        check(
+            &listener(|listener| listener.allow = vec!["10.0.0.0/8".parse().expect("a network")]),
+            "`listeners[0].source`: `allow` needs a `source` that its records belong to",
+        );
+        check(
+            &listener(|listener| listener.tcp = None),
+            "`listeners[0].tcp`: a listener needs an address, `tcp` or `udp`",
+        );
+    }
+
+    #[test]
+    fn keys_are_those_of_the_manual_and_no_others() {
+        let config: Config = serde_json::from_value(serde_json::json!({
+            "listeners": [{"kind": "syslog", "tcp": "127.0.0.1:0", "allow": ["127.0.0.0/8"], "source": "edge"}],
+            "http": {"allow": ["10.2.0.0/16"], "source": "edge"},
+            "sources": [{"name": "edge", "zone": "Europe/Berlin", "events_per_sec_max": 20000}],
+        }))
+        .expect("a configuration");
+        check(&config, "good");
+        assert_eq!(config.zone_of("edge"), Tz::Europe__Berlin);
+        assert_eq!(config.source("edge").map(|source| source.lateness_secs), Some(120));
+        for wrong in [
+            serde_json::json!({"listeners": [{"port": 1}]}),
+            serde_json::json!({"sources": [{"name": "a", "zone": "Mars/Base"}]}),
+            serde_json::json!({"limits": {}}),
+        ] {
+            assert!(serde_json::from_value::<Config>(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}

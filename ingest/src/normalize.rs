@@ -1,0 +1,144 @@
+//! From a record to an event: pure, and without a map or a tree per record.
+//!
+//! Input: the bytes a sender shipped, where they came from, and the present. Output: an [`Event`]
+//! that holds them byte for byte, with standard names, time, severity, dataset and class. An
+//! envelope is taken off first (JSON, syslog or plain text), names are resolved, then each of
+//! [`PARSERS`] looks for what it knows. No record is refused: what cannot be understood is kept
+//! and found as text.
+
+pub(crate) mod json;
+pub(crate) mod reading;
+pub(crate) mod scan;
+pub(crate) mod time;
+
+mod authentication;
+mod names;
+mod pam;
+mod sshd;
+mod syslog;
+
+use std::net::IpAddr;
+
+use chrono_tz::Tz;
+use logwarden_event::{Event, Timestamp};
+
+use reading::{Reading, Text};
+use scan::Malformed;
+
+/// Every parser, in the order in which they look at a record.
+static PARSERS: &[&dyn Parser] = &[&sshd::Sshd, &pam::Pam, &authentication::Authentication];
+
+/// Understands one kind of record, after its envelope was taken off.
+trait Parser: Sync {
+    /// The name, for the list of parsers.
+    fn name(&self) -> &'static str;
+
+    /// Adds what it understands; false when the record is not its own.
+    fn parse(&self, reading: &mut Reading<'_>) -> bool;
+}
+
+/// The names of the parsers, in the order in which they look at a record.
+pub fn parser_names() -> impl Iterator<Item = &'static str> {
+    PARSERS.iter().map(|parser| parser.name())
+}
+
+/// Where a record came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The configured sender, from its credential or listener, never from the record.
+    pub source: String,
+    /// The address of the sender's connection.
+    pub peer: Option<IpAddr>,
+    /// The protocol, such as `http_json`.
+    pub protocol: &'static str,
+    /// The zone of times that name none.
+    pub zone: Tz,
+}
+
+impl Origin {
+    /// Records of `source` with times in UTC, from nowhere in particular.
+    pub fn new(source: &str) -> Self {
+        Self { source: source.to_owned(), peer: None, protocol: "none", zone: Tz::UTC }
+    }
+}
+
+/// Makes events of records. Holds nothing, so it is free to clone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Normalizer;
+
+impl Normalizer {
+    /// Makes an event of any record: JSON where it is an object, syslog where it begins as such,
+    /// else text.
+    pub fn normalize(&self, record: &[u8], origin: &Origin, now: Timestamp) -> Event {
+        let text = String::from_utf8_lossy(record);
+        if text.trim_ascii_start().starts_with('{')
+            && let Ok(event) = from_json(record, &text, origin, now)
+        {
+            return event;
+        }
+        let mut reading = start(record, &text, origin, now);
+        if !syslog::parse(&mut reading) {
+            reading.message = Reading::of_record(0, text.trim_ascii_end().len());
+        }
+        names::resolve(&mut reading);
+        finish(reading, record)
+    }
+
+    /// Makes an event of a record that must be one JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when it is none.
+    pub(crate) fn normalize_json(
+        &self,
+        record: &[u8],
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Event, Malformed> {
+        from_json(record, &String::from_utf8_lossy(record), origin, now)
+    }
+}
+
+/// `text` is `record` itself unless bytes had to be replaced.
+fn start<'a>(record: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) -> Reading<'a> {
+    let mut reading = Reading::new(text, origin, now);
+    if text.as_bytes() != record {
+        reading.flag("lw.invalid_utf8");
+    }
+    if origin.protocol == LOSSY_PROTOCOL {
+        reading.add_text("lw.protocol", origin.protocol);
+    }
+    reading
+}
+
+/// Events of this protocol carry its name: datagrams get lost and their sender can be forged.
+pub(crate) const LOSSY_PROTOCOL: &str = "syslog_udp";
+
+fn from_json(
+    record: &[u8],
+    text: &str,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Event, Malformed> {
+    let mut reading = start(record, text, origin, now);
+    json::flatten(&mut reading, 0, text.len())?;
+    reading.is_json = true;
+    names::resolve(&mut reading);
+    Ok(finish(reading, record))
+}
+
+fn finish(mut reading: Reading<'_>, record: &[u8]) -> Event {
+    let line = if reading.is_json { syslog::read_message(&mut reading) } else { None };
+    reading.content = line.unwrap_or(reading.message);
+    if reading.content != Text::default() {
+        for parser in PARSERS {
+            parser.parse(&mut reading);
+        }
+    } else {
+        authentication::Authentication.parse(&mut reading);
+    }
+    reading.build(record)
+}
+
+#[cfg(test)]
+mod tests;

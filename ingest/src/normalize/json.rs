@@ -1,0 +1,530 @@
+//! JSON records: every leaf becomes a field under its dotted path.
+//!
+//! Input: one object. Output: fields of a [`Reading`], named as the sender named them; what they
+//! mean is found out by [`super::names`]. An array is one field per item; an object or array inside
+//! an array is shown as it was sent and searched leaf by leaf. Of a key that stands twice the last
+//! one counts, a number that fits no type is kept as text, and what lies beyond the bounds is kept
+//! as text too: each is flagged, nothing is lost.
+
+use logwarden_event::FieldOptions;
+
+use super::reading::{FIELDS_MAX, Held, Reading, Text};
+use super::scan::{Literal, Malformed, Number, Problem, Scanner, unescape};
+
+/// Bytes of one key (security requirement: key 512 B).
+const KEY_BYTES_MAX: usize = 512;
+/// Bytes of one dotted path: every leaf carries its own, so that they must not add up.
+const PATH_BYTES_MAX: usize = 2_048;
+/// Names listed in one flag.
+const FLAGGED_MAX: usize = 16;
+
+/// Reads the object that is the whole of the text between `start` and `end` of the record.
+///
+/// # Errors
+///
+/// [`Malformed`] when it is none; fields may have been added by then.
+pub(crate) fn flatten(
+    reading: &mut Reading<'_>,
+    start: usize,
+    end: usize,
+) -> Result<(), Malformed> {
+    let mut scanner = Scanner::new(&reading.record()[..end]);
+    scanner.pos = start;
+    scanner.skip_whitespace();
+    if scanner.peek() != Some(b'{') {
+        scanner.skip_value(0)?;
+        return Err(Malformed { offset: start, problem: Problem::NotAnObject });
+    }
+    let mut flattener = Flattener {
+        scanner,
+        reading,
+        prefix: String::new(),
+        keys: Vec::with_capacity(32),
+        overflow: String::new(),
+        flagged: 0,
+    };
+    flattener.object(1, false)?;
+    flattener.scanner.skip_whitespace();
+    if flattener.scanner.pos != end {
+        return Err(flattener.scanner.expected("the end of the record"));
+    }
+    flattener.finish();
+    Ok(())
+}
+
+/// A key of an object that is open, to find those that come twice.
+#[derive(Clone, Copy)]
+struct Key {
+    text: Text,
+    /// The first field that may be of it.
+    first_entry: usize,
+}
+
+struct Flattener<'f, 'a> {
+    scanner: Scanner<'a>,
+    reading: &'f mut Reading<'a>,
+    /// The dotted path of the object that is open, with its last dot.
+    prefix: String,
+    /// Keys of the objects that are open, outermost first.
+    keys: Vec<Key>,
+    /// Members of `lw.overflow`.
+    overflow: String,
+    flagged: usize,
+}
+
+impl Flattener<'_, '_> {
+    fn finish(self) {
+        if !self.overflow.is_empty() {
+            let overflow = self.overflow;
+            let text = self.reading.keep_with(|scratch| {
+                scratch.push('{');
+                scratch.push_str(&overflow);
+                scratch.push('}');
+            });
+            self.reading.add("lw.overflow", Held::Text(text));
+            self.reading.flag("lw.truncated");
+        }
+    }
+
+    fn object(&mut self, depth: usize, is_inner: bool) -> Result<(), Malformed> {
+        self.scanner.check_depth(depth)?;
+        self.scanner.pos += 1;
+        self.scanner.skip_whitespace();
+        if self.scanner.peek() == Some(b'}') {
+            self.scanner.pos += 1;
+            return Ok(());
+        }
+        let keys_start = self.keys.len();
+        // One bit per kind of key: a clear bit means that this key is the first of its kind.
+        let mut kinds = 0u64;
+        loop {
+            self.scanner.skip_whitespace();
+            if self.is_full() {
+                self.keys.truncate(keys_start);
+                return self.overflow_object(depth, is_inner);
+            }
+            let key = self.key()?;
+            let kind = kind_of(self.reading.str(key));
+            if kinds & kind != 0 {
+                self.drop_earlier(key, keys_start);
+            }
+            kinds |= kind;
+            self.keys.push(Key { text: key, first_entry: self.reading.entries.len() });
+            self.member(key, depth, is_inner)?;
+            if self.scanner.ends_object()? {
+                self.keys.truncate(keys_start);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a key and its colon.
+    fn key(&mut self) -> Result<Text, Malformed> {
+        let literal = self.scanner.string("a key in quotes")?;
+        let length = literal.end - literal.start;
+        if length > KEY_BYTES_MAX || self.prefix.len() + length > PATH_BYTES_MAX {
+            return Err(Malformed { offset: literal.start, problem: Problem::KeyTooLong });
+        }
+        self.scanner.skip_whitespace();
+        self.scanner.take(b':', "`:`")?;
+        self.scanner.skip_whitespace();
+        Ok(self.literal(literal))
+    }
+
+    fn literal(&mut self, literal: Literal) -> Text {
+        if !literal.has_escapes {
+            return Reading::of_record(literal.start, literal.end);
+        }
+        let escaped = &self.scanner.text()[literal.start..literal.end];
+        let mut was_replaced = false;
+        let text = self.reading.keep_with(|scratch| was_replaced = unescape(escaped, scratch));
+        if was_replaced {
+            self.reading.flag("lw.invalid_utf8");
+        }
+        text
+    }
+
+    /// The key stood in this object before: what it held does not count.
+    fn drop_earlier(&mut self, key: Text, keys_start: usize) {
+        let name = self.reading.str(key);
+        let open = &self.keys[keys_start..];
+        let Some(index) = open.iter().position(|known| self.reading.str(known.text) == name) else {
+            return;
+        };
+        let first = open[index].first_entry;
+        let next =
+            open.get(index + 1).map_or(self.reading.entries.len(), |known| known.first_entry);
+        // What has a standard name already is a mark of ours.
+        for entry in &mut self.reading.entries[first..next] {
+            entry.is_dropped |= Reading::standard_of(entry).is_none();
+        }
+        self.keys.remove(keys_start + index);
+        let path = self.path(key);
+        self.list("lw.duplicate_keys", path);
+    }
+
+    fn path(&mut self, key: Text) -> Text {
+        if self.prefix.is_empty() {
+            return key;
+        }
+        let Self { prefix, reading, .. } = self;
+        // The key may lie in the scratch that the path is written to.
+        let name = reading.str(key).to_owned();
+        reading.keep_with(|scratch| {
+            scratch.push_str(prefix);
+            scratch.push_str(&name);
+        })
+    }
+
+    /// Adds `path` to a field that lists names.
+    fn list(&mut self, field: &'static str, path: Text) {
+        if self.flagged < FLAGGED_MAX {
+            self.flagged += 1;
+            self.reading.add(field, Held::Text(path));
+        }
+    }
+
+    /// Takes the value of `key`.
+    fn member(&mut self, key: Text, depth: usize, is_inner: bool) -> Result<(), Malformed> {
+        match self.scanner.peek() {
+            Some(b'{') if !self.is_empty_object() => {
+                let length = self.prefix.len();
+                self.prefix.push_str(self.reading.str(key));
+                self.prefix.push('.');
+                self.object(depth + 1, is_inner)?;
+                self.prefix.truncate(length);
+                Ok(())
+            }
+            Some(b'[') => {
+                let path = self.path(key);
+                self.array(path, depth + 1, is_inner)
+            }
+            _ => {
+                let path = self.path(key);
+                let options = FieldOptions { is_array_item: false, is_inner };
+                self.leaf(path, depth, options)
+            }
+        }
+    }
+
+    fn is_empty_object(&self) -> bool {
+        let mut ahead = self.scanner;
+        ahead.pos += 1;
+        ahead.skip_whitespace();
+        ahead.peek() == Some(b'}')
+    }
+
+    /// Takes a value that is one field: a scalar, or an object or array kept as it was sent.
+    fn leaf(&mut self, path: Text, depth: usize, options: FieldOptions) -> Result<(), Malformed> {
+        let value = match self.scanner.peek() {
+            Some(b'"') => {
+                let literal = self.scanner.string("a value")?;
+                Held::Text(self.literal(literal))
+            }
+            Some(b'{' | b'[') => {
+                let start = self.scanner.pos;
+                self.scanner.skip_value(depth)?;
+                Held::Json(Reading::of_record(start, self.scanner.pos))
+            }
+            Some(b't') => self.scanner.keyword("true").map(|()| Held::Bool(true))?,
+            Some(b'f') => self.scanner.keyword("false").map(|()| Held::Bool(false))?,
+            Some(b'n') => self.scanner.keyword("null").map(|()| Held::Null)?,
+            Some(b'N') => {
+                let start = self.scanner.pos;
+                self.scanner.keyword("NaN")?;
+                self.number_as_text(path, start)
+            }
+            _ => {
+                let start = self.scanner.pos;
+                match self.scanner.number()?.0 {
+                    Number::Signed(value) => Held::Signed(value),
+                    Number::Unsigned(value) => Held::Unsigned(value),
+                    Number::Float(value) => Held::Float(value),
+                    Number::OutOfRange => self.number_as_text(path, start),
+                }
+            }
+        };
+        self.reading.push(path, value, options);
+        Ok(())
+    }
+
+    fn number_as_text(&mut self, path: Text, start: usize) -> Held {
+        self.list("lw.number_as_text", path);
+        Held::Text(Reading::of_record(start, self.scanner.pos))
+    }
+
+    /// Takes an array: its items first, side by side, then the leaves of what is nested in it.
+    fn array(&mut self, path: Text, depth: usize, is_inner: bool) -> Result<(), Malformed> {
+        self.scanner.check_depth(depth)?;
+        let start = self.scanner.pos;
+        self.scanner.pos += 1;
+        self.scanner.skip_whitespace();
+        if self.scanner.peek() == Some(b']') {
+            self.scanner.pos += 1;
+            let value = Held::Json(Reading::of_record(start, self.scanner.pos));
+            self.reading.push(path, value, FieldOptions { is_array_item: false, is_inner });
+            return Ok(());
+        }
+        if is_inner {
+            return self.inner_array(path, depth, true);
+        }
+        let items_start = self.scanner.pos;
+        let mut has_nested = false;
+        loop {
+            self.scanner.skip_whitespace();
+            if self.is_full() {
+                return self.overflow_array(path, depth);
+            }
+            has_nested |= matches!(self.scanner.peek(), Some(b'{' | b'['));
+            self.leaf(path, depth, FieldOptions { is_array_item: true, is_inner: false })?;
+            if self.scanner.ends_array()? {
+                break;
+            }
+        }
+        if has_nested {
+            self.scanner.pos = items_start;
+            self.inner_array(path, depth, false)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the items of an array, after its bracket, for searching alone.
+    fn inner_array(
+        &mut self,
+        path: Text,
+        depth: usize,
+        takes_scalars: bool,
+    ) -> Result<(), Malformed> {
+        loop {
+            self.scanner.skip_whitespace();
+            match self.scanner.peek() {
+                _ if self.is_full() => {
+                    self.scanner.skip_value(depth)?;
+                    self.reading.flag("lw.truncated");
+                }
+                Some(b'{') => self.inner_object(path, depth)?,
+                Some(b'[') => self.array(path, depth + 1, true)?,
+                _ if takes_scalars => {
+                    self.leaf(path, depth, FieldOptions { is_array_item: false, is_inner: true })?;
+                }
+                _ => self.scanner.skip_value(depth).map(drop)?,
+            }
+            if self.scanner.ends_array()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn inner_object(&mut self, path: Text, depth: usize) -> Result<(), Malformed> {
+        let mut prefix = self.reading.str(path).to_owned();
+        prefix.push('.');
+        let outer = std::mem::replace(&mut self.prefix, prefix);
+        self.object(depth + 1, true)?;
+        self.prefix = outer;
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.reading.entries.len() >= FIELDS_MAX
+    }
+
+    /// Takes the members of an object that are left, as text.
+    fn overflow_object(&mut self, depth: usize, is_inner: bool) -> Result<(), Malformed> {
+        let start = self.scanner.pos;
+        loop {
+            self.scanner.skip_whitespace();
+            self.scanner.string("a key in quotes")?;
+            self.scanner.skip_whitespace();
+            self.scanner.take(b':', "`:`")?;
+            self.scanner.skip_whitespace();
+            self.scanner.skip_value(depth)?;
+            if self.scanner.ends_object()? {
+                break;
+            }
+        }
+        if is_inner {
+            // The item that is shown whole has them.
+            self.reading.flag("lw.truncated");
+            return Ok(());
+        }
+        let members = &self.scanner.text()[start..self.scanner.pos - 1];
+        let path = self.prefix.trim_end_matches('.').to_owned();
+        if path.is_empty() {
+            self.overflow_member(members);
+        } else {
+            self.overflow_member(&format!("{}:{{{members}}}", quoted(&path)));
+        }
+        Ok(())
+    }
+
+    /// Takes the items of an array that are left, as text.
+    fn overflow_array(&mut self, path: Text, depth: usize) -> Result<(), Malformed> {
+        let start = self.scanner.pos;
+        loop {
+            self.scanner.skip_whitespace();
+            self.scanner.skip_value(depth)?;
+            if self.scanner.ends_array()? {
+                break;
+            }
+        }
+        let items = &self.scanner.text()[start..self.scanner.pos - 1];
+        let member = format!("{}:[{items}]", quoted(self.reading.str(path)));
+        self.overflow_member(&member);
+        Ok(())
+    }
+
+    fn overflow_member(&mut self, member: &str) {
+        if !self.overflow.is_empty() {
+            self.overflow.push(',');
+        }
+        self.overflow.push_str(member);
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("text can always be written as JSON")
+}
+
+/// One of 64 bits for a key: equal keys have equal bits.
+fn kind_of(key: &str) -> u64 {
+    let bytes = key.as_bytes();
+    let last = bytes.last().copied().unwrap_or_default();
+    let middle = bytes.get(bytes.len() / 2).copied().unwrap_or_default();
+    let first = bytes.first().copied().unwrap_or_default();
+    let mixed = (bytes.len() as u64)
+        ^ (u64::from(first) << 16)
+        ^ (u64::from(middle) << 32)
+        ^ (u64::from(last) << 48);
+    // Fibonacci hashing: the upper six bits of the product are well mixed.
+    1 << (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use logwarden_event::Timestamp;
+
+    use super::*;
+    use crate::normalize::Origin;
+
+    /// Shows the fields of `record`, one per line, as `path=value`, with marks for items and leaves.
+    fn check(record: &str, expected: &str) {
+        let origin = Origin::new("test");
+        let mut reading = Reading::new(record, &origin, Timestamp::default());
+        let mut shown = String::new();
+        if let Err(malformed) = flatten(&mut reading, 0, record.len()) {
+            write!(shown, "{malformed}").expect("a String takes everything");
+        }
+        let event = reading.build(record.as_bytes());
+        if shown.is_empty() {
+            for field in event.fields() {
+                let mark = match (field.options.is_array_item, field.options.is_inner) {
+                    (true, _) => "[]",
+                    (_, true) => "~",
+                    _ => "",
+                };
+                let kind = field.value.type_name();
+                writeln!(shown, "{}{mark}={} {kind}", field.path, field.value)
+                    .expect("a String takes everything");
+            }
+        }
+        let expected: Vec<_> = expected.lines().map(str::trim).collect();
+        assert_eq!(shown.lines().collect::<Vec<_>>(), expected, "{record}");
+    }
+
+    #[test]
+    fn leaves_become_dotted_paths() {
+        check(
+            r#"{"a":{"b":{"c":1},"d":"x\\ty"},"e.f":null,"g":[],"h":{},"i":18446744073709551615}"#,
+            "a.b.c=1 integer
+             a.d=x\\ty string
+             e.f=null null
+             g=[] json
+             h={} json
+             i=18446744073709551615 integer",
+        );
+    }
+
+    #[test]
+    fn an_array_is_one_field_per_item_and_its_objects_are_searched_leaf_by_leaf() {
+        check(
+            r#"{"t":["a",2],"o":[{"x":1,"y":[3,{"z":4}]},5,[6]],"after":true}"#,
+            r#"t[]=a string
+             t[]=2 integer
+             o[]={"x":1,"y":[3,{"z":4}]} json
+             o[]=5 integer
+             o[]=[6] json
+             o.x~=1 integer
+             o.y~=3 integer
+             o.y.z~=4 integer
+             o~=6 integer
+             after=true bool"#,
+        );
+    }
+
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_counts() {
+        check(
+            r#"{"a":{"x":1,"y":2},"b":3,"\u0061":4,"c":{"k":1,"k":2},"b":5}"#,
+            "lw.duplicate_keys=a string
+             a=4 integer
+             lw.duplicate_keys=c.k string
+             c.k=2 integer
+             lw.duplicate_keys=b string
+             b=5 integer",
+        );
+    }
+
+    #[test]
+    fn numbers_that_fit_no_type_are_kept_as_text() {
+        check(
+            r#"{"a":1e400,"b":123456789012345678901,"c":NaN,"d":-0.5}"#,
+            "lw.number_as_text=a string
+             a=1e400 string
+             lw.number_as_text=b string
+             b=123456789012345678901 string
+             lw.number_as_text=c string
+             c=NaN string
+             d=-0.5 float",
+        );
+    }
+
+    #[test]
+    fn nul_and_other_control_characters_are_text() {
+        check("{\"a\":\"x\u{0}\ty\\u0000\"}", "a=x\u{0}\ty\u{0} string");
+        check(r#"{"a":"\ud800"}"#, "lw.invalid_utf8=true bool\na=\u{FFFD} string");
+    }
+
+    #[test]
+    fn what_lies_beyond_the_bound_is_kept_as_text() {
+        let mut record = String::from(r#"{"o":{"#);
+        for number in 0..1_200 {
+            write!(record, r#""k{number}":{number},"#).expect("a String takes everything");
+        }
+        record.push_str(r#""last":"here"},"p":[1,2]}"#);
+        let origin = Origin::new("test");
+        let mut reading = Reading::new(&record, &origin, Timestamp::default());
+        assert_eq!(flatten(&mut reading, 0, record.len()), Ok(()));
+        let event = reading.build(record.as_bytes());
+        assert_eq!(event.fields().count(), FIELDS_MAX + 2);
+        let overflow = event.value_of("lw.overflow").expect("overflow").to_string();
+        let parsed: serde_json::Value = serde_json::from_str(&overflow).expect("JSON");
+        assert_eq!(parsed["o"]["k1000"], 1_000);
+        assert_eq!(parsed["o"]["last"], "here");
+        assert_eq!(parsed["p"][1], 2);
+        assert_eq!(event.value_of("lw.truncated").map(|v| v.to_string()), Some("true".into()));
+    }
+
+    #[test]
+    fn long_keys_long_paths_and_deep_nesting_are_refused() {
+        check(&format!(r#"{{"{}":1}}"#, "k".repeat(513)), "key is too long at column 3");
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(65), "}".repeat(65));
+        check(&deep, "more than 64 levels deep at column 321");
+        let long =
+            format!("{}1{}", format!(r#"{{"{}":"#, "k".repeat(500)).repeat(6), "}".repeat(6));
+        check(&long, "key is too long at column 2019");
+        check("[1]", "expected an object at column 1");
+        check(r#"{"a":1} x"#, "expected the end of the record at column 9");
+    }
+}

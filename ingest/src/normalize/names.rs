@@ -1,0 +1,337 @@
+//! What senders call things: from their field names to the standard ones.
+//!
+//! Input: the fields of a [`Reading`] as the sender named them. Output: the same fields with the
+//! standard name beside the sender's, and the time, severity, message and dataset. Names are
+//! compared without regard to case, `_` and `-`, so that `clientIp`, `client_ip` and `Client-IP` are
+//! one. When several fields claim one standard name the most exact spelling gets it and the others
+//! keep their own, so no value is lost and none is counted twice.
+
+mod level;
+mod table;
+
+use std::net::{IpAddr, SocketAddr};
+
+use chrono_tz::Tz;
+use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp, standard_field};
+
+use super::reading::{Held, Reading, Text};
+use super::time;
+use level::severity_of;
+use table::{Meaning, Scale, lookup, unwrapped};
+
+/// A claim further ahead of our clock is not believed (durability contract, "Time").
+const FUTURE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+/// Added to the rank of a name that was found inside a wrapper.
+const WRAPPED: u8 = 100;
+
+/// Finds the standard names of every field, and what is said once for the whole event.
+pub(crate) fn resolve(reading: &mut Reading<'_>) {
+    let mut claims = Claims::default();
+    for index in 0..reading.entries.len() {
+        let entry = reading.entries[index];
+        if entry.is_dropped || Reading::standard_of(&entry).is_some() {
+            continue;
+        }
+        let path = reading.str(entry.path);
+        let (slot, extra) = match lookup(path) {
+            Some(slot) => (slot, 0),
+            None => match unwrapped(path).and_then(lookup) {
+                Some(slot) => (slot, WRAPPED),
+                None => continue,
+            },
+        };
+        for name in slot.meanings.iter().flatten() {
+            let rank = name.rank.saturating_add(extra);
+            if !entry.options.is_inner || matches!(name.meaning, Meaning::Field(_)) {
+                claims.claim(reading, index, name.meaning, rank, extra > 0);
+            }
+        }
+    }
+    claims.settle(reading);
+}
+
+/// The best claim on something that can be said once.
+type Best = Option<(u8, usize)>;
+
+/// Who claims what, while the fields are gone through.
+#[derive(Default)]
+struct Claims {
+    /// (standard place, rank, field).
+    fields: Vec<(u16, u8, usize)>,
+    message: Best,
+    dataset: Best,
+    level: Option<(u8, usize, Severity)>,
+    level_field: Best,
+    times: Vec<(u8, usize)>,
+}
+
+fn better(best: &mut Best, rank: u8, index: usize) {
+    if best.is_none_or(|(known, _)| rank < known) {
+        *best = Some((rank, index));
+    }
+}
+
+impl Claims {
+    fn claim(
+        &mut self,
+        reading: &mut Reading<'_>,
+        index: usize,
+        meaning: Meaning,
+        rank: u8,
+        is_wrapped: bool,
+    ) {
+        let entry = reading.entries[index];
+        match meaning {
+            Meaning::Field(place) => {
+                if suits(reading, place, rank, &entry.value) {
+                    self.fields.push((place, rank, index));
+                }
+            }
+            Meaning::Message => {
+                if !is_wrapped && matches!(entry.value, Held::Text(text) if !text.is_empty()) {
+                    better(&mut self.message, rank, index);
+                }
+            }
+            Meaning::Dataset => {
+                if !is_wrapped && matches!(entry.value, Held::Text(text) if !text.is_empty()) {
+                    better(&mut self.dataset, rank, index);
+                }
+            }
+            Meaning::Time => {
+                if !is_wrapped && !matches!(entry.value, Held::Null | Held::Bool(_) | Held::Json(_))
+                {
+                    self.times.push((rank, index));
+                }
+            }
+            Meaning::Level(scale) => self.claim_level(reading, index, scale, rank),
+            Meaning::Action => reading.actions.push(index),
+            Meaning::Outcome => reading.outcomes.push(index),
+        }
+    }
+
+    fn claim_level(&mut self, reading: &Reading<'_>, index: usize, scale: Scale, rank: u8) {
+        let value = reading.entries[index].value;
+        let severity = severity_of(reading, scale, &value);
+        if let Some(severity) = severity
+            && self.level.is_none_or(|(known, ..)| rank < known)
+        {
+            self.level = Some((rank, index, severity));
+        }
+        let is_text = matches!(value, Held::Text(_));
+        if severity.is_some() || (scale == Scale::Any && is_text) {
+            better(&mut self.level_field, rank, index);
+        }
+    }
+
+    fn settle(mut self, reading: &mut Reading<'_>) {
+        // The best claim on each standard name first; items of one array claim together.
+        self.fields.sort_by_key(|(place, rank, index)| (*place, *rank, *index));
+        let mut winner: Option<(u16, Text)> = None;
+        for (place, _, index) in std::mem::take(&mut self.fields) {
+            let path = reading.entries[index].path;
+            let is_new = winner.is_none_or(|(taken, _)| taken != place);
+            if is_new {
+                winner = Some((place, path));
+            }
+            let is_winner =
+                winner.is_some_and(|(_, winning)| reading.str(winning) == reading.str(path));
+            let is_taken = Reading::standard_of(&reading.entries[index]).is_some();
+            if is_winner && !is_taken && !has_own(reading, place, is_new) {
+                give(reading, index, place);
+            }
+        }
+        self.settle_level(reading);
+        if let Some((_, index)) = self.message
+            && let Held::Text(text) = reading.entries[index].value
+            && reading.message.is_empty()
+        {
+            reading.message = text;
+            let entry = &mut reading.entries[index];
+            let path = entry.path;
+            if reading.str(path) == "message" {
+                reading.entries[index].is_dropped = true;
+            }
+        }
+        if let Some((_, index)) = self.dataset
+            && let Held::Text(text) = reading.entries[index].value
+        {
+            reading.set_dataset(text);
+        }
+        settle_time(reading, self.times);
+    }
+
+    fn settle_level(&self, reading: &mut Reading<'_>) {
+        if let Some((_, _, severity)) = self.level {
+            reading.severity = Some(severity);
+        }
+        let field =
+            self.level.map(|(_, index, _)| index).or(self.level_field.map(|(_, index)| index));
+        if let (Some(index), Some(place)) = (field, standard_field("log.level")) {
+            let entry = &mut reading.entries[index];
+            if Reading::standard_of(entry).is_none() {
+                Reading::set_standard(entry, place);
+            }
+        }
+    }
+}
+
+/// Whether a field that is not the sender's (a syslog header) has this standard name already.
+fn has_own(reading: &Reading<'_>, place: u16, is_new: bool) -> bool {
+    is_new
+        && reading
+            .entries
+            .iter()
+            .any(|entry| entry.path.is_empty() && Reading::standard_of(entry) == Some(place))
+}
+
+/// Whether a value can stand under a standard name that its own name suggests. The exact name (rank
+/// 0) takes every value.
+fn suits(reading: &Reading<'_>, place: u16, rank: u8, value: &Held) -> bool {
+    if rank == 0 {
+        return true;
+    }
+    let field = &STANDARD_FIELDS[usize::from(place)];
+    match (field.kind, value) {
+        (_, Held::Null | Held::Json(_) | Held::Bool(_)) => false,
+        (FieldType::Ip, Held::Text(text)) => address(reading.str(*text)).is_some(),
+        (FieldType::Integer, Held::Text(text)) => {
+            let text = reading.str(*text);
+            !text.is_empty() && text.len() < 20 && text.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        (FieldType::Integer, Held::Signed(number)) => {
+            field.name != "http.response.status_code" || (100..600).contains(number)
+        }
+        (FieldType::String, Held::Text(text)) => match field.name {
+            "event.action" => is_identifier(reading.str(*text)),
+            "event.outcome" => super::authentication::outcome(reading.str(*text)).is_some(),
+            _ => !text.is_empty(),
+        },
+        // Ids and codes are often numbers; names are not.
+        (FieldType::String, Held::Signed(_) | Held::Unsigned(_)) => {
+            field.name.ends_with(".id") || field.name == "event.code"
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text names a kind of happening rather than describing one.
+fn is_identifier(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b'/')
+        })
+}
+
+/// Gives the field at `index` its standard name; text that is an address becomes one.
+fn give(reading: &mut Reading<'_>, index: usize, place: u16) {
+    let entry = reading.entries[index];
+    if STANDARD_FIELDS[usize::from(place)].kind == FieldType::Ip
+        && let Held::Text(text) = entry.value
+    {
+        match address(reading.str(text)) {
+            Some((ip, None)) => reading.entries[index].value = Held::Ip(ip),
+            Some((ip, Some(port))) => {
+                // The pair stays as the sender wrote it; its halves get the standard names.
+                reading.add_missing(STANDARD_FIELDS[usize::from(place)].name, Held::Ip(ip));
+                if STANDARD_FIELDS[usize::from(place)].name == "source.ip" {
+                    reading.add_missing("source.port", Held::Signed(i64::from(port)));
+                }
+                return;
+            }
+            None => {}
+        }
+    }
+    Reading::set_standard(&mut reading.entries[index], place);
+}
+
+/// An address, or an address and port.
+pub(crate) fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    // The longest form, an IPv6 address with scope and port, is shorter than this.
+    if text.len() < 2 || text.len() > 64 || !text.bytes().any(|byte| matches!(byte, b'.' | b':')) {
+        return None;
+    }
+    if let Ok(ip) = text.parse() {
+        return Some((ip, None));
+    }
+    text.parse::<SocketAddr>().ok().map(|pair| (pair.ip(), Some(pair.port())))
+}
+
+/// Takes the first time that can be read; what cannot be believed is kept as text.
+fn settle_time(reading: &mut Reading<'_>, mut times: Vec<(u8, usize)>) {
+    if let Some(at) = log4j_instant(reading) {
+        accept_time(reading, at, |at| at.to_string());
+        return;
+    }
+    times.sort_unstable();
+    let zone = reading.origin.zone;
+    for (_, index) in &times {
+        if let Some(at) = time_of(reading, reading.entries[*index].value, zone) {
+            let value = reading.entries[*index].value;
+            let shown = show(reading, value);
+            accept_time(reading, at, |_| shown);
+            reading.entries[*index].is_dropped = true;
+            return;
+        }
+    }
+    // None could be read. Only a key that can be nothing but the time is worth a mark.
+    let named = times.iter().find(|(rank, _)| *rank <= 3).map(|(_, index)| *index);
+    if let Some(index) = named
+        && reading.timestamp.is_none()
+    {
+        let shown = show(reading, reading.entries[index].value);
+        distrust(reading, &shown);
+        reading.entries[index].is_dropped = true;
+    }
+}
+
+fn show(reading: &Reading<'_>, value: Held) -> String {
+    match value {
+        Held::Text(text) => reading.str(text).to_owned(),
+        Held::Signed(number) => number.to_string(),
+        Held::Unsigned(number) => number.to_string(),
+        Held::Float(number) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn time_of(reading: &Reading<'_>, value: Held, zone: Tz) -> Option<Timestamp> {
+    match value {
+        Held::Text(text) => time::from_text(reading.str(text), zone, reading.now),
+        Held::Signed(number) => time::from_integer(i128::from(number)),
+        Held::Unsigned(number) => time::from_integer(i128::from(number)),
+        Held::Float(number) => time::from_float(number),
+        _ => None,
+    }
+}
+
+/// Log4j2's `instant`: `epochSecond` and `nanoOfSecond`.
+fn log4j_instant(reading: &Reading<'_>) -> Option<Timestamp> {
+    let Some(Held::Signed(seconds)) = reading.sent("instant.epochSecond") else { return None };
+    let nanos = match reading.sent("instant.nanoOfSecond") {
+        Some(Held::Signed(nanos)) if (0..1_000_000_000).contains(&nanos) => nanos,
+        _ => 0,
+    };
+    let whole = time::from_integer(i128::from(seconds))?;
+    whole.nanos().checked_add(nanos).map(Timestamp::from_nanos)
+}
+
+/// Takes the sender's time unless it lies too far ahead.
+pub(crate) fn accept_time(
+    reading: &mut Reading<'_>,
+    at: Timestamp,
+    original: impl FnOnce(Timestamp) -> String,
+) {
+    if at > reading.now.saturating_add(FUTURE_MAX) {
+        let original = original(at);
+        distrust(reading, &original);
+    } else {
+        reading.timestamp = Some(at);
+    }
+}
+
+/// The event takes its `observed_at`; what the sender said is kept.
+fn distrust(reading: &mut Reading<'_>, original: &str) {
+    reading.timestamp = None;
+    reading.add_text("lw.original_time", original);
+    reading.flag("lw.time_suspect");
+}

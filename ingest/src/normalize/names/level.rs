@@ -1,0 +1,76 @@
+//! How bad senders say it is, in words and in the numbers of their libraries.
+
+use logwarden_event::Severity;
+
+use super::super::reading::{Held, Reading};
+use super::table::Scale;
+
+/// The severity a value says on its scale.
+pub(super) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> Option<Severity> {
+    let number = match value {
+        Held::Text(text) => {
+            let word = reading.str(*text);
+            if let Some(severity) = Severity::from_word(word) {
+                let is_outcome = matches!(severity, Severity::Notice)
+                    && !word.eq_ignore_ascii_case("notice")
+                    || word.eq_ignore_ascii_case("failure");
+                return (scale != Scale::WordOnly || !is_outcome).then_some(severity);
+            }
+            word.parse().ok()?
+        }
+        Held::Signed(number) => *number,
+        _ => return None,
+    };
+    match scale {
+        Scale::WordOnly => None,
+        Scale::Syslog => Severity::from_syslog(u8::try_from(number).ok()?),
+        Scale::OpenTelemetry => Severity::from_otel(u8::try_from(number).ok()?),
+        Scale::Python => python(number),
+        Scale::Any => match number {
+            0..=7 => Severity::from_syslog(u8::try_from(number).ok()?),
+            8..=69 => pino(number),
+            _ => monolog(number),
+        },
+    }
+}
+
+/// pino and bunyan: 10 trace, 20 debug, 30 info, 40 warn, 50 error, 60 fatal.
+const fn pino(number: i64) -> Option<Severity> {
+    match number {
+        8..30 => Some(Severity::Debug),
+        30..35 => Some(Severity::Info),
+        35..40 => Some(Severity::Notice),
+        40..50 => Some(Severity::Warning),
+        50..60 => Some(Severity::Error),
+        60..70 => Some(Severity::Critical),
+        _ => None,
+    }
+}
+
+/// Python's `levelno`: 10 debug, 20 info, 30 warning, 40 error, 50 critical.
+const fn python(number: i64) -> Option<Severity> {
+    match number {
+        1..20 => Some(Severity::Debug),
+        20..30 => Some(Severity::Info),
+        30..40 => Some(Severity::Warning),
+        40..50 => Some(Severity::Error),
+        50..60 => Some(Severity::Critical),
+        _ => None,
+    }
+}
+
+/// Monolog: 100 debug, 200 info, 250 notice, 300 warning, 400 error, 500 critical, 550 alert, 600
+/// emergency.
+const fn monolog(number: i64) -> Option<Severity> {
+    match number {
+        100 => Some(Severity::Debug),
+        200 => Some(Severity::Info),
+        250 => Some(Severity::Notice),
+        300 => Some(Severity::Warning),
+        400 => Some(Severity::Error),
+        500 => Some(Severity::Critical),
+        550 => Some(Severity::Alert),
+        600 => Some(Severity::Emergency),
+        _ => None,
+    }
+}

@@ -1,0 +1,309 @@
+//! The vocabulary: what senders call things, and a table to find it in.
+//!
+//! Names are compared without regard to case, `_` and `-`.
+
+use std::sync::OnceLock;
+
+use logwarden_event::{STANDARD_FIELDS, standard_field};
+
+/// Names longer than this are never standard.
+const NAME_BYTES_MAX: usize = 48;
+
+/// Objects that senders put their own fields in.
+const WRAPPERS: &[&str] = &[
+    "fields.",
+    "contextMap.",
+    "context.",
+    "Properties.",
+    "extra.",
+    "data.",
+    "ctx.",
+    "mdc.",
+    "attributes.",
+];
+
+/// How a level is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// A word, or a number of pino, bunyan, Monolog or syslog.
+    Any,
+    /// Only words that can be nothing else: the key has other uses.
+    WordOnly,
+    /// 0 to 7.
+    Syslog,
+    /// 1 to 24.
+    OpenTelemetry,
+    /// 10 to 50.
+    Python,
+}
+
+/// What a name of a sender means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The standard field at this place.
+    Field(u16),
+    /// When it happened.
+    Time,
+    /// What happened, in words.
+    Message,
+    /// How bad it is; also `log.level`.
+    Level(Scale),
+    /// The kind of log.
+    Dataset,
+    /// What was done; parsers look at it.
+    Action,
+    /// How it ended; parsers look at it.
+    Outcome,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name {
+    pub(super) meaning: Meaning,
+    /// The lowest wins.
+    pub(super) rank: u8,
+}
+
+/// Standard names and what senders call them, best first. The standard name itself comes before all.
+const ALIASES: &[(&str, &str)] = &[
+    ("event.action", "eventaction action eventname event.name eventtype event"),
+    ("event.outcome", "eventoutcome outcome"),
+    ("event.code", "eventcode eventid winlog.eventid event.system.eventid"),
+    ("event.reason", "eventreason reason failurereason"),
+    ("event.category", "eventcategory"),
+    (
+        "service.name",
+        "servicename service app appname application applicationname resource.service.name dd.service svc",
+    ),
+    ("service.version", "serviceversion appversion dd.version"),
+    (
+        "service.environment",
+        "environment env dd.env deployment.environment deployment.environment.name",
+    ),
+    (
+        "host.name",
+        "hostname host computername computer event.system.computer winlog.computername machinename machine nodename beat.hostname agent.hostname host.hostname",
+    ),
+    ("host.ip", "hostip"),
+    (
+        "user.name",
+        "username user user.username user.login login loginname account accountname userlogin usr actor.name actor actor.alternateid principal event.eventdata.targetusername winlog.eventdata.targetusername targetusername event.eventdata.user winlog.eventdata.user useridentity.username",
+    ),
+    ("user.id", "userid user.uid uid accountid usr.id actor.id useridentity.principalid"),
+    ("user.email", "useremail email mail usr.email"),
+    (
+        "user.domain",
+        "userdomain event.eventdata.targetdomainname winlog.eventdata.targetdomainname targetdomainname",
+    ),
+    ("user.roles", "userroles roles"),
+    (
+        "source.ip",
+        "sourceip src.ip srcip clientip client.ip clientaddress clientaddr client.address remoteaddr remoteaddress remoteip req.remoteaddress request.remoteaddress request.remoteip request.clientip req.ip request.ip req.clientip http.clientip client.ipaddress event.eventdata.ipaddress winlog.eventdata.ipaddress ipaddress ipaddr sourceaddress sourceipaddress source.address src peeraddr peerip peer.ip net.peer.ip network.client.ip rhost ip client remotehost peer addr xforwardedfor xrealip event.eventdata.sourceip winlog.eventdata.sourceip",
+    ),
+    (
+        "source.port",
+        "sourceport src.port srcport clientport client.port remoteport req.remoteport request.remoteport spt sport event.eventdata.ipport winlog.eventdata.ipport ipport event.eventdata.sourceport winlog.eventdata.sourceport",
+    ),
+    (
+        "destination.ip",
+        "destinationip dst.ip dstip destip dest.ip destination.address destinationaddress serverip server.ip dst event.eventdata.destinationip winlog.eventdata.destinationip",
+    ),
+    (
+        "destination.port",
+        "destinationport dst.port dstport destport dest.port serverport server.port dpt dport event.eventdata.destinationport winlog.eventdata.destinationport",
+    ),
+    ("network.protocol", "networkprotocol protocol proto"),
+    ("network.transport", "networktransport transport"),
+    ("process.name", "processname program syslogidentifier ident procname comm process"),
+    (
+        "process.pid",
+        "pid processid process.id event.eventdata.processid winlog.eventdata.processid",
+    ),
+    (
+        "process.executable",
+        "exe executable process.path processpath image event.eventdata.image winlog.eventdata.image event.eventdata.newprocessname newprocessname",
+    ),
+    (
+        "process.command_line",
+        "processcommandline commandline cmdline event.eventdata.commandline winlog.eventdata.commandline",
+    ),
+    (
+        "process.parent.pid",
+        "ppid parentprocessid event.eventdata.parentprocessid winlog.eventdata.parentprocessid",
+    ),
+    ("process.thread.name", "threadname thread thread.name"),
+    ("log.logger", "loggername logger logger.name sourcecontext target"),
+    (
+        "error.message",
+        "errormessage error.msg err.message err.msg error err exception.message thrown.message exceptionmessage",
+    ),
+    (
+        "error.type",
+        "errortype err.type err.name error.name error.kind error.class exception.class exception.type thrown.name exceptionclass exctype",
+    ),
+    (
+        "error.stack_trace",
+        "errorstacktrace stacktrace stack err.stack error.stack exception.stacktrace excinfo thrown.extendedstacktrace exception @x",
+    ),
+    (
+        "http.request.method",
+        "httpmethod method http.method req.method request.method requestmethod verb csmethod",
+    ),
+    (
+        "http.response.status_code",
+        "statuscode httpstatus http.statuscode http.status res.statuscode res.status response.status response.statuscode responsecode httpstatuscode scstatus status",
+    ),
+    (
+        "http.response.body.bytes",
+        "bodybytessent responsesize responsebytes bytessent res.contentlength contentlength",
+    ),
+    ("http.request.id", "requestid reqid req.id request.id xrequestid http.requestid"),
+    ("url.path", "urlpath path req.path request.path csuristem"),
+    (
+        "url.original",
+        "url req.url request.url requesturl requesturi request.uri http.url http.target url.full uri originalurl req.originalurl",
+    ),
+    ("url.query", "querystring csuriquery"),
+    (
+        "user_agent.original",
+        "useragent httpuseragent http.useragent req.headers.useragent request.headers.useragent request.useragent ua csuseragent",
+    ),
+    ("trace.id", "traceid dd.traceid otel.traceid oteltraceid @tr"),
+    ("span.id", "spanid dd.spanid otel.spanid otelspanid @sp"),
+    ("transaction.id", "transactionid"),
+    ("session.id", "sessionid session sid"),
+    ("container.id", "containerid docker.containerid"),
+    ("container.name", "containername kubernetes.container.name kubernetes.containername"),
+    ("orchestrator.namespace", "kubernetes.namespace kubernetes.namespacename k8s.namespace.name"),
+    ("orchestrator.resource.name", "kubernetes.pod.name kubernetes.podname k8s.pod.name"),
+    ("dns.question.name", "queryname event.eventdata.queryname winlog.eventdata.queryname"),
+];
+const TIMES: &str = "@timestamp timestamp time ts @t datetime isodate eventtime timemillis epochmillis epochms timestampms timeunixnano observedtimeunixnano realtimetimestamp asctime created date event.system.timecreated.systemtime event.system.timecreated.#attributes.systemtime timecreated utctime logtime";
+const MESSAGES: &str = "message msg @m renderedmessage shortmessage fields.message fullmessage log body line text @mt messagetemplate event";
+const DATASETS: &str = "event.dataset datastream.dataset dataset";
+const ACTIONS: &str =
+    "event.action action event eventtype eventname event.type type operation msg message";
+const OUTCOMES: &str = "event.outcome eventoutcome outcome result outcome.result status loginresult authresult success successful authenticated responseelements.consolelogin";
+const LEVELS: &[(&str, Scale)] = &[
+    ("log.level", Scale::Any),
+    ("level", Scale::Any),
+    ("levelname", Scale::Any),
+    ("loglevel", Scale::Any),
+    ("lvl", Scale::Any),
+    ("@l", Scale::Any),
+    ("severitytext", Scale::Any),
+    ("severity", Scale::Any),
+    ("severitynumber", Scale::OpenTelemetry),
+    ("levelno", Scale::Python),
+    ("priority", Scale::Syslog),
+    ("status", Scale::WordOnly),
+];
+
+pub(super) struct Slot {
+    name: &'static str,
+    /// At most four: `event` has three.
+    pub(super) meanings: [Option<Name>; 4],
+}
+
+/// A fixed open-addressed table: names of senders never enter it, so nobody can make it slow.
+struct Table {
+    slots: Vec<Option<Slot>>,
+}
+
+const TABLE_SLOTS: usize = 2_048;
+
+impl Table {
+    fn get() -> &'static Self {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        TABLE.get_or_init(Self::build)
+    }
+
+    fn build() -> Self {
+        let mut table = Self { slots: (0..TABLE_SLOTS).map(|_| None).collect() };
+        for (place, field) in STANDARD_FIELDS.iter().enumerate() {
+            let place = u16::try_from(place).expect("there are few standard fields");
+            let canonical: String =
+                field.name.chars().filter(|c| !matches!(c, '_' | '-')).collect();
+            // Leaked once for the life of the process: the table is static.
+            let name: &'static str = Box::leak(canonical.into_boxed_str());
+            if field.name != "log.level" && !field.name.starts_with("lw.") {
+                table.add(name, Name { meaning: Meaning::Field(place), rank: 0 });
+            }
+        }
+        for (standard, names) in ALIASES {
+            let place = standard_field(standard).expect("aliases are of standard fields");
+            for (rank, name) in (1..).zip(names.split(' ')) {
+                table.add(name, Name { meaning: Meaning::Field(place), rank });
+            }
+        }
+        for (meaning, names) in [
+            (Meaning::Time, TIMES),
+            (Meaning::Message, MESSAGES),
+            (Meaning::Dataset, DATASETS),
+            (Meaning::Action, ACTIONS),
+            (Meaning::Outcome, OUTCOMES),
+        ] {
+            for (rank, name) in (1..).zip(names.split(' ')) {
+                table.add(name, Name { meaning, rank });
+            }
+        }
+        for (rank, (name, scale)) in (1..).zip(LEVELS) {
+            table.add(name, Name { meaning: Meaning::Level(*scale), rank });
+        }
+        table
+    }
+
+    fn add(&mut self, name: &'static str, meaning: Name) {
+        let mut index = hash(name.as_bytes());
+        loop {
+            match &mut self.slots[index] {
+                Some(slot) if slot.name == name => {
+                    let free = slot.meanings.iter_mut().find(|free| free.is_none());
+                    *free.expect("a name has at most four meanings") = Some(meaning);
+                    return;
+                }
+                Some(_) => index = (index + 1) % TABLE_SLOTS,
+                empty @ None => {
+                    *empty = Some(Slot { name, meanings: [Some(meaning), None, None, None] });
+                    return;
+                }
+            }
+        }
+    }
+
+    fn find(&self, canonical: &[u8]) -> Option<&Slot> {
+        let mut index = hash(canonical);
+        loop {
+            let slot = self.slots[index].as_ref()?;
+            if slot.name.as_bytes() == canonical {
+                return Some(slot);
+            }
+            index = (index + 1) % TABLE_SLOTS;
+        }
+    }
+}
+
+fn hash(name: &[u8]) -> usize {
+    let mixed = name.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (mixed ^ (mixed >> 32)) as usize % TABLE_SLOTS
+}
+
+/// What the name means, in whatever case and with whatever joints it is written.
+pub(super) fn lookup(path: &str) -> Option<&'static Slot> {
+    let mut canonical = [0u8; NAME_BYTES_MAX];
+    let mut length = 0;
+    for byte in path.bytes() {
+        if byte == b'_' || byte == b'-' {
+            continue;
+        }
+        *canonical.get_mut(length)? = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    Table::get().find(&canonical[..length])
+}
+
+/// The name without the wrapper around it.
+pub(super) fn unwrapped(path: &str) -> Option<&str> {
+    WRAPPERS.iter().find_map(|wrapper| path.strip_prefix(wrapper))
+}

@@ -1,0 +1,315 @@
+//! What is known of one record while it is being understood: a small arena of fields.
+//!
+//! Texts lie in the record or, when they do not stand there letter for letter, in one scratch
+//! string; fields are pairs of such places, so that no field costs an allocation. Envelopes
+//! (JSON, syslog) add what the sender said; [`super::names`] finds the standard names; parsers read
+//! and add; [`Reading::build`] makes the event.
+
+use std::net::IpAddr;
+
+use logwarden_event::{
+    Class, Event, EventBuilder, FieldOptions, STANDARD_FIELDS, Severity, Timestamp, Value,
+    standard_field,
+};
+
+use super::Origin;
+
+/// Fields of one event; what lies beyond becomes `lw.overflow` (security requirement).
+pub(crate) const FIELDS_MAX: usize = 1_000;
+/// Classes of one event; a parser adds a handful.
+const CLASSES_MAX: usize = 16;
+/// Stands where a field has no standard name.
+const NOT_STANDARD: u16 = u16::MAX;
+
+/// A text of the arena: bytes of the record, or beyond its end, of the scratch string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Text {
+    start: u32,
+    len: u32,
+}
+
+impl Text {
+    pub(crate) const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// One value of the arena.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Held {
+    Null,
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Text(Text),
+    Json(Text),
+    Ip(IpAddr),
+}
+
+/// One field: the sender's name, the standard one where there is one, and the value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    /// The sender's path; empty when a parser of ours found the field.
+    pub(crate) path: Text,
+    standard: u16,
+    pub(crate) value: Held,
+    pub(crate) options: FieldOptions,
+    /// It is not part of the event: a key that came again, or a time that was used.
+    pub(crate) is_dropped: bool,
+}
+
+/// One record while it is being understood.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    /// The record as text; invalid UTF-8 was replaced.
+    text: &'a str,
+    scratch: String,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) origin: &'a Origin,
+    pub(crate) now: Timestamp,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) severity: Option<Severity>,
+    pub(crate) message: Text,
+    /// What the program itself said: the message, or the end of it when it is a whole syslog line.
+    pub(crate) content: Text,
+    dataset: Text,
+    classes: Vec<&'static str>,
+    /// Fields that may say what was done.
+    pub(crate) actions: Vec<usize>,
+    /// Fields that may say how it ended.
+    pub(crate) outcomes: Vec<usize>,
+    /// The record began as JSON.
+    pub(crate) is_json: bool,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(text: &'a str, origin: &'a Origin, now: Timestamp) -> Self {
+        Self {
+            text,
+            scratch: String::new(),
+            entries: Vec::with_capacity(32),
+            origin,
+            now,
+            timestamp: None,
+            severity: None,
+            message: Text::default(),
+            content: Text::default(),
+            dataset: Text::default(),
+            classes: Vec::new(),
+            actions: Vec::new(),
+            outcomes: Vec::new(),
+            is_json: false,
+        }
+    }
+
+    /// The record.
+    pub(crate) const fn record(&self) -> &'a str {
+        self.text
+    }
+
+    /// What `text` says.
+    #[inline]
+    pub(crate) fn str(&self, text: Text) -> &str {
+        let (start, end) = (text.start as usize, (text.start + text.len) as usize);
+        match start.checked_sub(self.text.len()) {
+            Some(start) => &self.scratch[start..end - self.text.len()],
+            None => &self.text[start..end],
+        }
+    }
+
+    /// Bytes `start..end` of the record.
+    pub(crate) fn of_record(start: usize, end: usize) -> Text {
+        Text { start: bound(start), len: bound(end - start) }
+    }
+
+    /// `part`, which must be a slice of what `whole` says.
+    pub(crate) fn part(&self, whole: Text, part: &str) -> Text {
+        let offset = part.as_ptr() as usize - self.str(whole).as_ptr() as usize;
+        Text { start: whole.start + bound(offset), len: bound(part.len()) }
+    }
+
+    /// Keeps a text that stands nowhere in the record.
+    pub(crate) fn keep(&mut self, text: &str) -> Text {
+        self.keep_with(|scratch| scratch.push_str(text))
+    }
+
+    /// Keeps what `write` appends.
+    pub(crate) fn keep_with(&mut self, write: impl FnOnce(&mut String)) -> Text {
+        let start = self.scratch.len();
+        write(&mut self.scratch);
+        Text { start: bound(self.text.len() + start), len: bound(self.scratch.len() - start) }
+    }
+
+    /// Adds a field as the sender named it.
+    #[inline]
+    pub(crate) fn push(&mut self, path: Text, value: Held, options: FieldOptions) {
+        self.entries.push(Entry {
+            path,
+            standard: NOT_STANDARD,
+            value,
+            options,
+            is_dropped: false,
+        });
+    }
+
+    /// Adds a field that a parser found, under its standard name.
+    pub(crate) fn add(&mut self, name: &'static str, value: Held) {
+        let standard = standard_field(name).unwrap_or(NOT_STANDARD);
+        debug_assert_ne!(standard, NOT_STANDARD, "`{name}` is a standard field");
+        let options = FieldOptions::default();
+        let path = Text::default();
+        self.entries.push(Entry { path, standard, value, options, is_dropped: false });
+    }
+
+    /// Adds a text that a parser found, under its standard name; an empty one is not added.
+    pub(crate) fn add_text(&mut self, name: &'static str, text: &str) {
+        if !text.is_empty() {
+            let text = self.keep(text);
+            self.add(name, Held::Text(text));
+        }
+    }
+
+    /// Adds a constant or a part of the record under a standard name, unless there is one already.
+    pub(crate) fn add_missing(&mut self, name: &'static str, value: Held) {
+        if self.first(name).is_none() {
+            self.add(name, value);
+        }
+    }
+
+    /// Gives the field its standard name.
+    pub(crate) fn set_standard(entry: &mut Entry, place: u16) {
+        entry.standard = place;
+    }
+
+    /// The place of the standard name of `entry`.
+    pub(crate) fn standard_of(entry: &Entry) -> Option<u16> {
+        (entry.standard != NOT_STANDARD).then_some(entry.standard)
+    }
+
+    /// The first value under the standard name.
+    pub(crate) fn first(&self, name: &'static str) -> Option<Held> {
+        let place = standard_field(name)?;
+        self.live().find(|entry| entry.standard == place).map(|entry| entry.value)
+    }
+
+    /// The first value under the standard name, when it is text.
+    pub(crate) fn first_text(&self, name: &'static str) -> Option<Text> {
+        match self.first(name) {
+            Some(Held::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The first value the sender gave under exactly this path.
+    pub(crate) fn sent(&self, path: &str) -> Option<Held> {
+        self.live().find(|entry| self.str(entry.path) == path).map(|entry| entry.value)
+    }
+
+    /// The texts under the standard name.
+    pub(crate) fn standard_texts(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        let place = standard_field(name).unwrap_or(NOT_STANDARD);
+        self.live().filter_map(move |entry| match entry.value {
+            Held::Text(text) if entry.standard == place => Some(self.str(text)),
+            _ => None,
+        })
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !entry.is_dropped && !entry.options.is_inner)
+    }
+
+    /// Adds a logsource tuple, once.
+    pub(crate) fn add_class(&mut self, tuple: &'static str) {
+        if self.classes.len() < CLASSES_MAX && !self.classes.contains(&tuple) {
+            self.classes.push(tuple);
+        }
+    }
+
+    /// Whether a parser added this logsource tuple.
+    pub(crate) fn has_class(&self, tuple: &str) -> bool {
+        self.classes.contains(&tuple)
+    }
+
+    /// Takes back a logsource tuple that a better one replaces.
+    pub(crate) fn retract_class(&mut self, tuple: &str) {
+        self.classes.retain(|known| *known != tuple);
+    }
+
+    /// Where the arena ends, to [`Reading::rewind`] to.
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.entries.len(), self.scratch.len())
+    }
+
+    /// Forgets what was added since [`Reading::mark`].
+    pub(crate) fn rewind(&mut self, (entries, scratch): (usize, usize)) {
+        self.entries.truncate(entries);
+        self.scratch.truncate(scratch);
+    }
+
+    /// The dataset, when one was found.
+    pub(crate) fn dataset(&self) -> &str {
+        self.str(self.dataset)
+    }
+
+    /// Names the dataset; names of our own are not for senders.
+    pub(crate) fn set_dataset(&mut self, dataset: Text) {
+        let name = self.str(dataset);
+        let is_ours = name == "logwarden" || name.starts_with("logwarden.");
+        if !name.is_empty() && name.len() <= 256 && !is_ours {
+            self.dataset = dataset;
+        }
+    }
+
+    /// Sets a flag such as `lw.time_suspect`, once.
+    pub(crate) fn flag(&mut self, name: &'static str) {
+        self.add_missing(name, Held::Bool(true));
+    }
+
+    /// Makes the event of `record`, whose text this reading is of.
+    pub(crate) fn build(self, record: &[u8]) -> Event {
+        let mut builder = EventBuilder::new(record);
+        builder.timestamp(self.timestamp);
+        builder.severity(self.severity.unwrap_or_default());
+        builder.source(&self.origin.source);
+        let dataset = self.dataset();
+        builder.dataset(if dataset.is_empty() { &self.origin.source } else { dataset });
+        if !self.classes.is_empty() {
+            builder.class(Class::new(&self.classes.join(";")));
+        }
+        builder.message(self.str(self.message));
+        for entry in self.entries.iter().filter(|entry| !entry.is_dropped) {
+            self.build_field(&mut builder, entry);
+        }
+        builder.build()
+    }
+
+    fn build_field(&self, builder: &mut EventBuilder<'_>, entry: &Entry) {
+        let value = match entry.value {
+            Held::Null => Value::Null,
+            Held::Bool(value) => Value::Bool(value),
+            Held::Signed(value) => Value::Integer(i128::from(value)),
+            Held::Unsigned(value) => Value::Integer(i128::from(value)),
+            Held::Float(value) => Value::Float(value),
+            Held::Text(text) => Value::String(self.str(text)),
+            Held::Json(text) => Value::Json(self.str(text)),
+            Held::Ip(value) => Value::Ip(value),
+        };
+        let sent = self.str(entry.path);
+        if let Some(place) = Self::standard_of(entry) {
+            let name = STANDARD_FIELDS[usize::from(place)].name;
+            let alias = (!sent.is_empty()).then_some(sent);
+            builder.field_with(name, alias, value, entry.options);
+        } else if sent == "lw" || sent.starts_with("lw.") {
+            // What we say about an event must not be sayable by its sender.
+            let renamed = format!("sent.{sent}");
+            builder.field_with(&renamed, None, value, entry.options);
+        } else {
+            builder.field_with(sent, None, value, entry.options);
+        }
+    }
+}
+
+fn bound(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a record and its scratch are far below 4 GiB")
+}

@@ -1,0 +1,118 @@
+//! Records in, events out.
+
+mod applications;
+mod signins;
+mod sshd;
+mod syslog;
+mod times;
+
+use std::fmt::Write as _;
+
+use logwarden_event::{Event, Timestamp};
+use proptest::prelude::*;
+
+use super::{Normalizer, Origin, parser_names};
+
+fn now() -> Timestamp {
+    Timestamp::parse_rfc3339("2026-03-01T12:00:00Z").expect("a time")
+}
+
+fn event(record: &str) -> Event {
+    let mut origin = Origin::new("shop");
+    origin.peer = Some("192.0.2.7".parse().expect("an address"));
+    Normalizer.normalize(record.as_bytes(), &origin, now())
+}
+
+/// Shows what is asked for in `wanted`, one `name=value` or `name (alias)=value` each line: a field,
+/// or one of `at`, `severity`, `message`, `dataset`, `class`. `-` stands for what is not there.
+fn check(record: &str, wanted: &str) {
+    let event = event(record);
+    let mut shown = String::new();
+    for line in wanted.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let name = line.split_once('=').map_or(line, |(name, _)| name);
+        let value = match name {
+            "at" if event.timestamp() == Timestamp::default() => "-".into(),
+            "at" => event.timestamp().to_string(),
+            "severity" => event.severity().to_string(),
+            "message" => event.message().into(),
+            "dataset" => event.dataset().into(),
+            "class" => event.class().as_str().into(),
+            path => value(&event, path),
+        };
+        let value = value.replace('\n', "⏎");
+        writeln!(shown, "{name}={value}").expect("a String takes everything");
+    }
+    let wanted: Vec<_> = wanted.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let all: Vec<_> = event.fields().map(|field| (field.path, field.alias, field.value)).collect();
+    assert_eq!(shown.lines().collect::<Vec<_>>(), wanted, "{record}\n{all:#?}");
+    assert_eq!(event.raw(), record.as_bytes());
+}
+
+/// The values of a field with its alias, as `value` or `value (alias)`.
+fn value(event: &Event, path: &str) -> String {
+    let values: Vec<_> = event
+        .fields()
+        .filter(|field| field.path == path && !field.options.is_inner)
+        .map(|field| match field.alias {
+            Some(alias) => format!("{} ({alias})", field.value),
+            None => field.value.to_string(),
+        })
+        .collect();
+    if values.is_empty() { "-".into() } else { values.join(" ") }
+}
+
+#[test]
+fn every_parser_has_its_own_name() {
+    let mut names: Vec<_> = parser_names().collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), parser_names().count());
+}
+
+#[test]
+fn a_record_that_is_no_text_keeps_its_bytes() {
+    let record = b"{\"user\":\"b\xFFb\"}";
+    let event = Normalizer.normalize(record, &Origin::new("shop"), now());
+    assert_eq!(event.raw(), record);
+    assert_eq!(value(&event, "user.name"), "b\u{FFFD}b (user)");
+    assert_eq!(value(&event, "lw.invalid_utf8"), "true");
+}
+
+#[test]
+fn a_sender_cannot_say_what_only_we_say() {
+    check(
+        r#"{"lw":{"reason":"x"},"lw.code":"y","dataset":"logwarden.audit","source":"z","event":{"dataset":"logwarden"}}"#,
+        "lw.reason=-
+         lw.code=-
+         sent.lw.reason=x
+         sent.lw.code=y
+         dataset=shop
+         source=z",
+    );
+}
+
+proptest! {
+    #[test]
+    fn every_byte_string_is_survived(
+        mut record in proptest::collection::vec(any::<u8>(), 0..80),
+        head in proptest::sample::select(vec![
+            "", "{", "{\"message\":\"", "<13>", "<13>1 ", "<34>1 2026-01-01T00:00:00Z h sshd 1 - [a b=\"",
+            "Dec 10 06:55:46 h sshd[1]: Failed password for ", "<86>Dec 10 06:55:46 h sshd: Disconnecting ",
+        ]),
+    ) {
+        let mut whole = head.as_bytes().to_vec();
+        whole.append(&mut record);
+        let event = Normalizer.normalize(&whole, &Origin::new("shop"), now());
+        prop_assert_eq!(event.raw(), &whole[..]);
+        let mut encoded = Vec::new();
+        event.encode(&mut encoded);
+        let read = Event::decode(&encoded.into(), Default::default(), now());
+        prop_assert!(read.is_ok());
+    }
+
+    #[test]
+    fn every_text_is_survived(text in "\\PC{0,80}", program in "sshd|su|sshd\\(pam_unix\\)|x") {
+        event(&format!("<86>Dec 10 06:55:46 host {program}[1]: {text}"));
+        event(&serde_json::json!({"message": text, "program": program, "time": text, "level": text, "ip": text}).to_string());
+    }
+}

@@ -1,0 +1,68 @@
+//! Sign-ins of applications: what counts, and what must not.
+
+use super::check;
+
+fn ended(record: &str, outcome: &str) {
+    let wanted =
+        format!("event.category=authentication\nevent.outcome={outcome}\nclass=/authentication/");
+    check(record, &wanted);
+}
+
+fn none(record: &str) {
+    check(record, "event.category=-\nclass=");
+}
+
+#[test]
+fn a_record_that_says_a_sign_in_ended_is_marked() {
+    for record in [
+        r#"{"event":"login_failed","user":"bob","ip":"10.0.0.1"}"#,
+        r#"{"event":{"action":"user.login.failed"}}"#,
+        r#"{"action":"LoginFailed"}"#,
+        r#"{"event":{"action":"login"},"success":false}"#,
+        r#"{"type":"LOGIN_ERROR"}"#,
+        r#"{"msg":"Login failed"}"#,
+        r#"{"message":"Login failed for user bob","user":"bob"}"#,
+        r#"{"message":"Authentication failed: bad password","username":"bob"}"#,
+        r#"{"message":"invalid credentials","client_ip":"10.0.0.1"}"#,
+        r#"{"event_type":"user-login","result":"denied"}"#,
+    ] {
+        check(record, "event.category=authentication\nclass=/authentication/");
+        let event = super::event(record);
+        assert!(
+            event.values("event.outcome").any(|value| value.to_string() == "failure"),
+            "{record}"
+        );
+    }
+    ended(r#"{"event":"user_logged_in","user":"bob"}"#, "success");
+    ended(r#"{"message":"Logged in successfully","user":"bob"}"#, "success");
+    ended(r#"{"action":"signin","ok":1,"success":true}"#, "success");
+    check(
+        r#"{"event":{"category":"authentication","outcome":"failed"}}"#,
+        "event.category=authentication\nevent.outcome=failed failure",
+    );
+    check(
+        r#"{"event":{"category":["web"],"action":"login","outcome":"failure"},"user":{"name":"bob"}}"#,
+        "event.category=web authentication\nevent.outcome=failure\nuser.name=bob",
+    );
+}
+
+#[test]
+fn a_record_that_speaks_of_sign_ins_is_left_alone() {
+    for record in [
+        r#"{"message":"login failed counter reset","user":"bob"}"#,
+        r#"{"message":"login page rendered","user":"bob"}"#,
+        r#"{"message":"if login failed, retry","user":"bob"}"#,
+        r#"{"message":"failed to authenticateX","user":"bob"}"#,
+        r#"{"message":"Authentication failed: upstream database"}"#,
+        r#"{"event":"login"}"#,
+        r#"{"event":"logout","success":true}"#,
+        r#"{"event":"order_failed","user":"bob"}"#,
+        r#"{"event":"payment","outcome":"failure"}"#,
+        r#"{"action":"login_form_viewed","success":true}"#,
+        r#"{"message":"user bob logged in yesterday"}"#,
+        r#"{"message":"accepted passwords are hashed","user":"bob"}"#,
+        r#"{"path":"/login","status":401}"#,
+    ] {
+        none(record);
+    }
+}
