@@ -1,1 +1,127 @@
 //! HTTP API, sessions and dashboard.
+//!
+//! In: requests that the root's accept loop took in, with `ConnectInfo<SocketAddr>` and, over TLS,
+//! [`OverTls`] as request extensions. Out: answers. [`router`] is the one way in; every route behind
+//! it has declared who may use it. This crate decides neither what matches nor what alerts, and it
+//! keeps nothing: everything it shows comes from the crates below.
+
+mod api;
+mod assets;
+mod audit;
+mod auth;
+mod body;
+mod config;
+mod error;
+mod frame;
+mod json;
+mod metrics;
+mod origin;
+mod route;
+mod visibility;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
+use logwarden_alerting::Alerting;
+use logwarden_event::Event;
+use logwarden_store::identity::Identity;
+
+pub use api::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
+pub use audit::{Audit, DATASET as AUDIT_DATASET, Entry, Outcome};
+pub use config::Settings;
+pub use origin::OverTls;
+
+use assets::Assets;
+use error::ApiError;
+use origin::Scheme;
+
+/// Makes an event of a raw record, as ingest would.
+pub type Normalize = Arc<dyn Fn(&[u8]) -> Event + Send + Sync>;
+
+/// What the routes work with; cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    /// Users, tokens, sessions.
+    pub identity: Arc<Identity>,
+    /// Alerts, rules, notifiers.
+    pub alerting: Arc<Alerting>,
+    /// The way into the audit records; the root runs it.
+    pub audit: Arc<Audit>,
+    /// For trying rules on raw records.
+    pub normalize: Normalize,
+    /// How the node is, now.
+    pub health: Arc<dyn Fn() -> HealthReport + Send + Sync>,
+    /// The metrics in Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The configuration in force, secrets masked.
+    pub config_view: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// What the operator has set.
+    pub settings: Settings,
+}
+
+/// What handlers work with: the [`State`] and what follows from its settings.
+#[derive(Clone)]
+struct App(Arc<Inner>);
+
+struct Inner {
+    state: State,
+    scheme: Scheme,
+}
+
+impl App {
+    /// Tells peers and schemes apart.
+    fn scheme(&self) -> &Scheme {
+        &self.0.scheme
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0.state
+    }
+}
+
+/// Serves the API and, with the feature `ui`, the dashboard.
+pub fn router(state: State) -> Router {
+    let settings = state.settings.clone();
+    let assets = Assets::embedded();
+    let app = App(Arc::new(Inner { scheme: Scheme::new(&settings), state }));
+    let routes = api::routes().into_router(&app).with_state(app.clone());
+    framed(
+        routes.fallback(async move |request: Request| fallback(&app, &assets, request)),
+        &settings,
+    )
+}
+
+/// Answers a path that nobody declared: a file or page of the dashboard, or 404. Below `/api` only
+/// holders of a credential learn that there is nothing.
+fn fallback(app: &App, assets: &Assets, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let path = parts.uri.path();
+    if path != "/api" && !path.starts_with("/api/") {
+        return assets.answer(&parts.method, path, &parts.headers);
+    }
+    match route::identify(app, &parts) {
+        Ok(Some(_)) => ApiError::not_found().into_response(),
+        Ok(None) => ApiError::unauthorized().into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Gives every answer of `router` a request id and the security headers, and every error of the
+/// framework the API's shape. Harmless on what [`router`] made.
+pub fn framed(router: Router, settings: &Settings) -> Router {
+    router.layer(middleware::from_fn_with_state(Scheme::new(settings), frame::frame))
+}
+
+/// The description of the API, as `GET /api/v1/openapi.json` gives it.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api::openapi()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! The HTTP API: one file per group of endpoints, and their list.
+
+mod alerts;
+mod config;
+mod health;
+mod notifiers;
+mod rules;
+mod session;
+mod setup;
+mod shape;
+mod tokens;
+mod users;
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, Paths};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::routes;
+
+use crate::error::ErrorBody;
+use crate::route::{Permission, Routes};
+
+pub use health::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
+
+/// Every route of the API, in the order of the manual. A new group adds one line.
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .join(session::routes())
+        .join(setup::routes())
+        .join(alerts::routes())
+        .join(rules::routes())
+        .join(notifiers::routes())
+        .join(tokens::routes())
+        .join(users::routes())
+        .join(config::routes())
+        .join(health::routes())
+        .add(Permission::AnyCredential, routes!(document))
+}
+
+/// The description of the API, generated from the handlers.
+pub(crate) fn openapi() -> OpenApi {
+    let mut components = Components::new();
+    components
+        .add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let mut schemas = Vec::new();
+    ErrorBody::schemas(&mut schemas);
+    schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
+    components.schemas.extend(schemas);
+    let info = InfoBuilder::new()
+        .title("Logwarden")
+        .version("1")
+        .description(Some("Search, alerts and administration; see docs/API.md."))
+        .build();
+    let mut api = OpenApiBuilder::new()
+        .info(info)
+        .paths(Paths::new())
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
+        .build();
+    routes().document(&mut api);
+    api
+}
+
+/// Describes the API.
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "health",
+    responses((status = 200, body = serde_json::Value, description = "An OpenAPI 3.1 document."))
+)]
+async fn document() -> axum::Json<OpenApi> {
+    axum::Json(openapi())
+}

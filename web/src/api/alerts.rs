@@ -1,0 +1,263 @@
+//! `/alerts`: what needs a person, and what that person does with it.
+
+mod view;
+
+use axum::extract::{Path, State as Extract};
+use logwarden_alerting::{Act, AlertQuery, AlertState, AlertingError, Level, Resolution};
+use logwarden_event::AlertId;
+use logwarden_store::identity::Action;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::audit::Entry;
+use crate::auth::{Caller, SignedIn};
+use crate::body::{Json, Params};
+use crate::error::ApiError;
+use crate::route::{Permission, Routes};
+use crate::visibility;
+use view::{AlertDetails, AlertItem, AlertList};
+
+const READ: Permission = Permission::May(Action::ReadAlerts);
+const HANDLE: Permission = Permission::May(Action::HandleAlerts);
+
+/// Which alerts to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AlertParams {
+    /// Only these states, with commas between: `open`, `acknowledged`, `resolved`.
+    state: Option<String>,
+    /// Only these severities, with commas between.
+    severity: Option<String>,
+    /// Only of the rule of this id or name.
+    rule: Option<String>,
+    /// Only about the entity of this value.
+    entity: Option<String>,
+    /// Only of this assignee.
+    assignee: Option<String>,
+    /// Only with this text in the title.
+    q: Option<String>,
+    /// At most so many; 100 when nothing is said, never more than 1,000.
+    limit: Option<usize>,
+    /// What `next` of the page before held.
+    cursor: Option<String>,
+}
+
+/// Who is to handle an alert.
+#[derive(Debug, Deserialize, ToSchema)]
+struct Assignment {
+    /// A name; null: nobody.
+    assignee: Option<String>,
+}
+
+/// Why an alert is done with.
+#[derive(Debug, Deserialize, ToSchema)]
+struct Resolving {
+    /// `true_positive`, `benign`, `false_positive`, `duplicate` or `other`.
+    reason: String,
+    /// In words.
+    note: Option<String>,
+}
+
+/// Something to write down.
+#[derive(Debug, Deserialize, ToSchema)]
+struct NewNote {
+    /// The text, at most 16 KiB.
+    text: String,
+}
+
+/// Nothing to say: `{}`.
+#[derive(Debug, Deserialize, ToSchema)]
+struct Nothing {}
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .add(READ, routes!(list))
+        .add(READ, routes!(show))
+        .add(HANDLE, routes!(acknowledge))
+        .add(HANDLE, routes!(assign))
+        .add(HANDLE, routes!(resolve))
+        .add(HANDLE, routes!(reopen))
+        .add(HANDLE, routes!(add_note))
+}
+
+/// Lists alerts, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/alerts", tag = "alerts", params(AlertParams),
+    responses((status = 200, body = AlertList))
+)]
+async fn list(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Params(params): Params<AlertParams>,
+) -> Result<axum::Json<AlertList>, ApiError> {
+    visibility::check_sees_everything(&caller.principal)?;
+    let query = AlertQuery {
+        states: words(params.state.as_deref(), "state", AlertState::from_name)?,
+        severities: words(params.severity.as_deref(), "severity", Level::from_name)?,
+        rule: given(params.rule),
+        entity: given(params.entity),
+        assignee: given(params.assignee),
+        text: given(params.q),
+        limit: params.limit.unwrap_or(0),
+        cursor: given(params.cursor),
+    };
+    let page = app.alerting.alerts(&query).await.map_err(refuse)?;
+    Ok(axum::Json(AlertList {
+        items: page.items.into_iter().map(AlertItem::from).collect(),
+        next: page.next,
+        counts: page.counts.into(),
+    }))
+}
+
+/// Gives one alert: why it was opened, its evidence, its timeline.
+#[utoipa::path(
+    get, path = "/api/v1/alerts/{id}", tag = "alerts",
+    params(("id" = String, Path, description = "The alert's id.")),
+    responses((status = 200, body = AlertDetails))
+)]
+async fn show(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<axum::Json<AlertDetails>, ApiError> {
+    visibility::check_sees_everything(&caller.principal)?;
+    let alert = app.alerting.alert(alert_id(&id)?).await.map_err(refuse)?;
+    Ok(axum::Json(alert.into()))
+}
+
+/// Says that the caller looks at it.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/acknowledge", tag = "alerts", request_body = Nothing,
+    params(("id" = String, Path, description = "The alert's id.")),
+    responses((status = 200, body = AlertDetails))
+)]
+async fn acknowledge(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<axum::Json<AlertDetails>, ApiError> {
+    act(&app, &caller, &id, "alert.acknowledge", Act::Acknowledge).await
+}
+
+/// Makes somebody responsible, or nobody.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/assign", tag = "alerts", request_body = Assignment,
+    params(("id" = String, Path, description = "The alert's id.")),
+    responses((status = 200, body = AlertDetails))
+)]
+async fn assign(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Json(assignment): Json<Assignment>,
+) -> Result<axum::Json<AlertDetails>, ApiError> {
+    let assignee = given(assignment.assignee);
+    act(&app, &caller, &id, "alert.assign", Act::Assign(assignee.as_deref())).await
+}
+
+/// Is done with it.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/resolve", tag = "alerts", request_body = Resolving,
+    params(("id" = String, Path, description = "The alert's id.")),
+    responses((status = 200, body = AlertDetails))
+)]
+async fn resolve(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Json(resolving): Json<Resolving>,
+) -> Result<axum::Json<AlertDetails>, ApiError> {
+    let reason = Resolution::from_name(&resolving.reason).ok_or_else(|| {
+        let known: Vec<&str> = Resolution::ALL.iter().map(|reason| reason.name()).collect();
+        ApiError::bad_request(format!("`reason` must be one of {}", known.join(", ")))
+    })?;
+    let note = given(resolving.note);
+    let note = note.as_deref();
+    act(&app, &caller, &id, "alert.resolve", Act::Resolve { reason, note }).await
+}
+
+/// Is not done with it after all.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/reopen", tag = "alerts", request_body = Nothing,
+    params(("id" = String, Path, description = "The alert's id.")),
+    responses((status = 200, body = AlertDetails))
+)]
+async fn reopen(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<axum::Json<AlertDetails>, ApiError> {
+    act(&app, &caller, &id, "alert.reopen", Act::Reopen).await
+}
+
+/// Writes something down.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/notes", tag = "alerts", request_body = NewNote,
+    params(("id" = String, Path, description = "The alert's id.")),
+    responses((status = 200, body = AlertDetails))
+)]
+async fn add_note(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Json(note): Json<NewNote>,
+) -> Result<axum::Json<AlertDetails>, ApiError> {
+    act(&app, &caller, &id, "alert.note", Act::Note(&note.text)).await
+}
+
+async fn act(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    action: &'static str,
+    act: Act<'_>,
+) -> Result<axum::Json<AlertDetails>, ApiError> {
+    visibility::check_sees_everything(&caller.principal)?;
+    let name = &caller.principal.name;
+    let alert = app.alerting.act(alert_id(id)?, act, name).await.map_err(refuse)?;
+    let verb = action.trim_start_matches("alert.");
+    let message = format!("did {verb} with alert {id}");
+    app.audit.record(Entry::new(action, name, id, message).from_peer(caller.peer)).await;
+    Ok(axum::Json(alert.into()))
+}
+
+fn alert_id(text: &str) -> Result<AlertId, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found())
+}
+
+/// An empty text counts as none given.
+fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+fn words<T>(
+    text: Option<&str>,
+    name: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, ApiError> {
+    let words = text.unwrap_or_default().split(',').filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            read(word).ok_or_else(|| ApiError::bad_request(format!("`{name}` cannot be `{word}`")))
+        })
+        .collect()
+}
+
+/// What the client is told when alerting cannot do it.
+pub(super) fn refuse(error: AlertingError) -> ApiError {
+    match error {
+        AlertingError::NotFound => ApiError::not_found(),
+        AlertingError::Conflict(reason) => ApiError::conflict("conflict", reason),
+        AlertingError::Invalid(reason) => ApiError::bad_request(reason),
+        AlertingError::Cursor => ApiError::bad_request(error.to_string()),
+        AlertingError::Catalog(error) => {
+            tracing::error!(error = %error, "catalog cannot serve: {error}");
+            ApiError::unavailable("alerts cannot be read or written at the moment")
+        }
+        error => ApiError::internal(error),
+    }
+}

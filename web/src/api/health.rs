@@ -1,0 +1,132 @@
+//! `/health`, `/livez`, `/readyz` and `/metrics`: how the node is.
+
+use axum::extract::State as Extract;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use logwarden_store::identity::{Action, Object, authorize};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::auth::MaybeSignedIn;
+use crate::route::{Permission, Routes};
+
+/// How the node is, as the root sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HealthReport {
+    /// `ready`, or why not: `recovering`, `degraded`, `read_only`, `disk_full`, `journal_failed`.
+    pub status: &'static str,
+    /// In numbers; only for holders of a credential.
+    pub details: HealthDetails,
+}
+
+/// How the node is, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HealthDetails {
+    /// The journal.
+    pub journal: JournalDetails,
+    /// The index.
+    pub index: IndexDetails,
+    /// The detector.
+    pub detector: DetectorDetails,
+    /// The release, such as `0.1.0`.
+    pub version: &'static str,
+}
+
+/// The journal in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JournalDetails {
+    /// The number of the next record.
+    pub end: u64,
+    /// Bytes free on its volume.
+    pub free_bytes: u64,
+}
+
+/// The index in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct IndexDetails {
+    /// The number of the next record that becomes searchable.
+    pub visible: u64,
+    /// Records that are durable and not yet searchable.
+    pub lag_events: u64,
+    /// Splits published.
+    pub splits: u64,
+}
+
+/// The detector in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DetectorDetails {
+    /// Records it has yet to look at.
+    pub lag_events: u64,
+}
+
+impl HealthReport {
+    /// Whether the node takes and answers everything.
+    pub fn is_ready(&self) -> bool {
+        self.status == "ready"
+    }
+}
+
+/// How the node is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `ready`, or why not: `recovering`, `degraded`, `read_only`, `disk_full`, `journal_failed`.
+    status: &'static str,
+    /// Only for holders of a credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<HealthDetails>,
+}
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .add(Permission::Open, routes!(health))
+        .add(Permission::Open, routes!(live))
+        .add(Permission::Open, routes!(ready))
+        .add(Permission::May(Action::ReadMetrics), routes!(metrics))
+}
+
+/// Says whether the node is ready; with a credential also how it is in numbers.
+#[utoipa::path(
+    get, path = "/api/v1/health", tag = "health",
+    responses((status = 200, body = Health), (status = 503, body = Health))
+)]
+async fn health(Extract(app): Extract<App>, MaybeSignedIn(caller): MaybeSignedIn) -> Response {
+    let may_see_details = caller.is_some_and(|caller| {
+        authorize(&caller.principal, Action::ReadHealth, &Object::Any).is_ok()
+    });
+    answer(&app, may_see_details)
+}
+
+/// Says that the process answers.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Health)))]
+async fn live() -> axum::Json<Health> {
+    axum::Json(Health { status: "alive", details: None })
+}
+
+/// Says whether the node is ready, for load balancers.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses((status = 200, body = Health), (status = 503, body = Health))
+)]
+async fn ready(Extract(app): Extract<App>) -> Response {
+    answer(&app, false)
+}
+
+/// Gives the metrics in Prometheus' text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "health",
+    responses((status = 200, body = String, content_type = "text/plain; version=0.0.4"))
+)]
+async fn metrics(Extract(app): Extract<App>) -> Response {
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, content_type)], (app.metrics)()).into_response()
+}
+
+fn answer(app: &App, may_see_details: bool) -> Response {
+    let report = (app.health)();
+    let is_ready = report.is_ready();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let details = may_see_details.then_some(report.details);
+    (status, axum::Json(Health { status: report.status, details })).into_response()
+}

@@ -1,0 +1,64 @@
+//! Shapes that more than one group of the API uses.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A list; `next` asks for the next page.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct List<T> {
+    /// What is on this page.
+    pub(crate) items: Vec<T>,
+    /// Hand it back as `cursor` for the next page; null on the last one.
+    pub(crate) next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list that has one page.
+    pub(crate) fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
+/// One event as searches give it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what `json.rs` writes by hand")]
+pub(crate) struct Hit {
+    /// The event's id; sorts by time.
+    id: String,
+    /// Its number in the journal.
+    seq: u64,
+    /// When it happened, RFC 3339 in UTC with as many digits as are known.
+    timestamp: String,
+    /// When it was received.
+    observed_at: String,
+    /// The configured sender.
+    source: String,
+    /// The kind of log.
+    dataset: String,
+    /// `debug`, `info`, `notice`, `warning`, `error`, `critical`, `alert` or `emergency`.
+    severity: String,
+    /// What happened, in words.
+    message: String,
+    /// Dotted path to value.
+    fields: BTreeMap<String, serde_json::Value>,
+}
+
+/// One event with everything that is known of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what `json.rs` writes by hand")]
+pub(crate) struct SingleEvent {
+    /// What searches give.
+    #[schema(inline)]
+    #[serde(flatten)]
+    hit: Hit,
+    /// The record as text; what is no UTF-8 is replaced.
+    raw: String,
+    /// The record's bytes in base 64.
+    raw_base64: String,
+    /// Logsource tuples, each `product/category/service`.
+    class: Vec<String>,
+    /// Field to the name the sender gave it, where that differs.
+    aliases: BTreeMap<String, String>,
+}

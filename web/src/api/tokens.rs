@@ -1,0 +1,191 @@
+//! `/tokens`: credentials for programs.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State as Extract};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use logwarden_event::Timestamp;
+use logwarden_store::identity::{Action, NewToken as TokenToMake, Role, TokenInfo};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::shape::List;
+use super::users::refuse;
+use crate::App;
+use crate::audit::Entry;
+use crate::auth::SignedIn;
+use crate::body::Json;
+use crate::error::ApiError;
+use crate::route::{Permission, Routes};
+use crate::visibility;
+
+const MANAGE: Permission = Permission::May(Action::ManageTokens);
+
+/// A token, without what it is made of.
+#[derive(Debug, Serialize, ToSchema)]
+struct Token {
+    /// Its name.
+    name: String,
+    /// `ingest`, `reader`, `analyst`, `admin` or `metrics`.
+    role: &'static str,
+    /// The source it writes as, or the only one it sees.
+    source: Option<String>,
+    /// A query that every event it sees must match.
+    filter: Option<String>,
+    /// When it was made.
+    created_at: String,
+    /// When it ends.
+    expires_at: Option<String>,
+    /// When it was last used, to about a minute.
+    last_used_at: Option<String>,
+    /// Whether it was revoked.
+    revoked: bool,
+}
+
+impl From<TokenInfo> for Token {
+    fn from(token: TokenInfo) -> Self {
+        Self {
+            name: token.name,
+            role: token.role.as_str(),
+            source: token.source,
+            filter: token.filter,
+            created_at: token.created_at.to_string(),
+            expires_at: Some(token.expires_at.to_string()),
+            last_used_at: token.last_used_at.map(|at| at.to_string()),
+            revoked: token.is_revoked,
+        }
+    }
+}
+
+/// A new token, shown this once.
+#[derive(Serialize, ToSchema)]
+struct CreatedToken {
+    /// The credential itself.
+    token: String,
+    /// What the list shows of it.
+    #[serde(flatten)]
+    item: Token,
+}
+
+/// A token to make.
+#[derive(Debug, Deserialize, ToSchema)]
+struct NewToken {
+    /// Its name: 1 to 128 letters, digits, `-`, `.`, `_` and `@`.
+    name: String,
+    /// `ingest`, `reader`, `analyst`, `admin` or `metrics`.
+    role: String,
+    /// The source it writes as, or the only one it sees.
+    source: Option<String>,
+    /// A query that every event it sees must match.
+    filter: Option<String>,
+    /// How long it counts, such as `90d`, `12h`; a year when nothing is said, at most that.
+    expires: Option<String>,
+}
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .add(MANAGE, routes!(list))
+        .add(MANAGE, routes!(create))
+        .add(MANAGE, routes!(revoke))
+}
+
+/// Lists the tokens.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", responses((status = 200, body = List<Token>)))]
+async fn list(Extract(app): Extract<App>) -> axum::Json<List<Token>> {
+    axum::Json(List::whole(app.identity.list_tokens().into_iter().map(Token::from).collect()))
+}
+
+/// Makes a token and shows it, this once.
+#[utoipa::path(
+    post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
+    responses((status = 201, body = CreatedToken))
+)]
+async fn create(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Json(new): Json<NewToken>,
+) -> Result<Response, ApiError> {
+    let role: Role = new.role.parse().map_err(|_| {
+        ApiError::bad_request("the role must be one of ingest, reader, analyst, admin, metrics")
+    })?;
+    let now = app.audit.now();
+    if let Some(filter) = &new.filter {
+        visibility::parse_filter(filter, now)?;
+    }
+    let expires_at = match new.expires.as_deref().filter(|text| !text.is_empty()) {
+        Some(text) => Some(expiry(text, now).ok_or_else(|| {
+            ApiError::bad_request("`expires` must be a number with s, m, h, d or w, such as 90d")
+        })?),
+        None => None,
+    };
+    let name = new.name.clone();
+    let token = TokenToMake {
+        name: new.name,
+        role,
+        source: new.source.filter(|text| !text.is_empty()),
+        filter: new.filter.filter(|text| !text.trim().is_empty()),
+        expires_at,
+    };
+    let token = app.identity.create_token(token).await.map_err(refuse)?;
+    let message = format!("made token {name} with role {role}");
+    let entry = Entry::new("token.create", &caller.principal.name, &name, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    let item = app.identity.list_tokens().into_iter().find(|token| token.name == name);
+    let item = item.map(Token::from).ok_or_else(ApiError::not_found)?;
+    Ok((StatusCode::CREATED, axum::Json(CreatedToken { token, item })).into_response())
+}
+
+/// Revokes a token: it counts no longer, at once.
+#[utoipa::path(
+    delete, path = "/api/v1/tokens/{name}", tag = "tokens",
+    params(("name" = String, Path, description = "The token's name.")),
+    responses((status = 204))
+)]
+async fn revoke(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    app.identity.revoke_token(&name).await.map_err(refuse)?;
+    let message = format!("revoked token {name}");
+    let entry = Entry::new("token.revoke", &caller.principal.name, &name, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The instant `text` (such as `90d`) after `now`.
+fn expiry(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit_secs = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return None,
+    };
+    let secs = number.parse::<u64>().ok()?.checked_mul(unit_secs)?;
+    Some(now.saturating_add(Duration::from_secs(secs)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_number_with_a_unit() {
+        let check = |text: &str, secs: Option<i64>| {
+            let expected = secs.map(Timestamp::from_secs);
+            assert_eq!(expiry(text, Timestamp::from_secs(0)), expected, "{text}");
+        };
+        check("90d", Some(7_776_000));
+        check("12h", Some(43_200));
+        check("90", None);
+        check("-1d", None);
+        check("d", None);
+        check("", None);
+        check("9é", None);
+    }
+}

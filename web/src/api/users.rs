@@ -1,0 +1,163 @@
+//! `/users`: local accounts.
+
+use axum::extract::{Path, State as Extract};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use logwarden_store::identity::{Action, IdentityError, Role, UserInfo};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::shape::List;
+use crate::App;
+use crate::audit::Entry;
+use crate::auth::SignedIn;
+use crate::body::Json;
+use crate::error::ApiError;
+use crate::route::{Permission, Routes};
+
+const MANAGE: Permission = Permission::May(Action::ManageUsers);
+
+/// A local account.
+#[derive(Debug, Serialize, ToSchema)]
+struct User {
+    /// The name to sign in with.
+    name: String,
+    /// `reader`, `analyst` or `admin`.
+    role: &'static str,
+    /// When it was made.
+    created_at: String,
+}
+
+impl From<UserInfo> for User {
+    fn from(user: UserInfo) -> Self {
+        let created_at = user.created_at.to_string();
+        Self { name: user.name, role: user.role.as_str(), created_at }
+    }
+}
+
+/// An account to make.
+#[derive(Deserialize, ToSchema)]
+struct NewUser {
+    /// The name to sign in with: 1 to 128 letters, digits, `-`, `.`, `_` and `@`.
+    name: String,
+    /// `reader`, `analyst` or `admin`.
+    role: String,
+    /// The password, at least 12 characters.
+    password: String,
+}
+
+/// What changes of an account; what is left out stays. Its sessions end.
+#[derive(Deserialize, ToSchema)]
+struct UserChange {
+    /// The new role.
+    role: Option<String>,
+    /// The new password.
+    password: Option<String>,
+}
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .add(MANAGE, routes!(list))
+        .add(MANAGE, routes!(create))
+        .add(MANAGE, routes!(change))
+        .add(MANAGE, routes!(remove))
+}
+
+/// Lists the local accounts.
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = List<User>)))]
+async fn list(Extract(app): Extract<App>) -> axum::Json<List<User>> {
+    axum::Json(List::whole(app.identity.list_users().into_iter().map(User::from).collect()))
+}
+
+/// Makes an account.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "users", request_body = NewUser,
+    responses((status = 201, body = User))
+)]
+async fn create(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Json(new): Json<NewUser>,
+) -> Result<Response, ApiError> {
+    let role = user_role(&new.role)?;
+    app.identity.create_user(&new.name, role, &new.password).await.map_err(refuse)?;
+    let message = format!("made user {} with role {role}", new.name);
+    let entry = Entry::new("user.create", &caller.principal.name, &new.name, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok((StatusCode::CREATED, axum::Json(find(&app, &new.name)?)).into_response())
+}
+
+/// Changes role or password of an account and ends its sessions.
+#[utoipa::path(
+    put, path = "/api/v1/users/{name}", tag = "users", request_body = UserChange,
+    params(("name" = String, Path, description = "The account's name.")),
+    responses((status = 200, body = User))
+)]
+async fn change(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(name): Path<String>,
+    Json(change): Json<UserChange>,
+) -> Result<axum::Json<User>, ApiError> {
+    let record = |action, message| {
+        let entry = Entry::new(action, &caller.principal.name, &name, message);
+        app.audit.record(entry.from_peer(caller.peer))
+    };
+    if let Some(role) = &change.role {
+        let role = user_role(role)?;
+        app.identity.set_role(&name, role).await.map_err(refuse)?;
+        record("user.role", format!("gave user {name} the role {role}")).await;
+    }
+    if let Some(password) = &change.password {
+        app.identity.set_password(&name, password).await.map_err(refuse)?;
+        record("user.password", format!("gave user {name} another password")).await;
+    }
+    Ok(axum::Json(find(&app, &name)?))
+}
+
+/// Removes an account and ends its sessions.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{name}", tag = "users",
+    params(("name" = String, Path, description = "The account's name.")),
+    responses((status = 204))
+)]
+async fn remove(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    app.identity.delete_user(&name).await.map_err(refuse)?;
+    let message = format!("removed user {name}");
+    let entry = Entry::new("user.delete", &caller.principal.name, &name, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn find(app: &App, name: &str) -> Result<User, ApiError> {
+    let user = app.identity.list_users().into_iter().find(|user| user.name == name);
+    user.map(User::from).ok_or_else(ApiError::not_found)
+}
+
+/// Roles a person can have; the others are for tokens.
+fn user_role(text: &str) -> Result<Role, ApiError> {
+    match text.parse() {
+        Ok(role @ (Role::Reader | Role::Analyst | Role::Admin)) => Ok(role),
+        _ => Err(ApiError::bad_request("the role must be `reader`, `analyst` or `admin`")),
+    }
+}
+
+/// What the client is told about a change that was not made.
+pub(super) fn refuse(error: IdentityError) -> ApiError {
+    match error {
+        IdentityError::Taken(_) => ApiError::conflict("name_taken", error.to_string()),
+        IdentityError::LastAdministrator(_) => {
+            ApiError::conflict("last_administrator", error.to_string())
+        }
+        IdentityError::NotFound(_) => ApiError::not_found(),
+        IdentityError::BadName(_) | IdentityError::Password(_) | IdentityError::BadExpiry => {
+            ApiError::bad_request(error.to_string())
+        }
+        IdentityError::Catalog(error) => ApiError::internal(error),
+    }
+}

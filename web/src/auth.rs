@@ -1,0 +1,238 @@
+//! Who asks: from a token or a session cookie to a principal, and whether it may.
+//!
+//! A credential stands in `Authorization` (`Bearer TOKEN`, or `Basic` with the token as password) or
+//! in the session cookie; the header wins. A credential in a URL is refused wherever it points.
+//! Whatever is wrong with a credential, the answer is the same. A change by cookie must come from
+//! one of our own pages with a content type no form can send.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, header};
+use logwarden_store::identity::{Identity, Principal};
+use logwarden_store::secret::Secret;
+
+use crate::body;
+use crate::error::ApiError;
+use crate::origin::{Origin, Scheme};
+
+/// Names a URL's parameters may not have: somebody put a credential there.
+const CREDENTIAL_PARAMETERS: &[&str] =
+    &["token", "access_token", "auth_token", "api_key", "apikey", "authorization", "session"];
+
+/// The cookie over TLS and on loopback; browsers tie it to the exact host.
+const COOKIE_SECURE: &str = "__Host-session";
+/// The cookie over plain HTTP off loopback, where browsers keep no `Secure` one.
+const COOKIE_PLAIN: &str = "session";
+
+/// What a request proves its principal with.
+#[derive(Debug, Clone)]
+enum Credential {
+    Token(Secret<String>),
+    Session(Secret<String>),
+}
+
+/// A principal, how it proved itself, and from where.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// On whose behalf the request is made.
+    pub(crate) principal: Principal,
+    /// The client's address.
+    pub(crate) peer: Option<IpAddr>,
+    credential: Credential,
+}
+
+/// A credential was given that proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unknown;
+
+/// The caller of a route that needs one.
+pub(crate) struct SignedIn(pub(crate) Arc<Caller>);
+
+/// The caller of an open route, if there is one.
+pub(crate) struct MaybeSignedIn(pub(crate) Option<Arc<Caller>>);
+
+impl Caller {
+    /// Whether the credential still counts and still stands for the same rights; streams ask this
+    /// again and again.
+    #[expect(dead_code, reason = "live tails ask it")]
+    pub(crate) fn is_still_valid(&self, identity: &Identity) -> bool {
+        let now = match &self.credential {
+            Credential::Token(token) => identity.authenticate_token(token.expose()),
+            Credential::Session(session) => identity.authenticate_session(session.expose()),
+        };
+        now.is_some_and(|now| {
+            now.role == self.principal.role
+                && now.filter == self.principal.filter
+                && now.source == self.principal.source
+        })
+    }
+
+    /// The session's secret, when the caller has one.
+    pub(crate) fn session(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::Session(session) => Some(session.expose()),
+            Credential::Token(_) => None,
+        }
+    }
+
+    /// Whether the browser sent the credential by itself.
+    fn came_by_cookie(&self) -> bool {
+        matches!(self.credential, Credential::Session(_))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Arc<Caller>>().cloned();
+        caller.map(Self).ok_or_else(ApiError::unauthorized)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeSignedIn {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.get::<Arc<Caller>>().cloned()))
+    }
+}
+
+/// Finds the principal of a request; `Ok(None)` when it brings no credential.
+pub(crate) fn authenticate(
+    identity: &Identity,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Result<Option<Caller>, Unknown> {
+    let Some(credential) = credential(origin, headers)? else { return Ok(None) };
+    let principal = match &credential {
+        Credential::Token(token) => identity.authenticate_token(token.expose()),
+        Credential::Session(session) => identity.authenticate_session(session.expose()),
+    };
+    let principal = principal.ok_or(Unknown)?;
+    Ok(Some(Caller { principal, peer: origin.peer, credential }))
+}
+
+/// Whether the query string names a credential, however it is escaped.
+pub(crate) fn is_credential_in_url(query: Option<&str>) -> bool {
+    let named = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut names = named.map(|(name, _)| name.to_ascii_lowercase());
+    names.any(|name| CREDENTIAL_PARAMETERS.contains(&name.as_str()))
+}
+
+/// Refuses a change that another site made a browser send.
+pub(crate) fn check_cross_site(
+    scheme: &Scheme,
+    caller: Option<&Caller>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let is_same_origin = scheme.is_same_origin(headers);
+    let is_allowed = if caller.is_some_and(Caller::came_by_cookie) {
+        let is_no_form =
+            method == Method::DELETE || body::is_json(headers) || body::is_yaml(headers);
+        is_same_origin == Some(true) && is_no_form
+    } else {
+        // A token is sent by a program; without a credential only a browser says where it stands.
+        caller.is_some() || is_same_origin != Some(false)
+    };
+    if is_allowed { Ok(()) } else { Err(ApiError::cross_site()) }
+}
+
+/// The `Set-Cookie` that keeps a session.
+pub(crate) fn session_cookie(origin: &Origin, session: &str) -> Result<HeaderValue, ApiError> {
+    set_cookie(origin, session, "")
+}
+
+/// The `Set-Cookie` that ends a session.
+pub(crate) fn no_session_cookie(origin: &Origin) -> Result<HeaderValue, ApiError> {
+    set_cookie(origin, "", "; Max-Age=0")
+}
+
+fn set_cookie(origin: &Origin, session: &str, more: &str) -> Result<HeaderValue, ApiError> {
+    let name = cookie_name(origin);
+    let secure = if origin.keeps_secure_cookies() { "; Secure" } else { "" };
+    let text = format!("{name}={session}; Path=/; HttpOnly; SameSite=Lax{secure}{more}");
+    let mut value = HeaderValue::from_str(&text).map_err(ApiError::internal)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn cookie_name(origin: &Origin) -> &'static str {
+    if origin.keeps_secure_cookies() { COOKIE_SECURE } else { COOKIE_PLAIN }
+}
+
+fn credential(origin: &Origin, headers: &HeaderMap) -> Result<Option<Credential>, Unknown> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    if let Some(value) = given.next() {
+        if given.next().is_some() {
+            return Err(Unknown);
+        }
+        let token = value.to_str().ok().and_then(token_of).ok_or(Unknown)?;
+        return Ok(Some(Credential::Token(Secret::new(token))));
+    }
+    Ok(cookie(origin, headers).map(|value| Credential::Session(Secret::new(value.to_owned()))))
+}
+
+/// The token in an `Authorization` header.
+fn token_of(value: &str) -> Option<String> {
+    let (scheme, rest) = value.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.to_owned());
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let decoded = String::from_utf8(BASE64.decode(rest).ok()?).ok()?;
+        return decoded.split_once(':').map(|(_, token)| token.to_owned());
+    }
+    None
+}
+
+/// The session cookie of this kind of origin; one of the other name does not count, so that plain
+/// HTTP cannot plant a session into TLS. Given twice it does not count either.
+fn cookie<'h>(origin: &Origin, headers: &'h HeaderMap) -> Option<&'h str> {
+    let name = cookie_name(origin);
+    let pairs = headers.get_all(header::COOKIE).into_iter();
+    let pairs = pairs.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+    let mut values =
+        pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| *key == name);
+    let (_, value) = values.next()?;
+    values.next().is_none().then_some(value).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_from_bearer_and_basic() {
+        for (value, token) in [
+            ("Bearer lw_x", Some("lw_x")),
+            ("bearer  lw_x", Some("lw_x")),
+            ("Basic YW55Omx3X3g=", Some("lw_x")),
+            ("Basic !!!", None),
+            ("Splunk lw_x", None),
+            ("lw_x", None),
+        ] {
+            assert_eq!(token_of(value).as_deref(), token, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_credential_in_a_url_is_seen_however_it_is_written() {
+        for query in ["token=x", "q=a&access_token=x", "%74oken=x", "TOKEN=x", "token"] {
+            assert!(is_credential_in_url(Some(query)), "{query}");
+        }
+        for query in ["q=token%3Dx", "q=token", "tokens=1", ""] {
+            assert!(!is_credential_in_url(Some(query)), "{query}");
+        }
+    }
+}

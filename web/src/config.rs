@@ -1,0 +1,13 @@
+//! What the operator can set for the API and the dashboard.
+
+use ipnet::IpNet;
+
+/// Settings of the HTTP API; the root reads them from the `[http]` table and `public_url`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// The address people use, such as `https://logs.example`; default none. When it is `https` and
+    /// a request asks for this host, the connection counts as TLS (a proxy ended it).
+    pub public_url: Option<String>,
+    /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count; default none.
+    pub trusted_proxies: Vec<IpNet>,
+}

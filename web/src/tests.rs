@@ -1,0 +1,8 @@
+//! Stories through the router: requests in, answers out, over a simulated store.
+
+mod access;
+mod audit;
+mod browser;
+mod document;
+mod frame;
+mod harness;

@@ -1,0 +1,213 @@
+//! Who may use which route; odd spellings of paths; credentials in the wrong place.
+
+use logwarden_store::identity::{Object, Principal, PrincipalKind, Role, authorize};
+
+use super::harness::Harness;
+use crate::route::Permission;
+
+/// A path of the document with something in place of its parameters.
+fn concrete(path: &str) -> String {
+    path.replace("{id}", "01ABC").replace("{name}", "nobody")
+}
+
+/// The table of the API, written down a second time: method, path, who may.
+const TABLE: &str = "
+    GET    /api/v1/session                      ingest reader analyst admin metrics
+    POST   /api/v1/session                      open
+    DELETE /api/v1/session                      ingest reader analyst admin metrics
+    GET    /api/v1/setup                        open
+    POST   /api/v1/setup                        open
+    GET    /api/v1/alerts                       reader analyst admin
+    GET    /api/v1/alerts/{id}                  reader analyst admin
+    POST   /api/v1/alerts/{id}/acknowledge      analyst admin
+    POST   /api/v1/alerts/{id}/assign           analyst admin
+    POST   /api/v1/alerts/{id}/resolve          analyst admin
+    POST   /api/v1/alerts/{id}/reopen           analyst admin
+    POST   /api/v1/alerts/{id}/notes            analyst admin
+    GET    /api/v1/rules                        reader analyst admin
+    POST   /api/v1/rules/check                  reader analyst admin
+    POST   /api/v1/rules/test                   reader analyst admin
+    GET    /api/v1/notifiers                    analyst admin
+    POST   /api/v1/notifiers/{id}/test          admin
+    GET    /api/v1/deliveries                   analyst admin
+    GET    /api/v1/tokens                       admin
+    POST   /api/v1/tokens                       admin
+    DELETE /api/v1/tokens/{name}                admin
+    GET    /api/v1/users                        admin
+    POST   /api/v1/users                        admin
+    PUT    /api/v1/users/{name}                 admin
+    DELETE /api/v1/users/{name}                 admin
+    GET    /api/v1/config                       admin
+    GET    /api/v1/health                       open
+    GET    /livez                               open
+    GET    /readyz                              open
+    GET    /metrics                             admin metrics
+    GET    /api/v1/openapi.json                 ingest reader analyst admin metrics
+";
+
+fn may(role: Role, permission: Permission) -> bool {
+    let principal = Principal {
+        name: "somebody".to_owned(),
+        kind: PrincipalKind::Token,
+        role,
+        source: None,
+        filter: None,
+    };
+    match permission {
+        Permission::Open | Permission::AnyCredential => true,
+        Permission::May(action) => authorize(&principal, action, &Object::Any).is_ok(),
+    }
+}
+
+#[test]
+fn every_route_stands_in_the_table() {
+    let declared = crate::api::routes().declared();
+    let written: Vec<String> = declared
+        .iter()
+        .map(|(method, path, permission)| {
+            let who = match permission {
+                Permission::Open => "open".to_owned(),
+                permission => {
+                    let roles = Role::ALL.into_iter().filter(|role| may(*role, *permission));
+                    roles.map(Role::as_str).collect::<Vec<_>>().join(" ")
+                }
+            };
+            format!("{method} {path} {who}")
+        })
+        .collect();
+    let table = TABLE.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let table: Vec<String> = table.filter(|line| !line.is_empty()).collect();
+    assert_eq!(written, table);
+}
+
+#[tokio::test]
+async fn every_route_answers_each_role_as_declared() {
+    let harness = Harness::new().await;
+    let mut tokens = Vec::new();
+    for role in Role::ALL {
+        tokens.push((role, harness.token(role).await));
+    }
+    for (method, path, permission) in crate::api::routes().declared() {
+        let (method, path) = (method.as_str(), concrete(&path));
+        let anonymous = harness.call(method, &path, None, "").await;
+        let is_open = permission == Permission::Open;
+        assert_eq!(
+            anonymous.status == 401 && anonymous.code() == "unauthorized",
+            !is_open,
+            "{method} {path}"
+        );
+        for (role, token) in &tokens {
+            let answer = harness.call(method, &path, Some(token), "").await;
+            let is_denied = answer.status == 403 && answer.code() == "forbidden";
+            assert_eq!(is_denied, !may(*role, permission), "{role}: {method} {path}");
+            assert_ne!(answer.status, 401, "{role}: {method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_spelled_oddly_never_succeeds() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    for (_, path, _) in crate::api::routes().declared() {
+        let path = concrete(&path);
+        let tail = path.trim_start_matches('/');
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let escaped = format!("%{:02x}{}", tail.as_bytes()[0], &tail[1..]);
+        for odd in [
+            format!("/{path}"),
+            format!("{path}/"),
+            format!("{path}//"),
+            format!("{path}/."),
+            format!("{path};a=b"),
+            format!("{path}%2f"),
+            format!("{path}%00"),
+            format!("{path}.json"),
+            format!("/./{tail}"),
+            format!("/x/../{tail}"),
+            format!("/{escaped}"),
+            path.to_uppercase(),
+            path.replace('/', "%2f").replacen("%2f", "/", 1),
+            path.replace(last, &format!(":{last}")),
+            path.replace('/', "\\").replacen('\\', "/", 1),
+        ] {
+            if odd == path {
+                continue;
+            }
+            let answer = harness.call("GET", &odd, Some(&token), "").await;
+            assert!(answer.status.as_u16() >= 400, "{odd}: {}", answer.status);
+        }
+    }
+    let answer = harness
+        .call_with(
+            "POST",
+            "/api/v1/tokens/admin",
+            &[("authorization", &format!("Bearer {token}")), ("x-http-method-override", "DELETE")],
+            "{}",
+        )
+        .await;
+    assert_eq!(answer.status, 405);
+}
+
+#[tokio::test]
+async fn every_cause_of_a_bad_credential_reads_the_same() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    let revoked = harness.token(Role::Reader).await;
+    harness.identity.revoke_token("reader").await.expect("revoked");
+    let bearer = |token: &str| format!("Bearer {token}");
+    let check = async |path: &str, headers: &[(&str, &str)]| {
+        let answer = harness.call_with("GET", path, headers, "").await;
+        let mut body = answer.json();
+        body["error"]["request_id"] = "".into();
+        assert_eq!(
+            (answer.status.as_u16(), body.to_string()),
+            (
+                401,
+                r#"{"error":{"code":"unauthorized","message":"a valid credential is needed","request_id":""}}"#
+                    .to_owned()
+            ),
+            "{path} {headers:?}"
+        );
+    };
+    check("/api/v1/alerts", &[]).await;
+    check("/api/v1/alerts", &[("authorization", "Bearer lw_nobody")]).await;
+    check("/api/v1/alerts", &[("authorization", &bearer(&revoked))]).await;
+    check("/api/v1/alerts", &[("authorization", "Digest x")]).await;
+    check("/api/v1/alerts", &[("cookie", "__Host-session=stale")]).await;
+    check("/api/v1/nobody", &[]).await;
+    check(&format!("/api/v1/alerts?token={token}"), &[]).await;
+    check(&format!("/api/v1/alerts?access_token={token}"), &[]).await;
+    check("/api/v1/alerts?token=x", &[("authorization", &bearer(&token))]).await;
+    check("/api/v1/health?%74oken=x", &[]).await;
+    let unknown = harness.call("GET", "/api/v1/nobody", Some(&token), "").await;
+    assert_eq!((unknown.status.as_u16(), unknown.code()), (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn a_token_works_as_bearer_and_as_basic_password() {
+    use base64::Engine as _;
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("x:{token}"));
+    for value in [format!("Bearer {token}"), format!("Basic {basic}")] {
+        let answer =
+            harness.call_with("GET", "/api/v1/session", &[("authorization", &value)], "").await;
+        assert_eq!(answer.status, 200, "{value}");
+        let expected = r#"{"name":"reader","role":"reader","kind":"token","time_zone":null}"#;
+        assert_eq!(answer.text, expected);
+    }
+}
+
+#[tokio::test]
+async fn health_has_details_for_those_with_a_credential() {
+    let harness = Harness::new().await;
+    let anonymous = harness.call("GET", "/api/v1/health", None, "").await;
+    assert_eq!(anonymous.text, r#"{"status":"ready"}"#);
+    let token = harness.token(Role::Reader).await;
+    let known = harness.call("GET", "/api/v1/health", Some(&token), "").await;
+    assert_eq!(known.json()["details"]["journal"]["free_bytes"], 2);
+    let ingest = harness.token(Role::Ingest).await;
+    let writer = harness.call("GET", "/api/v1/health", Some(&ingest), "").await;
+    assert_eq!(writer.text, r#"{"status":"ready"}"#);
+}

@@ -1,0 +1,41 @@
+//! Who did what is in the journal before the answer is out.
+
+use logwarden_store::identity::Role;
+
+use super::harness::{Harness, PASSWORD};
+
+#[tokio::test]
+async fn sign_ins_denials_and_changes_are_recorded_before_the_answer() {
+    let harness = Harness::new().await;
+    harness.identity.create_user("ana", Role::Admin, PASSWORD).await.expect("created");
+    let reader = harness.token(Role::Reader).await;
+    let admin = harness.token(Role::Admin).await;
+    let wrong = r#"{"name":"ana","password":"wrong"}"#;
+    let right = format!(r#"{{"name":"ana","password":"{PASSWORD}"}}"#);
+    harness.call("POST", "/api/v1/session", None, wrong).await;
+    harness.call("POST", "/api/v1/session", None, &right).await;
+    harness.call("GET", "/api/v1/tokens", Some(&reader), "").await;
+    harness.call("POST", "/api/v1/tokens", Some(&admin), r#"{"name":"t","role":"ingest"}"#).await;
+    harness.call("DELETE", "/api/v1/tokens/t", Some(&admin), "").await;
+    assert_eq!(
+        harness.audit_records().await,
+        [
+            "session.create failure ana ana",
+            "session.create success ana ana",
+            "access failure reader GET /api/v1/tokens",
+            "token.create success admin t",
+            "token.revoke success admin t",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_nobody_from_signing_in() {
+    let harness = Harness::new().await;
+    let admin = harness.token(Role::Admin).await;
+    harness.fill_disk();
+    let answer = harness.call("GET", "/api/v1/session", Some(&admin), "").await;
+    assert_eq!(answer.status, 200);
+    let reader = harness.call("GET", "/api/v1/nobody", Some("lw_unknown"), "").await;
+    assert_eq!(reader.status, 401);
+}

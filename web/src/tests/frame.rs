@@ -1,0 +1,99 @@
+//! What every answer carries, and the dashboard's files.
+
+use logwarden_store::identity::Role;
+
+use super::harness::Harness;
+use crate::frame::{CONTENT_SECURITY_POLICY, DATA_SECURITY_POLICY};
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    for (method, path, token, status) in [
+        ("GET", "/api/v1/session", Some(token.as_str()), 200),
+        ("GET", "/api/v1/session", None, 401),
+        ("GET", "/api/v1/tokens", Some(token.as_str()), 403),
+        ("GET", "/api/v1/nobody", Some(token.as_str()), 404),
+        ("PATCH", "/api/v1/session", Some(token.as_str()), 405),
+        ("POST", "/api/v1/session", None, 415),
+        ("GET", "/livez", None, 200),
+    ] {
+        let answer = harness.call(method, path, token, "").await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {path}");
+        let header = |name: &str| answer.headers[name].to_str().expect("text").to_owned();
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("referrer-policy"), "no-referrer");
+        assert_eq!(header("x-frame-options"), "DENY");
+        assert_eq!(header("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(header("cross-origin-resource-policy"), "same-origin");
+        assert_eq!(header("cache-control"), "no-store");
+        assert_eq!(header("content-security-policy"), DATA_SECURITY_POLICY);
+        assert!(header("permissions-policy").contains("camera=()"));
+        assert!(!answer.headers.contains_key("strict-transport-security"));
+        assert!(!answer.headers.contains_key("access-control-allow-origin"));
+        assert!(!answer.headers.contains_key("server"));
+        if status >= 400 {
+            assert_eq!(header("content-type"), "application/json");
+            let id = answer.json()["error"]["request_id"].as_str().expect("an id").to_owned();
+            assert_eq!((id.len(), header("x-request-id")), (16, id.clone()), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_keeps_to_tls_once_it_spoke_it() {
+    let harness = Harness::new().await;
+    let mut request = http::Request::get("/livez").body(axum::body::Body::empty()).expect("valid");
+    request.extensions_mut().insert(crate::OverTls);
+    let answer = harness.send(request).await;
+    assert_eq!(answer.headers["strict-transport-security"], "max-age=63072000");
+}
+
+#[tokio::test]
+async fn other_methods_are_refused_with_those_that_work() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    let head = harness.call("HEAD", "/api/v1/session", Some(&token), "").await;
+    assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
+    for method in ["OPTIONS", "PATCH", "TRACE"] {
+        let answer = harness.call(method, "/api/v1/session", Some(&token), "").await;
+        assert_eq!(answer.status, 405, "{method}");
+        assert_eq!(answer.code(), "method_not_allowed");
+        assert!(answer.headers["allow"].to_str().expect("text").contains("GET"), "{method}");
+        assert_eq!(harness.call(method, "/api/v1/session", None, "").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(70_000));
+    let answer = harness.call("POST", "/api/v1/tokens", Some(&token), &large).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (413, "too_large".to_owned()));
+    let broken = harness.call("POST", "/api/v1/tokens", Some(&token), "{").await;
+    assert_eq!((broken.status.as_u16(), broken.code()), (400, "bad_request".to_owned()));
+}
+
+#[cfg(feature = "ui")]
+#[tokio::test]
+async fn pages_have_their_policy_and_unknown_ones_are_not_found() {
+    let harness = Harness::new().await;
+    for (path, status) in [("/", 200), ("/alerts/01ABC", 200), ("/nobody", 404), ("//", 404)] {
+        let answer = harness.call("GET", path, None, "").await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+        assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+        assert_eq!(answer.headers["content-security-policy"], CONTENT_SECURITY_POLICY);
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert!(answer.text.contains("<!doctype html>") || answer.text.contains("<!DOCTYPE html>"));
+    }
+}
+
+#[cfg(not(feature = "ui"))]
+#[tokio::test]
+async fn without_the_dashboard_there_is_nothing_at_the_root() {
+    let harness = Harness::new().await;
+    let answer = harness.call("GET", "/", None, "").await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (404, "not_found".to_owned()));
+    let _ = CONTENT_SECURITY_POLICY;
+}

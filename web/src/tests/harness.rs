@@ -1,0 +1,179 @@
+//! A router over a simulated store, with one token per role.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use logwarden_alerting::Alerting;
+use logwarden_event::{Event, EventBuilder};
+use logwarden_store::identity::{Identity, NewToken, Role};
+use logwarden_store::{Chunk, RecordKind, Simulation, Store};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::{
+    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails, Settings,
+    State,
+};
+
+/// A password that is good enough.
+pub(super) const PASSWORD: &str = "correct horse battery staple";
+
+/// Everything a story needs.
+pub(super) struct Harness {
+    pub(super) app: Router,
+    pub(super) store: Store,
+    pub(super) identity: Arc<Identity>,
+    simulation: Simulation,
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    /// The code of an error.
+    pub(super) fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+fn normalize(record: &[u8]) -> Event {
+    let mut event = EventBuilder::new(record);
+    event.source("test").message(&String::from_utf8_lossy(record));
+    event.build()
+}
+
+impl Harness {
+    /// An empty node.
+    pub(super) async fn new() -> Self {
+        let (store, simulation) = Store::simulated(7);
+        let catalog = Arc::clone(&store.catalog);
+        let identity = Identity::open(catalog, Arc::clone(&store.clock)).await.expect("opened");
+        let alerting = Alerting::open(store.clone(), logwarden_alerting::Config::default());
+        let state = State {
+            identity: Arc::clone(&identity),
+            alerting: alerting.await.expect("opened"),
+            audit: Audit::new(store.clone()),
+            normalize: Arc::new(normalize),
+            health: Arc::new(report),
+            metrics: Arc::new(|| "logwarden_up 1\n".to_owned()),
+            config_view: Arc::new(|| serde_json::json!({ "data_dir": "logwarden-data" })),
+            settings: Settings::default(),
+        };
+        Self { app: crate::router(state), store, identity, simulation }
+    }
+
+    /// A token of this role, named by it.
+    pub(super) async fn token(&self, role: Role) -> String {
+        self.token_like(NewToken {
+            name: role.to_string(),
+            role,
+            source: None,
+            filter: None,
+            expires_at: None,
+        })
+        .await
+    }
+
+    /// A token like this one.
+    pub(super) async fn token_like(&self, new: NewToken) -> String {
+        self.identity.create_token(new).await.expect("created")
+    }
+
+    /// What the journal has of the audit records: action, outcome, principal, object.
+    pub(super) async fn audit_records(&self) -> Vec<String> {
+        let (start, end) = (self.store.journal.start(0), self.store.journal.end(0));
+        let mut lines = Vec::new();
+        let mut at = start;
+        while at < end {
+            let Chunk::Records { records, next } =
+                self.store.journal.read(at, 1_000).await.expect("readable")
+            else {
+                panic!("a gap");
+            };
+            at = next;
+            lines.extend(records.iter().map(|record| {
+                assert_eq!(record.kind, RecordKind::Audit);
+                assert_eq!(record.event.dataset(), crate::AUDIT_DATASET);
+                let field = |name| record.event.value_of(name).map(|value| value.to_string());
+                ["event.action", "event.outcome", "lw.principal", "lw.object"]
+                    .map(|name| field(name).unwrap_or_else(|| "-".to_owned()))
+                    .join(" ")
+            }));
+        }
+        lines
+    }
+
+    /// Fills the disk.
+    pub(super) fn fill_disk(&self) {
+        self.simulation.set_free_bytes(0);
+    }
+
+    /// Sends a request.
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.app.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 16 << 20).await.expect("read");
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Sends a request with a token and, unless `body` is empty, JSON.
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> Answer {
+        let headers: Vec<(&str, String)> =
+            token.map(|token| ("authorization", format!("Bearer {token}"))).into_iter().collect();
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.call_with(method, path, &headers, body).await
+    }
+
+    /// Sends a request with headers and, unless `body` is empty, JSON.
+    pub(super) async fn call_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let method: Method = method.parse().expect("a method");
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(header::HOST, "127.0.0.1:7514");
+        }
+        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+    }
+}
+
+fn report() -> HealthReport {
+    HealthReport {
+        status: "ready",
+        details: HealthDetails {
+            journal: JournalDetails { end: 1, free_bytes: 2 },
+            index: IndexDetails { visible: 1, lag_events: 0, splits: 0 },
+            detector: DetectorDetails { lag_events: 0 },
+            version: "0.0.0",
+        },
+    }
+}
