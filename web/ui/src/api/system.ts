@@ -1,0 +1,46 @@
+// Session, set-up, health, rules and users.
+import { request, send } from './client';
+import type { Health, Page, Principal, RuleItem } from './types';
+
+export function who_am_i(): Promise<Principal> {
+  return request('GET', '/session', { no_renewal: true });
+}
+
+export function sign_in(name: string, password: string): Promise<Principal> {
+  return request('POST', '/session', { body: { name, password }, no_renewal: true });
+}
+
+export async function sign_out(): Promise<void> {
+  await send('DELETE', '/session', { no_renewal: true });
+}
+
+export function setup_needed(): Promise<{ needed: boolean }> {
+  return request('GET', '/setup', { no_renewal: true });
+}
+
+/** Makes the first administrator and signs them in. */
+export async function set_up(code: string, name: string, password: string): Promise<void> {
+  await send('POST', '/setup', { body: { code, name, password }, no_renewal: true });
+}
+
+/** The state of the server; a 503 is an answer here, not a failure. */
+export async function health(): Promise<Health> {
+  const answer = await fetch('/api/v1/health');
+  return (await answer.json()) as Health;
+}
+
+/** Every rule, page after page. */
+export async function all_rules(): Promise<RuleItem[]> {
+  const items: RuleItem[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<RuleItem> = await request('GET', '/rules', { query: { cursor } });
+    items.push(...page.items);
+    cursor = page.next;
+  } while (cursor);
+  return items;
+}
+
+export function list_users(): Promise<Page<{ name: string; role: string }>> {
+  return request('GET', '/users');
+}

@@ -1,0 +1,56 @@
+// What a column of the results shows, and how wide it wants to be.
+import type { FieldValue, Hit } from '../api/types';
+
+/** The value of a column in a hit; our own attributes have names of their own. */
+export function cell(hit: Hit, column: string): FieldValue {
+  switch (column) {
+    case 'timestamp':
+    case 'observed_at':
+    case 'source':
+    case 'dataset':
+    case 'severity':
+    case 'message':
+      return hit[column];
+    case 'lw.source':
+      return hit.source;
+    case 'lw.observed_at':
+      return hit.observed_at;
+    case 'lw.seq':
+      return hit.seq;
+    default:
+      return hit.fields[column] ?? null;
+  }
+}
+
+/** The name a query uses for a column. */
+export function query_field(column: string): string {
+  if (column === 'source' || column === 'observed_at' || column === 'seq') return `lw.${column}`;
+  return column;
+}
+
+export const OWN_COLUMNS = ['timestamp', 'severity', 'dataset', 'lw.source', 'message', 'lw.observed_at'];
+
+export function column_title(column: string): string {
+  if (column === 'timestamp') return 'time';
+  return column.startsWith('lw.') ? column.slice(3) : column;
+}
+
+const WIDTHS: Record<string, string> = {
+  timestamp: '186px',
+  'lw.observed_at': '186px',
+  severity: '104px',
+  dataset: '132px',
+  'lw.source': '110px',
+  message: 'minmax(300px, 4fr)',
+};
+
+/** The columns as `grid-template-columns`. */
+export function track_list(columns: string[]): string {
+  return columns.map((column) => WIDTHS[column] ?? 'minmax(130px, 1fr)').join(' ');
+}
+
+/** The least width of a row, so that many columns scroll sideways inside the box. */
+export function least_width_px(columns: string[]): number {
+  const widths = columns.map((column) => Number(/\d+/.exec(WIDTHS[column] ?? '130')?.[0] ?? 130));
+  return widths.reduce((sum, width) => sum + width, 0) + 20;
+}

@@ -1,0 +1,66 @@
+// The search that the URL describes, checked: what is broken is named and falls back.
+import { router } from '../shell/router.svelte';
+import { ALL_TIME, DEFAULT_RANGE, instant_ms, type Range } from '../shell/time.svelte';
+
+export const DEFAULT_COLUMNS = ['timestamp', 'severity', 'dataset', 'message'];
+const VIEWS = ['table', 'json'] as const;
+export type ResultView = (typeof VIEWS)[number];
+
+export interface SearchParams {
+  q: string;
+  range: Range;
+  columns: string[];
+  sort: string;
+  view: ResultView;
+  group: string;
+  is_live: boolean;
+  /** Id of the event in the panel. */
+  event: string | null;
+  problems: string[];
+}
+
+export function search_params(): SearchParams {
+  const problems: string[] = [];
+  const get = (name: string) => router.get(name);
+
+  const range = { from: get('from') ?? DEFAULT_RANGE.from, to: get('to') ?? DEFAULT_RANGE.to };
+  for (const name of ['from', 'to'] as const) {
+    if (name === 'from' && range.from === ALL_TIME) continue;
+    if (instant_ms(range[name], 0) !== null) continue;
+    problems.push(`${name}=${range[name]} is no time; ${DEFAULT_RANGE[name]} is used`);
+    range[name] = DEFAULT_RANGE[name];
+  }
+  if (range.from !== ALL_TIME && (instant_ms(range.from, 0) ?? 0) >= (instant_ms(range.to, 0) ?? 0)) {
+    const is_mixed = range.from.startsWith('now') !== range.to.startsWith('now');
+    if (!is_mixed) {
+      problems.push('the time range ends before it starts; the default is used');
+      Object.assign(range, DEFAULT_RANGE);
+    }
+  }
+
+  const view = get('view') ?? 'table';
+  if (!VIEWS.includes(view as ResultView)) problems.push(`view=${view} is unknown; the table is shown`);
+  const sort = get('sort') ?? '-timestamp';
+  const is_sort = /^-?[\p{L}\p{N}_@.-]+$/u.test(sort);
+  if (!is_sort) problems.push(`sort=${sort} is no field; newest first is used`);
+
+  const columns = (get('cols') ?? '').split(',').filter(Boolean);
+  return {
+    q: get('q') ?? '',
+    range,
+    columns: columns.length > 0 ? columns : DEFAULT_COLUMNS,
+    sort: is_sort ? sort : '-timestamp',
+    view: VIEWS.includes(view as ResultView) ? (view as ResultView) : 'table',
+    group: get('group') ?? '',
+    is_live: get('live') === '1',
+    event: get('event'),
+    problems,
+  };
+}
+
+/** A link to a search. */
+export function search_href(q: string, range: { from: string; to?: string } = DEFAULT_RANGE): string {
+  const params = new URLSearchParams({ q, from: range.from });
+  if (range.to && range.to !== 'now') params.set('to', range.to);
+  return `/search?${params}`;
+}

@@ -1,0 +1,268 @@
+// One search and its three answers: rows, histogram and facets. Each has its own progress and its own error;
+// all three are given up together.
+import { as_api_error, is_abort, type ApiError } from '../api/client';
+import { connection } from '../api/connection.svelte';
+import * as api from '../api/search';
+import type { Scope } from '../api/search';
+import type { Facet, Hit, HistogramAnswer, SearchAnswer, Splits } from '../api/types';
+import { ALL_TIME, instant_ms, utc, type Range } from '../shell/time.svelte';
+import { before_pipes, wanted_values, without_field } from './query';
+
+export const LOADED_MAX = 10_000;
+const PAGE_HITS = 500;
+
+export interface Wanted {
+  q: string;
+  range: Range;
+  sort: string;
+  group: string;
+  facets: string[];
+}
+
+export class SearchRun {
+  state = $state<'idle' | 'running' | 'done' | 'cancelled' | 'failed'>('idle');
+  hits = $state.raw<Hit[]>([]);
+  /** Rows are of the search before; shown dimmed until the first new ones arrive. */
+  is_stale = $state(false);
+  total = $state(0);
+  is_complete = $state(false);
+  took_ms = $state(0);
+  splits = $state.raw<Splits>({ read: 0, of: 0 });
+  error = $state.raw<ApiError | null>(null);
+  /** Columns and rows of a query that aggregates. */
+  groups = $state.raw<Pick<SearchAnswer, 'columns' | 'rows'> | null>(null);
+  is_loading_more = $state(false);
+  /** When a search finds nothing: the newest event that would match at any time. */
+  last_match = $state.raw<Hit | null>(null);
+
+  histogram = $state.raw<HistogramAnswer | null>(null);
+  histogram_state = $state<'idle' | 'running' | 'done' | 'failed'>('idle');
+  histogram_error = $state.raw<ApiError | null>(null);
+
+  facets = $state.raw<Facet[]>([]);
+  facets_state = $state<'idle' | 'running' | 'done' | 'failed'>('idle');
+  facets_error = $state.raw<ApiError | null>(null);
+  facets_complete = $state(true);
+
+  /** The range that was really asked for, in UTC; left out for all time. */
+  scope = $state.raw<Scope>({ q: '' });
+  span = $state.raw<{ from_ms: number; to_ms: number } | null>(null);
+
+  #next: string | null = null;
+  #wanted: Wanted | null = null;
+  #abort = new AbortController();
+
+  start(wanted: Wanted) {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    this.#wanted = wanted;
+    const now_ms = connection.now_ms();
+    if (wanted.range.from === ALL_TIME) {
+      this.scope = { q: wanted.q };
+      this.span = null;
+    } else {
+      const from_ms = instant_ms(wanted.range.from, now_ms) ?? now_ms;
+      // "Now" is a second ahead: what has just arrived belongs to it.
+      const to_ms = (instant_ms(wanted.range.to, now_ms) ?? now_ms) + (wanted.range.to === 'now' ? 1000 : 0);
+      this.scope = { q: wanted.q, from: utc(from_ms), to: utc(to_ms) };
+      this.span = { from_ms, to_ms };
+    }
+    const { signal } = this.#abort;
+    this.#rows(wanted, this.scope, signal);
+    this.refresh_histogram(wanted.group);
+    this.refresh_facets(wanted.facets);
+  }
+
+  /** Stops all three answers here and on the server; what has arrived stays. */
+  cancel() {
+    this.#abort.abort();
+    if (this.state === 'running') this.state = 'cancelled';
+    if (this.histogram_state === 'running') this.histogram_state = 'idle';
+    if (this.facets_state === 'running') this.facets_state = 'idle';
+    this.is_stale = false;
+  }
+
+  stop() {
+    this.#abort.abort();
+  }
+
+  async #rows(wanted: Wanted, scope: Scope, signal: AbortSignal) {
+    this.state = 'running';
+    this.is_stale = this.hits.length > 0;
+    this.error = null;
+    this.last_match = null;
+    this.total = 0;
+    this.is_complete = false;
+    this.splits = { read: 0, of: 0 };
+    this.#next = null;
+    let found: Hit[] = [];
+    try {
+      for await (const step of api.search_stream({ ...scope, limit: PAGE_HITS, sort: wanted.sort }, signal)) {
+        if (signal.aborted) return;
+        if (step.kind === 'hits') {
+          found = [...found, ...step.hits];
+          if (wanted.sort === '-timestamp') found.sort((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
+          this.#show(found.slice(0, PAGE_HITS));
+        } else if (step.kind === 'progress') {
+          this.splits = step.splits;
+          this.total = step.total;
+        } else {
+          this.#done(step.answer);
+        }
+      }
+    } catch (cause) {
+      if (signal.aborted || is_abort(cause)) return;
+      this.error = as_api_error(cause);
+      this.state = 'failed';
+      if (this.is_stale && this.error.status !== 0) this.#show([]);
+      this.is_stale = false;
+    }
+  }
+
+  #show(hits: Hit[]) {
+    this.hits = hits;
+    this.is_stale = false;
+    this.groups = null;
+  }
+
+  #done(answer: SearchAnswer) {
+    this.#show(answer.hits ?? []);
+    this.groups = answer.columns ? { columns: answer.columns, rows: answer.rows ?? [] } : null;
+    this.total = answer.total;
+    this.is_complete = answer.complete;
+    this.took_ms = answer.took_ms;
+    this.splits = answer.splits;
+    this.#next = answer.next;
+    this.state = 'done';
+    if (answer.total === 0 && !answer.columns) this.#look_further();
+  }
+
+  async #look_further() {
+    const { signal } = this.#abort;
+    try {
+      const answer = await api.search({ q: before_pipes(this.scope.q), limit: 1 }, signal);
+      if (!signal.aborted) this.last_match = answer.hits?.[0] ?? null;
+    } catch {
+      // The page says that nothing matches; when something last did is only a help.
+    }
+  }
+
+  get may_load_more(): boolean {
+    return this.state === 'done' && this.#next !== null && this.hits.length < LOADED_MAX;
+  }
+
+  async load_more() {
+    if (!this.may_load_more || this.is_loading_more || !this.#wanted) return;
+    const { signal } = this.#abort;
+    this.is_loading_more = true;
+    try {
+      const limit = Math.min(2 * PAGE_HITS, LOADED_MAX - this.hits.length);
+      const answer = await api.search(
+        { ...this.scope, limit, sort: this.#wanted.sort, cursor: this.#next ?? '' },
+        signal,
+      );
+      if (signal.aborted) return;
+      this.hits = [...this.hits, ...(answer.hits ?? [])];
+      this.#next = answer.next;
+    } catch (cause) {
+      if (!signal.aborted) this.error = as_api_error(cause);
+    } finally {
+      this.is_loading_more = false;
+    }
+  }
+
+  /** Newest hits of a live tail go to the top. */
+  prepend(hits: Hit[]) {
+    const known = new Set(this.hits.slice(0, 1000).map(({ id }) => id));
+    const fresh = hits.filter(({ id }) => !known.has(id));
+    if (fresh.length === 0) return;
+    this.hits = [...fresh.reverse(), ...this.hits].slice(0, LOADED_MAX);
+    this.total += fresh.length;
+    this.last_match = null;
+  }
+
+  /** Moves the range of a live view on to now. */
+  move_on(range: Range, group: string, facets: string[]) {
+    const now_ms = connection.now_ms();
+    const from_ms = instant_ms(range.from, now_ms);
+    if (from_ms === null) return;
+    this.scope = { ...this.scope, from: utc(from_ms), to: utc(now_ms + 1000) };
+    this.span = { from_ms, to_ms: now_ms + 1000 };
+    this.refresh_histogram(group, true);
+    this.refresh_facets(facets);
+  }
+
+  async refresh_histogram(group: string, keep = false) {
+    const { signal } = this.#abort;
+    this.histogram_state = 'running';
+    this.histogram_error = null;
+    if (!keep) this.histogram = null;
+    try {
+      const scope = await this.#bounded(signal);
+      if (!scope) {
+        this.histogram_state = 'done';
+        return;
+      }
+      const span_ms = Date.parse(scope.to ?? '') - Date.parse(scope.from ?? '');
+      const answer = await api.histogram(scope, bucket_count(span_ms), group || null, signal);
+      if (signal.aborted) return;
+      this.histogram = answer;
+      this.histogram_state = 'done';
+    } catch (cause) {
+      if (signal.aborted || is_abort(cause)) return;
+      this.histogram_error = as_api_error(cause);
+      this.histogram_state = 'failed';
+    }
+  }
+
+  /** The scope with both ends; for all time they are those of the oldest and the newest match. */
+  async #bounded(signal: AbortSignal): Promise<Scope | null> {
+    const q = before_pipes(this.scope.q);
+    if (this.scope.from) return { ...this.scope, q };
+    const [oldest, newest] = await Promise.all(
+      ['timestamp', '-timestamp'].map((sort) => api.search({ q, limit: 1, sort }, signal)),
+    );
+    const [first, last] = [oldest?.hits?.[0], newest?.hits?.[0]];
+    if (!first || !last || signal.aborted) return null;
+    const [from_ms, to_ms] = [Date.parse(first.timestamp), Date.parse(last.timestamp) + 1000];
+    this.span = { from_ms, to_ms };
+    return { q, from: utc(from_ms), to: utc(to_ms) };
+  }
+
+  async refresh_facets(names: string[]) {
+    const { signal } = this.#abort;
+    if (names.length === 0) return;
+    this.facets_state = 'running';
+    this.facets_error = null;
+    const q = before_pipes(this.scope.q);
+    // A field that is filtered is counted without its own filter, so that its other values can be added.
+    const filtered = names.filter((name) => wanted_values(q, name).length > 0);
+    const others = names.filter((name) => !filtered.includes(name));
+    const requests = filtered.map((name) => api.facets({ ...this.scope, q: without_field(q, name) }, [name], signal));
+    if (others.length > 0) requests.push(api.facets({ ...this.scope, q }, others, signal));
+    try {
+      const answers = await Promise.all(requests);
+      if (signal.aborted) return;
+      const by_name = new Map(answers.flatMap(({ fields }) => fields.map((facet) => [facet.name, facet])));
+      this.facets = names.flatMap((name) => by_name.get(name) ?? []);
+      this.facets_complete = answers.every(({ complete }) => complete);
+      this.facets_state = 'done';
+    } catch (cause) {
+      if (signal.aborted || is_abort(cause)) return;
+      this.facets_error = as_api_error(cause);
+      this.facets_state = 'failed';
+    }
+  }
+}
+
+const NICE_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+
+/** How many bars: 40 to 100, so that each is a round span of time where the range allows it. */
+export function bucket_count(span_ms: number): number {
+  const span_s = Math.round(span_ms / 1000);
+  for (const size_s of NICE_S) {
+    const count = span_s / size_s;
+    if (count <= 100 && count >= 40) return Math.ceil(count);
+  }
+  return 60;
+}

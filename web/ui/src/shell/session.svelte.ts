@@ -1,0 +1,79 @@
+// Who is signed in, what they may do, and the promise that a request waits on while they sign in again.
+import { on_unauthorized } from '../api/client';
+import * as api from '../api/system';
+import type { Principal } from '../api/types';
+import { prefs } from './prefs.svelte';
+import { is_own_path, router } from './router.svelte';
+
+class Session {
+  who = $state.raw<Principal | null>(null);
+  /** `asking` until the server has said who we are. */
+  state = $state<'asking' | 'in' | 'out' | 'unreachable'>('asking');
+  /** The session has ended under an open view: "Sign in again" is shown over it. */
+  has_expired = $state(false);
+  #waiting: ((signed_in: boolean) => void)[] = [];
+
+  constructor() {
+    on_unauthorized(() => this.#renewed());
+  }
+
+  get may_handle_alerts(): boolean {
+    return this.who?.role === 'analyst' || this.who?.role === 'admin';
+  }
+
+  async start() {
+    prefs.load(null);
+    try {
+      this.#enter(await api.who_am_i());
+    } catch (error) {
+      const status = (error as { status?: number }).status;
+      this.state = status === 401 || status === 403 ? 'out' : 'unreachable';
+    }
+  }
+
+  async sign_in(name: string, password: string) {
+    this.#enter(await api.sign_in(name, password));
+    this.has_expired = false;
+    for (const resolve of this.#waiting.splice(0)) resolve(true);
+  }
+
+  async set_up(code: string, name: string, password: string) {
+    await api.set_up(code, name, password);
+    this.#enter(await api.who_am_i());
+  }
+
+  async sign_out() {
+    await api.sign_out().catch(() => {});
+    this.leave();
+    router.go('/login');
+  }
+
+  /** Forgets who was signed in; a view that waits for a renewed session gets its error. */
+  leave() {
+    this.has_expired = false;
+    this.who = null;
+    this.state = 'out';
+    prefs.load(null);
+    for (const resolve of this.#waiting.splice(0)) resolve(false);
+  }
+
+  #enter(who: Principal) {
+    this.who = who;
+    prefs.load(who.name);
+    this.state = 'in';
+  }
+
+  #renewed(): Promise<boolean> {
+    if (this.state !== 'in') return Promise.resolve(false);
+    this.has_expired = true;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+export const session = new Session();
+
+/** Where to go after signing in: the page that asked for it, kept in the history entry and not in the URL. */
+export function page_after_sign_in(): string {
+  const next = (history.state as { next?: unknown } | null)?.next;
+  return is_own_path(next) && !next.startsWith('/login') ? next : '/';
+}
