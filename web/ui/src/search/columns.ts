@@ -36,8 +36,8 @@ export function column_title(column: string): string {
 }
 
 const WIDTHS: Record<string, string> = {
-  timestamp: '186px',
-  'lw.observed_at': '186px',
+  timestamp: '202px',
+  'lw.observed_at': '202px',
   severity: '104px',
   dataset: '132px',
   'lw.source': '110px',

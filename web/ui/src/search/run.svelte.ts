@@ -56,14 +56,13 @@ export class SearchRun {
     this.#abort.abort();
     this.#abort = new AbortController();
     this.#wanted = wanted;
-    const now_ms = connection.now_ms();
+    const now_ms = whole_second();
     if (wanted.range.from === ALL_TIME) {
       this.scope = { q: wanted.q };
       this.span = null;
     } else {
       const from_ms = instant_ms(wanted.range.from, now_ms) ?? now_ms;
-      // "Now" is a second ahead: what has just arrived belongs to it.
-      const to_ms = (instant_ms(wanted.range.to, now_ms) ?? now_ms) + (wanted.range.to === 'now' ? 1000 : 0);
+      const to_ms = instant_ms(wanted.range.to, now_ms) ?? now_ms;
       this.scope = { q: wanted.q, from: utc(from_ms), to: utc(to_ms) };
       this.span = { from_ms, to_ms };
     }
@@ -183,11 +182,11 @@ export class SearchRun {
 
   /** Moves the range of a live view on to now. */
   move_on(range: Range, group: string, facets: string[]) {
-    const now_ms = connection.now_ms();
+    const now_ms = whole_second();
     const from_ms = instant_ms(range.from, now_ms);
     if (from_ms === null) return;
-    this.scope = { ...this.scope, from: utc(from_ms), to: utc(now_ms + 1000) };
-    this.span = { from_ms, to_ms: now_ms + 1000 };
+    this.scope = { ...this.scope, from: utc(from_ms), to: utc(now_ms) };
+    this.span = { from_ms, to_ms: now_ms };
     this.refresh_histogram(group, true);
     this.refresh_facets(facets);
   }
@@ -253,6 +252,11 @@ export class SearchRun {
       this.facets_state = 'failed';
     }
   }
+}
+
+/** The end of the present second: what has just arrived is before it, and bars get round lengths. */
+function whole_second(): number {
+  return Math.floor(connection.now_ms() / 1000) * 1000 + 1000;
 }
 
 const NICE_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];

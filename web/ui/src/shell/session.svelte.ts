@@ -5,6 +5,18 @@ import type { Principal } from '../api/types';
 import { prefs } from './prefs.svelte';
 import { is_own_path, router } from './router.svelte';
 
+/** Says that this browser was signed in once; it opens nothing. */
+const HINT = 'logwarden.signed-in';
+
+/**
+ * Whether asking who we are makes sense. A stranger's question is answered 401, which every browser puts on its
+ * console as an error; the open health page tells strangers apart without one.
+ */
+async function may_be_signed_in(): Promise<boolean> {
+  if (localStorage.getItem(HINT)) return true;
+  return (await api.health()).details !== undefined;
+}
+
 class Session {
   who = $state.raw<Principal | null>(null);
   /** `asking` until the server has said who we are. */
@@ -24,10 +36,12 @@ class Session {
   async start() {
     prefs.load(null);
     try {
-      this.#enter(await api.who_am_i());
+      if (await may_be_signed_in()) this.#enter(await api.who_am_i());
+      else this.leave();
     } catch (error) {
       const status = (error as { status?: number }).status;
-      this.state = status === 401 || status === 403 ? 'out' : 'unreachable';
+      if (status === 401 || status === 403) this.leave();
+      else this.state = 'unreachable';
     }
   }
 
@@ -53,12 +67,14 @@ class Session {
     this.has_expired = false;
     this.who = null;
     this.state = 'out';
+    localStorage.removeItem(HINT);
     prefs.load(null);
     for (const resolve of this.#waiting.splice(0)) resolve(false);
   }
 
   #enter(who: Principal) {
     this.who = who;
+    localStorage.setItem(HINT, '1');
     prefs.load(who.name);
     this.state = 'in';
   }
