@@ -28,6 +28,9 @@ pub struct Config {
     pub on_foreign_journal: OnForeignJournal,
     /// Size of one segment of the journal, in bytes. On a small volume less is used.
     pub segment_bytes: u64,
+    /// Room given up when the disk is full, so that what is there can be worked with, in bytes. On
+    /// a small volume less is used.
+    pub reserve_bytes: u64,
     /// Memory for the newest batches, in bytes; readers that keep up never touch the disk.
     pub cache_bytes_max: usize,
     /// Who must have said where they stand before anything of the journal is trimmed.
@@ -46,6 +49,7 @@ impl Default for Config {
             on_corruption: OnCorruption::Quarantine,
             on_foreign_journal: OnForeignJournal::Refuse,
             segment_bytes: 64 * MIB,
+            reserve_bytes: 64 * MIB,
             cache_bytes_max: 32 * MIB as usize,
             consumers: vec!["index".to_owned(), "detector".to_owned()],
         }

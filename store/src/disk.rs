@@ -54,6 +54,8 @@ pub(crate) trait DiskFile: Send + Sync {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all of `bytes` at `offset`, extending the file as needed.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Takes room for `size_bytes`, whatever they hold.
+    fn allocate(&self, size_bytes: u64) -> io::Result<()>;
     /// Makes what was written durable. After an error nobody knows what is.
     fn sync(&self) -> io::Result<()>;
     /// Length in bytes.

@@ -1,6 +1,17 @@
 //! The journal: the ordered, durable log in which ingest appends and everybody else reads.
 
-pub(crate) mod memory;
+pub mod batch;
+pub(crate) mod cache;
+pub(crate) mod damage;
+pub(crate) mod format;
+pub(crate) mod idempotency;
+pub(crate) mod local;
+mod queue;
+mod reader;
+pub(crate) mod recovery;
+pub(crate) mod segment;
+pub(crate) mod space;
+pub(crate) mod writer;
 
 use std::sync::Arc;
 
@@ -163,6 +174,9 @@ pub trait Journal: Send + Sync {
 
     /// Removes whole segments that no consumer holds; keeps one extra.
     async fn trim(&self) -> Result<(), JournalError>;
+
+    /// Somebody has taken note of what was lost: the journal is no longer degraded.
+    async fn acknowledge_damage(&self) -> Result<(), JournalError>;
 
     /// Free room and state, for health.
     fn health(&self) -> JournalHealth;

@@ -35,7 +35,11 @@ pub use secret::{Secret, SecretError, SecretRef};
 pub use simulation::Simulation;
 
 use catalog::embedded::EmbeddedCatalog;
+use config::OnForeignJournal;
 use disk::real::{RealDisk, create_private_dir};
+use journal::idempotency;
+use journal::local::{Driver, LocalJournal, Setup};
+use random::Entropy;
 
 /// The catalog's file in the data directory.
 const CATALOG_FILE: &str = "catalog.db";
@@ -89,12 +93,23 @@ impl Store {
     ) -> Result<(Self, Recovery), OpenError> {
         let disk = Arc::new(RealDisk::open(&config.data_dir)?);
         let catalog = Arc::new(EmbeddedCatalog::open(&config.data_dir.join(CATALOG_FILE))?);
-        let blobs = blobs::local::LocalBlobs::open(disk)
+        let blobs = blobs::local::LocalBlobs::open(disk.clone())
             .map_err(|error| OpenError::io_at("blobs", &error))?;
-        let journal =
-            journal::memory::MemoryJournal::new(Arc::clone(&clock), random::unguessable());
+        catalog.migrate(idempotency::ROOM, idempotency::MIGRATIONS).await?;
+        let setup = Setup {
+            disk,
+            catalog: catalog.clone(),
+            clock: Arc::clone(&clock),
+            config,
+            entropy: Entropy::System,
+            driver: Driver::Threads,
+        };
+        let (journal, recovery) = LocalJournal::open(setup)?;
+        if config.on_foreign_journal == OnForeignJournal::Refuse {
+            check_checkpoints(&journal, &catalog.checkpoints().await?)?;
+        }
         let store = Self { journal: Arc::new(journal), blobs: Arc::new(blobs), catalog, clock };
-        Ok((store, Recovery::default()))
+        Ok((store, recovery))
     }
 
     /// Makes an empty store over a simulated disk; the run repeats from `seed`.
@@ -107,6 +122,21 @@ impl Store {
         let (store, _) = simulation.reopen().expect("an empty simulated disk can be opened");
         (store, simulation)
     }
+}
+
+/// Checks that every checkpoint was made with this journal, and does not lie behind its end.
+fn check_checkpoints(journal: &LocalJournal, checkpoints: &[Checkpoint]) -> Result<(), OpenError> {
+    for checkpoint in checkpoints {
+        let end = journal.end(checkpoint.position.lane).seq;
+        if checkpoint.journal != journal.identity() || checkpoint.position.seq > end {
+            return Err(OpenError::ForeignJournal {
+                consumer: checkpoint.consumer.clone(),
+                position: checkpoint.position.seq,
+                end,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Opens the catalog of a data directory alone, for the command line beside a running server.

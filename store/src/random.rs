@@ -53,3 +53,22 @@ impl Random {
         bytes
     }
 }
+
+/// Where salts and identities come from.
+#[derive(Debug)]
+pub(crate) enum Entropy {
+    /// The operating system.
+    System,
+    /// A simulation's seed.
+    Seeded(Random),
+}
+
+impl Entropy {
+    /// Sixteen bytes, never the same again.
+    pub(crate) fn bytes16(&mut self) -> [u8; 16] {
+        match self {
+            Self::System => unguessable(),
+            Self::Seeded(random) => random.bytes16(),
+        }
+    }
+}

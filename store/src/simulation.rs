@@ -3,19 +3,21 @@
 //! A run repeats from its seed: no threads, no wall clock, no randomness but the seed's. Nothing
 //! goes wrong until the test asks for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use logwarden_event::{ManualClock, Timestamp};
 
 use crate::blobs::local::LocalBlobs;
 use crate::catalog::simulated::SimulatedCatalog;
+use crate::config::{Config, OnForeignJournal};
 use crate::disk::Disk;
 use crate::disk::simulated::SimulatedDisk;
 use crate::error::OpenError;
-use crate::journal::memory::MemoryJournal;
-use crate::random::Random;
-use crate::{Recovery, Store};
+use crate::journal::idempotency;
+use crate::journal::local::{Driver, LocalJournal, Setup};
+use crate::random::{Entropy, Random};
+use crate::{Recovery, Store, check_checkpoints};
 
 pub use crate::disk::simulated::DiskFaults;
 
@@ -24,6 +26,9 @@ pub const EPOCH: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 /// Size of the simulated volume, in bytes.
 pub const VOLUME_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Size of a segment, in bytes: small, so that simulations meet many of them.
+const SEGMENT_BYTES: u64 = 256 * 1024;
 
 /// What goes wrong in a simulation, and how often. The default is nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,18 +45,31 @@ pub struct Simulation {
     disk: SimulatedDisk,
     catalog: Arc<SimulatedCatalog>,
     clock: Arc<ManualClock>,
-    identity: [u8; 16],
+    entropy: Mutex<Random>,
+    config: Config,
 }
 
 impl Simulation {
     pub(crate) fn new(seed: u64) -> Result<Self, OpenError> {
         let mut random = Random::new(seed);
+        let disk = SimulatedDisk::new(random.fork(), VOLUME_BYTES);
         Ok(Self {
-            disk: SimulatedDisk::new(random.fork(), VOLUME_BYTES),
-            catalog: Arc::new(SimulatedCatalog::new(random.fork())?),
+            catalog: Arc::new(SimulatedCatalog::new(random.fork(), disk.clone())?),
+            disk,
             clock: Arc::new(ManualClock::new(EPOCH)),
-            identity: random.bytes16(),
+            entropy: Mutex::new(random.fork()),
+            config: Config {
+                segment_bytes: SEGMENT_BYTES,
+                reserve_bytes: SEGMENT_BYTES,
+                consumers: Vec::new(),
+                ..Config::default()
+            },
         })
+    }
+
+    /// Settings of the store from the next [`Simulation::reopen`] on.
+    pub fn config(&mut self) -> &mut Config {
+        &mut self.config
     }
 
     /// The clock of the store; move it at will.
@@ -119,14 +137,28 @@ impl Simulation {
     pub fn reopen(&self) -> Result<(Store, Recovery), OpenError> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let clock = Arc::clone(&self.clock);
-        let blobs = LocalBlobs::open(disk).map_err(|error| OpenError::io_at("blobs", &error))?;
-        self.catalog.set_crashed(false);
+        let blobs = LocalBlobs::open(Arc::clone(&disk))
+            .map_err(|error| OpenError::io_at("blobs", &error))?;
+        self.catalog.migrate_now(idempotency::ROOM, idempotency::MIGRATIONS)?;
+        let random = self.entropy.lock().expect("no holder of this lock panics").fork();
+        let setup = Setup {
+            disk,
+            catalog: self.catalog.clone(),
+            clock: clock.clone(),
+            config: &self.config,
+            entropy: Entropy::Seeded(random),
+            driver: Driver::Inline,
+        };
+        let (journal, recovery) = LocalJournal::open(setup)?;
+        if self.config.on_foreign_journal == OnForeignJournal::Refuse {
+            check_checkpoints(&journal, &self.catalog.checkpoints_now()?)?;
+        }
         let store = Store {
-            journal: Arc::new(MemoryJournal::new(clock.clone(), self.identity)),
+            journal: Arc::new(journal),
             blobs: Arc::new(blobs),
             catalog: self.catalog.clone(),
             clock,
         };
-        Ok((store, Recovery::default()))
+        Ok((store, recovery))
     }
 }

@@ -41,6 +41,11 @@ impl EmbeddedCatalog {
         Ok(Self { writer: spawn("catalog-write", writer)?, reader: spawn("catalog-read", reader)? })
     }
 
+    /// Every checkpoint there is.
+    pub(crate) async fn checkpoints(&self) -> Result<Vec<Checkpoint>, CatalogError> {
+        self.run(&self.reader, sqlite::checkpoints).await
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         thread: &mpsc::Sender<Job>,

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::sqlite;
 use super::{Catalog, CatalogError, Checkpoint, Migration, Row, Statement, Step, StepOutcome};
+use crate::disk::simulated::SimulatedDisk;
 use crate::random::Random;
 
 /// A catalog that lives as long as its simulation.
@@ -21,26 +22,36 @@ struct State {
     db: Connection,
     random: Random,
     unknown_per_mille: u32,
-    has_crashed: bool,
+    /// The disk of the same process: when that is dead, nobody is there to ask.
+    disk: SimulatedDisk,
 }
 
 impl SimulatedCatalog {
     /// An empty catalog whose faults follow from `random`.
-    pub(crate) fn new(random: Random) -> Result<Self, CatalogError> {
+    pub(crate) fn new(random: Random, disk: SimulatedDisk) -> Result<Self, CatalogError> {
         let mut db = Connection::open_in_memory().map_err(|error| sqlite::failed(&error))?;
         sqlite::prepare(&mut db)?;
-        let state = State { db, random, unknown_per_mille: 0, has_crashed: false };
+        let state = State { db, random, unknown_per_mille: 0, disk };
         Ok(Self { state: Mutex::new(state) })
+    }
+
+    /// Brings tables up to date without waiting.
+    pub(crate) fn migrate_now(
+        &self,
+        room: &str,
+        migrations: &[Migration],
+    ) -> Result<(), CatalogError> {
+        self.with(|state| sqlite::migrate(&mut state.db, room, migrations))
+    }
+
+    /// Every checkpoint there is.
+    pub(crate) fn checkpoints_now(&self) -> Result<Vec<Checkpoint>, CatalogError> {
+        self.with(|state| sqlite::checkpoints(&mut state.db))
     }
 
     /// How many of a thousand steps answer that they do not know.
     pub(crate) fn set_unknown_per_mille(&self, unknown_per_mille: u32) {
         self.lock().unknown_per_mille = unknown_per_mille;
-    }
-
-    /// Whether the process is down: nothing is answered until it is up again.
-    pub(crate) fn set_crashed(&self, has_crashed: bool) {
-        self.lock().has_crashed = has_crashed;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -52,7 +63,7 @@ impl SimulatedCatalog {
         work: impl FnOnce(&mut State) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
         let mut state = self.lock();
-        if state.has_crashed {
+        if state.disk.has_crashed() {
             return Err(CatalogError::Unknown);
         }
         work(&mut state)

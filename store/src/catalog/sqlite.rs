@@ -176,6 +176,25 @@ pub(crate) fn checkpoint(
     }
 }
 
+/// Every checkpoint there is.
+pub(crate) fn checkpoints(db: &mut Connection) -> Result<Vec<Checkpoint>, CatalogError> {
+    let read = || -> rusqlite::Result<Vec<Checkpoint>> {
+        let mut statement = db.prepare_cached(
+            "SELECT consumer, lane, journal, seq FROM checkpoints ORDER BY consumer, lane",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let seq: i64 = row.get(3)?;
+            Ok(Checkpoint {
+                consumer: row.get(0)?,
+                position: Position { lane: row.get(1)?, seq: seq.cast_unsigned() },
+                journal: row.get(2)?,
+            })
+        })?;
+        rows.collect()
+    };
+    read().map_err(|error| failed(&error))
+}
+
 fn begin(db: &mut Connection) -> Result<Transaction<'_>, CatalogError> {
     db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| failed(&error))
 }

@@ -6,10 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, Per
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 
 use super::{Disk, DiskFile, Volume};
 use crate::error::OpenError;
+
+/// Zeros written at once where the file system cannot allocate.
+const ZEROS_BYTES: usize = 1024 * 1024;
 
 /// A directory nobody else may read, and nobody else has open.
 #[derive(Debug)]
@@ -148,6 +151,19 @@ impl DiskFile for RealFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
+    }
+
+    fn allocate(&self, size_bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, size_bytes) {
+            Err(rustix::io::Errno::OPNOTSUPP) => {}
+            allocated => return Ok(allocated?),
+        }
+        let zeros = vec![0; ZEROS_BYTES];
+        for offset in (0..size_bytes).step_by(ZEROS_BYTES) {
+            let len = (size_bytes - offset).min(ZEROS_BYTES as u64);
+            self.0.write_all_at(&zeros[..len as usize], offset)?;
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {

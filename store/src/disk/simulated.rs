@@ -377,6 +377,11 @@ impl DiskFile for SimulatedFile {
         })
     }
 
+    fn allocate(&self, size_bytes: u64) -> io::Result<()> {
+        let missing = size_bytes.saturating_sub(self.size_bytes()?) as usize;
+        self.write_all_at(&vec![0; missing], size_bytes - missing as u64)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.operate(|state, inode| {
             let per_mille = state.faults.sync_fails_per_mille;
