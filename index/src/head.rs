@@ -84,23 +84,24 @@ impl Head {
         self.next = to;
     }
 
+    /// Events it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.event_count
+    }
+
     /// Whether it holds no event.
     pub(crate) fn is_empty(&self) -> bool {
         self.event_count == 0
     }
 
+    /// All its events, newest first.
+    pub(crate) fn every_event(&self) -> impl Iterator<Item = &Event> {
+        merge(self.runs.iter().map(|run| &**run).collect())
+    }
+
     /// Its events inside `range`, newest first.
-    pub(crate) fn events(&self, range: TimeRange) -> impl Iterator<Item = &Event> {
-        let mut runs: Vec<&[Row]> = self.runs.iter().map(|run| inside(run, range)).collect();
-        std::iter::from_fn(move || {
-            let newest = runs
-                .iter_mut()
-                .filter(|run| !run.is_empty())
-                .min_by_key(|run| order_of(run[0].event()))?;
-            let (first, rest) = newest.split_first()?;
-            *newest = rest;
-            Some(first.event())
-        })
+    fn events(&self, range: TimeRange) -> impl Iterator<Item = &Event> {
+        merge(self.runs.iter().map(|run| inside(run, range)).collect())
     }
 
     fn edge(&self, newest: bool) -> Timestamp {
@@ -116,6 +117,17 @@ fn inside(run: &[Row], range: TimeRange) -> &[Row] {
     let first = run.partition_point(|row| row.event().timestamp() >= range.end);
     let end = run.partition_point(|row| row.event().timestamp() >= range.start);
     run.get(first..end).unwrap_or_default()
+}
+
+/// The events of several runs, newest first.
+fn merge(mut runs: Vec<&[Row]>) -> impl Iterator<Item = &Event> {
+    std::iter::from_fn(move || {
+        let runs = runs.iter_mut().filter(|run| !run.is_empty());
+        let newest = runs.min_by_key(|run| order_of(run[0].event()))?;
+        let (first, rest) = newest.split_first()?;
+        *newest = rest;
+        Some(first.event())
+    })
 }
 
 /// Whether the event may satisfy the lookup. One that breaks the code is taken to.
@@ -162,7 +174,7 @@ impl Piece for Head {
 
     fn fields(&self) -> Vec<FieldStat> {
         let mut stats = FieldStats::default();
-        self.events(TimeRange::ALL).for_each(|event| stats.add(event));
+        self.every_event().for_each(|event| stats.add(event));
         stats.into_list()
     }
 }

@@ -1,17 +1,21 @@
 //! The index as others see it: open, follow, take snapshots.
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use logwarden_event::Position;
 use logwarden_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::error::IndexError;
 use crate::head::Head;
 use crate::indexer;
+use crate::merge;
 use crate::piece::{Piece, UnreadableSplit};
+use crate::publish::{MIGRATIONS, ROOM, load_splits, remove_orphans};
+use crate::reader::{Readers, SplitPiece};
 
 /// The consumer under whose name the checkpoint stands.
 pub(crate) const CONSUMER: &str = "index";
@@ -32,7 +36,10 @@ pub struct Snapshot {
 pub struct Index {
     pub(crate) store: Store,
     pub(crate) config: Config,
+    pub(crate) readers: Arc<Readers>,
     pub(crate) visible: watch::Sender<Position>,
+    /// Told at every publication.
+    pub(crate) published: Notify,
     state: Mutex<State>,
 }
 
@@ -40,23 +47,56 @@ pub struct Index {
 pub(crate) struct State {
     /// The head that takes new events.
     pub(crate) filling: Head,
+    /// The head before it, while it is becoming a split.
+    pub(crate) sealed: Option<Arc<Head>>,
+    /// Every published split.
+    pub(crate) splits: Vec<Arc<SplitPiece>>,
+    /// Splits that were merged into others and that snapshots may still hold.
+    pub(crate) retired: Vec<Arc<SplitPiece>>,
+    /// Where the checkpoint stands; what lies before it is in splits.
+    pub(crate) checkpoint: Option<Position>,
+}
+
+impl State {
+    /// Bytes of events in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.filling.size_bytes + self.sealed.as_ref().map_or(0, |head| head.size_bytes)
+    }
 }
 
 impl Index {
-    /// Reads where the index stands in the catalog. Nothing is followed until [`Index::run`].
+    /// Reads what is published from the catalog and removes blobs of unfinished splits. Nothing is
+    /// followed until [`Index::run`].
     ///
     /// # Errors
     ///
     /// [`IndexError::ForeignJournal`] and [`IndexError::JournalBehind`] when catalog and journal do
     /// not belong together; [`IndexError::Catalog`] when the catalog cannot serve.
     pub async fn open(store: Store, config: Config) -> Result<Arc<Self>, IndexError> {
-        let start = start_position(&store).await?;
+        store.catalog.migrate(ROOM, MIGRATIONS).await?;
+        let checkpoint = checked_position(&store).await?;
+        let metas = load_splits(&store).await?;
+        let start = checkpoint.unwrap_or(Position { lane: LANE, seq: 1 });
+        let readers = Arc::new(Readers::new(Arc::clone(&store.blobs), &config));
+        let piece = |meta| Arc::new(SplitPiece::new(meta, Arc::clone(&readers)));
+        let splits = metas.iter().cloned().map(piece).collect();
+        let blobs = Arc::clone(&store.blobs);
+        off_async(move || remove_orphans(&*blobs, &metas)).await;
         store.journal.hold(CONSUMER, start);
+        let filling = Head::new(start);
         Ok(Arc::new(Self {
             store,
             config,
+            readers,
             visible: watch::Sender::new(start),
-            state: Mutex::new(State { filling: Head::new(start) }),
+            published: Notify::new(),
+            state: Mutex::new(State {
+                filling,
+                sealed: None,
+                splits,
+                retired: Vec::new(),
+                checkpoint,
+            }),
         }))
     }
 
@@ -66,7 +106,17 @@ impl Index {
     ///
     /// [`IndexError::Stale`] when another indexer moved the checkpoint.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) -> Result<(), IndexError> {
-        indexer::follow(&self, &shutdown).await
+        // When one of them fails the other must not go on.
+        let stop = shutdown.child_token();
+        let until_failed = |result: Result<(), IndexError>| {
+            stop.cancel();
+            result
+        };
+        let (followed, merged) =
+            tokio::join!(async { until_failed(indexer::follow(&self, &stop).await) }, async {
+                until_failed(merge::keep_merged(&self, &stop).await)
+            },);
+        followed.and(merged)
     }
 
     /// Tells the position before which every event is searchable, whenever it moves.
@@ -80,10 +130,30 @@ impl Index {
     ///
     /// None today; a clustered index reads the catalog here.
     pub async fn snapshot(&self) -> Result<Snapshot, IndexError> {
-        let head = self.state().filling.clone();
-        let visible = head.next;
-        let pieces = if head.is_empty() { Vec::new() } else { vec![Arc::new(head) as _] };
-        Ok(Snapshot { pieces, visible, unreadable: Vec::new() })
+        let (filling, sealed, splits) = {
+            let state = self.state();
+            (state.filling.clone(), state.sealed.clone(), state.splits.clone())
+        };
+        let visible = filling.next;
+        let unopened: Vec<_> =
+            splits.iter().filter(|split| split.needs_opening()).cloned().collect();
+        if !unopened.is_empty() {
+            // The outcome is remembered by the split.
+            off_async(move || unopened.iter().for_each(|split| drop(split.open()))).await;
+        }
+        let mut readable = Vec::with_capacity(splits.len());
+        let mut unreadable = Vec::new();
+        for split in splits {
+            match split.unreadable() {
+                Some(reason) => unreadable.push(reason),
+                None => readable.push(split),
+            }
+        }
+        readable.sort_by_key(|split| Reverse((split.meta.last, split.meta.id)));
+        let filling = Some(filling).filter(|head| !head.is_empty()).map(Arc::new);
+        let heads = [filling, sealed].into_iter().flatten().map(|head| head as Arc<dyn Piece>);
+        let splits = readable.into_iter().map(|split| split as Arc<dyn Piece>);
+        Ok(Snapshot { pieces: heads.chain(splits).collect(), visible, unreadable })
     }
 
     /// The state, for a moment; never held across a wait.
@@ -92,10 +162,22 @@ impl Index {
     }
 }
 
-/// Where to read on: at the checkpoint, which must belong to this journal.
-async fn start_position(store: &Store) -> Result<Position, IndexError> {
+/// Runs what blocks or computes on a thread of its own.
+pub(crate) async fn off_async<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down and waits for nobody.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Where the checkpoint stands; it must belong to this journal.
+async fn checked_position(store: &Store) -> Result<Option<Position>, IndexError> {
     let Some(checkpoint) = store.catalog.checkpoint(CONSUMER, LANE).await? else {
-        return Ok(Position { lane: LANE, seq: 1 });
+        return Ok(None);
     };
     let (found, position) = (store.journal.identity(), checkpoint.position);
     if checkpoint.journal != found {
@@ -109,7 +191,7 @@ async fn start_position(store: &Store) -> Result<Position, IndexError> {
     if end < position {
         return Err(IndexError::JournalBehind { end, position });
     }
-    Ok(position)
+    Ok(Some(position))
 }
 
 fn hex(bytes: [u8; 16]) -> String {

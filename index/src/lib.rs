@@ -5,14 +5,31 @@
 //! the checkpoint. [`Index::snapshot`] gives one consistent view of both. What comes out of a piece
 //! is a superset of the answer: the caller verifies each event with its own filter.
 
+mod lookup;
+mod piece;
+
 mod config;
 mod error;
-mod head;
+mod metrics;
+
 mod index;
 mod indexer;
-mod lookup;
-mod metrics;
-mod piece;
+
+mod head;
+
+mod split;
+
+mod builder;
+mod bundle;
+mod candidates;
+mod eventstore;
+mod rowset;
+mod schema;
+
+mod cache;
+mod merge;
+mod publish;
+mod reader;
 
 pub use config::Config;
 pub use error::IndexError;

@@ -74,6 +74,9 @@ pub enum Lookup {
     },
 }
 
+/// The names that mean a part of the event, not one of its fields.
+pub(crate) const EVENT_PARTS: [&str; 3] = ["dataset", "severity", "lw.source"];
+
 impl Lookup {
     /// Whether `event` satisfies the condition.
     pub fn matches(&self, event: &Event) -> bool {
@@ -129,7 +132,7 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// The text of that part of the event; `None` when `field` means a field.
+/// The text of that part of the event; `None` when `field` is none of [`EVENT_PARTS`].
 pub(crate) fn event_part<'a>(event: &'a Event, field: &str) -> Option<&'a str> {
     match field {
         "dataset" => Some(event.dataset()),

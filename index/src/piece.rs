@@ -3,12 +3,13 @@
 use std::ops::ControlFlow;
 
 use logwarden_event::{Event, TimeRange, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::error::IndexError;
 use crate::lookup::Lookup;
 
 /// How often a field occurs in a piece.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldStat {
     /// The dotted path; the standard name where there is one.
     pub name: String,

@@ -1,0 +1,253 @@
+//! Merges small splits into larger ones, in the background.
+//!
+//! [`plan`] is pure: it picks splits of similar size. The merger reads their events in order, one
+//! block of each at a time, builds one split, and puts it in their place in one transaction and one
+//! change of the state. The old blobs are deleted when no snapshot holds them any more; those that
+//! a crash leaves are removed at the next start.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logwarden_event::{Event, SplitId};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::builder::{BuiltSplit, CONVERT, Convert, SplitBuilder};
+use crate::config::Config;
+use crate::error::IndexError;
+use crate::head::order_of;
+use crate::index::{Index, off_async};
+use crate::indexer::store_split;
+use crate::metrics::{MERGES_FAILED_TOTAL, SPLITS, SPLITS_MERGED_TOTAL};
+use crate::publish::replace_splits;
+use crate::reader::SplitPiece;
+use crate::split::{Split, SplitMeta};
+
+/// Splits of similar size that become one.
+const FAN_IN: usize = 8;
+/// How often old blobs and, besides at every publication, splits to merge are looked for.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// Events after which a merge lets others have the processor.
+const YIELD_EVENTS: usize = 256;
+
+/// The splits to merge next: the oldest of one size class, as many as one split can hold.
+///
+/// The size class is the logarithm of the number of events to the base of [`FAN_IN`], so an event
+/// is merged about once per class. A split that is larger than half of what one may hold stays.
+pub(crate) fn plan(splits: &[SplitMeta], config: &Config) -> Option<Vec<SplitId>> {
+    let fits = |events: u64, bytes: u64| {
+        events <= config.merge_events_max && bytes <= config.merge_bytes_max
+    };
+    let mut small: Vec<&SplitMeta> =
+        splits.iter().filter(|split| fits(split.event_count * 2, split.raw_bytes * 2)).collect();
+    small.sort_by_key(|split| (split.seq_first, split.id));
+    let class = |split: &SplitMeta| split.event_count.max(1).ilog(FAN_IN as u64);
+    let highest = small.iter().map(|split| class(split)).max()?;
+    (0..=highest).find_map(|wanted| {
+        let same = || small.iter().filter(|split| class(split) == wanted);
+        let mut sum = (0, 0);
+        let group: Vec<SplitId> = same()
+            .take(FAN_IN)
+            .take_while(|split| {
+                sum = (sum.0 + split.event_count, sum.1 + split.raw_bytes);
+                fits(sum.0, sum.1)
+            })
+            .map(|split| split.id)
+            .collect();
+        let is_full = group.len() == FAN_IN || group.len() < same().count().min(FAN_IN);
+        is_full.then_some(group)
+    })
+}
+
+/// Merges until `shutdown`.
+pub(crate) async fn keep_merged(
+    index: &Arc<Index>,
+    shutdown: &CancellationToken,
+) -> Result<(), IndexError> {
+    // A split that cannot be read stays as it is; others must not wait for it.
+    let mut broken: HashSet<SplitId> = HashSet::new();
+    loop {
+        delete_retired(index).await;
+        let metas: Vec<SplitMeta> = {
+            let state = index.state();
+            let metas = state.splits.iter().map(|split| split.meta.clone());
+            metas.filter(|meta| !broken.contains(&meta.id)).collect()
+        };
+        if let Some(group) = plan(&metas, &index.config) {
+            if !merge(index, &group, shutdown).await? {
+                broken.extend(group);
+            }
+            if !shutdown.is_cancelled() {
+                continue;
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = index.published.notified() => {}
+            () = tokio::time::sleep(CHECK_EVERY) => {}
+        }
+    }
+}
+
+/// Puts one split in the place of these. `false`: they cannot be merged.
+async fn merge(
+    index: &Arc<Index>,
+    group: &[SplitId],
+    shutdown: &CancellationToken,
+) -> Result<bool, IndexError> {
+    let old: Vec<Arc<SplitPiece>> = {
+        let state = index.state();
+        state.splits.iter().filter(|split| group.contains(&split.meta.id)).cloned().collect()
+    };
+    let Some(built) = build(&old, shutdown).await else { return Ok(shutdown.is_cancelled()) };
+    let Some(split) = store_split(index, built, shutdown).await else { return Ok(true) };
+    if !replace_splits(&index.store, group, &split.meta, shutdown).await? {
+        return Ok(true);
+    }
+    debug!(split = %split.meta.id, "{} splits merged into {}", group.len(), split.meta.id);
+    let splits = {
+        let mut state = index.state();
+        state.splits.retain(|split| !group.contains(&split.meta.id));
+        state.splits.push(Arc::new(split));
+        state.retired.extend(old);
+        state.splits.len()
+    };
+    ::metrics::counter!(SPLITS_MERGED_TOTAL).increment(group.len() as u64);
+    ::metrics::gauge!(SPLITS).set(splits as f64);
+    Ok(true)
+}
+
+/// Deletes the blobs of splits that were merged and that no snapshot holds any more.
+async fn delete_retired(index: &Arc<Index>) {
+    let unused: Vec<Arc<SplitPiece>> = {
+        let mut state = index.state();
+        let retired = std::mem::take(&mut state.retired);
+        let (unused, used) = retired.into_iter().partition(|split| Arc::strong_count(split) == 1);
+        state.retired = used;
+        unused
+    };
+    if unused.is_empty() {
+        return;
+    }
+    let index = Arc::clone(index);
+    off_async(move || {
+        for split in unused {
+            index.readers.forget(split.meta.id);
+            if let Err(error) = index.store.blobs.delete(&split.meta.blob()) {
+                warn!(%error, "blob of a merged split stays until the next start");
+            }
+        }
+    })
+    .await;
+}
+
+/// Builds the split; without terms when it cannot be built with them. `None`: it cannot be built.
+async fn build(old: &[Arc<SplitPiece>], shutdown: &CancellationToken) -> Option<BuiltSplit> {
+    for convert in [Some(CONVERT), None] {
+        let (old, stop) = (old.to_vec(), shutdown.clone());
+        let built =
+            tokio::task::spawn_blocking(move || build_from_splits(&old, convert, &stop)).await;
+        let reason = match built {
+            Ok(Ok(built)) => return Some(built),
+            Ok(Err(reason)) => reason,
+            Err(panic) => panic.to_string(),
+        };
+        if shutdown.is_cancelled() {
+            return None;
+        }
+        ::metrics::counter!(MERGES_FAILED_TOTAL).increment(1);
+        error!(reason, "splits cannot be merged");
+    }
+    None
+}
+
+fn build_from_splits(
+    old: &[Arc<SplitPiece>],
+    convert: Option<Convert>,
+    stop: &CancellationToken,
+) -> Result<BuiltSplit, String> {
+    let open: Result<Vec<Arc<Split>>, IndexError> = old.iter().map(|split| split.open()).collect();
+    let open = open.map_err(|error| error.to_string())?;
+    let mut gaps: Vec<(u64, u64)> =
+        open.iter().flat_map(|split| split.footer.gaps.iter().copied()).collect();
+    gaps.sort_unstable();
+    let mut builder = SplitBuilder::new(convert)?;
+    for (count, event) in in_order(open.iter().map(|split| split.events())).enumerate() {
+        builder.add(&event.map_err(|error| error.to_string())?)?;
+        if count % YIELD_EVENTS == 0 {
+            std::thread::yield_now();
+            if stop.is_cancelled() {
+                return Err("stopped".to_owned());
+            }
+        }
+    }
+    builder.finish(SplitId::default(), gaps)
+}
+
+/// The events of several splits, newest first; an error comes before everything else.
+fn in_order<'a>(
+    splits: impl Iterator<Item = impl Iterator<Item = Result<Event, IndexError>> + 'a>,
+) -> impl Iterator<Item = Result<Event, IndexError>> {
+    let mut splits: Vec<_> = splits.map(Iterator::peekable).collect();
+    std::iter::from_fn(move || {
+        let mut next = None;
+        for (place, split) in splits.iter_mut().enumerate() {
+            // `None` sorts before every order: an error is handed out at once.
+            let Some(event) = split.peek() else { continue };
+            let order = event.as_ref().ok().map(order_of);
+            if next.as_ref().is_none_or(|(least, _)| order < *least) {
+                next = Some((order, place));
+            }
+        }
+        splits[next?.1].next()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use logwarden_event::Timestamp;
+
+    use super::*;
+
+    /// `sizes` in thousands of events, oldest first; the places of those to merge.
+    fn check(sizes: &str, expected: &str) {
+        let splits: Vec<SplitMeta> = sizes
+            .split_whitespace()
+            .zip(0..)
+            .map(|(size, place)| SplitMeta {
+                id: SplitId::from_u128(place),
+                lane: 0,
+                seq_first: place as u64,
+                seq_last: place as u64,
+                event_count: size.parse::<u64>().expect("a number") * 1_000,
+                first: Timestamp::default(),
+                last: Timestamp::default(),
+                size_bytes: 1,
+                raw_bytes: 1,
+            })
+            .rev()
+            .collect();
+        let planned = plan(&splits, &Config::default()).unwrap_or_default();
+        let places: Vec<String> = planned.iter().map(|id| id.to_u128().to_string()).collect();
+        assert_eq!(places.join(" "), expected);
+    }
+
+    #[test]
+    fn eight_of_a_size_are_merged_oldest_first() {
+        check("1 1 1 1 1 1 1", "");
+        check("1 1 1 1 200 1 1 1 1 1", "0 1 2 3 5 6 7 8");
+    }
+
+    #[test]
+    fn splits_that_are_large_already_stay() {
+        check("260 260 260 260 260 260 260 260 260", "");
+    }
+
+    #[test]
+    fn fewer_are_merged_when_more_do_not_fit() {
+        check("90 90 90 90 90", "");
+        check("90 90 90 90 90 90", "0 1 2 3 4");
+        check("200 300 200 240", "0 2");
+    }
+}

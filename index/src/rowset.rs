@@ -1,0 +1,110 @@
+//! A set of rows of one split.
+
+/// A set of rows out of `0 .. len`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowSet {
+    words: Vec<u64>,
+    len: u32,
+}
+
+impl RowSet {
+    /// No row.
+    pub(crate) fn empty(len: u32) -> Self {
+        Self { words: vec![0; len.div_ceil(64) as usize], len }
+    }
+
+    /// Every row.
+    pub(crate) fn full(len: u32) -> Self {
+        let mut set = Self { words: vec![u64::MAX; len.div_ceil(64) as usize], len };
+        set.clear_beyond();
+        set
+    }
+
+    /// Adds a row; one outside of `0 .. len` is no row.
+    pub(crate) fn insert(&mut self, row: u32) {
+        if row < self.len {
+            self.words[row as usize / 64] |= 1 << (row % 64);
+        }
+    }
+
+    /// Keeps the rows that are also in `other`.
+    pub(crate) fn intersect(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
+    }
+
+    /// Adds the rows of `other`.
+    pub(crate) fn unite(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
+    }
+
+    /// Turns it into the rows that are not in it.
+    pub(crate) fn complement(&mut self) {
+        self.words.iter_mut().for_each(|word| *word = !*word);
+        self.clear_beyond();
+    }
+
+    /// Whether there is no row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// The rows inside `range`, ascending.
+    pub(crate) fn rows(&self, range: std::ops::Range<u32>) -> impl Iterator<Item = u32> {
+        let first_word = range.start / 64;
+        let words = self.words.get(first_word as usize..).unwrap_or_default();
+        words
+            .iter()
+            .zip(first_word..)
+            .flat_map(|(word, place)| Bits(*word).map(move |bit| place * 64 + bit))
+            .skip_while(move |row| *row < range.start)
+            .take_while(move |row| *row < range.end)
+    }
+
+    /// How many rows lie inside `range`.
+    pub(crate) fn count(&self, range: std::ops::Range<u32>) -> u64 {
+        if range == (0..self.len) {
+            return self.words.iter().map(|word| u64::from(word.count_ones())).sum();
+        }
+        self.rows(range).count() as u64
+    }
+
+    fn clear_beyond(&mut self) {
+        let used = self.len % 64;
+        if let Some(last) = self.words.last_mut().filter(|_| used != 0) {
+            *last &= (1 << used) - 1;
+        }
+    }
+}
+
+/// The places of the bits that are set, ascending.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let bit = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (bit < 64).then_some(bit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_in_order_and_inside_the_range() {
+        let mut set = RowSet::empty(130);
+        for row in [129, 0, 63, 64, 130, 100] {
+            set.insert(row);
+        }
+        assert_eq!(set.rows(0..130).collect::<Vec<_>>(), [0, 63, 64, 100, 129]);
+        assert_eq!(set.rows(64..129).collect::<Vec<_>>(), [64, 100]);
+        set.complement();
+        assert_eq!((set.count(0..130), set.count(60..70)), (125, 8));
+        set.complement();
+        set.intersect(&RowSet::full(130));
+        assert_eq!(set.count(0..130), 5);
+    }
+}
