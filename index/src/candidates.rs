@@ -8,7 +8,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, SegmentReader, TERMINATED, Term};
 
 use crate::eventstore::BlockInfo;
-use crate::lookup::{EVENT_PARTS, Lookup, number};
+use crate::lookup::{Lookup, number};
 use crate::rowset::RowSet;
 use crate::schema::{ExactTerm, Schema, name_term, value_in, value_term, value_terms_of};
 
@@ -58,9 +58,6 @@ impl Terms<'_> {
                 Ok(Candidates { rows, is_exact })
             }
             Lookup::Number { field, from, to } => self.numbers(field, (*from, *to)),
-            Lookup::Exists { field } if EVENT_PARTS.contains(&field.as_str()) => {
-                Ok(self.exact(self.all()))
-            }
             Lookup::Exists { field } => {
                 let ExactTerm { text, is_exact } = name_term(field);
                 Ok(Candidates { rows: self.rows_of(self.schema.fields, &text)?, is_exact })

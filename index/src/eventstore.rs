@@ -8,8 +8,8 @@ use bytes::Bytes;
 use logwarden_event::{Event, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Bytes of rows at which a block is closed.
-const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of rows at which a block is closed; small in tests, so that few events fill several.
+const BLOCK_BYTES: usize = if cfg!(test) { 2 << 10 } else { 256 << 10 };
 /// Bytes a block may claim to have; a larger claim is damage. A row has far fewer than 64 MiB.
 const BLOCK_BYTES_MAX: u32 = (64 << 20) + BLOCK_BYTES as u32;
 const ROW_HEADER_BYTES: usize = 28;

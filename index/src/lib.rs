@@ -36,3 +36,6 @@ pub use error::IndexError;
 pub use index::{Index, Snapshot};
 pub use lookup::Lookup;
 pub use piece::{FieldStat, Piece, UnreadableSplit};
+
+#[cfg(test)]
+mod tests;

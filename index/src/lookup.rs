@@ -132,7 +132,8 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// The text of that part of the event; `None` when `field` is none of [`EVENT_PARTS`].
+/// The text of that part of the event, empty when there is none; `None` when `field` is none of
+/// [`EVENT_PARTS`].
 pub(crate) fn event_part<'a>(event: &'a Event, field: &str) -> Option<&'a str> {
     match field {
         "dataset" => Some(event.dataset()),
@@ -144,7 +145,7 @@ pub(crate) fn event_part<'a>(event: &'a Event, field: &str) -> Option<&'a str> {
 
 fn any_text(event: &Event, field: &str, mut test: impl FnMut(&str) -> bool) -> bool {
     match event_part(event, field) {
-        Some(text) => test(text),
+        Some(text) => !text.is_empty() && test(text),
         None => event.values(field).filter_map(|value| text_of(&value)).any(|text| test(&text)),
     }
 }

@@ -212,7 +212,7 @@ mod tests {
 
     /// `sizes` in thousands of events, oldest first; the places of those to merge.
     fn check(sizes: &str, expected: &str) {
-        let splits: Vec<SplitMeta> = sizes
+        let mut splits: Vec<SplitMeta> = sizes
             .split_whitespace()
             .zip(0..)
             .map(|(size, place)| SplitMeta {
@@ -226,8 +226,8 @@ mod tests {
                 size_bytes: 1,
                 raw_bytes: 1,
             })
-            .rev()
             .collect();
+        splits.reverse();
         let planned = plan(&splits, &Config::default()).unwrap_or_default();
         let places: Vec<String> = planned.iter().map(|id| id.to_u128().to_string()).collect();
         assert_eq!(places.join(" "), expected);

@@ -74,8 +74,9 @@ pub(crate) fn document(schema: &Schema, event: &Event) -> TantivyDocument {
     document.add_text(schema.message, event.message());
     document.add_text(schema.all, event.message());
     for part in EVENT_PARTS {
-        let text = event_part(event, part).unwrap_or_default();
+        let Some(text) = event_part(event, part).filter(|text| !text.is_empty()) else { continue };
         document.add_text(schema.values, value_term(part, &lower(text)).text);
+        document.add_text(schema.fields, name_term(part).text);
     }
     for field in event.fields() {
         let Some(text) = text_of(&field.value) else { continue };

@@ -1,0 +1,271 @@
+//! Head, split and merged split give exactly the events that satisfy a lookup, in one order.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use logwarden_event::{
+    Event, EventBuilder, FieldOptions, Position, Severity, SplitId, TimeRange, Timestamp, Value,
+};
+use logwarden_store::{Record, RecordKind, Store};
+use proptest::prelude::*;
+
+use crate::builder::{CONVERT, Convert, SplitBuilder};
+use crate::cache::Cache;
+use crate::head::{Head, order_of};
+use crate::lookup::Lookup;
+use crate::piece::Piece;
+use crate::split::Split;
+
+const NAMES: [&str; 7] = ["source.ip", "user.name", "src", "dataset", "a\0b", "a", "lw.source"];
+
+const TEXTS: [&str; 10] =
+    ["root", "ROOT", "Ärger ΟΔΟΣ", "failed password", "10", "1e1", " 7 ", "a\0b", "", "-"];
+
+/// What a generated event is made of.
+#[derive(Debug, Clone)]
+struct Recipe {
+    timestamp: i64,
+    message: String,
+    dataset: String,
+    fields: Vec<(String, Option<String>, Made)>,
+}
+
+#[derive(Debug, Clone)]
+enum Made {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    Ip([u8; 4]),
+    Time(i64),
+    Json(String),
+}
+
+fn event_of(recipe: &Recipe, seq: u64) -> Event {
+    let mut event = EventBuilder::new(recipe.message.as_bytes());
+    event.timestamp(Some(Timestamp::from_secs(recipe.timestamp)));
+    event.message(&recipe.message).dataset(&recipe.dataset).severity(Severity::Error);
+    for (name, alias, made) in &recipe.fields {
+        let value = match made {
+            Made::Null => Value::Null,
+            Made::Bool(value) => Value::Bool(*value),
+            Made::Integer(value) => Value::Integer(i128::from(*value)),
+            Made::Float(value) => Value::Float(*value),
+            Made::Text(text) => Value::String(text),
+            Made::Ip(octets) => Value::Ip((*octets).into()),
+            Made::Time(secs) => Value::Timestamp(Timestamp::from_secs(*secs)),
+            Made::Json(text) => Value::Json(text),
+        };
+        event.field_with(name, alias.as_deref(), value, FieldOptions::default());
+    }
+    let mut event = event.build();
+    event.stamp(Position { lane: 0, seq }, Timestamp::from_secs(1_000_000));
+    event
+}
+
+fn names() -> impl Strategy<Value = String> {
+    proptest::sample::select(&NAMES).prop_map(str::to_owned)
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => proptest::sample::select(&TEXTS).prop_map(str::to_owned),
+        1 => "[a-c]{1,3}",
+        // Around the bounds of a word and of a term.
+        1 => (249usize..259).prop_map(|len| "x".repeat(len)),
+        1 => (120usize..130).prop_map(|len| "Ä".repeat(len)),
+    ]
+}
+
+fn recipes() -> impl Strategy<Value = Recipe> {
+    let made = prop_oneof![
+        Just(Made::Null),
+        any::<bool>().prop_map(Made::Bool),
+        (-3i64..20).prop_map(Made::Integer),
+        proptest::sample::select(&[0.5, 10.0, 1e300, -2.5]).prop_map(Made::Float),
+        texts().prop_map(Made::Text),
+        (0u8..3).prop_map(|last| Made::Ip([10, 0, 0, last])),
+        (0i64..3).prop_map(Made::Time),
+        Just(Made::Json(r#"[{"User":"Root"}]"#.to_owned())),
+    ];
+    let field = (names(), proptest::option::of(names()), made);
+    let dataset = proptest::sample::select(&["", "sshd.auth", "Web"]).prop_map(str::to_owned);
+    (0i64..20, texts(), dataset, proptest::collection::vec(field, 0..5)).prop_map(
+        |(timestamp, message, dataset, fields)| Recipe { timestamp, message, dataset, fields },
+    )
+}
+
+fn bounds() -> impl Strategy<Value = Bound<f64>> {
+    let number = || proptest::sample::select(&[-2.5, 0.0, 7.0, 10.0, 11.0, 1e299]);
+    prop_oneof![
+        Just(Bound::Unbounded),
+        number().prop_map(Bound::Included),
+        number().prop_map(Bound::Excluded),
+    ]
+}
+
+fn lookups() -> impl Strategy<Value = Lookup> {
+    let field = || prop_oneof![names(), Just("severity".to_owned())];
+    let lower = || texts().prop_map(|text| text.to_lowercase());
+    let part = || proptest::sample::select(&[None, Some("message")]);
+    let words = || prop_oneof![lower(), Just("password".to_owned()), Just("οδος".to_owned())];
+    let leaf = prop_oneof![
+        Just(Lookup::All),
+        Just(Lookup::Nothing),
+        (part(), words()).prop_map(|(field, word)| Lookup::Word { field, word }),
+        (part(), words()).prop_map(|(field, prefix)| Lookup::WordPrefix { field, prefix }),
+        (field(), lower()).prop_map(|(field, value)| Lookup::Value { field, value }),
+        (field(), lower()).prop_map(|(field, prefix)| Lookup::ValuePrefix { field, prefix }),
+        (field(), bounds(), bounds()).prop_map(|(field, from, to)| Lookup::Number {
+            field,
+            from,
+            to
+        }),
+        field().prop_map(|field| Lookup::Exists { field }),
+        (0u64..60, 0u64..60).prop_map(|(first, last)| Lookup::Seq { first, last }),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        let several = proptest::collection::vec(inner.clone(), 0..3);
+        prop_oneof![
+            several.clone().prop_map(Lookup::And),
+            several.prop_map(Lookup::Or),
+            inner.prop_map(|inner| Lookup::Not(Box::new(inner))),
+        ]
+    })
+}
+
+fn ranges() -> impl Strategy<Value = TimeRange> {
+    let some = (-1i64..22, -1i64..22).prop_map(|(start, end)| TimeRange {
+        start: Timestamp::from_secs(start),
+        end: Timestamp::from_secs(end),
+    });
+    prop_oneof![Just(TimeRange::ALL), some]
+}
+
+/// A head that got the events in batches of these sizes, in turn.
+fn head_of(events: &[Event], sizes: &[usize]) -> Head {
+    let mut head = Head::new(Position { lane: 0, seq: 0 });
+    let (mut rest, mut next) = (events, 0);
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (batch, after) = rest.split_at((*size).min(rest.len()));
+        let record = |event: &Event| Record { kind: RecordKind::Event, event: event.clone() };
+        next += batch.len() as u64;
+        head.push(&batch.iter().map(record).collect(), Position { lane: 0, seq: next });
+        rest = after;
+    }
+    head
+}
+
+fn split_of<'a>(events: impl Iterator<Item = &'a Event>, convert: Option<Convert>) -> Arc<Split> {
+    let mut builder = SplitBuilder::new(convert).expect("an empty split");
+    events.for_each(|event| builder.add(event).expect("in memory"));
+    let built = builder.finish(SplitId::from_u128(7), Vec::new()).expect("in memory");
+    let (store, _simulation) = Store::simulated(0);
+    store.blobs.put_new(&built.meta.blob(), &mut built.content.as_slice()).expect("room");
+    let cache = Arc::new(Cache::new(8 << 10));
+    Arc::new(Split::open(store.blobs, built.meta, cache).expect("just built"))
+}
+
+type Search<'a> = dyn Fn(&mut dyn FnMut(&Event) -> ControlFlow<()>) + 'a;
+
+/// The events a search visits, stopped after `most`.
+fn visited(search: &Search<'_>, most: usize) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    search(&mut |event| {
+        seqs.push(event.seq());
+        if seqs.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    seqs
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn head_and_split_find_what_satisfies_a_lookup_newest_first(
+        recipes in proptest::collection::vec(recipes(), 1..60),
+        sizes in proptest::collection::vec(1usize..9, 1..4),
+        lookups in proptest::collection::vec((lookups(), ranges(), 1usize..80), 12),
+    ) {
+        let events: Vec<Event> = recipes.iter().zip(0..).map(|(r, seq)| event_of(r, seq)).collect();
+        let head = head_of(&events, &sizes);
+        let split = split_of(head.every_event(), Some(CONVERT));
+        let mut sorted: Vec<&Event> = events.iter().collect();
+        sorted.sort_by_key(|event| order_of(event));
+        for (lookup, range, most) in lookups {
+            let satisfies = |event: &&&Event| {
+                range.contains(event.timestamp()) && lookup.matches(event)
+            };
+            let all: Vec<u64> = sorted.iter().filter(satisfies).map(|event| event.seq()).collect();
+            let first = &all[..most.min(all.len())];
+
+            let in_head = visited(&|visit| head.search(&lookup, range, visit).expect("a head"), most);
+            prop_assert_eq!(&in_head, first, "head: {:?} in {:?}", lookup, range);
+            let in_split =
+                visited(&|visit| split.search(&lookup, range, visit).expect("readable"), most);
+            prop_assert_eq!(&in_split, first, "split: {:?} in {:?}", lookup, range);
+
+            let count = Some(all.len() as u64);
+            prop_assert_eq!(head.count(&lookup, range).expect("a head"), count);
+            let counted = split.count(&lookup, range).expect("readable");
+            prop_assert!(counted.is_none() || counted == count, "{:?}: {:?}", lookup, counted);
+        }
+        prop_assert_eq!(head.fields(), split.footer.fields.clone());
+    }
+}
+
+#[test]
+fn a_split_gives_back_every_event_whole() {
+    let recipe = Recipe {
+        timestamp: 5,
+        message: "failed password".to_owned(),
+        dataset: "sshd.auth".to_owned(),
+        fields: vec![(
+            "user.name".to_owned(),
+            Some("user".to_owned()),
+            Made::Text("x".repeat(900)),
+        )],
+    };
+    let events: Vec<Event> = (0..20).map(|seq| event_of(&recipe, seq)).collect();
+    let split = split_of(events.iter().rev(), Some(CONVERT));
+    assert!(split.footer.blocks.len() > 3, "several blocks");
+    let back: Vec<Event> = split.events().map(|event| event.expect("readable")).collect();
+    for (event, back) in events.iter().rev().zip(&back) {
+        assert_eq!((event.id(), event.timestamp()), (back.id(), back.timestamp()));
+        assert_eq!((event.raw(), event.observed_at()), (back.raw(), back.observed_at()));
+        assert!(event.fields().eq(back.fields()));
+    }
+    assert_eq!(back.len(), events.len());
+}
+
+#[test]
+fn an_event_that_breaks_the_code_is_found_and_takes_no_other_with_it() {
+    let convert: Convert = |schema, event| {
+        assert_ne!(event.message(), "poison");
+        CONVERT(schema, event)
+    };
+    let recipe = |message: &str| Recipe {
+        timestamp: 5,
+        message: message.to_owned(),
+        dataset: String::new(),
+        fields: Vec::new(),
+    };
+    let messages = ["good", "poison", "other"];
+    let events: Vec<Event> =
+        messages.iter().zip(0..).map(|(message, seq)| event_of(&recipe(message), seq)).collect();
+    let check = |convert, expected: &[u64]| {
+        let split = split_of(events.iter().rev(), convert);
+        let good = Lookup::Word { field: None, word: "good".to_owned() };
+        let search: &Search<'_> =
+            &|visit| split.search(&good, TimeRange::ALL, visit).expect("readable");
+        assert_eq!(visited(search, 9), expected);
+        let count = split.count(&good, TimeRange::ALL).expect("readable");
+        assert_eq!(count, None, "only reading would tell");
+    };
+    check(Some(convert), &[1, 0]);
+    check(None, &[2, 1, 0]);
+}

@@ -1,0 +1,250 @@
+//! Whatever goes wrong between a journal batch and a merged split, every event is shown once.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use logwarden_event::Position;
+use logwarden_store::simulation::Faults;
+use logwarden_store::{
+    Append, AppendOutcome, Checkpoint, Chunk, Journal, JournalError, Step, Store,
+    journal::JournalHealth,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{
+    Crash, Power, append, assert_whole, found, has_published, has_settled, is_tidy, powered,
+    small_heads, until,
+};
+use crate::error::IndexError;
+use crate::index::Index;
+
+/// A hundred events make ten splits, of which eight become one.
+const BATCHES: usize = 10;
+const SETTLED_SPLITS: usize = 3;
+
+type Running = tokio::task::JoinHandle<Result<(), IndexError>>;
+
+async fn start(store: Store) -> (Arc<Index>, Running, CancellationToken) {
+    let index = Index::open(store, small_heads()).await.expect("a store that fits");
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(Arc::clone(&index).run(shutdown.clone()));
+    (index, running, shutdown)
+}
+
+async fn stop(running: Running, shutdown: &CancellationToken) {
+    shutdown.cancel();
+    running.await.expect("no panic").expect("an ordered stop");
+}
+
+/// Appends one batch after another, each when the last one is published.
+async fn append_slowly(index: &Index, power: &Power) {
+    for _ in 0..BATCHES {
+        append(&index.store).await;
+        until(index, |index| power.is_gone() || has_published(index)).await;
+    }
+}
+
+async fn all_visible(index: &Index) {
+    let end = index.store.journal.end(0);
+    index.visible().wait_for(|visible| *visible == end).await.expect("the index lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_write_loses_and_doubles_nothing() {
+    let mut was_cut_short = true;
+    for after_writes in 0.. {
+        if !was_cut_short {
+            assert!(after_writes > 2 * BATCHES as i64, "puts, steps and deletes were cut");
+            return;
+        }
+        for is_done in [false, true] {
+            was_cut_short = check_crash(Crash { after_writes, is_done }).await;
+        }
+    }
+}
+
+/// Runs into the crash, starts again, and checks; tells whether there was a crash.
+async fn check_crash(crash: Crash) -> bool {
+    let (store, _simulation) = Store::simulated(1);
+    let power = Power::until(crash);
+    let (index, running, shutdown) = start(powered(&store, &power)).await;
+    append_slowly(&index, &power).await;
+    until(&index, |index| power.is_gone() || has_settled(index, SETTLED_SPLITS)).await;
+    let was_cut_short = power.is_gone();
+    stop(running, &shutdown).await;
+
+    let (index, running, shutdown) = start(store).await;
+    let published = found(&index.snapshot().await.expect("a snapshot"));
+    assert!(published.values().all(|times| *times == 1), "{crash:?}");
+    all_visible(&index).await;
+    assert_whole(&index.snapshot().await.expect("a snapshot"));
+    until(&index, has_published).await;
+    assert_whole(&index.snapshot().await.expect("a snapshot"));
+    until(&index, is_tidy).await;
+    stop(running, &shutdown).await;
+    was_cut_short
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_catalog_that_often_does_not_know_publishes_everything_once() {
+    let (store, simulation) = Store::simulated(2);
+    simulation.set_faults(Faults { catalog_unknown_per_mille: 500, ..Faults::default() });
+    let (index, running, shutdown) = start(store.clone()).await;
+    append_slowly(&index, &Power::endless()).await;
+    until(&index, |index| has_settled(index, SETTLED_SPLITS)).await;
+    stop(running, &shutdown).await;
+    let again = Index::open(store, small_heads()).await.expect("the same store");
+    assert_whole(&again.snapshot().await.expect("a snapshot"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_snapshot_shows_an_event_twice_or_not_at_all() {
+    let (store, _simulation) = Store::simulated(3);
+    let (index, running, shutdown) = start(store.clone()).await;
+    let appending = tokio::spawn(async move {
+        for _ in 0..3 * BATCHES {
+            append(&store).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    while !has_published(&index) || index.visible.borrow().seq < 300 {
+        let snapshot = index.snapshot().await.expect("a snapshot");
+        assert_whole(&snapshot);
+        let times: Vec<_> = snapshot.pieces.iter().map(|piece| piece.time_span().1).collect();
+        assert!(times.is_sorted_by(|a, b| a >= b), "pieces are newest first");
+        tokio::task::yield_now().await;
+    }
+    appending.await.expect("no panic");
+    stop(running, &shutdown).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_of_another_journal_is_refused() {
+    let (store, _simulation) = Store::simulated(4);
+    let checkpoint = |journal, seq| Step {
+        advance: vec![Checkpoint {
+            consumer: "index".to_owned(),
+            journal,
+            position: Position { lane: 0, seq },
+        }],
+        ..Step::default()
+    };
+    store.catalog.step(checkpoint([7; 16], 1)).await.expect("a new checkpoint");
+    let error = Index::open(store, small_heads()).await.err().expect("another journal");
+    assert!(matches!(error, IndexError::ForeignJournal { .. }), "{error}");
+
+    let (store, _simulation) = Store::simulated(5);
+    let step = checkpoint(store.journal.identity(), 12);
+    store.catalog.step(step).await.expect("a new checkpoint");
+    let error = Index::open(store, small_heads()).await.err().expect("an older journal");
+    assert!(matches!(error, IndexError::JournalBehind { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_indexer_whose_checkpoint_was_moved_stops() {
+    let (store, _simulation) = Store::simulated(6);
+    let (_index, running, _shutdown) = start(store.clone()).await;
+    let other = Checkpoint {
+        consumer: "index".to_owned(),
+        journal: store.journal.identity(),
+        position: Position { lane: 0, seq: 3 },
+    };
+    let step = Step { advance: vec![other], ..Step::default() };
+    store.catalog.step(step).await.expect("a new checkpoint");
+    append(&store).await;
+    let error = running.await.expect("no panic").expect_err("it must not go on");
+    assert!(matches!(error, IndexError::Stale { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_split_that_cannot_be_read_is_named() {
+    let (store, _simulation) = Store::simulated(7);
+    let (index, running, shutdown) = start(store.clone()).await;
+    for splits in 1..=2 {
+        append(&store).await;
+        until(&index, |index| has_settled(index, splits)).await;
+    }
+    stop(running, &shutdown).await;
+    let lost = store.blobs.list("splits/").expect("power").remove(0);
+    store.blobs.delete(&lost).expect("power");
+
+    let index = Index::open(store, small_heads()).await.expect("the same store");
+    let snapshot = index.snapshot().await.expect("a snapshot");
+    let [unreadable] = snapshot.unreadable.as_slice() else { panic!("one is lost") };
+    assert!(unreadable.reason.contains("does not exist"), "{}", unreadable.reason);
+    assert_eq!(unreadable.event_count, 10);
+    assert_eq!(found(&snapshot).len(), 10, "the other one is read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_journal_lost_is_stepped_over_and_noted() {
+    let (store, _simulation) = Store::simulated(8);
+    for _ in 0..3 {
+        append(&store).await;
+    }
+    let journal = Torn { inner: Arc::clone(&store.journal), lost: 11..16 };
+    let store = Store { journal: Arc::new(journal), ..store };
+    let (index, running, shutdown) = start(store.clone()).await;
+    all_visible(&index).await;
+    until(&index, has_published).await;
+    let snapshot = index.snapshot().await.expect("a snapshot");
+    let seqs: Vec<u64> = found(&snapshot).into_keys().collect();
+    assert_eq!(seqs, (1..11).chain(16..31).collect::<Vec<u64>>());
+    let pieces = index.state().splits.clone();
+    let gaps = pieces.iter().flat_map(|piece| piece.open().expect("readable").footer.gaps.clone());
+    assert_eq!(gaps.collect::<Vec<_>>(), [(11, 15)]);
+    stop(running, &shutdown).await;
+}
+
+/// A journal that lost some of its records.
+struct Torn {
+    inner: Arc<dyn Journal>,
+    lost: Range<u64>,
+}
+
+#[async_trait]
+impl Journal for Torn {
+    async fn append(&self, batch: Append) -> Result<AppendOutcome, JournalError> {
+        self.inner.append(batch).await
+    }
+
+    async fn read(&self, from: Position, records_max: usize) -> Result<Chunk, JournalError> {
+        if self.lost.contains(&from.seq) {
+            return Ok(Chunk::Gap { from, to: Position { seq: self.lost.end, ..from } });
+        }
+        self.inner.read(from, records_max).await
+    }
+
+    fn end(&self, lane: u32) -> Position {
+        self.inner.end(lane)
+    }
+
+    fn start(&self, lane: u32) -> Position {
+        self.inner.start(lane)
+    }
+
+    fn identity(&self) -> [u8; 16] {
+        self.inner.identity()
+    }
+
+    fn hold(&self, consumer: &str, position: Position) {
+        self.inner.hold(consumer, position);
+    }
+
+    async fn trim(&self) -> Result<(), JournalError> {
+        self.inner.trim().await
+    }
+
+    async fn acknowledge_damage(&self) -> Result<(), JournalError> {
+        self.inner.acknowledge_damage().await
+    }
+
+    fn health(&self) -> JournalHealth {
+        self.inner.health()
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
