@@ -8,7 +8,9 @@
 //! An array is one field per item, marked; objects inside arrays appear once as [`Value::Json`] and
 //! once more leaf by leaf, marked as inner, so that they can be searched.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod packed;
+
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -18,6 +20,8 @@ use crate::field::{STANDARD_FIELDS, Value, standard_field};
 use crate::id::{EventId, Position};
 use crate::severity::Severity;
 use crate::time::Timestamp;
+
+use packed::{Reader, decode_entry, encode_entry, encode_span};
 
 const FORMAT_VERSION: u8 = 1;
 const FLAG_TIME_OBSERVED: u8 = 1;
@@ -539,140 +543,6 @@ impl<'r> EventBuilder<'r> {
             Value::Ip(value) => Packed::Ip(value.to_canonical()),
             Value::Timestamp(value) => Packed::Timestamp(value),
             Value::Json(value) => Packed::Json(self.keep(value)),
-        }
-    }
-}
-
-const KIND_NULL: u8 = 0;
-const KIND_FALSE: u8 = 1;
-const KIND_TRUE: u8 = 2;
-const KIND_INTEGER: u8 = 3;
-const KIND_UNSIGNED: u8 = 4;
-const KIND_FLOAT: u8 = 5;
-const KIND_STRING: u8 = 6;
-const KIND_IPV4: u8 = 7;
-const KIND_IPV6: u8 = 8;
-const KIND_TIMESTAMP: u8 = 9;
-const KIND_JSON: u8 = 10;
-const KIND_MASK: u8 = 0x0F;
-const BIT_ALIAS: u8 = 0x10;
-const BIT_ARRAY_ITEM: u8 = 0x20;
-const BIT_INNER: u8 = 0x40;
-/// Stands where a standard name's place would, before a span.
-const NAME_IS_TEXT: u16 = u16::MAX;
-
-fn encode_span(span: Span, out: &mut Vec<u8>) {
-    out.extend_from_slice(&span.start.to_le_bytes());
-    out.extend_from_slice(&span.len.to_le_bytes());
-}
-
-fn encode_name(name: Name, out: &mut Vec<u8>) {
-    match name {
-        Name::Standard(place) => out.extend_from_slice(&place.to_le_bytes()),
-        Name::Text(span) => {
-            out.extend_from_slice(&NAME_IS_TEXT.to_le_bytes());
-            encode_span(span, out);
-        }
-    }
-}
-
-fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
-    let kind = match entry.value {
-        Packed::Null => KIND_NULL,
-        Packed::Bool(false) => KIND_FALSE,
-        Packed::Bool(true) => KIND_TRUE,
-        Packed::Integer(_) => KIND_INTEGER,
-        Packed::Unsigned(_) => KIND_UNSIGNED,
-        Packed::Float(_) => KIND_FLOAT,
-        Packed::String(_) => KIND_STRING,
-        Packed::Ip(IpAddr::V4(_)) => KIND_IPV4,
-        Packed::Ip(IpAddr::V6(_)) => KIND_IPV6,
-        Packed::Timestamp(_) => KIND_TIMESTAMP,
-        Packed::Json(_) => KIND_JSON,
-    };
-    let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-    out.push(
-        kind | bit(entry.alias.is_some(), BIT_ALIAS)
-            | bit(entry.options.is_array_item, BIT_ARRAY_ITEM)
-            | bit(entry.options.is_inner, BIT_INNER),
-    );
-    encode_name(entry.name, out);
-    if let Some(alias) = entry.alias {
-        encode_name(alias, out);
-    }
-    match entry.value {
-        Packed::Null | Packed::Bool(_) => {}
-        Packed::Integer(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Packed::Unsigned(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Packed::Float(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Packed::String(span) | Packed::Json(span) => encode_span(span, out),
-        Packed::Ip(IpAddr::V4(value)) => out.extend_from_slice(&value.octets()),
-        Packed::Ip(IpAddr::V6(value)) => out.extend_from_slice(&value.octets()),
-        Packed::Timestamp(value) => out.extend_from_slice(&value.nanos().to_le_bytes()),
-    }
-}
-
-fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
-    let head = reader.u8()?;
-    let name = reader.name()?;
-    let alias = if head & BIT_ALIAS != 0 { Some(reader.name()?) } else { None };
-    let value = match head & KIND_MASK {
-        KIND_NULL => Packed::Null,
-        KIND_FALSE => Packed::Bool(false),
-        KIND_TRUE => Packed::Bool(true),
-        KIND_INTEGER => Packed::Integer(i64::from_le_bytes(reader.array()?)),
-        KIND_UNSIGNED => Packed::Unsigned(u64::from_le_bytes(reader.array()?)),
-        KIND_FLOAT => Packed::Float(f64::from_le_bytes(reader.array()?)),
-        KIND_STRING => Packed::String(reader.span()?),
-        KIND_IPV4 => Packed::Ip(Ipv4Addr::from(reader.array::<4>()?).into()),
-        KIND_IPV6 => Packed::Ip(Ipv6Addr::from(reader.array::<16>()?).into()),
-        KIND_TIMESTAMP => {
-            Packed::Timestamp(Timestamp::from_nanos(i64::from_le_bytes(reader.array()?)))
-        }
-        KIND_JSON => Packed::Json(reader.span()?),
-        _ => return Err(reader.malformed("type of a value")),
-    };
-    let options =
-        FieldOptions { is_array_item: head & BIT_ARRAY_ITEM != 0, is_inner: head & BIT_INNER != 0 };
-    Ok(Entry { name, alias, value, options })
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    offset: usize,
-}
-
-impl Reader<'_> {
-    fn malformed(&self, what: &'static str) -> DecodeError {
-        DecodeError::Malformed { offset: self.offset, what }
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let bytes = self.bytes.get(self.offset..self.offset + N);
-        let array =
-            bytes.ok_or(self.malformed("more bytes"))?.try_into().expect("N bytes were taken");
-        self.offset += N;
-        Ok(array)
-    }
-
-    fn u8(&mut self) -> Result<u8, DecodeError> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    fn u32(&mut self) -> Result<u32, DecodeError> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn span(&mut self) -> Result<Span, DecodeError> {
-        let span = Span { start: self.u32()?, len: self.u32()? };
-        span.start.checked_add(span.len).map(|_| span).ok_or(self.malformed("a span"))
-    }
-
-    fn name(&mut self) -> Result<Name, DecodeError> {
-        match u16::from_le_bytes(self.array()?) {
-            NAME_IS_TEXT => Ok(Name::Text(self.span()?)),
-            place if usize::from(place) < STANDARD_FIELDS.len() => Ok(Name::Standard(place)),
-            _ => Err(self.malformed("a known field name")),
         }
     }
 }
