@@ -1,4 +1,4 @@
-//! Alerts as JSON.
+//! Alerts as the JSON of the API: list items and the single view.
 
 use std::collections::BTreeMap;
 
