@@ -5,12 +5,19 @@
 //! people about it from an outbox that shares the alert's transaction ([`notify`]).
 
 pub mod alert;
+mod bundled;
 pub mod config;
+pub mod engine;
 mod error;
 mod identity;
+pub mod matcher;
 pub mod metrics;
 pub mod notify;
 pub mod rule;
+#[cfg(test)]
+mod sample;
+mod testing;
+pub mod window;
 
 use std::sync::Arc;
 
@@ -27,6 +34,7 @@ pub use error::AlertingError;
 pub use notify::{NotifierState, NotifierSummary, TestAnswer};
 pub use rule::{
     Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest,
+    read_rule_files,
 };
 
 /// How alerting is doing.
@@ -216,22 +224,23 @@ impl Alerting {
 /// Parses rule files and says what is wrong with them.
 pub fn check_rules(files: &[RuleFile]) -> Report {
     let (rules, problems) = RuleSet::load(files);
-    Report { rules: rules.summaries(), problems, state_bytes_max: 0 }
+    Report { rules: rules.summaries(), problems, state_bytes_max: rules.state_bytes_max() }
 }
 
 /// Runs rules over events as the detector would; matches by event, then in the order of the rules.
-pub fn test_rules(rules: &RuleSet, events: &[Event]) -> Vec<Match> {
-    let _ = (rules, events);
-    Vec::new()
+///
+/// A Sigma rule matches at each event it looks for, unless only correlations look at it. A
+/// correlation matches once for each detection, at the event with which its condition held first.
+pub fn test_rules(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
+    testing::run(rules, events)
 }
 
 /// Runs the tests that stand in the rule files; `normalize` makes an event of a JSON record.
 pub fn run_rule_tests(rules: &RuleSet, normalize: &dyn Fn(&[u8]) -> Event) -> Vec<RuleTest> {
-    let _ = (rules, normalize);
-    Vec::new()
+    testing::run_embedded(rules, normalize)
 }
 
 /// The rule files that come with the program.
 pub fn bundled_rules() -> Vec<RuleFile> {
-    Vec::new()
+    bundled::files()
 }

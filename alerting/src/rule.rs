@@ -1,6 +1,104 @@
 //! What to look for: rules, the files they stand in, and what is wrong with them.
+//!
+//! A file holds any number of YAML documents. The kind of a document is told by its top key; each
+//! kind is one file below and one line of [`RULE_TYPES`]. A document with a fault is left out and
+//! reported with its place; the others of its file are used.
+
+mod condition;
+mod correlation;
+mod detection;
+mod names;
+mod set;
+mod settings;
+mod sigma;
+mod value;
+mod yaml;
 
 use serde::{Deserialize, Serialize};
+
+pub use correlation::{Correlation, CorrelationKind, GroupField};
+pub use names::target_of;
+pub use set::{RULE_FILES_MAX, RULES_MAX, RuleSet, read_rule_files};
+pub use settings::{Settings, TestCase, TestEvent, Title, TitlePart};
+pub use sigma::Selection;
+pub use yaml::{Fault, Node, Place};
+
+/// Every kind of rule, in the order of the manual.
+pub static RULE_TYPES: &[&dyn RuleType] = &[&sigma::Sigma, &correlation::Correlations];
+
+/// A kind of rule.
+pub trait RuleType: Sync {
+    /// What the API calls it.
+    fn name(&self) -> &'static str;
+
+    /// The top key that tells a document of this kind.
+    fn key(&self) -> &'static str;
+
+    /// Reads what is special about the kind.
+    ///
+    /// # Errors
+    ///
+    /// Every fault found, in the order of the file.
+    fn read(&self, document: &Node) -> Result<Logic, Vec<Fault>>;
+}
+
+/// What a rule does.
+#[derive(Debug, Clone)]
+pub enum Logic {
+    /// Looks at one event at a time.
+    Match(Selection),
+    /// Looks at what other rules found, over a span of time.
+    Correlate(Correlation),
+}
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The id: the document's, else its name, else one made of its title.
+    pub id: String,
+    /// The short name other rules and routes use.
+    pub name: Option<String>,
+    /// The title.
+    pub title: String,
+    /// What it looks for, in words.
+    pub description: String,
+    /// How bad its detections are.
+    pub level: Level,
+    /// ATT&CK techniques and tactics, such as `T1110`.
+    pub attack: Vec<String>,
+    /// What stands under `logwarden:`.
+    pub settings: Settings,
+    /// What it does.
+    pub logic: Logic,
+    /// Its kind's [`RuleType::name`].
+    pub kind: &'static str,
+    /// The file it stands in.
+    pub file: String,
+    /// Where in the file its document begins.
+    pub at: Place,
+    /// Changes when anything in the document does.
+    pub fingerprint: String,
+}
+
+impl Rule {
+    /// What people call it: the name, or the id where it has none.
+    pub fn short_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Whether `reference` (an id or a name) means this rule.
+    pub fn is_called(&self, reference: &str) -> bool {
+        self.id == reference || self.name.as_deref() == Some(reference)
+    }
+
+    /// The kind of correlation, or the kind of rule where it is none.
+    pub fn type_name(&self) -> &'static str {
+        match &self.logic {
+            Logic::Match(_) => self.kind,
+            Logic::Correlate(correlation) => correlation.kind.name(),
+        }
+    }
+}
 
 /// How bad a rule says its detections are: Sigma's five, mildest first.
 #[derive(
@@ -159,24 +257,5 @@ impl RuleTest {
     /// Whether it passed.
     pub fn passed(&self) -> bool {
         self.expected == self.found
-    }
-}
-
-/// Rules that were loaded together.
-#[derive(Debug, Default)]
-pub struct RuleSet {
-    summaries: Vec<RuleSummary>,
-}
-
-impl RuleSet {
-    /// Loads rules; those with problems are left out.
-    pub fn load(files: &[RuleFile]) -> (Self, Vec<Problem>) {
-        let _ = files;
-        (Self::default(), Vec::new())
-    }
-
-    /// The rules as lists show them.
-    pub fn summaries(&self) -> Vec<RuleSummary> {
-        self.summaries.clone()
     }
 }

@@ -1,0 +1,45 @@
+//! The rules that come with the program, compiled into it.
+
+use crate::rule::RuleFile;
+
+/// Every bundled file: its name and its content.
+const FILES: &[(&str, &str)] = &[
+    ("authentication.yml", include_str!("../rules/authentication.yml")),
+    ("privilege.yml", include_str!("../rules/privilege.yml")),
+];
+
+/// What the name of a bundled file begins with in problems and lists.
+const PREFIX: &str = "bundled/";
+
+/// The bundled rule files.
+pub(crate) fn files() -> Vec<RuleFile> {
+    let file = |(name, text): &(&str, &str)| RuleFile {
+        name: format!("{PREFIX}{name}"),
+        text: (*text).to_owned(),
+    };
+    FILES.iter().map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::RuleSet;
+    use crate::sample::event_of_json;
+
+    #[test]
+    fn every_bundled_rule_loads_and_passes_its_own_tests() {
+        let (rules, problems) = RuleSet::load(&files());
+        assert_eq!(problems, []);
+        let results = crate::run_rule_tests(&rules, &event_of_json);
+        assert!(results.len() >= rules.rules().len(), "each rule has a test");
+        for result in results {
+            assert!(
+                result.passed(),
+                "{}: found {}, expected {}",
+                result.at,
+                result.found,
+                result.expected
+            );
+        }
+    }
+}

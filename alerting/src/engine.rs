@@ -1,0 +1,535 @@
+//! Both stages over one event at a time: rules that look at an event, then windows over what they
+//! found. Pure: the detector, rule tests and history all run this.
+//!
+//! Input: events in journal order. Output: [`Finding`]s. State: one [`Groups`] per rule that looks
+//! over time or opens alerts, of which the changed groups are named, so that only they are written.
+//! Bounded: [`GROUPS_PER_RULE_MAX`] groups per rule, the one unseen for longest is forgotten first.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use logwarden_event::{Event, Timestamp, Value};
+use logwarden_query::Target;
+
+use crate::identity::{hash, hash_text};
+use crate::matcher::Matcher;
+use crate::metrics;
+use crate::rule::{Correlation, CorrelationKind, Logic, Rule, RuleSet, target_of};
+use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
+
+/// Groups one rule may keep state for.
+pub const GROUPS_PER_RULE_MAX: usize = 20_000;
+/// How long further matches of a plain rule count into the same detection.
+pub const PLAIN_HOLD: Duration = Duration::from_secs(600);
+/// The fields that say who or what an event is about, the first that is there.
+const ENTITY_FIELDS: [&str; 3] = ["source.ip", "user.name", "host.name"];
+/// Bytes of one value of a group; longer ones are cut and end in a hash of the whole.
+const GROUP_VALUE_BYTES_MAX: usize = 256;
+
+/// A group's fields with their values.
+pub type GroupValues = Vec<(String, String)>;
+
+/// What a rule found in one of its groups.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The rule's place in the set.
+    pub rule: usize,
+    /// Names the group.
+    pub key: Arc<str>,
+    /// The group's fields with their values.
+    pub group: GroupValues,
+    /// What was found.
+    pub what: Found,
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// A detection began.
+    Began {
+        /// Its episode.
+        episode: Episode,
+        /// Every event in it.
+        members: Vec<Member>,
+        /// Those that were in no detection before.
+        fresh: Vec<Member>,
+    },
+    /// A detection grew.
+    Grew {
+        /// Its episode.
+        episode: Episode,
+        /// Events that came into it.
+        fresh: Vec<Member>,
+    },
+    /// A detection is over.
+    Ended {
+        /// Its episode.
+        episode: Episode,
+    },
+}
+
+/// What came of one event.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// In the order they were found.
+    pub found: Vec<Finding>,
+    /// Whether a window keeps the event, so that it may be evidence later.
+    pub is_kept: bool,
+    /// Until when it may be asked for, by the time events are observed.
+    pub keep_until: i64,
+}
+
+/// A group that was forgotten, with the episodes that were not over.
+type Evicted = (Arc<str>, Vec<Episode>);
+
+/// The groups of one rule.
+#[derive(Debug)]
+struct Groups {
+    window: Window,
+    fingerprint: String,
+    groups: HashMap<Arc<str>, Group>,
+    by_age: BTreeSet<(i64, Arc<str>)>,
+    dirty: HashSet<Arc<str>>,
+}
+
+/// A group's row, to be written or removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    /// The rule's id.
+    pub rule_id: String,
+    /// Names the group.
+    pub key: String,
+    /// Of what the window was defined by.
+    pub fingerprint: String,
+    /// The group's binary form; `None`: there is nothing left to remember.
+    pub state: Option<Vec<u8>>,
+}
+
+/// Both stages, with their state.
+#[derive(Debug)]
+pub struct Engine {
+    rules: Arc<RuleSet>,
+    matcher: Matcher,
+    groups: Vec<Option<Groups>>,
+    hits: Vec<usize>,
+}
+
+/// Where a group's values come from.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Event(&'a Event),
+    Group(&'a GroupValues),
+}
+
+impl Engine {
+    /// Starts without state.
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        let groups = (0..rules.rules().len()).map(|place| groups_of(&rules, place)).collect();
+        Self { matcher: Matcher::new(rules.clone()), rules, groups, hits: Vec::new() }
+    }
+
+    /// The rules it runs.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// Looks at one event, which has its place in the journal.
+    pub fn process(&mut self, event: &Event) -> Findings {
+        let mut findings = Findings::default();
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        self.matcher.match_event(event, &mut hits);
+        let member = Member { at: event.timestamp().nanos(), id: event.id().to_u128(), weight: 1 };
+        for place in &hits {
+            let observed = event.observed_at().nanos();
+            self.take_hit(*place, Origin::Event(event), member, observed, &mut findings);
+        }
+        self.hits = hits;
+        findings
+    }
+
+    /// The rules that match an event, without looking over time.
+    pub fn matches(&mut self, event: &Event) -> Vec<usize> {
+        let mut hits = Vec::new();
+        self.matcher.match_event(event, &mut hits);
+        hits
+    }
+
+    /// Forgets what is over at `now`, by the time events are observed. To be called only when every
+    /// event observed before `now` was processed.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for rule in 0..self.groups.len() {
+            let Some(groups) = &mut self.groups[rule] else { continue };
+            for (key, episode) in groups.expire(now.nanos()) {
+                let group = group_of_key(&key);
+                found.push(Finding { rule, key, group, what: Found::Ended { episode } });
+            }
+        }
+        found
+    }
+
+    /// Remembers which alert an episode belongs to.
+    pub fn set_alert(&mut self, rule: usize, key: &Arc<str>, episode: u128, alert: u128) {
+        if let Some(groups) = &mut self.groups[rule]
+            && let Some(group) = groups.groups.get_mut(key)
+        {
+            group.set_alert(episode, alert);
+            groups.dirty.insert(key.clone());
+        }
+    }
+
+    /// The rows of all groups that changed since the last call.
+    pub fn take_changed_rows(&mut self) -> Vec<GroupRow> {
+        let mut rows = Vec::new();
+        for (rule, groups) in self.rules.rules().iter().zip(&mut self.groups) {
+            let Some(groups) = groups else { continue };
+            let mut keys: Vec<Arc<str>> = groups.dirty.drain().collect();
+            keys.sort();
+            rows.extend(keys.into_iter().map(|key| GroupRow {
+                rule_id: rule.id.clone(),
+                fingerprint: groups.fingerprint.clone(),
+                state: groups.groups.get(&key).map(Group::encode),
+                key: key.to_string(),
+            }));
+        }
+        rows
+    }
+
+    /// Whether any group changed since [`Engine::take_changed_rows`].
+    pub fn has_changes(&self) -> bool {
+        self.groups.iter().flatten().any(|groups| !groups.dirty.is_empty())
+    }
+
+    /// Takes a row as [`Engine::take_changed_rows`] gave it; answers whether it belongs to a rule
+    /// whose window is still defined the same.
+    pub fn restore(&mut self, row: &GroupRow) -> bool {
+        let Some(place) = self.rules.rules().iter().position(|rule| rule.id == row.rule_id) else {
+            return false;
+        };
+        let Some(groups) = &mut self.groups[place] else { return false };
+        let state = row.state.as_deref().and_then(Group::decode);
+        let (Some(group), true) = (state, groups.fingerprint == row.fingerprint) else {
+            return false;
+        };
+        let key: Arc<str> = Arc::from(row.key.as_str());
+        groups.by_age.insert((group.last_observed(), key.clone()));
+        groups.groups.insert(key, group);
+        true
+    }
+
+    /// Every group as a row, changed or not: to move to another set of rules.
+    pub fn all_rows(&self) -> Vec<GroupRow> {
+        let mut rows = Vec::new();
+        for (rule, groups) in self.rules.rules().iter().zip(&self.groups) {
+            let Some(groups) = groups else { continue };
+            rows.extend(groups.groups.iter().map(|(key, group)| GroupRow {
+                rule_id: rule.id.clone(),
+                key: key.to_string(),
+                fingerprint: groups.fingerprint.clone(),
+                state: Some(group.encode()),
+            }));
+        }
+        rows
+    }
+
+    /// A rule's match: into its own alerts, and into the correlations that look at it. A chain is
+    /// as deep as correlations lie above each other, which loading bounds.
+    fn take_hit(
+        &mut self,
+        place: usize,
+        origin: Origin<'_>,
+        member: Member,
+        observed: i64,
+        findings: &mut Findings,
+    ) {
+        let rules = self.rules.clone();
+        let rule = &rules.rules()[place];
+        if let (Logic::Match(_), Origin::Event(event)) = (&rule.logic, origin) {
+            ::metrics::counter!(metrics::HITS_TOTAL, "rule" => rule.id.clone()).increment(1);
+            if rules.opens_alerts(place) {
+                let group = plain_group(rule, event);
+                self.insert(place, group, member, member.id, observed, findings);
+            }
+        }
+        for edge in rules.edges_of(place) {
+            let above = &rules.rules()[edge.correlation];
+            let Logic::Correlate(correlation) = &above.logic else { continue };
+            let group = group_values(above, correlation, rule, origin);
+            let tag = tag_of(correlation, edge.member, origin, member);
+            let (Some(group), Some(tag)) = (group, tag) else {
+                let id = above.id.clone();
+                ::metrics::counter!(metrics::MISSING_FIELD_TOTAL, "rule" => id).increment(1);
+                continue;
+            };
+            let values = group.clone();
+            let hits = self.insert(edge.correlation, group, member, tag, observed, findings);
+            for hit in hits {
+                let origin = Origin::Group(&values);
+                self.take_hit(edge.correlation, origin, hit, observed, findings);
+            }
+        }
+    }
+
+    fn insert(
+        &mut self,
+        place: usize,
+        group: GroupValues,
+        member: Member,
+        tag: u128,
+        observed: i64,
+        findings: &mut Findings,
+    ) -> Vec<Member> {
+        let opens_alerts = self.rules.opens_alerts(place);
+        let Some(groups) = &mut self.groups[place] else { return Vec::new() };
+        let key: Arc<str> = Arc::from(key_of_group(&group));
+        let rule_id = || self.rules.rules()[place].id.clone();
+        if member.at < observed.saturating_sub(groups.window.lateness_ns) {
+            ::metrics::counter!(metrics::LATE_TOTAL, "rule" => rule_id()).increment(1);
+        }
+        let (outcome, evicted) = groups.insert(&key, (member.at, member.id, tag), observed);
+        if outcome.coarsened > 0 {
+            let count = outcome.coarsened as u64;
+            ::metrics::counter!(metrics::POINTS_COARSENED_TOTAL, "rule" => rule_id())
+                .increment(count);
+        }
+        findings.is_kept |= outcome.change != Change::Known;
+        let keep_until = member.at.max(observed).saturating_add(groups.window.memory_ns());
+        findings.keep_until = findings.keep_until.max(keep_until);
+        if opens_alerts {
+            report(place, &key, group, &outcome, evicted, findings);
+        }
+        outcome.hits
+    }
+}
+
+fn report(
+    rule: usize,
+    key: &Arc<str>,
+    group: GroupValues,
+    outcome: &Outcome,
+    evicted: Option<Evicted>,
+    findings: &mut Findings,
+) {
+    let mut report = |key: &Arc<str>, group: GroupValues, what: Found| {
+        findings.found.push(Finding { rule, key: key.clone(), group, what });
+    };
+    if let Some((key, episodes)) = evicted {
+        for episode in episodes {
+            report(&key, group_of_key(&key), Found::Ended { episode });
+        }
+    }
+    for episode in &outcome.ended {
+        report(key, group.clone(), Found::Ended { episode: *episode });
+    }
+    match &outcome.change {
+        Change::Known | Change::Waiting => {}
+        Change::Began { episode, members, fresh } => {
+            let (members, fresh) = (members.clone(), fresh.clone());
+            report(key, group, Found::Began { episode: *episode, members, fresh });
+        }
+        Change::Grew { episode, fresh, .. } => {
+            report(key, group, Found::Grew { episode: *episode, fresh: fresh.clone() });
+        }
+    }
+}
+
+impl Groups {
+    fn insert(
+        &mut self,
+        key: &Arc<str>,
+        point: (i64, u128, u128),
+        observed: i64,
+    ) -> (Outcome, Option<Evicted>) {
+        let mut evicted = None;
+        if !self.groups.contains_key(key) && self.groups.len() >= GROUPS_PER_RULE_MAX {
+            evicted = self.evict_oldest();
+        }
+        let group = self.groups.entry(key.clone()).or_default();
+        self.by_age.remove(&(group.last_observed(), key.clone()));
+        let outcome = group.insert(&self.window, point, observed);
+        self.by_age.insert((group.last_observed(), key.clone()));
+        self.dirty.insert(key.clone());
+        (outcome, evicted)
+    }
+
+    fn evict_oldest(&mut self) -> Option<Evicted> {
+        let (_, key) = self.by_age.pop_first()?;
+        let group = self.groups.remove(&key)?;
+        ::metrics::counter!(metrics::GROUPS_EVICTED_TOTAL).increment(1);
+        self.dirty.insert(key.clone());
+        Some((key, group.episodes().to_vec()))
+    }
+
+    fn expire(&mut self, now: i64) -> Vec<(Arc<str>, Episode)> {
+        // Nothing is over sooner than the window's memory after its last point was observed.
+        let before = now.saturating_sub(self.window.memory_ns());
+        let due: Vec<(i64, Arc<str>)> =
+            self.by_age.iter().take_while(|(seen, _)| *seen < before).cloned().collect();
+        let mut ended = Vec::new();
+        for (seen, key) in due {
+            let Some(group) = self.groups.get_mut(&key) else { continue };
+            let over = group.expire(now);
+            if over.is_empty() && !group.is_empty() {
+                continue;
+            }
+            ended.extend(over.into_iter().map(|episode| (key.clone(), episode)));
+            if group.is_empty() {
+                self.groups.remove(&key);
+                self.by_age.remove(&(seen, key.clone()));
+            }
+            self.dirty.insert(key);
+        }
+        ended
+    }
+}
+
+fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
+    let rule = &rules.rules()[place];
+    let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    let lateness_ns = nanos(rule.settings.lateness);
+    let (timespan, condition) = match &rule.logic {
+        Logic::Match(_) if !rules.opens_alerts(place) => return None,
+        Logic::Match(_) => (PLAIN_HOLD, Condition::Count(1)),
+        Logic::Correlate(correlation) => (correlation.timespan, condition_of(correlation)),
+    };
+    let window = Window {
+        timespan_ns: nanos(timespan),
+        lateness_ns,
+        condition,
+        reports_hits: !rules.edges_of(place).is_empty(),
+    };
+    Some(Groups {
+        window,
+        fingerprint: fingerprint(rules, place),
+        groups: HashMap::new(),
+        by_age: BTreeSet::new(),
+        dirty: HashSet::new(),
+    })
+}
+
+fn condition_of(correlation: &Correlation) -> Condition {
+    let count = usize::try_from(correlation.count_min).unwrap_or(usize::MAX);
+    match correlation.kind {
+        CorrelationKind::EventCount => Condition::Count(count),
+        CorrelationKind::ValueCount | CorrelationKind::Temporal => Condition::Distinct(count),
+        CorrelationKind::TemporalOrdered => Condition::Ordered(correlation.rules.len()),
+    }
+}
+
+/// Changes when what makes up the rule's groups and points does.
+fn fingerprint(rules: &RuleSet, place: usize) -> String {
+    let rule = &rules.rules()[place];
+    let own = match &rule.logic {
+        Logic::Match(_) => format!("{:?}", rule.settings.entity),
+        Logic::Correlate(correlation) => {
+            let members = correlation.rules.iter().filter_map(|reference| {
+                rules.rules().iter().position(|rule| rule.is_called(&reference.text))
+            });
+            let below: Vec<String> = members
+                .map(|member| match &rules.rules()[member].logic {
+                    Logic::Match(_) => rules.rules()[member].fingerprint.clone(),
+                    Logic::Correlate(_) => fingerprint(rules, member),
+                })
+                .collect();
+            let Correlation { kind, group_by, timespan, count_min, fields, .. } = correlation;
+            format!("{kind:?} {group_by:?} {timespan:?} {count_min} {fields:?} {below:?}")
+        }
+    };
+    hash_text(&[&own, &format!("{:?}", rule.settings.lateness)])
+}
+
+/// The text of the first value that is not null.
+fn value_text(event: &Event, target: &Target) -> Option<String> {
+    let first = |name: &str| {
+        event.values(name).find(|value| *value != Value::Null).map(|value| value.to_string())
+    };
+    let not_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    match target {
+        Target::Field(name) => first(name),
+        Target::FirstOf(names) => names.iter().find_map(|name| first(name)),
+        Target::Message => not_empty(event.message()),
+        Target::Dataset => not_empty(event.dataset()),
+        Target::Source => not_empty(event.source()),
+        Target::Severity => Some(event.severity().name().to_owned()),
+        Target::Class => not_empty(event.class().as_str()),
+        Target::Record | Target::Timestamp | Target::Seq | Target::ObservedAt => None,
+    }
+}
+
+/// The text of the value that a rule's field name means on this event.
+pub fn field_text(event: &Event, name: &str) -> Option<String> {
+    value_text(event, &target_of(name))
+}
+
+fn plain_group(rule: &Rule, event: &Event) -> GroupValues {
+    let chosen = rule.settings.entity.as_deref().map_or(&ENTITY_FIELDS[..], |_| &[]);
+    rule.settings
+        .entity
+        .as_deref()
+        .into_iter()
+        .chain(chosen.iter().copied())
+        .find_map(|name| Some((name.to_owned(), cut(field_text(event, name)?))))
+        .into_iter()
+        .collect()
+}
+
+fn group_values(
+    above: &Rule,
+    correlation: &Correlation,
+    member: &Rule,
+    origin: Origin<'_>,
+) -> Option<GroupValues> {
+    let value = |name: &str| match origin {
+        Origin::Event(event) => field_text(event, name).map(cut),
+        Origin::Group(group) => {
+            group.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        }
+    };
+    correlation
+        .group_by
+        .iter()
+        .map(|field| {
+            let name = field.field_of(|reference| member.is_called(reference));
+            let missing = above.settings.missing_as_null.then(|| String::from("null"));
+            Some((field.name.clone(), value(name).or(missing)?))
+        })
+        .collect()
+}
+
+fn tag_of(
+    correlation: &Correlation,
+    place: u32,
+    origin: Origin<'_>,
+    member: Member,
+) -> Option<u128> {
+    match (correlation.kind, origin) {
+        (CorrelationKind::EventCount, _) => Some(member.id),
+        (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => Some(place.into()),
+        (CorrelationKind::ValueCount, Origin::Event(event)) => {
+            let fields = correlation.fields.iter();
+            let values = fields.map(|name| field_text(event, name)).collect::<Option<Vec<_>>>()?;
+            let parts: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
+            Some(hash(&parts))
+        }
+        (CorrelationKind::ValueCount, Origin::Group(_)) => None,
+    }
+}
+
+/// Cuts a value that would make a key too long; what is cut off stays told apart by its hash.
+fn cut(value: String) -> String {
+    if value.len() <= GROUP_VALUE_BYTES_MAX {
+        return value;
+    }
+    let end = value.floor_char_boundary(GROUP_VALUE_BYTES_MAX - 34);
+    format!("{}…{}", &value[..end], hash_text(&[&value]))
+}
+
+fn key_of_group(group: &GroupValues) -> String {
+    serde_json::to_string(group).unwrap_or_default()
+}
+
+fn group_of_key(key: &str) -> GroupValues {
+    serde_json::from_str(key).unwrap_or_default()
+}

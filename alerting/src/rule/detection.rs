@@ -1,0 +1,368 @@
+//! A Sigma `detection` as a [`Filter`]: selections, their values and modifiers.
+//!
+//! Input: the mapping under `detection`. Output: one filter, or every fault in it. What this engine
+//! cannot do is refused, never skipped: a rule that silently means less is worse than none.
+
+use logwarden_query::{Comparison, Filter, Target, Test};
+
+use super::condition;
+use super::names::target_of;
+use super::value::{Pattern, encode_base64, offsets_base64, utf16, windash_variants};
+use super::yaml::{Fault, Key, Node, Place, Yaml};
+
+/// Values of one selection item; more are refused.
+const VALUES_MAX: usize = 10_000;
+/// Bytes a compiled regular expression may take.
+const REGEX_BYTES_MAX: usize = 10 << 20;
+/// Levels of groups in a regular expression.
+const REGEX_NESTING_MAX: u32 = 64;
+
+/// Reads a detection.
+///
+/// # Errors
+///
+/// Every fault found, in the order of the file.
+pub(super) fn read(detection: &Node) -> Result<Filter, Vec<Fault>> {
+    let Some(entries) = detection.entries() else {
+        return Err(vec![Fault::new(detection.at, "`detection` must be a mapping")]);
+    };
+    let mut faults = Vec::new();
+    let mut selections: Vec<(String, Filter)> = Vec::new();
+    let mut conditions: Option<&Node> = None;
+    for (key, node) in entries {
+        match key.text.as_str() {
+            "condition" => conditions = Some(node),
+            "timeframe" => {}
+            name => match selection(node) {
+                Ok(filter) => selections.push((name.to_owned(), filter)),
+                Err(found) => faults.extend(found),
+            },
+        }
+    }
+    let Some(conditions) = conditions else {
+        faults.push(Fault::new(detection.at, "`detection` has no `condition`"));
+        return Err(faults);
+    };
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut filters = Vec::new();
+    for node in conditions.items() {
+        let Some(text) = node.text() else {
+            faults.push(Fault::new(node.at, "a condition must be a text"));
+            continue;
+        };
+        match condition::read(text, &selections) {
+            Ok(filter) => filters.push(filter),
+            Err((offset, message)) => {
+                let at = Place { line: node.at.line, column: node.at.column + offset };
+                faults.push(Fault::new(at, message));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(any_of(filters)) } else { Err(faults) }
+}
+
+fn any_of(mut filters: Vec<Filter>) -> Filter {
+    if filters.len() == 1 { filters.remove(0) } else { Filter::Or(filters) }
+}
+
+fn all_of(mut filters: Vec<Filter>) -> Filter {
+    if filters.len() == 1 { filters.remove(0) } else { Filter::And(filters) }
+}
+
+/// A mapping (all items hold), or a list of mappings and keywords (any of them holds).
+fn selection(node: &Node) -> Result<Filter, Vec<Fault>> {
+    match &node.value {
+        Yaml::Map(entries) => mapping(entries),
+        Yaml::List(items) if items.is_empty() => {
+            Err(vec![Fault::new(node.at, "an empty list matches nothing")])
+        }
+        Yaml::List(items) => {
+            let mut filters = Vec::new();
+            let mut faults = Vec::new();
+            for item in items {
+                match selection(item) {
+                    Ok(filter) => filters.push(filter),
+                    Err(found) => faults.extend(found),
+                }
+            }
+            if faults.is_empty() { Ok(any_of(filters)) } else { Err(faults) }
+        }
+        Yaml::Scalar { .. } => keyword(node).map_err(|fault| vec![fault]),
+    }
+}
+
+fn keyword(node: &Node) -> Result<Filter, Fault> {
+    let text = node.text().ok_or_else(|| Fault::new(node.at, "null is no keyword"))?;
+    let test = Pattern::parse(text)
+        .contained()
+        .to_test(false)
+        .map_err(|message| Fault::new(node.at, message))?;
+    Ok(Filter::is(Target::Record, test))
+}
+
+fn mapping(entries: &[(Key, Node)]) -> Result<Filter, Vec<Fault>> {
+    let mut filters = Vec::new();
+    let mut faults = Vec::new();
+    for (key, node) in entries {
+        match item(key, node) {
+            Ok(filter) => filters.push(filter),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(all_of(filters)) } else { Err(faults) }
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Equal,
+    Contains,
+    StartsWith,
+    EndsWith,
+    Regex,
+    Cidr,
+    Exists,
+    FieldRef,
+    Number(Comparison),
+}
+
+/// How a value is changed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf16Le,
+    Utf16Be,
+    Utf16,
+    Base64,
+    Base64Offset,
+}
+
+/// What the modifiers of one key come down to.
+#[derive(Debug)]
+struct Modifiers {
+    form: Form,
+    all: bool,
+    cased: bool,
+    windash: bool,
+    negated: bool,
+    regex_flags: String,
+    encodings: Vec<Encoding>,
+}
+
+fn item(key: &Key, node: &Node) -> Result<Filter, Fault> {
+    let mut parts = key.text.split('|');
+    let field = parts.next().unwrap_or_default();
+    let modifiers = read_modifiers(parts).map_err(|message| Fault::new(key.at, message))?;
+    let target = if field.is_empty() { Target::Record } else { target_of(field) };
+    let values = node.items();
+    if values.len() > VALUES_MAX {
+        let message = format!("`{field}` has {} values, the limit is {VALUES_MAX}", values.len());
+        return Err(Fault::new(key.at, message));
+    }
+    if values.is_empty() {
+        return Err(Fault::new(node.at, format!("`{field}` has an empty list of values")));
+    }
+    let mut filters = Vec::with_capacity(values.len());
+    for value in values {
+        let tests = tests_of(value, &modifiers, field.is_empty())
+            .map_err(|message| Fault::new(value.at, message))?;
+        filters
+            .push(any_of(tests.into_iter().map(|test| Filter::is(target.clone(), test)).collect()));
+    }
+    let filter = if modifiers.all { all_of(filters) } else { any_of(filters) };
+    Ok(if modifiers.negated { filter.negated() } else { filter })
+}
+
+fn read_modifiers<'a>(words: impl Iterator<Item = &'a str>) -> Result<Modifiers, String> {
+    let mut modifiers = Modifiers {
+        form: Form::Equal,
+        all: false,
+        cased: false,
+        windash: false,
+        negated: false,
+        regex_flags: String::new(),
+        encodings: Vec::new(),
+    };
+    for word in words {
+        let form = match word {
+            "contains" => Form::Contains,
+            "startswith" => Form::StartsWith,
+            "endswith" => Form::EndsWith,
+            "re" => Form::Regex,
+            "cidr" => Form::Cidr,
+            "exists" => Form::Exists,
+            "fieldref" => Form::FieldRef,
+            "gt" => Form::Number(Comparison::Gt),
+            "gte" => Form::Number(Comparison::Gte),
+            "lt" => Form::Number(Comparison::Lt),
+            "lte" => Form::Number(Comparison::Lte),
+            other => {
+                modifiers.add(other)?;
+                continue;
+            }
+        };
+        if modifiers.form != Form::Equal {
+            return Err(format!("modifier `{word}` cannot follow another comparison"));
+        }
+        modifiers.form = form;
+    }
+    modifiers.check()
+}
+
+impl Modifiers {
+    fn add(&mut self, word: &str) -> Result<(), String> {
+        match word {
+            "all" => self.all = true,
+            "cased" => self.cased = true,
+            "windash" => self.windash = true,
+            "neq" => self.negated = true,
+            "i" | "m" | "s" | "ignorecase" | "multiline" | "dotall" if self.form == Form::Regex => {
+                let flag = match word {
+                    "i" | "ignorecase" => 'i',
+                    "m" | "multiline" => 'm',
+                    _ => 's',
+                };
+                self.regex_flags.push(flag);
+            }
+            "wide" | "utf16le" => self.encodings.push(Encoding::Utf16Le),
+            "utf16be" => self.encodings.push(Encoding::Utf16Be),
+            "utf16" => self.encodings.push(Encoding::Utf16),
+            "base64" => self.encodings.push(Encoding::Base64),
+            "base64offset" => self.encodings.push(Encoding::Base64Offset),
+            "expand" => {
+                return Err(String::from(
+                    "modifier `expand` needs lists of values, which are not supported; write the \
+                     values into the rule",
+                ));
+            }
+            "minute" | "hour" | "day" | "week" | "month" | "year" => {
+                return Err(format!("modifier `{word}` (part of a time) is not supported"));
+            }
+            "" => return Err(String::from("a modifier is empty")),
+            other => return Err(format!("unknown modifier `{other}`")),
+        }
+        Ok(())
+    }
+
+    fn check(self) -> Result<Self, String> {
+        let is_text =
+            matches!(self.form, Form::Equal | Form::Contains | Form::StartsWith | Form::EndsWith);
+        if !is_text && (self.windash || !self.encodings.is_empty()) {
+            return Err(String::from("windash and encodings need a comparison of texts"));
+        }
+        if self.windash && !self.encodings.is_empty() {
+            return Err(String::from("windash cannot be combined with an encoding"));
+        }
+        match self.encodings.as_slice() {
+            []
+            | [Encoding::Base64 | Encoding::Base64Offset]
+            | [
+                Encoding::Utf16Le | Encoding::Utf16Be | Encoding::Utf16,
+                Encoding::Base64 | Encoding::Base64Offset,
+            ] => Ok(self),
+            [Encoding::Utf16Le | Encoding::Utf16Be | Encoding::Utf16] => {
+                Err(String::from("a UTF-16 encoding must be followed by base64 or base64offset"))
+            }
+            _ => Err(String::from("this order of encodings is not supported")),
+        }
+    }
+
+    fn frame(&self, pattern: Pattern) -> Pattern {
+        match self.form {
+            Form::Contains => pattern.contained(),
+            Form::StartsWith => pattern.at_start(),
+            Form::EndsWith => pattern.at_end(),
+            _ => pattern,
+        }
+    }
+}
+
+/// The tests of which any must pass for `value`.
+fn tests_of(value: &Node, modifiers: &Modifiers, is_keyword: bool) -> Result<Vec<Test>, String> {
+    if modifiers.form == Form::Exists {
+        return match value.boolean() {
+            Some(true) => Ok(vec![Test::Exists]),
+            Some(false) => Ok(vec![Test::IsNull]),
+            None => Err(String::from("`exists` takes true or false")),
+        };
+    }
+    if value.is_null() {
+        return match modifiers.form {
+            Form::Equal => Ok(vec![Test::IsNull]),
+            _ => Err(String::from("null cannot be compared so")),
+        };
+    }
+    let text = value.text().ok_or("a value must be a text, a number, true, false or null")?;
+    match modifiers.form {
+        Form::Regex => {
+            let flags = &modifiers.regex_flags;
+            let expression =
+                if flags.is_empty() { text.to_owned() } else { format!("(?{flags}){text}") };
+            Ok(vec![regex_test(&expression)?])
+        }
+        Form::Cidr => {
+            let network = text
+                .parse()
+                .or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from))
+                .map_err(|_| format!("`{text}` is no network, such as 10.0.0.0/8"))?;
+            Ok(vec![Test::Network(vec![network])])
+        }
+        Form::FieldRef => match target_of(text) {
+            Target::FirstOf(names) => Ok(names.into_iter().map(Test::SameAs).collect()),
+            _ => Ok(vec![Test::SameAs(text.to_owned())]),
+        },
+        Form::Number(comparison) => {
+            let number = value.number().ok_or_else(|| format!("`{text}` is no number"))?;
+            Ok(vec![Test::Number(comparison, number)])
+        }
+        _ => text_tests(text, modifiers, is_keyword),
+    }
+}
+
+/// Rules are written by those who run the program, so their expressions may be larger than those of
+/// a search; matching takes time in proportion to the value all the same.
+fn regex_test(expression: &str) -> Result<Test, String> {
+    let regex = regex::RegexBuilder::new(expression)
+        .size_limit(REGEX_BYTES_MAX)
+        .dfa_size_limit(REGEX_BYTES_MAX)
+        .nest_limit(REGEX_NESTING_MAX)
+        .build()
+        .map_err(|error| {
+            let text = error.to_string();
+            format!("regular expression: {}", text.lines().last().unwrap_or_default())
+        })?;
+    Ok(Test::Regex(std::sync::Arc::new(regex)))
+}
+
+fn text_tests(text: &str, modifiers: &Modifiers, is_keyword: bool) -> Result<Vec<Test>, String> {
+    let frame = |pattern| {
+        if is_keyword && modifiers.form == Form::Equal {
+            Pattern::contained(pattern)
+        } else {
+            modifiers.frame(pattern)
+        }
+    };
+    if modifiers.encodings.is_empty() {
+        let texts = if modifiers.windash { windash_variants(text) } else { vec![text.to_owned()] };
+        return texts
+            .iter()
+            .map(|text| frame(Pattern::parse(text)).to_test(modifiers.cased))
+            .collect();
+    }
+    let mut bytes = Pattern::parse(text)
+        .literal()
+        .ok_or("a value with wildcards cannot be encoded")?
+        .into_bytes();
+    let mut texts = Vec::new();
+    for encoding in &modifiers.encodings {
+        match encoding {
+            Encoding::Utf16Le => bytes = utf16(&bytes, false, false),
+            Encoding::Utf16Be => bytes = utf16(&bytes, true, false),
+            Encoding::Utf16 => bytes = utf16(&bytes, false, true),
+            Encoding::Base64 => texts = vec![encode_base64(&bytes)],
+            Encoding::Base64Offset => texts = offsets_base64(&bytes),
+        }
+    }
+    texts.into_iter().map(|text| frame(Pattern::of_literal(text)).to_test(true)).collect()
+}

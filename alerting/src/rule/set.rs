@@ -1,0 +1,396 @@
+//! Rules loaded together: files in, rules and problems out, references between rules resolved.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::yaml::{Fault, Node, Place, parse};
+use super::{Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, settings};
+use crate::identity::hash_text;
+
+/// Rules of one set; further ones are problems.
+pub const RULES_MAX: usize = 20_000;
+/// Files read from rule directories; further ones are problems.
+pub const RULE_FILES_MAX: usize = 20_000;
+/// Correlations over correlations.
+const CHAIN_MAX: usize = 8;
+
+/// Where a rule's matches go: to the correlation in this place, as its member of this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edge {
+    /// The correlation's place in the set.
+    pub correlation: usize,
+    /// The rule's place among the correlation's rules.
+    pub member: u32,
+}
+
+/// Rules that were loaded together. What one of them refers to is in the set.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    edges: Vec<Vec<Edge>>,
+    alerting: Vec<bool>,
+    problems: Vec<Problem>,
+}
+
+impl RuleSet {
+    /// Loads rules; those with problems are left out.
+    pub fn load(files: &[RuleFile]) -> (Self, Vec<Problem>) {
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut problems = Vec::new();
+        for file in files {
+            let (documents, fault) = parse(&file.text);
+            for document in &documents {
+                if document.is_null() {
+                    continue;
+                }
+                match read_rule(document, &file.name) {
+                    Ok(rule) => rules.push(rule),
+                    Err(faults) => {
+                        problems.extend(faults.into_iter().map(|fault| problem(&file.name, fault)));
+                    }
+                }
+            }
+            problems.extend(fault.map(|fault| problem(&file.name, fault)));
+        }
+        if rules.len() > RULES_MAX {
+            let rule = &rules[RULES_MAX];
+            let message =
+                format!("more than {RULES_MAX} rules; this and further ones are left out");
+            problems.push(problem(&rule.file, Fault::new(rule.at, message)));
+            rules.truncate(RULES_MAX);
+        }
+        remove_duplicates(&mut rules, &mut problems);
+        remove_unresolved(&mut rules, &mut problems);
+        let edges = edges(&rules);
+        let alerting = alerting(&rules, &edges);
+        let set = Self { rules, edges, alerting, problems: problems.clone() };
+        (set, problems)
+    }
+
+    /// The rules, in the order they were loaded.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// What was wrong when they were loaded.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Whether the rule in this place opens alerts of its own: it is not disabled, and no
+    /// correlation without `generate` looks at it.
+    pub fn opens_alerts(&self, place: usize) -> bool {
+        self.alerting[place]
+    }
+
+    /// Where the matches of the rule in this place go besides.
+    pub(crate) fn edges_of(&self, place: usize) -> &[Edge] {
+        &self.edges[place]
+    }
+
+    /// The set as it would be with this rule switched on and nobody else looking at it.
+    pub(crate) fn only(&self, place: usize) -> Self {
+        let mut rules = self.rules.clone();
+        for rule in &mut rules {
+            rule.settings.state = RuleState::Enabled;
+        }
+        let edges = edges(&rules);
+        let alerting = (0..rules.len()).map(|other| other == place).collect();
+        Self { rules, edges, alerting, problems: Vec::new() }
+    }
+
+    /// Most bytes that the windows of all rules together may keep, roughly.
+    pub fn state_bytes_max(&self) -> u64 {
+        /// A group's key, maps and tree entries around its points.
+        const GROUP_BYTES: u64 = 512;
+        /// A point in memory.
+        const POINT_BYTES: u64 = 80;
+        let groups = crate::engine::GROUPS_PER_RULE_MAX as u64;
+        let points = |rule: &Rule| match &rule.logic {
+            Logic::Match(_) => 66,
+            Logic::Correlate(correlation) => 4 * correlation.count_min + 1_024,
+        };
+        self.rules.iter().map(|rule| groups * (GROUP_BYTES + POINT_BYTES * points(rule))).sum()
+    }
+
+    /// The rule that an id or name means.
+    pub fn find(&self, reference: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.is_called(reference))
+    }
+
+    /// The rules as lists show them.
+    pub fn summaries(&self) -> Vec<RuleSummary> {
+        let summary = |rule: &Rule| RuleSummary {
+            id: rule.id.clone(),
+            name: rule.short_name().to_owned(),
+            title: rule.title.clone(),
+            kind: rule.kind,
+            level: rule.level,
+            state: rule.settings.state,
+            file: rule.file.clone(),
+            problems: self.problems.iter().filter(|p| p.file == rule.file).cloned().collect(),
+        };
+        self.rules.iter().map(summary).collect()
+    }
+}
+
+fn problem(file: &str, fault: Fault) -> Problem {
+    let Place { line, column } = fault.at;
+    Problem { file: file.to_owned(), line, column, message: fault.message }
+}
+
+fn read_rule(document: &Node, file: &str) -> Result<Rule, Vec<Fault>> {
+    if document.entries().is_none() {
+        return Err(vec![Fault::new(document.at, "a rule is a mapping")]);
+    }
+    let kind = RULE_TYPES.iter().find(|kind| document.get(kind.key()).is_some());
+    let Some(kind) = kind else {
+        return Err(vec![unknown_kind(document)]);
+    };
+    let mut faults = Vec::new();
+    let mut text = |key: &str| match document.get(key) {
+        None => None,
+        Some(node) if node.is_null() => None,
+        Some(node) => {
+            let found = node.text().map(str::to_owned);
+            if found.is_none() {
+                faults.push(Fault::new(node.at, format!("`{key}` must be a text")));
+            }
+            found
+        }
+    };
+    let [id, name, title, description] =
+        [text("id"), text("name"), text("title"), text("description")];
+    let level = text("level");
+    let title = title.or_else(|| name.clone()).unwrap_or_default();
+    if title.is_empty() {
+        faults.push(Fault::new(document.at, "the rule has no `title`"));
+    }
+    let level = match level.as_deref().map(|name| (name, Level::from_name(name))) {
+        None => Level::default(),
+        Some((_, Some(level))) => level,
+        Some((name, None)) => {
+            let at = document.get("level").map_or(document.at, |node| node.at);
+            faults.push(Fault::new(at, format!("unknown level `{name}`")));
+            Level::default()
+        }
+    };
+    let settings = match document.get("logwarden").map(settings::read) {
+        None => settings::Settings::default(),
+        Some(Ok(settings)) => settings,
+        Some(Err(found)) => {
+            faults.extend(found);
+            settings::Settings::default()
+        }
+    };
+    let logic = kind.read(document).map_err(|found| faults.extend(found));
+    let (Ok(logic), true) = (logic, faults.is_empty()) else { return Err(faults) };
+    Ok(Rule {
+        id: id.or_else(|| name.clone()).unwrap_or_else(|| slug(&title)),
+        name,
+        title,
+        description: description.unwrap_or_default(),
+        level,
+        attack: read_attack(document),
+        settings,
+        logic,
+        kind: kind.name(),
+        file: file.to_owned(),
+        at: document.at,
+        fingerprint: hash_text(&[&document.to_json().to_string()]),
+    })
+}
+
+fn unknown_kind(document: &Node) -> Fault {
+    let unsupported = [("detector", "detector rules"), ("filter", "filter documents")];
+    for (key, what) in unsupported {
+        if let Some(node) = document.get(key) {
+            return Fault::new(node.at, format!("{what} are not supported by this release"));
+        }
+    }
+    Fault::new(document.at, "neither `detection` nor `correlation`: this is no rule")
+}
+
+fn slug(title: &str) -> String {
+    logwarden_event::words(title).collect::<Vec<_>>().join("-")
+}
+
+fn read_attack(document: &Node) -> Vec<String> {
+    let tags = document.get("tags").map_or(&[][..], Node::items);
+    tags.iter()
+        .filter_map(|tag| tag.text()?.strip_prefix("attack."))
+        .map(|tag| {
+            let is_number = tag.starts_with(['t', 'T', 'g', 'G', 's', 'S'])
+                && tag[1..].starts_with(|c: char| c.is_ascii_digit());
+            if is_number { tag.to_uppercase() } else { tag.to_owned() }
+        })
+        .collect()
+}
+
+fn remove_duplicates(rules: &mut Vec<Rule>, problems: &mut Vec<Problem>) {
+    let mut known: HashMap<String, String> = HashMap::new();
+    rules.retain(|rule| {
+        let names = [Some(rule.id.as_str()), rule.name.as_deref()];
+        let taken = names.into_iter().flatten().find_map(|name| {
+            known.get(name).map(|file| format!("`{name}` is taken by a rule in {file}"))
+        });
+        if let Some(message) = taken {
+            problems.push(problem(&rule.file, Fault::new(rule.at, message)));
+            return false;
+        }
+        for name in names.into_iter().flatten() {
+            known.insert(name.to_owned(), rule.file.clone());
+        }
+        true
+    });
+}
+
+/// Removes correlations that refer to what is not there, to themselves or through too many others,
+/// until all that remain can be resolved.
+fn remove_unresolved(rules: &mut Vec<Rule>, problems: &mut Vec<Problem>) {
+    loop {
+        let faults: Vec<(usize, Fault)> = (0..rules.len())
+            .filter_map(|place| check_references(rules, place).err().map(|fault| (place, fault)))
+            .collect();
+        if faults.is_empty() {
+            return;
+        }
+        for (place, fault) in faults.into_iter().rev() {
+            problems.push(problem(&rules.remove(place).file, fault));
+        }
+    }
+}
+
+fn check_references(rules: &[Rule], place: usize) -> Result<(), Fault> {
+    let Logic::Correlate(correlation) = &rules[place].logic else { return Ok(()) };
+    for reference in &correlation.rules {
+        let Some(member) = rules.iter().find(|rule| rule.is_called(&reference.text)) else {
+            let message = format!("there is no rule `{}`", reference.text);
+            return Err(Fault::new(reference.at, message));
+        };
+        if depth(rules, member, 1).is_none() {
+            let message =
+                format!("`{}` leads back here or through too many correlations", reference.text);
+            return Err(Fault::new(reference.at, message));
+        }
+        let Logic::Correlate(inner) = &member.logic else { continue };
+        for field in &correlation.group_by {
+            let name = field.field_of(|reference| member.is_called(reference));
+            if !inner.group_by.iter().any(|known| known.name == name) {
+                let message = format!(
+                    "`{}` does not group by `{name}`, so its detections have no such value",
+                    reference.text
+                );
+                return Err(Fault::new(reference.at, message));
+            }
+        }
+        if !correlation.fields.is_empty() {
+            let message = "value_count over a correlation is not supported";
+            return Err(Fault::new(reference.at, message));
+        }
+    }
+    Ok(())
+}
+
+/// How many correlations lie above each other from `rule` down; `None` when it is too many.
+fn depth(rules: &[Rule], rule: &Rule, above: usize) -> Option<usize> {
+    let Logic::Correlate(correlation) = &rule.logic else { return Some(above) };
+    if above >= CHAIN_MAX {
+        return None;
+    }
+    let mut deepest = above;
+    for reference in &correlation.rules {
+        if let Some(member) = rules.iter().find(|rule| rule.is_called(&reference.text)) {
+            deepest = deepest.max(depth(rules, member, above + 1)?);
+        }
+    }
+    Some(deepest)
+}
+
+fn edges(rules: &[Rule]) -> Vec<Vec<Edge>> {
+    let mut edges = vec![Vec::new(); rules.len()];
+    for (place, rule) in rules.iter().enumerate() {
+        let Logic::Correlate(correlation) = &rule.logic else { continue };
+        if rule.settings.state == RuleState::Disabled {
+            continue;
+        }
+        for (reference, member) in correlation.rules.iter().zip(0u32..) {
+            if let Some(source) = rules.iter().position(|rule| rule.is_called(&reference.text)) {
+                edges[source].push(Edge { correlation: place, member });
+            }
+        }
+    }
+    edges
+}
+
+fn alerting(rules: &[Rule], edges: &[Vec<Edge>]) -> Vec<bool> {
+    let generates = |edge: &Edge| match &rules[edge.correlation].logic {
+        Logic::Correlate(correlation) => correlation.generate,
+        Logic::Match(_) => false,
+    };
+    rules
+        .iter()
+        .zip(edges)
+        .map(|(rule, edges)| {
+            rule.settings.state != RuleState::Disabled
+                && (edges.is_empty() || edges.iter().any(generates))
+        })
+        .collect()
+}
+
+/// Reads the `.yml` and `.yaml` files of these files and directories and those below them, in the
+/// order of their names. What cannot be read is a problem.
+pub fn read_rule_files(paths: &[PathBuf]) -> (Vec<RuleFile>, Vec<Problem>) {
+    let mut names = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        collect(path, true, 0, &mut names, &mut problems);
+    }
+    let mut files = Vec::new();
+    for path in names {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push(RuleFile { name: path.display().to_string(), text }),
+            Err(error) => problems.push(unreadable(&path, &error.to_string())),
+        }
+    }
+    (files, problems)
+}
+
+fn unreadable(path: &Path, reason: &str) -> Problem {
+    let message = format!("cannot be read: {reason}");
+    Problem { file: path.display().to_string(), line: 1, column: 1, message }
+}
+
+/// Directories inside directories; deeper ones are a problem, as a link back up would be.
+const DIRECTORY_DEPTH_MAX: usize = 16;
+
+fn collect(
+    path: &Path,
+    is_named: bool,
+    depth: usize,
+    names: &mut Vec<PathBuf>,
+    problems: &mut Vec<Problem>,
+) {
+    if depth > DIRECTORY_DEPTH_MAX || names.len() >= RULE_FILES_MAX {
+        problems.push(unreadable(path, "too many files or directories"));
+        return;
+    }
+    if !path.is_dir() {
+        let is_rule = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+        if is_rule || is_named {
+            names.push(path.to_path_buf());
+        }
+        return;
+    }
+    let mut entries: Vec<PathBuf> = match std::fs::read_dir(path) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Err(error) => {
+            problems.push(unreadable(path, &error.to_string()));
+            return;
+        }
+    };
+    entries.sort();
+    for entry in entries {
+        collect(&entry, false, depth + 1, names, problems);
+    }
+}

@@ -1,0 +1,289 @@
+//! Rules over events at hand: matches for the command line, and the tests embedded in rule files.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logwarden_event::{Event, EventId, Position, Timestamp};
+
+use crate::engine::{Engine, Found};
+use crate::rule::{Logic, Match, Problem, RuleSet, RuleTest, TestCase};
+
+/// When the first event of an embedded test is received.
+const TESTS_BEGIN_SECS: i64 = 1_767_225_600;
+
+/// Runs rules over events, in the order given; matches by event, then in the order of the rules.
+///
+/// A Sigma rule matches at each event it looks for, unless only correlations look at it. A
+/// correlation matches once for each detection, at the event with which its condition held first.
+pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
+    let mut engine = Engine::new(rules.clone());
+    let mut by_id: HashMap<u128, usize> = HashMap::new();
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    let mut episodes: HashMap<(usize, Arc<str>, u128), u128> = HashMap::new();
+    for (index, event) in events.iter().enumerate() {
+        let mut event = event.clone();
+        // Events of a file have no place in a journal yet; their line serves as one. They are all
+        // received at the same moment, so none is late and no window is forgotten meanwhile.
+        let seq = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
+        event.stamp(Position { lane: 0, seq }, event.observed_at());
+        by_id.insert(event.id().to_u128(), index);
+        for place in engine.matches(&event) {
+            if rules.opens_alerts(place) {
+                found.push((index, place));
+            }
+        }
+        for finding in engine.process(&event).found {
+            if let (Found::Began { episode, .. } | Found::Grew { episode, .. }, true) =
+                (finding.what, matches!(rules.rules()[finding.rule].logic, Logic::Correlate(_)))
+            {
+                episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
+            }
+        }
+    }
+    for ((place, _, _), started_by) in episodes {
+        found.extend(by_id.get(&started_by).map(|index| (*index, place)));
+    }
+    found.sort_unstable();
+    let to_match = |(event_index, place): (usize, usize)| Match {
+        rule_id: rules.rules()[place].id.clone(),
+        event_index,
+    };
+    found.into_iter().map(to_match).collect()
+}
+
+/// Runs the tests embedded in rule files. A rule is tested by itself, whatever its state and
+/// whoever looks at it.
+pub(crate) fn run_embedded(rules: &RuleSet, normalize: &dyn Fn(&[u8]) -> Event) -> Vec<RuleTest> {
+    let mut results = Vec::new();
+    for (place, rule) in rules.rules().iter().enumerate() {
+        if rule.settings.tests.is_empty() {
+            continue;
+        }
+        let alone = Arc::new(rules.only(place));
+        for test in &rule.settings.tests {
+            let events = test_events(test, normalize);
+            let found = run(&alone, &events).iter().filter(|m| m.rule_id == rule.id).count();
+            let at = Problem {
+                file: rule.file.clone(),
+                line: test.at.line,
+                column: test.at.column,
+                message: format!("test `{}` of rule `{}`", test.name, rule.id),
+            };
+            results.push(RuleTest {
+                rule_id: rule.id.clone(),
+                name: test.name.clone(),
+                expected: test.expect,
+                found,
+                at,
+            });
+        }
+    }
+    results
+}
+
+fn test_events(test: &TestCase, normalize: &dyn Fn(&[u8]) -> Event) -> Vec<Event> {
+    let mut now = Timestamp::from_secs(TESTS_BEGIN_SECS);
+    let mut events = Vec::new();
+    for item in &test.events {
+        let record = item.record.to_string();
+        let event = normalize(record.as_bytes());
+        for _ in 0..item.times {
+            let mut event = event.clone();
+            event.stamp(EventId::default().position(), now);
+            events.push(event);
+            now = now.saturating_add(item.every.max(Duration::from_nanos(1)));
+        }
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::RuleFile;
+    use crate::sample::event_of_json;
+
+    fn load(text: &str) -> (Arc<RuleSet>, Vec<String>) {
+        let file = RuleFile { name: String::from("r.yml"), text: text.to_owned() };
+        let (rules, problems) = RuleSet::load(&[file]);
+        (Arc::new(rules), problems.iter().map(ToString::to_string).collect())
+    }
+
+    /// Runs one detection, written as YAML flow, over one event per line; answers the lines that
+    /// match.
+    fn check(selection: &str, events: &[&str], expected: &[usize]) {
+        let text = format!(
+            "title: t\nid: t\nlogsource: {{}}\ndetection:\n  sel: {selection}\n  condition: sel\n"
+        );
+        let (rules, problems) = load(&text);
+        assert_eq!(problems, [] as [String; 0], "{selection}");
+        let events: Vec<Event> = events.iter().map(|e| event_of_json(e.as_bytes())).collect();
+        let found: Vec<usize> = run(&rules, &events).iter().map(|m| m.event_index).collect();
+        assert_eq!(found, expected, "{selection}");
+    }
+
+    #[test]
+    fn values_match_as_sigma_says() {
+        let users = [
+            r#"{"user.name":"Root"}"#,
+            r#"{"user.name":"alice"}"#,
+            r#"{"user.name":null}"#,
+            r#"{"message":"root logged in"}"#,
+        ];
+        check("{ user.name: root }", &users, &[0]);
+        check("{ user.name|cased: root }", &users, &[]);
+        check("{ user.name: [root, alice] }", &users, &[0, 1]);
+        check("{ user.name: null }", &users, &[2, 3]);
+        check("{ user.name: '*' }", &users, &[0, 1]);
+        check("{ user.name: 'r?ot' }", &users, &[0]);
+        check("{ user.name|contains: OO }", &users, &[0]);
+        check("{ user.name|contains|all: [l, c] }", &users, &[1]);
+        check("{ user.name|startswith: al }", &users, &[1]);
+        check("{ user.name|endswith: [ot, ce] }", &users, &[0, 1]);
+        check("{ user.name|exists: true }", &users, &[0, 1]);
+        check("{ user.name|exists: false }", &users, &[2, 3]);
+        check("{ user.name|re: '^r.*t$' }", &users, &[]);
+        check("{ user.name|re|i: '^r.*t$' }", &users, &[0]);
+        check("{ user.name|neq: root }", &users, &[1, 2, 3]);
+        check("[root]", &users, &[0, 3]);
+        check("[ { user.name: root }, { message|contains: logged } ]", &users, &[0, 3]);
+    }
+
+    #[test]
+    fn numbers_addresses_and_references() {
+        let events = [
+            r#"{"n":4624,"source.ip":"10.2.0.9","a":"x","b":"X"}"#,
+            r#"{"n":"4625","source.ip":"192.168.1.1","a":"x","b":"y"}"#,
+        ];
+        check("{ n: 4624 }", &events, &[0]);
+        check("{ n: '4625' }", &events, &[1]);
+        check("{ n|gte: 4625 }", &events, &[1]);
+        check("{ n|lt: 4625 }", &events, &[0]);
+        check("{ source.ip|cidr: 10.0.0.0/8 }", &events, &[0]);
+        check("{ source.ip: 10.2.0.9 }", &events, &[0]);
+        check("{ a|fieldref: b }", &events, &[0]);
+    }
+
+    #[test]
+    fn encoded_values_are_found() {
+        let events = [
+            r#"{"c":"cmd /enc x"}"#,
+            r#"{"c":"cmd \u2013enc x"}"#,
+            r#"{"c":"aWV4IChOZXctT2JqZWN0"}"#,
+            r#"{"c":"eHBvd2Vyc2hlbGw="}"#,
+            r#"{"c":"aQBlAHgA"}"#,
+        ];
+        check("{ c|windash|contains: ' -enc ' }", &events, &[0, 1]);
+        check("{ c|base64offset|contains: 'New-Object' }", &events, &[2]);
+        check("{ c|base64offset|contains: powershell }", &events, &[3]);
+        check("{ c|wide|base64offset|contains: iex }", &events, &[4]);
+        check("{ c|utf16le|base64: iex }", &events, &[4]);
+    }
+
+    #[test]
+    fn windows_names_are_found_where_shippers_put_them() {
+        let events = [
+            r#"{"Event.EventData.Image":"C:\\a\\cmd.exe"}"#,
+            r#"{"winlog.event_data.Image":"C:\\a\\cmd.exe"}"#,
+            r#"{"Event.EventData.NewProcessName":"C:\\a\\cmd.exe"}"#,
+            r#"{"process.executable":"C:\\a\\cmd.exe"}"#,
+            r#"{"Image":"C:\\a\\other.exe","process.executable":"C:\\a\\cmd.exe"}"#,
+        ];
+        check(r"{ Image|endswith: '\cmd.exe' }", &events, &[0, 1, 2, 3]);
+    }
+
+    /// Loads one rule of this detection; answers its problem.
+    fn refused(rule: &str, expected: &str) {
+        let (rules, problems) = load(rule);
+        assert_eq!((problems.join("; ").as_str(), rules.rules().len()), (expected, 0), "{rule}");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_with_its_place() {
+        let rule = |selection: &str, rest: &str| {
+            format!(
+                "title: t\nlogsource: {{}}\ndetection:\n  sel:\n    {selection}\n  condition: sel\n{rest}"
+            )
+        };
+        refused(&rule("a|contians: x", ""), "r.yml:5:5: unknown modifier `contians`");
+        refused(
+            &rule("a|expand: '%x%'", ""),
+            "r.yml:5:5: modifier `expand` needs lists of values, which are not supported; write the \
+             values into the rule",
+        );
+        refused(&rule("a|cidr: 10.0", ""), "r.yml:5:13: `10.0` is no network, such as 10.0.0.0/8");
+        refused(&rule("a: x", "logwarden: { supress: 1h }\n"), "r.yml:7:14: unknown key `supress`");
+        refused(
+            "title: t\ndetector: { type: spike }\n",
+            "r.yml:2:11: detector rules are not supported by this release",
+        );
+        refused(
+            "title: c\ncorrelation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: { lt: 5 }\n",
+            "r.yml:6:16: condition `lt` is not supported: it can only be judged when the window is \
+             complete; use gt or gte",
+        );
+        refused(
+            "title: c\ncorrelation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: { gte: 5 }\n",
+            "r.yml:4:11: there is no rule `x`",
+        );
+    }
+
+    #[test]
+    fn a_fault_leaves_the_other_documents_of_the_file_in_use() {
+        let good = "title: good\nlogsource: {}\ndetection: { s: { a: b }, condition: s }\n";
+        let (rules, problems) = load(&format!("{good}---\ntitle: bad\ndetection: 5\n---\n[1\n"));
+        assert_eq!(rules.rules().len(), 1);
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
+    fn a_chain_fires_in_every_order_and_only_once() {
+        let files = crate::bundled_rules();
+        let rules = Arc::new(RuleSet::load(&files).0);
+        let event = |second: u32, outcome: &str| {
+            event_of_json(
+                format!(
+                    r#"{{"time":{second},"event.category":"authentication","event.outcome":"{outcome}","user.name":"root","source.ip":"10.2.0.9"}}"#
+                )
+                .as_bytes(),
+            )
+        };
+        let mut events: Vec<Event> = (0..12).map(|n| event(1_000 + n, "failure")).collect();
+        events.push(event(1_020, "success"));
+        let fired = |events: &[Event]| {
+            let mut found: Vec<(String, Timestamp)> = run(&rules, events)
+                .into_iter()
+                .map(|m| (m.rule_id, events[m.event_index].timestamp()))
+                .collect();
+            found.sort();
+            found
+        };
+        let in_order = fired(&events);
+        assert_eq!(in_order.len(), 2, "the spike and the success: {in_order:?}");
+        events.reverse();
+        assert_eq!(fired(&events), in_order);
+        events.rotate_left(5);
+        assert_eq!(fired(&events), in_order);
+    }
+
+    #[test]
+    fn aliases_bring_different_fields_into_one_group() {
+        let text = "title: a\nname: a\nlogsource: {}\ndetection: { s: { k: a }, condition: s }\n---\n\
+            title: b\nname: b\nlogsource: {}\ndetection: { s: { k: b }, condition: s }\n---\n\
+            title: both\nid: both\ncorrelation:\n  type: temporal\n  rules: [a, b]\n  group-by: [ip]\n  \
+            timespan: 10s\n  generate: true\n  aliases: { ip: { a: src, b: dst } }\n";
+        let (rules, problems) = load(text);
+        assert_eq!(problems, [] as [String; 0]);
+        let events = [
+            r#"{"time":1,"k":"a","src":"1.1.1.1"}"#,
+            r#"{"time":5,"k":"b","src":"1.1.1.1","dst":"2.2.2.2"}"#,
+            r#"{"time":9,"k":"b","dst":"1.1.1.1"}"#,
+        ]
+        .map(|record| event_of_json(record.as_bytes()));
+        let found: Vec<(String, usize)> =
+            run(&rules, &events).into_iter().map(|m| (m.rule_id, m.event_index)).collect();
+        let expected = [("a", 0), ("b", 1), ("b", 2), ("both", 2)];
+        assert_eq!(found, expected.map(|(id, index)| (id.to_owned(), index)));
+    }
+}

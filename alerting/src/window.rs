@@ -1,0 +1,772 @@
+//! Windows in event time: when a condition over a span of time holds for one group.
+//!
+//! Input: points (an event's time, its id, what it counts as), in any order. Output: episodes. The
+//! condition holds at `t` when the points in the closed span `[t - timespan, t]` satisfy it. An
+//! episode begins at the earliest such `t`; it ends when the condition was false for one timespan.
+//! All conditions here are such that a further point can only make them hold at more instants, so
+//! the episodes are a function of the set of points, whatever order they came in.
+//!
+//! Time is event time; only the forgetting of points goes by when they were observed, which the
+//! journal records, so that a replay forgets the same. Memory of one group is bounded: what can no
+//! longer change an episode is dropped first, then the oldest points.
+
+use std::collections::HashMap;
+
+/// Points that a group keeps beyond twice the count its condition needs, before those that can no
+/// longer change anything are dropped.
+const POINTS_SPARE: usize = 64;
+/// Points that a group keeps beyond four times that count, whatever they are good for.
+const POINTS_SPARE_MAX: usize = 1_024;
+/// Version of the binary form of a group.
+const FORMAT_VERSION: u8 = 1;
+
+/// What must be found in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// So many points.
+    Count(usize),
+    /// Points of so many different tags.
+    Distinct(usize),
+    /// Points with the tags 0, 1, … up to this number less one, none earlier than the one before.
+    Ordered(usize),
+}
+
+impl Condition {
+    fn points_min(self) -> usize {
+        match self {
+            Self::Count(count) | Self::Distinct(count) | Self::Ordered(count) => count,
+        }
+    }
+}
+
+/// How a rule looks at time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The length of the window, in nanoseconds.
+    pub timespan_ns: i64,
+    /// How late a point may come, in nanoseconds.
+    pub lateness_ns: i64,
+    /// What must be found in it.
+    pub condition: Condition,
+    /// Whether [`Outcome::hits`] is wanted.
+    pub reports_hits: bool,
+}
+
+impl Window {
+    /// How long a point is needed after it was observed.
+    pub fn memory_ns(&self) -> i64 {
+        self.timespan_ns.saturating_add(self.lateness_ns)
+    }
+}
+
+/// An event as windows see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member {
+    /// When it happened, in nanoseconds.
+    pub at: i64,
+    /// Its id.
+    pub id: u128,
+    /// For how many events it stands: 1, more when a crowded group was coarsened.
+    pub weight: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Point {
+    at: i64,
+    tag: u128,
+    id: u128,
+    keep_until: i64,
+    weight: u32,
+    /// It was handed out as part of an episode.
+    is_counted: bool,
+    /// It was handed out as a hit.
+    is_hit: bool,
+}
+
+impl Point {
+    fn order(&self) -> (i64, u128, u128) {
+        (self.at, self.tag, self.id)
+    }
+
+    fn member(&self) -> Member {
+        Member { at: self.at, id: self.id, weight: self.weight }
+    }
+}
+
+/// A span in which the condition held, with gaps of at most one timespan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Episode {
+    /// Names the episode: the earliest event in it when it began.
+    pub key: u128,
+    /// The earliest instant at which the condition held.
+    pub started_at: i64,
+    /// The event of that instant.
+    pub started_by: u128,
+    /// The last instant at which it held.
+    pub held_until: i64,
+    /// When it is over, by the time events are observed.
+    pub close_at: i64,
+    /// What whoever keeps the group wants to remember with it.
+    pub alert: u128,
+}
+
+/// What a point did to its group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The point was known already.
+    Known,
+    /// The condition does not hold.
+    Waiting,
+    /// An episode began.
+    Began {
+        /// Which one.
+        episode: Episode,
+        /// Every event in it, oldest first.
+        members: Vec<Member>,
+        /// Those that were in no episode before.
+        fresh: Vec<Member>,
+    },
+    /// An episode grew.
+    Grew {
+        /// Which one.
+        episode: Episode,
+        /// Events that came into it, oldest first.
+        fresh: Vec<Member>,
+        /// Episodes that became part of it.
+        absorbed: Vec<Episode>,
+    },
+}
+
+/// What came of handing a point to a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the point did.
+    pub change: Change,
+    /// Episodes that were over before it.
+    pub ended: Vec<Episode>,
+    /// Events at whose instants the condition is now known to hold, each reported once.
+    pub hits: Vec<Member>,
+    /// Points that were merged or dropped although they might have mattered.
+    pub coarsened: usize,
+}
+
+/// The points and episodes of one group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    points: Vec<Point>,
+    episodes: Vec<Episode>,
+    last_observed: i64,
+}
+
+impl Group {
+    /// Takes a point that was observed at `observed`.
+    pub fn insert(
+        &mut self,
+        window: &Window,
+        (at, id, tag): (i64, u128, u128),
+        observed: i64,
+    ) -> Outcome {
+        let ended = self.expire(observed);
+        self.last_observed = self.last_observed.max(observed);
+        let point = Point {
+            at,
+            tag,
+            id,
+            keep_until: at.max(observed).saturating_add(window.memory_ns()),
+            weight: 1,
+            is_counted: false,
+            is_hit: false,
+        };
+        let Err(place) = self.points.binary_search_by_key(&point.order(), Point::order) else {
+            return Outcome { change: Change::Known, ended, hits: Vec::new(), coarsened: 0 };
+        };
+        self.points.insert(place, point);
+        let truth = self.new_truth(window, place);
+        let change = match truth {
+            Some((start, end)) => self.extend(window, start, end, observed),
+            None => self.join(window, place, observed),
+        };
+        let hits = match truth {
+            Some(truth) if window.reports_hits => self.new_hits(window, truth),
+            _ => Vec::new(),
+        };
+        let coarsened = self.coarsen(window);
+        Outcome { change, ended, hits, coarsened }
+    }
+
+    /// Forgets what is over at `now` (by the time events are observed); answers ended episodes.
+    pub fn expire(&mut self, now: i64) -> Vec<Episode> {
+        self.points.retain(|point| point.keep_until >= now);
+        let (open, ended) = self.episodes.iter().partition(|episode| episode.close_at >= now);
+        self.episodes = open;
+        ended
+    }
+
+    /// Whether there is nothing left to remember.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.episodes.is_empty()
+    }
+
+    /// When a point was last observed.
+    pub fn last_observed(&self) -> i64 {
+        self.last_observed
+    }
+
+    /// The episodes that are not over.
+    pub fn episodes(&self) -> &[Episode] {
+        &self.episodes
+    }
+
+    /// Remembers something with an episode.
+    pub fn set_alert(&mut self, key: u128, alert: u128) {
+        for episode in self.episodes.iter_mut().filter(|episode| episode.key == key) {
+            episode.alert = alert;
+        }
+    }
+
+    /// The instants at which the condition holds because of the point in `place`: the span from the
+    /// first to the last. Gaps inside are at most one timespan, so they do not matter to episodes.
+    fn new_truth(&self, window: &Window, place: usize) -> Option<(i64, i64)> {
+        let at = self.points[place].at;
+        let earliest = at.saturating_sub(window.timespan_ns);
+        let first = self.points.partition_point(|point| point.at < earliest);
+        let mut truth: Option<(i64, i64)> = None;
+        let mut hold = |from: i64, left_edge: i64| {
+            let until = left_edge.saturating_add(window.timespan_ns);
+            if from >= at && from <= until {
+                let (start, end) = truth.unwrap_or((from, until));
+                truth = Some((start.min(from), end.max(until)));
+            }
+        };
+        match window.condition {
+            Condition::Count(count) => {
+                for left in first..=place {
+                    if let Some(right) = self.points.get(left + count.max(1) - 1) {
+                        hold(right.at, self.points[left].at);
+                    }
+                }
+            }
+            Condition::Distinct(count) => self.scan_distinct(count, first, place, &mut hold),
+            Condition::Ordered(steps) => {
+                let latest = at.saturating_add(window.timespan_ns);
+                self.scan_ordered(steps, (first, place), latest, &mut hold);
+            }
+        }
+        truth
+    }
+
+    /// For each left edge in `first..=last`, where `count` different tags are complete.
+    fn scan_distinct(
+        &self,
+        count: usize,
+        first: usize,
+        last: usize,
+        hold: &mut dyn FnMut(i64, i64),
+    ) {
+        let mut tags: HashMap<u128, usize> = HashMap::new();
+        let mut next = first;
+        for left in first..=last {
+            while tags.len() < count && next < self.points.len() {
+                *tags.entry(self.points[next].tag).or_default() += 1;
+                next += 1;
+            }
+            if tags.len() < count {
+                return;
+            }
+            hold(self.points[next - 1].at, self.points[left].at);
+            let tag = self.points[left].tag;
+            if let Some(number) = tags.get_mut(&tag) {
+                *number -= 1;
+                if *number == 0 {
+                    tags.remove(&tag);
+                }
+            }
+        }
+    }
+
+    /// For each left edge with tag 0, where the earliest chain of all tags that begins there is
+    /// complete. Points of one instant are ordered by tag, so a chain may lie in one instant.
+    fn scan_ordered(
+        &self,
+        steps: usize,
+        (first, last): (usize, usize),
+        latest: i64,
+        hold: &mut dyn FnMut(i64, i64),
+    ) {
+        let end = self.points.partition_point(|point| point.at <= latest);
+        let mut complete_at: Vec<Option<i64>> = vec![None; steps];
+        for place in (first..end).rev() {
+            let point = &self.points[place];
+            let Ok(step) = usize::try_from(point.tag) else { continue };
+            if step >= steps {
+                continue;
+            }
+            complete_at[step] = if step + 1 == steps {
+                Some(point.at)
+            } else {
+                complete_at[step + 1].or(complete_at[step])
+            };
+            if let (0, Some(complete), true) = (step, complete_at[0], place <= last) {
+                hold(complete, point.at);
+            }
+        }
+    }
+
+    /// Whether the condition holds at `at`.
+    fn holds_at(&self, window: &Window, at: i64) -> bool {
+        let first =
+            self.points.partition_point(|point| point.at < at.saturating_sub(window.timespan_ns));
+        let end = self.points.partition_point(|point| point.at <= at);
+        let mut holds = false;
+        let mut hold = |_, _| holds = true;
+        match window.condition {
+            Condition::Count(count) => return end - first >= count,
+            Condition::Distinct(count) => {
+                let tags: std::collections::HashSet<u128> =
+                    self.points[first..end].iter().map(|point| point.tag).collect();
+                return tags.len() >= count;
+            }
+            Condition::Ordered(steps) if end > first => {
+                self.scan_ordered(steps, (first, end - 1), at, &mut hold);
+            }
+            Condition::Ordered(_) => {}
+        }
+        holds
+    }
+
+    fn new_hits(&mut self, window: &Window, (start, end): (i64, i64)) -> Vec<Member> {
+        let first = self.points.partition_point(|point| point.at < start);
+        let after = self.points.partition_point(|point| point.at <= end);
+        let mut hits = Vec::new();
+        for place in first..after {
+            let point = self.points[place];
+            if !point.is_hit && self.holds_at(window, point.at) {
+                self.points[place].is_hit = true;
+                hits.push(point.member());
+            }
+        }
+        hits
+    }
+
+    /// Merges a span in which the condition holds into the episodes.
+    fn extend(&mut self, window: &Window, start: i64, end: i64, observed: i64) -> Change {
+        let span = window.timespan_ns;
+        let touches = |episode: &&Episode| {
+            start.saturating_sub(episode.held_until) <= span
+                && episode.started_at.saturating_sub(end) <= span
+        };
+        let touched: Vec<Episode> = self.episodes.iter().filter(touches).copied().collect();
+        self.episodes.retain(|episode| !touched.iter().any(|other| other.key == episode.key));
+        let started_at = touched.iter().map(|episode| episode.started_at).fold(start, i64::min);
+        let held_until = touched.iter().map(|episode| episode.held_until).fold(end, i64::max);
+        let close_at = held_until
+            .saturating_add(span)
+            .saturating_add(window.lateness_ns)
+            .max(observed.saturating_add(window.memory_ns()));
+        let from = self.points.partition_point(|p| p.at < started_at.saturating_sub(span));
+        let mut episode = match touched.iter().min_by_key(|episode| episode.started_at) {
+            Some(oldest) => *oldest,
+            None => Episode {
+                key: self.points.get(from).map_or(0, |point| point.id),
+                started_at,
+                started_by: 0,
+                held_until,
+                close_at,
+                alert: 0,
+            },
+        };
+        episode.held_until = held_until;
+        episode.close_at = close_at.max(episode.close_at);
+        if episode.started_at > started_at || episode.started_by == 0 {
+            episode.started_at = started_at;
+            let at_start = self.points.iter().filter(|point| point.at == started_at);
+            episode.started_by = at_start.map(|point| point.id).min().unwrap_or(episode.key);
+        }
+        let is_new = touched.is_empty();
+        let last = held_until.saturating_add(span);
+        let (members, fresh) = self.count_in(from, last, is_new);
+        self.episodes.push(episode);
+        self.episodes.sort_by_key(|episode| episode.started_at);
+        if is_new {
+            return Change::Began { episode, members, fresh };
+        }
+        let absorbed = touched.into_iter().filter(|other| other.key != episode.key).collect();
+        Change::Grew { episode, fresh, absorbed }
+    }
+
+    /// Counts the points from place `from` up to the instant `last`; answers all of them (when
+    /// wanted) and those that were not counted before. Points of one event count once.
+    fn count_in(&mut self, from: usize, last: i64, wants_all: bool) -> (Vec<Member>, Vec<Member>) {
+        let after = self.points.partition_point(|point| point.at <= last);
+        let (mut all, mut fresh): (Vec<Member>, Vec<Member>) = (Vec::new(), Vec::new());
+        for place in from..after.max(from) {
+            let point = self.points[place];
+            let same = |known: &Member| known.at == point.at && known.id == point.id;
+            if wants_all && !all.iter().rev().take_while(|m| m.at == point.at).any(same) {
+                all.push(point.member());
+            }
+            if !point.is_counted {
+                let is_twin_counted = self
+                    .points
+                    .iter()
+                    .any(|other| other.is_counted && other.at == point.at && other.id == point.id);
+                self.points[place].is_counted = true;
+                if !is_twin_counted {
+                    fresh.push(point.member());
+                }
+            }
+        }
+        (all, fresh)
+    }
+
+    /// The point in `place` changes nothing about when the condition holds: it joins the episode
+    /// it lies in, if there is one.
+    fn join(&mut self, window: &Window, place: usize, observed: i64) -> Change {
+        let at = self.points[place].at;
+        let span = window.timespan_ns;
+        let lies_in = |episode: &&mut Episode| {
+            at >= episode.started_at.saturating_sub(span)
+                && at <= episode.held_until.saturating_add(span)
+        };
+        let Some(episode) = self.episodes.iter_mut().find(lies_in) else {
+            return Change::Waiting;
+        };
+        episode.close_at = episode.close_at.max(observed.saturating_add(window.memory_ns()));
+        let episode = *episode;
+        let point = self.points[place];
+        let twin = |other: &Point| other.is_counted && other.id == point.id && other.at == at;
+        let fresh = if self.points.iter().any(twin) { Vec::new() } else { vec![point.member()] };
+        self.points[place].is_counted = true;
+        Change::Grew { episode, fresh, absorbed: Vec::new() }
+    }
+
+    /// Keeps the group within its bounds; answers how many points that might have mattered went.
+    fn coarsen(&mut self, window: &Window) -> usize {
+        let needed = window.condition.points_min();
+        if self.points.len() <= 2 * needed + POINTS_SPARE {
+            return 0;
+        }
+        // A point inside an episode whose own window is over before the episode's last instant
+        // cannot change where the episode begins or ends.
+        let span = window.timespan_ns;
+        let episodes = &self.episodes;
+        self.points.retain(|point| {
+            let is_idle = point.is_counted
+                && episodes.iter().any(|episode| {
+                    point.at > episode.started_at
+                        && point.at.saturating_add(span) <= episode.held_until
+                });
+            !is_idle
+        });
+        let limit = 4 * needed + POINTS_SPARE_MAX;
+        if self.points.len() <= limit {
+            return 0;
+        }
+        let merged = self.merge_neighbours(window);
+        let surplus = self.points.len().saturating_sub(limit);
+        self.points.drain(..surplus);
+        merged + surplus
+    }
+
+    /// Merges points that lie between two others of the same tag so close that they add little.
+    fn merge_neighbours(&mut self, window: &Window) -> usize {
+        let close = match window.condition {
+            Condition::Count(_) => return 0,
+            // The neighbours cover every window that the point between them is in.
+            Condition::Distinct(_) => window.timespan_ns,
+            Condition::Ordered(_) => window.timespan_ns / 512,
+        };
+        let before = self.points.len();
+        let mut kept: Vec<Point> = Vec::with_capacity(before);
+        // By tag: where the last two kept points of it are.
+        let mut last_two: HashMap<u128, (Option<usize>, usize)> = HashMap::new();
+        for mut point in std::mem::take(&mut self.points) {
+            let places = last_two.get(&point.tag).copied();
+            if let Some((Some(one), two)) = places
+                && point.at - kept[one].at <= close
+                && kept[two].is_counted == point.is_counted
+                && kept[two].weight > 0
+            {
+                point.weight = point.weight.saturating_add(kept[two].weight);
+                kept[two].weight = 0;
+                last_two.insert(point.tag, (Some(one), kept.len()));
+            } else {
+                last_two.insert(point.tag, (places.map(|(_, two)| two), kept.len()));
+            }
+            kept.push(point);
+        }
+        kept.retain(|point| point.weight > 0);
+        self.points = kept;
+        before - self.points.len()
+    }
+
+    /// The binary form, for the catalog.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![FORMAT_VERSION];
+        out.extend_from_slice(&self.last_observed.to_le_bytes());
+        out.extend_from_slice(&(self.points.len() as u32).to_le_bytes());
+        for point in &self.points {
+            out.extend_from_slice(&point.at.to_le_bytes());
+            out.extend_from_slice(&point.tag.to_le_bytes());
+            out.extend_from_slice(&point.id.to_le_bytes());
+            out.extend_from_slice(&point.keep_until.to_le_bytes());
+            out.extend_from_slice(&point.weight.to_le_bytes());
+            out.push(u8::from(point.is_counted) | (u8::from(point.is_hit) << 1));
+        }
+        out.extend_from_slice(&(self.episodes.len() as u32).to_le_bytes());
+        for episode in &self.episodes {
+            out.extend_from_slice(&episode.key.to_le_bytes());
+            out.extend_from_slice(&episode.started_at.to_le_bytes());
+            out.extend_from_slice(&episode.started_by.to_le_bytes());
+            out.extend_from_slice(&episode.held_until.to_le_bytes());
+            out.extend_from_slice(&episode.close_at.to_le_bytes());
+            out.extend_from_slice(&episode.alert.to_le_bytes());
+        }
+        out
+    }
+
+    /// Reads the binary form; `None` when it is damaged or of another version.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        if reader.take::<1>()? != [FORMAT_VERSION] {
+            return None;
+        }
+        let last_observed = i64::from_le_bytes(reader.take()?);
+        let points = u32::from_le_bytes(reader.take()?);
+        let points = (0..points)
+            .map(|_| {
+                let at = i64::from_le_bytes(reader.take()?);
+                let tag = u128::from_le_bytes(reader.take()?);
+                let id = u128::from_le_bytes(reader.take()?);
+                let keep_until = i64::from_le_bytes(reader.take()?);
+                let weight = u32::from_le_bytes(reader.take()?);
+                let [flags] = reader.take()?;
+                Some(Point {
+                    at,
+                    tag,
+                    id,
+                    keep_until,
+                    weight,
+                    is_counted: flags & 1 != 0,
+                    is_hit: flags & 2 != 0,
+                })
+            })
+            .collect::<Option<Vec<_>>>()?;
+        let episodes = u32::from_le_bytes(reader.take()?);
+        let episodes = (0..episodes)
+            .map(|_| {
+                Some(Episode {
+                    key: u128::from_le_bytes(reader.take()?),
+                    started_at: i64::from_le_bytes(reader.take()?),
+                    started_by: u128::from_le_bytes(reader.take()?),
+                    held_until: i64::from_le_bytes(reader.take()?),
+                    close_at: i64::from_le_bytes(reader.take()?),
+                    alert: u128::from_le_bytes(reader.take()?),
+                })
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(Self { points, episodes, last_observed })
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn window(condition: Condition, timespan_secs: i64) -> Window {
+        Window {
+            timespan_ns: timespan_secs * SECOND,
+            lateness_ns: 3_600 * SECOND,
+            condition,
+            reports_hits: true,
+        }
+    }
+
+    /// What a group has seen: (second, tag), each with its place as id.
+    type Points = Vec<(i64, u128)>;
+
+    /// Start, last instant at which the condition held, and number of events of each episode.
+    type Episodes = Vec<(i64, i64, usize)>;
+
+    /// The definition, word by word: the condition is looked at in every half second.
+    fn by_definition(window: &Window, points: &Points) -> Episodes {
+        let span = window.timespan_ns;
+        let holds = |t: i64| {
+            let mut inside: Points =
+                points.iter().copied().filter(|(at, _)| *at >= t - span && *at <= t).collect();
+            inside.sort_unstable();
+            match window.condition {
+                Condition::Count(count) => inside.len() >= count,
+                Condition::Distinct(count) => {
+                    let tags: std::collections::HashSet<_> = inside.iter().map(|p| p.1).collect();
+                    tags.len() >= count
+                }
+                Condition::Ordered(steps) => {
+                    let mut step = 0;
+                    for (_, tag) in inside {
+                        step += u128::from(tag == step);
+                    }
+                    step >= steps as u128
+                }
+            }
+        };
+        let last = points.iter().map(|p| p.0).max().unwrap_or(0) + span;
+        let mut episodes: Vec<(i64, i64)> = Vec::new();
+        let mut t = 0;
+        while t <= last {
+            if holds(t) {
+                match episodes.last_mut() {
+                    Some((_, until)) if t - *until <= span => *until = t,
+                    _ => episodes.push((t, t)),
+                }
+            }
+            t += SECOND / 2;
+        }
+        let mut counted = std::collections::HashSet::new();
+        episodes
+            .into_iter()
+            .map(|(start, until)| {
+                let inside = points
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, (at, _))| *at >= start - span && *at <= until + span);
+                let fresh = inside.filter(|(place, _)| counted.insert(*place)).count();
+                (start, until, fresh)
+            })
+            .collect()
+    }
+
+    /// Hands the points over in the order of `order`; everything is observed at once.
+    fn by_group(window: &Window, points: &Points, order: &[usize], restart_at: usize) -> Episodes {
+        let mut group = Group::default();
+        let mut events: HashMap<u128, usize> = HashMap::new();
+        for (turn, place) in order.iter().enumerate() {
+            if turn == restart_at {
+                group = Group::decode(&group.encode()).expect("own encoding");
+            }
+            let (at, tag) = points[*place];
+            let id = *place as u128 + 1;
+            let tag = if matches!(window.condition, Condition::Count(_)) { id } else { tag };
+            match group.insert(window, (at, id, tag), 0).change {
+                Change::Began { episode, fresh, members } => {
+                    assert!(members.len() >= fresh.len());
+                    events.insert(episode.key, fresh.len());
+                }
+                Change::Grew { episode, fresh, absorbed } => {
+                    let moved: usize =
+                        absorbed.iter().filter_map(|other| events.remove(&other.key)).sum();
+                    *events.entry(episode.key).or_default() += moved + fresh.len();
+                }
+                Change::Waiting | Change::Known => {}
+            }
+        }
+        let show =
+            |episode: &Episode| (episode.started_at, episode.held_until, events[&episode.key]);
+        group.episodes().iter().map(show).collect()
+    }
+
+    fn shuffled(seed: u64, len: usize) -> Vec<usize> {
+        let key =
+            |place: &usize| crate::identity::hash(&[&seed.to_le_bytes(), &place.to_le_bytes()]);
+        let mut order: Vec<usize> = (0..len).collect();
+        order.sort_by_key(key);
+        order
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+        #[test]
+        fn episodes_are_those_of_the_definition_in_every_order(
+            points in proptest::collection::vec((0i64..90, 0u128..4), 1..60),
+            count in 1usize..5,
+            timespan in 1i64..15,
+            kind in 0..3,
+            seed in any::<u64>(),
+        ) {
+            let condition = match kind {
+                0 => Condition::Count(count),
+                1 => Condition::Distinct(count),
+                _ => Condition::Ordered(count),
+            };
+            let window = window(condition, timespan);
+            let points: Points = points.iter().map(|(at, tag)| (at * SECOND, *tag)).collect();
+            let total = |episodes: &Episodes| episodes.iter().map(|e| e.2).sum::<usize>();
+            let spans = |episodes: &Episodes| episodes.iter().map(|e| (e.0, e.1)).collect::<Vec<_>>();
+            let expected = by_definition(&window, &points);
+            let in_order: Vec<usize> = {
+                let mut order: Vec<usize> = (0..points.len()).collect();
+                order.sort_by_key(|place| points[*place]);
+                order
+            };
+            for order in [in_order, shuffled(seed, points.len()), shuffled(seed ^ 1, points.len())] {
+                let found = by_group(&window, &points, &order, points.len() / 2);
+                prop_assert_eq!(spans(&found), spans(&expected));
+                prop_assert_eq!(total(&found), total(&expected));
+            }
+        }
+
+        #[test]
+        fn decoding_survives_every_byte_string(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Group::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn the_window_is_closed_at_both_ends() {
+        let window = window(Condition::Count(2), 10);
+        for (second, begins) in [(10, true), (11, false)] {
+            let mut group = Group::default();
+            group.insert(&window, (0, 1, 1), 0);
+            let change = group.insert(&window, (second * SECOND, 2, 2), 0).change;
+            assert_eq!(matches!(change, Change::Began { .. }), begins, "{second}");
+        }
+    }
+
+    #[test]
+    fn an_episode_ends_after_one_timespan_and_the_lateness() {
+        let window = Window { lateness_ns: 0, ..window(Condition::Count(1), 10) };
+        let mut group = Group::default();
+        group.insert(&window, (0, 1, 1), 0);
+        assert_eq!(group.expire(20 * SECOND).len(), 0);
+        let ended = group.expire(20 * SECOND + 1);
+        assert_eq!((ended.len(), ended[0].held_until), (1, 10 * SECOND));
+        assert!(group.is_empty());
+    }
+
+    #[test]
+    fn a_flood_stays_within_bounds_and_is_counted_exactly() {
+        let flood = |condition: Condition, tags: u128, events: u128| {
+            let window = window(condition, 300);
+            let (mut group, mut counted) = (Group::default(), 0u64);
+            for id in 0..events {
+                let tag = if tags == 0 { id } else { id % tags };
+                let outcome = group.insert(&window, (id as i64 * SECOND / 100, id, tag), 0);
+                if let Change::Began { fresh, .. } | Change::Grew { fresh, .. } = outcome.change {
+                    counted += fresh.iter().map(|member| u64::from(member.weight)).sum::<u64>();
+                }
+            }
+            (group.points.len(), group.episodes().len(), counted)
+        };
+        let (points, episodes, counted) = flood(Condition::Count(10), 0, 20_000);
+        assert!(points < 120 && episodes == 1, "{points} points, {episodes} episodes");
+        assert_eq!(counted, 20_000);
+        let (points, episodes, _) = flood(Condition::Distinct(8), 3, 10_000);
+        assert!(points <= 1_100 && episodes == 0, "{points} points, {episodes} episodes");
+        let (points, episodes, counted) = flood(Condition::Distinct(8), 0, 10_000);
+        assert!(points < 120 && episodes == 1 && counted == 10_000);
+    }
+}
