@@ -231,8 +231,8 @@ pub fn check_rules(files: &[RuleFile]) -> Report {
 ///
 /// A Sigma rule matches at each event it looks for, unless only correlations look at it. A
 /// correlation matches once for each detection, at the event with which its condition held first.
-pub fn test_rules(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
-    testing::run(rules, events)
+pub fn test_rules(rules: &RuleSet, events: &[Event]) -> Vec<Match> {
+    testing::run(&Arc::new(rules.clone()), events)
 }
 
 /// Runs the tests that stand in the rule files; `normalize` makes an event of a JSON record.

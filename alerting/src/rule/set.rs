@@ -24,7 +24,7 @@ pub(crate) struct Edge {
 }
 
 /// Rules that were loaded together. What one of them refers to is in the set.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
     edges: Vec<Vec<Edge>>,
