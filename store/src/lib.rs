@@ -127,6 +127,10 @@ impl Store {
 /// Checks that every checkpoint was made with this journal, and does not lie behind its end.
 fn check_checkpoints(journal: &LocalJournal, checkpoints: &[Checkpoint]) -> Result<(), OpenError> {
     for checkpoint in checkpoints {
+        // Whoever has read nothing yet may begin anywhere.
+        if checkpoint.position.seq <= 1 {
+            continue;
+        }
         let end = journal.end(checkpoint.position.lane).seq;
         if checkpoint.journal != journal.identity() || checkpoint.position.seq > end {
             return Err(OpenError::ForeignJournal {

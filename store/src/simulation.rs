@@ -108,6 +108,11 @@ impl Simulation {
         self.disk.sync_failures()
     }
 
+    /// Writes that found no room so far.
+    pub fn no_room_errors(&self) -> u64 {
+        self.disk.no_room_errors()
+    }
+
     /// Flips one durable bit of a file whose path begins with `prefix` (`wal/`, `blobs/`); tells
     /// which file and byte, or that there is none.
     pub fn flip_bit(&self, prefix: &str) -> Option<(String, u64)> {

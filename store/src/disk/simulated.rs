@@ -17,6 +17,8 @@ use crate::random::Random;
 pub struct DiskFaults {
     /// Syncs of a thousand that fail and lose what they should have written.
     pub sync_fails_per_mille: u32,
+    /// Writes of a thousand that make a file longer and find no room.
+    pub no_room_per_mille: u32,
     /// The process dies at this many operations from now on.
     pub crash_after_operations: Option<u64>,
 }
@@ -54,6 +56,7 @@ struct State {
     foreign_bytes: u64,
     used_bytes: u64,
     sync_failures: u64,
+    no_room_errors: u64,
 }
 
 /// A disk that lives as long as its simulation; clones are the same disk.
@@ -79,6 +82,7 @@ impl SimulatedDisk {
             foreign_bytes: 0,
             used_bytes: 0,
             sync_failures: 0,
+            no_room_errors: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -98,6 +102,11 @@ impl SimulatedDisk {
     /// Syncs that failed so far.
     pub(crate) fn sync_failures(&self) -> u64 {
         self.lock().sync_failures
+    }
+
+    /// Writes that found no room so far.
+    pub(crate) fn no_room_errors(&self) -> u64 {
+        self.lock().no_room_errors
     }
 
     /// Whether the process died by itself.
@@ -361,12 +370,14 @@ impl DiskFile for SimulatedFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.operate(|state, inode| {
             let free_bytes = state.free_bytes();
-            let file = state.inodes.get_mut(&inode).expect("an open file keeps its inode");
             let end = offset as usize + bytes.len();
-            let grows_by = end.saturating_sub(file.cached.len()) as u64;
-            if grows_by > free_bytes {
+            let grows_by = end.saturating_sub(state.inodes[&inode].cached.len()) as u64;
+            let per_mille = state.faults.no_room_per_mille;
+            if grows_by > free_bytes || (grows_by > 0 && state.random.happens(per_mille)) {
+                state.no_room_errors += 1;
                 return Err(io::ErrorKind::StorageFull.into());
             }
+            let file = state.inodes.get_mut(&inode).expect("an open file keeps its inode");
             if grows_by > 0 {
                 file.cached.resize(end, 0);
             }

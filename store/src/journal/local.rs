@@ -138,6 +138,10 @@ impl LocalJournal {
         let report = recovered.report.clone();
         let entropy = std::mem::replace(&mut setup.entropy, Entropy::System);
         let shared = Arc::new(Shared::new(&setup, space, segment_bytes, recovered, entropy));
+        if shared.segments.is_empty() {
+            let begun = lock(&shared.writer).begin();
+            begun.map_err(|error| OpenError::io_at(segment::DIR, &error))?;
+        }
         shared.report_damage()?;
         let mut threads = Vec::new();
         if setup.driver == Driver::Threads {
@@ -157,6 +161,10 @@ impl LocalJournal {
             if thread.join().is_err() {
                 error!("a thread of the journal panicked");
             }
+        }
+        if self.driver == Driver::Inline {
+            self.shared.commit(self.shared.queue.take());
+            self.shared.sync();
         }
         self.shared.end.send_modify(|end| end.is_closed = true);
     }

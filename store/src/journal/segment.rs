@@ -2,7 +2,8 @@
 //!
 //! A new segment is written full of zeros under a temporary name and synced; its header is written
 //! and synced when it is put to use, and only then it gets its name. A name is never given to
-//! other content, with one exception: a segment in which no group ever became durable is replaced.
+//! other content, with one exception: a segment without records is replaced by the next one, which
+//! begins with the same seq and takes over what receipts it holds.
 
 use std::collections::VecDeque;
 use std::io;
@@ -66,13 +67,15 @@ fn fill_with_zeros(file: &dyn DiskFile, size_bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts a prepared file to use: header, sync, name, directory sync.
+/// Puts a prepared file to use: header and first groups, sync, name, directory sync.
 pub(crate) fn put_to_use(
     disk: &dyn Disk,
     prepared: &Prepared,
     header: &SegmentHeader,
+    groups: &[u8],
 ) -> io::Result<()> {
     prepared.file.write_all_at(&header.encode(), 0)?;
+    prepared.file.write_all_at(groups, BLOCK_BYTES as u64)?;
     prepared.file.sync()?;
     disk.rename(&prepared.path, &path_of(header.base_seq))?;
     disk.sync_dir(DIR)
@@ -203,6 +206,16 @@ impl Segments {
     /// Forgets the oldest segment.
     pub(crate) fn forget(&self, base_seq: u64) {
         self.write().retain(|segment| segment.base_seq != base_seq);
+    }
+
+    /// Whether the newest one begins with `base_seq`.
+    pub(crate) fn has_base(&self, base_seq: u64) -> bool {
+        self.read().back().is_some_and(|newest| newest.base_seq == base_seq)
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read().is_empty()
     }
 
     /// Bytes of all of them.

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use super::Record;
 use super::batch::{self, Batch};
-use super::format::{BLOCK_BYTES, Salt, SegmentHeader};
+use super::format::{self, BLOCK_BYTES, Salt, SegmentHeader};
 use super::segment::{self, Prepared, Segment, Segments};
 use crate::config::Durability;
 use crate::disk::{Disk, DiskFile, is_no_room};
@@ -152,6 +152,15 @@ impl Writer {
         self.open.as_ref().is_some_and(is_half_full) && self.prepared.is_empty()
     }
 
+    /// Makes the first segment of a new journal, so that its identity is durable before anybody
+    /// can name it. Without room it comes with the first batch.
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
+        match self.rotate(0, self.clock.now()) {
+            Ok(()) | Err(WriteError::NoRoom) => Ok(()),
+            Err(WriteError::Before(error) | WriteError::During(error)) => Err(error),
+        }
+    }
+
     /// Makes one durable group of `batches`.
     pub(crate) fn commit(&mut self, mut batches: Vec<Batch>) -> Committed {
         if let Some(reason) = &self.stopped {
@@ -198,7 +207,7 @@ impl Writer {
 
     fn stamp(&mut self, batches: &mut [Batch], now: Timestamp) -> Vec<u64> {
         let mut seq = self.next_seq;
-        batches
+        let firsts = batches
             .iter_mut()
             .map(|batch| {
                 let first = seq;
@@ -206,7 +215,10 @@ impl Writer {
                 seq += batch.len() as u64;
                 first
             })
-            .collect()
+            .collect();
+        // A batch without records has a time too.
+        self.last_observed = self.last_observed.max(now);
+        firsts
     }
 
     /// Writes and syncs a group, into another segment when the sync fails.
@@ -284,7 +296,9 @@ impl Writer {
     }
 
     fn open_segment(&mut self, needed: u64, now: Timestamp) -> io::Result<()> {
-        let bytes_min = needed + BLOCK_BYTES as u64;
+        let salt = self.entropy.bytes16();
+        let carried = self.carried(&salt)?;
+        let bytes_min = needed + (BLOCK_BYTES + carried.len()) as u64;
         let prepared = match self.prepared.take(bytes_min) {
             Some(prepared) => prepared,
             None => {
@@ -296,12 +310,12 @@ impl Writer {
         };
         let header = SegmentHeader {
             identity: self.settings.identity,
-            salt: self.entropy.bytes16(),
+            salt,
             base_seq: self.next_seq,
             base_hash: [0; 32],
             created_at: now,
         };
-        if let Err(error) = segment::put_to_use(&*self.disk, &prepared, &header) {
+        if let Err(error) = segment::put_to_use(&*self.disk, &prepared, &header, &carried) {
             // It may have its name already; the next attempt replaces it, recovery finds it empty.
             let _ = self.disk.remove(&prepared.path);
             return Err(error);
@@ -310,11 +324,36 @@ impl Writer {
         self.open = Some(OpenSegment {
             file: prepared.file,
             salt: header.salt,
-            offset: BLOCK_BYTES as u64,
+            offset: (BLOCK_BYTES + carried.len()) as u64,
             capacity_bytes: prepared.capacity_bytes,
             has_unsynced: false,
         });
         Ok(())
+    }
+
+    /// What the newest segment holds when the new one takes its name: groups without records of
+    /// their own, which are nothing but receipts, sealed for the new segment.
+    fn carried(&self, salt: &Salt) -> io::Result<Vec<u8>> {
+        let mut carried = Vec::new();
+        if !self.segments.has_base(self.next_seq) {
+            return Ok(carried);
+        }
+        let file = self.disk.open(&segment::path_of(self.next_seq))?;
+        let mut bytes = vec![0; file.size_bytes()? as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        let header = SegmentHeader::decode(&bytes)
+            .map_err(|error| io::Error::other(format!("its header is damaged: {error:?}")))?;
+        let mut offset = BLOCK_BYTES;
+        while let Some(group) =
+            bytes.get(offset..).and_then(|bytes| format::read_group(bytes, &header.salt))
+        {
+            // A group with records here is one whose sync failed: it is about to come again.
+            if group.commit.seq_next == self.next_seq {
+                format::reseal(&group, &bytes[offset..], salt, &mut carried);
+            }
+            offset += group.len;
+        }
+        Ok(carried)
     }
 }
 
