@@ -1,0 +1,137 @@
+//! A batch on its way to the journal: events and dead letters, in the order of their records.
+//!
+//! Input: records, from whatever protocol. Output: drafts, and what was wrong with which line.
+//! A record whose conversion panics becomes a dead letter; its neighbours are not touched.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use logwarden_event::{Event, Timestamp};
+use logwarden_store::{Draft, RecordKind};
+use metrics::counter;
+use serde::{Deserialize, Serialize};
+
+use crate::deadletter::{self, Rejection};
+use crate::metrics::{DEAD_LETTERS_DROPPED_TOTAL, DEAD_LETTERS_TOTAL, PANICS_TOTAL};
+use crate::normalize::scan::Malformed;
+use crate::normalize::{Normalizer, Origin};
+use crate::quota::Quota;
+
+/// Bytes of the list of errors in an answer; the journal keeps it for senders that ask again.
+const ERRORS_BYTES_MAX: usize = 900 << 10;
+/// Bytes of one error beside its reason.
+const ERROR_BYTES: usize = 64;
+
+/// What was wrong with one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LineError {
+    pub(crate) line: u64,
+    pub(crate) code: String,
+    pub(crate) reason: String,
+}
+
+/// What became of the records of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) errors: Vec<LineError>,
+}
+
+/// Where the records of a batch come from, and by what bounds they are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Intake<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) quota: &'a Quota,
+    pub(crate) now: Timestamp,
+    pub(crate) dead_letter_bytes_max: usize,
+}
+
+/// Events and dead letters, in the order of their records.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) drafts: Vec<Draft>,
+    pub(crate) tally: Tally,
+    /// Bytes of the records, as they came.
+    pub(crate) bytes: u64,
+    errors_bytes: usize,
+}
+
+impl Batch {
+    /// Records so far, good and bad.
+    pub(crate) fn record_count(&self) -> u64 {
+        self.tally.accepted + self.tally.rejected
+    }
+
+    /// Adds a record that must be one JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when it is none; nothing was added then.
+    pub(crate) fn add_json(
+        &mut self,
+        intake: Intake<'_>,
+        line: u64,
+        record: &[u8],
+    ) -> Result<(), Malformed> {
+        let convert = || Normalizer.normalize_json(record, intake.origin, intake.now);
+        match catch_unwind(AssertUnwindSafe(convert)) {
+            Ok(Ok(event)) => self.accept(event, record.len()),
+            Ok(Err(malformed)) => return Err(malformed),
+            Err(_) => self.reject_panic(intake, line, record),
+        }
+        Ok(())
+    }
+
+    /// Adds a record of any kind.
+    pub(crate) fn add(&mut self, intake: Intake<'_>, line: u64, record: &[u8]) {
+        let convert = || Normalizer.normalize(record, intake.origin, intake.now);
+        match catch_unwind(AssertUnwindSafe(convert)) {
+            Ok(event) => self.accept(event, record.len()),
+            Err(_) => self.reject_panic(intake, line, record),
+        }
+    }
+
+    fn accept(&mut self, event: Event, bytes: usize) {
+        self.tally.accepted += 1;
+        self.bytes += bytes as u64;
+        self.drafts.push(Draft { kind: RecordKind::Event, event });
+    }
+
+    fn reject_panic(&mut self, intake: Intake<'_>, line: u64, record: &[u8]) {
+        counter!(PANICS_TOTAL).increment(1);
+        let reason = "the record could not be converted, which is our fault".to_owned();
+        let size_bytes = record.len();
+        self.reject(
+            intake,
+            record,
+            Rejection { line, code: "conversion_failed", reason, size_bytes },
+        );
+    }
+
+    /// Adds a dead letter, unless the source has too many; `record` may be its beginning alone.
+    pub(crate) fn reject(&mut self, intake: Intake<'_>, record: &[u8], rejection: Rejection) {
+        self.tally.rejected += 1;
+        self.bytes += rejection.size_bytes as u64;
+        counter!(DEAD_LETTERS_TOTAL, "source" => intake.origin.source.clone(), "code" => rejection.code)
+            .increment(1);
+        let is_whole = record.len() <= intake.dead_letter_bytes_max;
+        let kept = if is_whole { record } else { &record[..intake.dead_letter_bytes_max] };
+        if intake.quota.may_keep_dead_letter(intake.now, kept.len() as u64) {
+            let event = deadletter::make(kept, &rejection, intake.origin);
+            self.tally.dead_lettered += 1;
+            self.drafts.push(Draft { kind: RecordKind::DeadLetter, event });
+        } else {
+            counter!(DEAD_LETTERS_DROPPED_TOTAL).increment(1);
+        }
+        let error_bytes = ERROR_BYTES + rejection.reason.len();
+        if self.errors_bytes + error_bytes <= ERRORS_BYTES_MAX {
+            self.errors_bytes += error_bytes;
+            self.tally.errors.push(LineError {
+                line: rejection.line,
+                code: rejection.code.to_owned(),
+                reason: rejection.reason,
+            });
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! From converted records to durable ones: the one place that appends to the journal.
+//!
+//! Input: a [`Batch`] of one source. Output: where it went, or why nothing of it was stored. Over
+//! HTTP a refusal is the answer; over TCP it is waited out, which stops the reading.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use logwarden_event::{Clock, Position, Timestamp};
+use logwarden_store::identity::Identity;
+use logwarden_store::{
+    Append, AppendOutcome, Fullness, IdempotencyKey, Journal, JournalError, Receipt, Store,
+};
+use metrics::{counter, histogram};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::batch::{Batch, Intake};
+use crate::config::{Config, Limits};
+use crate::metrics::{
+    APPEND_SECONDS, BATCHES_REFUSED_TOTAL, BYTES_TOTAL, EVENTS_TOTAL, WAITS_TOTAL,
+};
+use crate::normalize::Origin;
+use crate::quota::{OverQuota, Quota, Quotas};
+
+/// The longest pause of a connection between two tries to append.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The pause after a failure that names none.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Work on fewer bytes than this does not leave the async threads: it takes less than half a
+/// millisecond.
+const INLINE_BYTES_MAX: usize = 32 << 10;
+
+/// What every protocol works with.
+pub(crate) struct Pipeline {
+    pub(crate) config: Arc<Config>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) quotas: Quotas,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    searchable: watch::Receiver<Position>,
+}
+
+/// A batch that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) receipt: Receipt,
+    /// It was stored before, with the same key.
+    pub(crate) is_duplicate: bool,
+}
+
+/// Why nothing of a batch was stored, or may have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The source sends too much.
+    Quota(OverQuota),
+    /// The key was used with another body.
+    KeyConflict,
+    /// The disk has no room.
+    Full(Fullness),
+    /// With what normalization added the batch is beyond the journal's bounds.
+    TooLarge,
+    /// It may be stored or not.
+    Unknown,
+    /// The journal does not take batches now: it failed, is closing, or another node writes.
+    Unavailable,
+}
+
+impl Refusal {
+    /// The reason as metrics and answers name it.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Quota(_) => "quota_exceeded",
+            Self::KeyConflict => "key_conflict",
+            Self::Full(_) => "disk_full",
+            Self::TooLarge => "too_large",
+            Self::Unknown => "outcome_unknown",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        store: &Store,
+        identity: Arc<Identity>,
+        searchable: watch::Receiver<Position>,
+    ) -> Self {
+        Self {
+            quotas: Quotas::new(Arc::clone(&config)),
+            config,
+            identity,
+            journal: Arc::clone(&store.journal),
+            clock: Arc::clone(&store.clock),
+            searchable,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// By what bounds records of this origin are taken now.
+    pub(crate) fn intake<'a>(&self, origin: &'a Origin, quota: &'a Quota) -> Intake<'a> {
+        let dead_letter_bytes_max = self.limits().dead_letter_bytes_max;
+        Intake { origin, quota, now: self.now(), dead_letter_bytes_max }
+    }
+
+    /// Makes a batch durable.
+    pub(crate) async fn append(
+        &self,
+        batch: Batch,
+        origin: &Origin,
+        quota: &Quota,
+        idempotency: Option<IdempotencyKey>,
+        receipt: Bytes,
+    ) -> Result<Stored, Refusal> {
+        let (events, bytes) = (batch.record_count(), batch.bytes);
+        let append = Append { drafts: batch.drafts, idempotency, receipt };
+        let stored = self.try_append(append).await.inspect_err(|refusal| {
+            counter!(BATCHES_REFUSED_TOTAL, "reason" => refusal.code()).increment(1);
+        })?;
+        if !stored.is_duplicate {
+            self.count(origin, quota, events, bytes);
+        }
+        Ok(stored)
+    }
+
+    fn count(&self, origin: &Origin, quota: &Quota, events: u64, bytes: u64) {
+        quota.charge(self.now(), events, bytes);
+        let labels = [("source", origin.source.clone()), ("protocol", origin.protocol.to_owned())];
+        counter!(EVENTS_TOTAL, &labels).increment(events);
+        counter!(BYTES_TOTAL, &labels).increment(bytes);
+    }
+
+    async fn try_append(&self, append: Append) -> Result<Stored, Refusal> {
+        let started = Instant::now();
+        let outcome = self.journal.append(append).await;
+        histogram!(APPEND_SECONDS).record(started.elapsed().as_secs_f64());
+        match outcome {
+            Ok(AppendOutcome::Appended(receipt)) => Ok(Stored { receipt, is_duplicate: false }),
+            Ok(AppendOutcome::Duplicate(receipt)) => Ok(Stored { receipt, is_duplicate: true }),
+            Ok(AppendOutcome::KeyConflict) => Err(Refusal::KeyConflict),
+            Ok(AppendOutcome::Full(fullness)) => Err(Refusal::Full(fullness)),
+            Ok(AppendOutcome::Fenced) => Err(Refusal::Unavailable),
+            Ok(AppendOutcome::Unknown) => Err(Refusal::Unknown),
+            Err(JournalError::TooLarge { .. }) => Err(Refusal::TooLarge),
+            Err(error @ (JournalError::Failed(_) | JournalError::Closed)) => {
+                warn!(error = %error, "batch refused: {error}");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+
+    /// Makes a batch durable, however long that takes; false when `shutdown` came first or the
+    /// journal will never take it. A batch of unknown outcome is appended again: at least once.
+    pub(crate) async fn append_patiently(
+        &self,
+        batch: Batch,
+        origin: &Origin,
+        quota: &Quota,
+        shutdown: &CancellationToken,
+    ) -> bool {
+        if batch.drafts.is_empty() {
+            return true;
+        }
+        let (events, bytes) = (batch.record_count(), batch.bytes);
+        let append = Append { drafts: batch.drafts, idempotency: None, receipt: Bytes::new() };
+        loop {
+            let refusal = match self.within_quota(quota) {
+                Err(over) => Refusal::Quota(over),
+                Ok(()) => match self.try_append(append.clone()).await {
+                    Ok(_) => {
+                        self.count(origin, quota, events, bytes);
+                        return true;
+                    }
+                    Err(refusal) => refusal,
+                },
+            };
+            counter!(WAITS_TOTAL, "reason" => refusal.code()).increment(1);
+            if matches!(refusal, Refusal::TooLarge | Refusal::KeyConflict) {
+                warn!(source.id = %origin.source, "batch of a connection refused: {}", refusal.code());
+                return false;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return false,
+                () = tokio::time::sleep(pause(refusal)) => {}
+            }
+        }
+    }
+
+    fn within_quota(&self, quota: &Quota) -> Result<(), OverQuota> {
+        quota.check(self.now())
+    }
+
+    /// Waits until everything before `position` is searchable; false when that takes too long.
+    pub(crate) async fn wait_searchable(&self, position: Position) -> bool {
+        let mut searchable = self.searchable.clone();
+        let seen =
+            searchable.wait_for(|visible| visible.lane == position.lane && *visible >= position);
+        matches!(tokio::time::timeout(self.limits().searchable_wait, seen).await, Ok(Ok(_)))
+    }
+
+    /// Does work on `bytes` bytes of records, off the async threads when it may take long.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        if bytes <= INLINE_BYTES_MAX {
+            return Ok(work());
+        }
+        // Conversion catches its own panics, so a failure here means that the runtime ends.
+        tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Unavailable)
+    }
+}
+
+fn pause(refusal: Refusal) -> Duration {
+    match refusal {
+        Refusal::Quota(over) => Duration::from_secs(over.retry_after_secs).min(PAUSE_MAX),
+        Refusal::Full(full) => Duration::from_secs(full.retry_after_secs.max(1)).min(PAUSE_MAX),
+        _ => PAUSE_AFTER_FAILURE,
+    }
+}

@@ -1,0 +1,60 @@
+//! The protocols senders speak: one file each, and the list of them.
+//!
+//! A protocol over a byte stream knows itself by the first bytes; one over HTTP brings its routes.
+//! Both make batches of records and hand them to the pipeline. Who sends, and as which source, is
+//! decided by a token or by the network of the peer, never by what a record says.
+
+mod answer;
+mod body;
+pub(crate) mod documents;
+pub(crate) mod framing;
+mod http_json;
+pub(crate) mod stream;
+pub(crate) mod syslog;
+mod tcp_json;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+
+use crate::config::ListenerKind;
+use crate::pipeline::Pipeline;
+use stream::Connection;
+
+/// Every protocol Logwarden can listen to, in the order of the manual.
+pub(crate) static PROTOCOLS: &[&dyn Protocol] =
+    &[&http_json::HttpJson, &tcp_json::TcpJson, &syslog::Syslog];
+
+/// A way in which senders ship records.
+#[async_trait]
+pub(crate) trait Protocol: Sync {
+    /// The name, as in metrics and dead letters.
+    fn name(&self) -> &'static str;
+
+    /// Its paths, when it is spoken over HTTP.
+    fn routes(&self, _pipeline: &Arc<Pipeline>) -> Option<Router> {
+        None
+    }
+
+    /// Whether a connection to a listener of this kind speaks it, by its first bytes.
+    fn recognises(&self, _kind: ListenerKind, _first: &[u8]) -> bool {
+        false
+    }
+
+    /// Serves a connection that it recognised until its end.
+    async fn serve(&self, _connection: Connection) {}
+}
+
+/// The routes of all protocols.
+pub(crate) fn routes(pipeline: &Arc<Pipeline>) -> Router {
+    PROTOCOLS
+        .iter()
+        .filter_map(|protocol| protocol.routes(pipeline))
+        .fold(Router::new(), Router::merge)
+}
+
+/// The protocol that begins with these bytes.
+pub(crate) fn recognise(kind: ListenerKind, first: &[u8]) -> Option<&'static dyn Protocol> {
+    PROTOCOLS.iter().copied().find(|protocol| protocol.recognises(kind, first))
+}

@@ -1,0 +1,307 @@
+//! Serving one byte stream: read, cut, convert, append, acknowledge, in this order and one batch at
+//! a time, so that the order of a connection is kept and its memory is bounded.
+//!
+//! Input: a stream and who sends over it. What was read is appended at once; while that takes, the
+//! next records wait in the kernel's window. Nothing here knows a protocol: those say how records are
+//! cut and what one is.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::framing::{Frame, Framing};
+use super::{Protocol, documents};
+use crate::batch::{Batch, Intake};
+use crate::config::ListenerConfig;
+use crate::deadletter::Rejection;
+use crate::normalize::Origin;
+use crate::normalize::scan::Malformed;
+use crate::pipeline::Pipeline;
+use crate::quota::Quota;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// A byte stream: TCP, TLS or, in tests, a duplex in memory.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// An accepted connection and what is known of its peer.
+pub(crate) struct Connection {
+    pub(crate) stream: Box<dyn Stream>,
+    /// Bytes read and not yet understood.
+    pub(crate) buffer: BytesMut,
+    pub(crate) listener: Arc<ListenerConfig>,
+    pub(crate) peer: SocketAddr,
+    /// A client certificate of the configured authority was shown.
+    pub(crate) has_certificate: bool,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// How reading went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// There are more bytes.
+    More,
+    /// The peer has ended the stream.
+    End,
+    /// The connection failed, was idle for too long, or we stop.
+    Gone,
+}
+
+impl Connection {
+    /// The source of what the peer sends without a token, if it may.
+    pub(crate) fn admitted_source(&self) -> Option<&str> {
+        let ip = self.peer.ip().to_canonical();
+        let is_allowed = self.listener.allow.iter().any(|network| network.contains(&ip));
+        if is_allowed || self.has_certificate { self.listener.source.as_deref() } else { None }
+    }
+
+    /// Where records of `source` come from.
+    pub(crate) fn origin(&self, source: &str, protocol: &dyn Protocol) -> Origin {
+        Origin {
+            source: source.to_owned(),
+            peer: Some(self.peer.ip().to_canonical()),
+            protocol: protocol.name(),
+            zone: self.pipeline.config.zone_of(source),
+        }
+    }
+
+    /// Reads on.
+    pub(crate) async fn read(&mut self) -> Reading {
+        self.buffer.reserve(READ_BYTES);
+        let read = self.stream.read_buf(&mut self.buffer);
+        let read = tokio::time::timeout(self.pipeline.limits().idle_timeout, read);
+        let read = tokio::select! {
+            () = self.shutdown.cancelled() => return Reading::Gone,
+            read = read => read,
+        };
+        match read {
+            Ok(Ok(0)) => Reading::End,
+            Ok(Ok(_)) => Reading::More,
+            Ok(Err(error)) => {
+                debug!(peer = %self.peer, error = %error, "connection failed: {error}");
+                Reading::Gone
+            }
+            Err(_) => Reading::Gone,
+        }
+    }
+
+    /// Writes a line for the peer.
+    pub(crate) async fn write_line(&mut self, line: &str) -> io::Result<()> {
+        self.stream.write_all(format!("{line}\n").as_bytes()).await?;
+        self.stream.flush().await
+    }
+
+    /// Says why the connection ends, and ends it.
+    pub(crate) async fn refuse(&mut self, line: &str) {
+        // The peer may be gone or not listening; that the connection ends says enough.
+        let _ = self.write_line(line).await;
+        let _ = self.stream.shutdown().await;
+    }
+}
+
+/// What one frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// One JSON object each.
+    Json,
+    /// Whatever the normalizer makes of it.
+    Any,
+}
+
+/// Reads records until the end of the stream and makes each batch durable.
+pub(crate) struct Pump {
+    pub(crate) framing: Framing,
+    pub(crate) content: Content,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) quota: Arc<Quota>,
+    /// After each batch the peer is told how many lines are durable.
+    pub(crate) acknowledges: bool,
+}
+
+impl Pump {
+    /// Serves the connection until its end; `first` was read before.
+    pub(crate) async fn run(mut self, connection: &mut Connection, first: Option<Frame>) {
+        let mut lines = 0u64;
+        let mut frames: Vec<_> = first.into_iter().collect();
+        loop {
+            self.take(connection, &mut frames);
+            if frames.is_empty() {
+                match connection.read().await {
+                    Reading::More => continue,
+                    Reading::End => {}
+                    Reading::Gone => return,
+                }
+                let mut rest: Vec<_> =
+                    std::iter::from_fn(|| self.framing.finish(&mut connection.buffer)).collect();
+                self.complete(&mut rest);
+                self.store(connection, rest, &mut lines).await;
+                // The peer may be gone already.
+                let _ = connection.stream.shutdown().await;
+                return;
+            }
+            if !self.store(connection, std::mem::take(&mut frames), &mut lines).await {
+                return;
+            }
+        }
+    }
+
+    /// Whole frames of what was read, at most one batch.
+    fn take(&mut self, connection: &mut Connection, frames: &mut Vec<Frame>) {
+        let limits = connection.pipeline.limits();
+        let (records_max, bytes_max) = (limits.connection_records_max, limits.connection_bytes_max);
+        let mut bytes = frames.iter().map(|frame| frame.bytes().len()).sum::<usize>();
+        while frames.len() < records_max && bytes < bytes_max {
+            let Some(frame) = self.framing.next(&mut connection.buffer) else { break };
+            bytes += frame.bytes().len();
+            frames.push(frame);
+        }
+    }
+
+    /// Many syslog senders do not end their last message; one of JSON lines is not whole.
+    fn complete(&self, frames: &mut [Frame]) {
+        for frame in frames {
+            if let (Content::Any, Frame::Truncated(bytes)) = (self.content, &mut *frame) {
+                *frame = Frame::Record(std::mem::take(bytes));
+            }
+        }
+    }
+
+    /// Makes the records of `frames` durable and says so; false when the connection must end.
+    async fn store(
+        &self,
+        connection: &mut Connection,
+        frames: Vec<Frame>,
+        lines: &mut u64,
+    ) -> bool {
+        if frames.is_empty() {
+            return true;
+        }
+        let is_broken = matches!(frames.last(), Some(Frame::Broken(_)));
+        let count = frames.len() as u64;
+        let bytes = frames.iter().map(|frame| frame.bytes().len()).sum();
+        let pipeline = Arc::clone(&connection.pipeline);
+        let shutdown = connection.shutdown.clone();
+        let _room = tokio::select! {
+            () = shutdown.cancelled() => return false,
+            room = self.quota.room(bytes) => room,
+        };
+        let Ok(batch) = self.convert(&pipeline, frames, *lines, bytes).await else { return false };
+        if !pipeline.append_patiently(batch, &self.origin, &self.quota, &shutdown).await {
+            return false;
+        }
+        *lines += count;
+        if self.acknowledges
+            && connection.write_line(&format!(r#"{{"ack":{lines}}}"#)).await.is_err()
+        {
+            return false;
+        }
+        !is_broken
+    }
+
+    async fn convert(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        frames: Vec<Frame>,
+        lines_before: u64,
+        bytes: usize,
+    ) -> Result<Batch, crate::pipeline::Refusal> {
+        let (origin, quota) = (Arc::clone(&self.origin), Arc::clone(&self.quota));
+        let (content, limits) = (self.content, Arc::clone(&pipeline.config));
+        let clock = Arc::clone(pipeline);
+        pipeline
+            .compute(bytes, move || {
+                let mut taker = Taker {
+                    batch: Batch::default(),
+                    intake: clock.intake(&origin, &quota),
+                    record_bytes_max: limits.limits.record_bytes_max,
+                };
+                for (line, frame) in (lines_before + 1..).zip(&frames) {
+                    taker.take_frame(content, line, frame);
+                }
+                taker.batch
+            })
+            .await
+    }
+}
+
+/// Makes a batch of frames or documents.
+pub(crate) struct Taker<'a> {
+    pub(crate) batch: Batch,
+    pub(crate) intake: Intake<'a>,
+    pub(crate) record_bytes_max: usize,
+}
+
+impl Taker<'_> {
+    fn take_frame(&mut self, content: Content, line: u64, frame: &Frame) {
+        let bytes = frame.bytes();
+        let (code, reason, size_bytes) = match frame {
+            Frame::Record(record) => return self.take_record(content, line, record),
+            Frame::TooLong(_, size) => {
+                ("line_too_long", documents::too_long(*size, self.record_bytes_max), *size)
+            }
+            Frame::Truncated(_) => {
+                ("truncated", "the stream ended inside the record".to_owned(), bytes.len())
+            }
+            Frame::Broken(_) => {
+                ("bad_framing", "expected the length of a record here".to_owned(), bytes.len())
+            }
+        };
+        self.batch.reject(self.intake, bytes, Rejection { line, code, reason, size_bytes });
+    }
+
+    fn take_record(&mut self, content: Content, line: u64, record: &[u8]) {
+        let record = record.trim_ascii_end();
+        if record.is_empty() {
+            return;
+        }
+        if content == Content::Any {
+            self.batch.add(self.intake, line, record);
+        } else if documents::Sink::take(self, line, record).is_err() {
+            // Several objects on one line, or one that is bad and gets its reason.
+            documents::cut(record, self.record_bytes_max, &mut OnLine { taker: self, line });
+        }
+    }
+}
+
+impl documents::Sink for Taker<'_> {
+    fn take(&mut self, line: u64, document: &[u8]) -> Result<(), Malformed> {
+        self.batch.add_json(self.intake, line, document)
+    }
+
+    fn reject(&mut self, line: u64, bytes: &[u8], code: &'static str, reason: String) {
+        let size_bytes = bytes.len();
+        self.batch.reject(self.intake, bytes, Rejection { line, code, reason, size_bytes });
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+/// Everything is on one line of a connection.
+struct OnLine<'t, 'a> {
+    taker: &'t mut Taker<'a>,
+    line: u64,
+}
+
+impl documents::Sink for OnLine<'_, '_> {
+    fn take(&mut self, _line: u64, document: &[u8]) -> Result<(), Malformed> {
+        self.taker.take(self.line, document)
+    }
+
+    fn reject(&mut self, _line: u64, bytes: &[u8], code: &'static str, reason: String) {
+        self.taker.reject(self.line, bytes, code, reason);
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+}
