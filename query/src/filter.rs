@@ -16,9 +16,10 @@ use ipnet::IpNet;
 use logwarden_event::{Event, Severity, Timestamp};
 use regex::Regex;
 
-pub(crate) use matching::number_of_text;
+pub(crate) use matching::{Subject, number_of, number_of_text};
 pub(crate) use pattern::like_expression;
 pub use pattern::{PatternError, REGEX_SIZE_BYTES_MAX, WIDE_REPETITION_MAX};
+pub(crate) use text::{lower, with_text};
 
 /// A condition on one event.
 ///

@@ -67,7 +67,7 @@ impl Predicate {
 impl Test {
     /// Whether a value passes. [`Test::IsNull`] and [`Test::SameAs`] need more than the value and
     /// fail here; the predicate decides them.
-    fn passes(&self, value: Value<'_>) -> bool {
+    pub(crate) fn passes(&self, value: Value<'_>) -> bool {
         if value == Value::Null {
             return false;
         }

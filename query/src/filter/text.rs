@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use logwarden_event::Value;
 
 /// Hands the text of `value` to `test`; null has none and gives false.
-pub(super) fn with_text(value: Value<'_>, test: impl FnOnce(&str) -> bool) -> bool {
+pub(crate) fn with_text(value: Value<'_>, test: impl FnOnce(&str) -> bool) -> bool {
     match value {
         Value::Null => false,
         Value::String(text) | Value::Json(text) => test(text),

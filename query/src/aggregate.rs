@@ -1,0 +1,492 @@
+//! Aggregations: events into groups, groups into rows.
+//!
+//! All figures are exact. Memory is counted as groups and values are kept, and given back where two
+//! pieces had the same group.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+use logwarden_event::{Event, Timestamp, Value};
+use logwarden_index::Piece;
+
+use crate::cell::{Cell, Rank};
+use crate::engine::{Engine, lock};
+use crate::error::QueryError;
+use crate::filter::{Subject, Target, number_of, with_text};
+use crate::language::{Aggregate, Function, GroupBy, Pipe, RowOrder};
+use crate::request::Coverage;
+use crate::scan::{Memory, Scan, for_each_piece};
+use crate::table::{Table, compare_rows};
+
+/// Groups one event may be in, by the items of its arrays.
+const GROUPS_PER_EVENT_MAX: usize = 1_000;
+/// Bytes that a group, or a value of a set, takes beside its text.
+const ENTRY_BYTES: usize = 64;
+
+impl Engine {
+    /// Reads what the scan gives into a table and works on its rows.
+    pub(crate) async fn tabulate(
+        &self,
+        scan: &Arc<Scan>,
+        aggregate: Aggregate,
+        pipes: &[Pipe],
+    ) -> Result<(Table, Coverage), QueryError> {
+        let spec = Arc::new(Spec::new(aggregate, self.config.groups_max));
+        let all = Arc::new(Mutex::new(Groups::default()));
+        let (shared, wanted) = (Arc::clone(&all), Arc::clone(&spec));
+        let work = move |scan: &Scan, piece: &dyn Piece| {
+            if wanted.is_plain_count()
+                && let Some(count) = scan.count(piece, scan.plan.range)?
+            {
+                scan.add_total(count);
+                lock(&shared).add_count(&wanted, count);
+                return Ok(());
+            }
+            let mut groups = Groups::default();
+            let mut count = 0;
+            let result = scan.visit(piece, scan.plan.range, |event| {
+                count += 1;
+                groups.add(event, &wanted, &scan.memory)?;
+                Ok(ControlFlow::Continue(()))
+            });
+            scan.add_total(count);
+            lock(&shared).merge(groups, &wanted, &scan.memory)?;
+            scan.tell(Vec::new());
+            result
+        };
+        let coverage = for_each_piece(scan, &self.cores, work).await?;
+        let groups = std::mem::take(&mut *lock(&all));
+        let mut table = groups.into_table(&spec);
+        table.apply(pipes);
+        Ok((table, coverage))
+    }
+}
+
+/// What is computed, with names resolved.
+struct Spec {
+    aggregate: Aggregate,
+    by: Vec<Part>,
+    figures: Vec<(Function, Option<Target>)>,
+    groups_max: usize,
+}
+
+enum Part {
+    Values(Target),
+    Bin(i64),
+}
+
+impl Spec {
+    fn new(aggregate: Aggregate, groups_max: usize) -> Self {
+        let part = |group: &GroupBy| match group {
+            GroupBy::Field(name) => Part::Values(Target::of_name(name)),
+            GroupBy::Bin(span) => Part::Bin(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)),
+        };
+        let figures = aggregate.figures.iter();
+        let figures = figures
+            .map(|figure| (figure.function, figure.field.as_deref().map(Target::of_name)))
+            .collect();
+        // `top` and `rare` give few rows of many groups: memory alone bounds those.
+        let groups_max = if aggregate.limit.is_some() { usize::MAX } else { groups_max };
+        Self { by: aggregate.by.iter().map(part).collect(), figures, groups_max, aggregate }
+    }
+
+    /// Whether it only asks how many events there are.
+    fn is_plain_count(&self) -> bool {
+        self.by.is_empty() && self.figures.iter().all(|figure| *figure == (Function::Count, None))
+    }
+
+    fn columns(&self) -> Vec<(String, &'static str)> {
+        let group = |group: &GroupBy| match group {
+            GroupBy::Field(name) => (name.clone(), "string"),
+            GroupBy::Bin(_) => ("timestamp".to_owned(), "timestamp"),
+        };
+        let figures = self.aggregate.figures.iter().map(|figure| {
+            let usual = match figure.function {
+                Function::Count | Function::CountDistinct => "integer",
+                _ => "float",
+            };
+            (figure.name.clone(), usual)
+        });
+        self.aggregate.by.iter().map(group).chain(figures).collect()
+    }
+}
+
+/// Groups by their key: the texts of their values, each behind its length.
+#[derive(Default)]
+struct Groups {
+    groups: HashMap<String, Group>,
+    key: String,
+}
+
+struct Group {
+    cells: Vec<Cell>,
+    figures: Vec<Figure>,
+}
+
+impl Groups {
+    fn add(&mut self, event: &Event, spec: &Spec, memory: &Memory) -> Result<(), QueryError> {
+        self.key.clear();
+        for part in &spec.by {
+            match part {
+                Part::Bin(span) => {
+                    push_key(&mut self.key, Value::Timestamp(bin(event.timestamp(), *span)));
+                }
+                Part::Values(target) => {
+                    let mut values = 0;
+                    event.any_value(target, &mut |value| {
+                        if value != Value::Null {
+                            values += 1;
+                            if values == 1 {
+                                push_key(&mut self.key, value);
+                            }
+                        }
+                        values > 1
+                    });
+                    match values {
+                        0 => push_key(&mut self.key, Value::Null),
+                        1 => {}
+                        _ => return self.add_to_many(event, spec, memory),
+                    }
+                }
+            }
+        }
+        if let Some(group) = self.groups.get_mut(&self.key) {
+            return group.add(event, spec, memory);
+        }
+        let cells = spec.by.iter().map(|part| part.cells(event).swap_remove(0)).collect();
+        self.insert(cells, event, spec, memory)
+    }
+
+    /// An event with several values is in the group of each combination.
+    fn add_to_many(
+        &mut self,
+        event: &Event,
+        spec: &Spec,
+        memory: &Memory,
+    ) -> Result<(), QueryError> {
+        let mut combinations: Vec<Vec<Cell>> = vec![Vec::new()];
+        for part in &spec.by {
+            let cells = part.cells(event);
+            if combinations.len() * cells.len() > GROUPS_PER_EVENT_MAX {
+                return Err(QueryError::too_expensive(format!(
+                    "one event is in more than {GROUPS_PER_EVENT_MAX} groups, because the fields \
+                     hold many values; group by fewer of them"
+                )));
+            }
+            combinations = combinations
+                .iter()
+                .flat_map(|before| {
+                    cells.iter().map(|cell| {
+                        let mut all = before.clone();
+                        all.push(cell.clone());
+                        all
+                    })
+                })
+                .collect();
+        }
+        for cells in combinations {
+            self.key.clear();
+            cells.iter().for_each(|cell| push_key(&mut self.key, cell.value()));
+            match self.groups.get_mut(&self.key) {
+                Some(group) => group.add(event, spec, memory)?,
+                None => self.insert(cells, event, spec, memory)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        cells: Vec<Cell>,
+        event: &Event,
+        spec: &Spec,
+        memory: &Memory,
+    ) -> Result<(), QueryError> {
+        let mut group = Group::new(cells, spec);
+        memory.take(group.size_bytes(&self.key))?;
+        group.add(event, spec, memory)?;
+        self.groups.insert(self.key.clone(), group);
+        self.check_count(spec)
+    }
+
+    fn check_count(&self, spec: &Spec) -> Result<(), QueryError> {
+        if self.groups.len() <= spec.groups_max {
+            return Ok(());
+        }
+        Err(QueryError::too_expensive(format!(
+            "it makes more than {} groups; use `top`, narrow the condition, or group by a field \
+             with fewer values",
+            spec.groups_max
+        )))
+    }
+
+    /// Adds events that are only counted.
+    fn add_count(&mut self, spec: &Spec, count: u64) {
+        let group =
+            self.groups.entry(String::new()).or_insert_with(|| Group::new(Vec::new(), spec));
+        for figure in &mut group.figures {
+            if let Figure::Count(events) = figure {
+                *events += count;
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self, spec: &Spec, memory: &Memory) -> Result<(), QueryError> {
+        for (key, group) in other.groups {
+            match self.groups.get_mut(&key) {
+                Some(same) => {
+                    memory.give(group.size_bytes(&key));
+                    let figures = same.figures.iter_mut().zip(group.figures);
+                    figures.for_each(|(figure, other)| figure.merge(other, memory));
+                }
+                None => {
+                    self.groups.insert(key, group);
+                }
+            }
+        }
+        self.check_count(spec)
+    }
+
+    fn into_table(mut self, spec: &Spec) -> Table {
+        if spec.by.is_empty() && self.groups.is_empty() {
+            // The figures of no events are a row too.
+            self.groups.insert(String::new(), Group::new(Vec::new(), spec));
+        }
+        let functions = spec.figures.iter().map(|(function, _)| *function);
+        let mut rows: Vec<Vec<Cell>> = self
+            .groups
+            .into_values()
+            .map(|group| {
+                let figures = group.figures.into_iter().zip(functions.clone());
+                let figures = figures.map(|(figure, function)| figure.into_cell(function));
+                group.cells.into_iter().chain(figures).collect()
+            })
+            .collect();
+        let groups = (0..spec.by.len()).map(|place| (place, false));
+        let places: Vec<(usize, bool)> = match spec.aggregate.order {
+            RowOrder::Groups => groups.collect(),
+            RowOrder::GreatestFirst => [(spec.by.len(), true)].into_iter().chain(groups).collect(),
+            RowOrder::SmallestFirst => [(spec.by.len(), false)].into_iter().chain(groups).collect(),
+        };
+        rows.sort_by(|one, other| compare_rows(one, other, &places));
+        rows.truncate(spec.aggregate.limit.unwrap_or(usize::MAX));
+        Table::new(spec.columns(), rows)
+    }
+}
+
+impl Part {
+    /// The different values of an event; null when there is none.
+    fn cells(&self, event: &Event) -> Vec<Cell> {
+        match self {
+            Self::Bin(span) => vec![Cell::Timestamp(bin(event.timestamp(), *span))],
+            Self::Values(target) => {
+                let mut cells: Vec<Cell> = Vec::new();
+                event.any_value(target, &mut |value| {
+                    let is_new =
+                        || !cells.iter().any(|cell| with_text(value, |text| is(cell, text)));
+                    if value != Value::Null && is_new() {
+                        cells.push(Cell::from(value));
+                    }
+                    false
+                });
+                if cells.is_empty() { vec![Cell::Null] } else { cells }
+            }
+        }
+    }
+}
+
+fn is(cell: &Cell, text: &str) -> bool {
+    with_text(cell.value(), |other| other == text)
+}
+
+/// Values that are the same text are the same group.
+fn push_key(key: &mut String, value: Value<'_>) {
+    let is_written = with_text(value, |text| write!(key, "{}:{text}", text.len()).is_ok());
+    if !is_written {
+        key.push('-');
+    }
+}
+
+fn bin(at: Timestamp, span_nanos: i64) -> Timestamp {
+    let start = at.nanos().div_euclid(span_nanos).saturating_mul(span_nanos);
+    Timestamp::from_nanos(start)
+}
+
+impl Group {
+    fn new(cells: Vec<Cell>, spec: &Spec) -> Self {
+        let figures = spec.figures.iter().map(|(function, _)| Figure::new(*function)).collect();
+        Self { cells, figures }
+    }
+
+    /// Bytes it takes while its figures hold nothing.
+    fn size_bytes(&self, key: &str) -> usize {
+        let cells: usize = self.cells.iter().map(Cell::size_bytes).sum();
+        ENTRY_BYTES + key.len() + cells + self.figures.len() * size_of::<Figure>()
+    }
+
+    fn add(&mut self, event: &Event, spec: &Spec, memory: &Memory) -> Result<(), QueryError> {
+        for (figure, (_, target)) in self.figures.iter_mut().zip(&spec.figures) {
+            figure.add(event, target.as_ref(), memory)?;
+        }
+        Ok(())
+    }
+}
+
+/// A figure in the making.
+enum Figure {
+    Count(u64),
+    Distinct(HashSet<String>),
+    Sum { whole: i128, fraction: f64, is_whole: bool, count: u64 },
+    Extreme { best: Option<(Rank, Cell)>, is_greatest: bool },
+    Values(Vec<f64>),
+}
+
+impl Figure {
+    fn new(function: Function) -> Self {
+        match function {
+            Function::Count => Self::Count(0),
+            Function::CountDistinct => Self::Distinct(HashSet::new()),
+            Function::Sum | Function::Avg => {
+                Self::Sum { whole: 0, fraction: 0.0, is_whole: true, count: 0 }
+            }
+            Function::Min => Self::Extreme { best: None, is_greatest: false },
+            Function::Max => Self::Extreme { best: None, is_greatest: true },
+            Function::Percentile(_) => Self::Values(Vec::new()),
+        }
+    }
+
+    fn add(
+        &mut self,
+        event: &Event,
+        target: Option<&Target>,
+        memory: &Memory,
+    ) -> Result<(), QueryError> {
+        let Some(target) = target else {
+            if let Self::Count(count) = self {
+                *count += 1;
+            }
+            return Ok(());
+        };
+        let mut result = Ok(());
+        let is_count = matches!(self, Self::Count(_));
+        event.any_value(target, &mut |value| {
+            if value == Value::Null {
+                return false;
+            }
+            result = self.add_value(value, memory);
+            // An event with a value counts once, however many it has.
+            is_count || result.is_err()
+        });
+        result
+    }
+
+    fn add_value(&mut self, value: Value<'_>, memory: &Memory) -> Result<(), QueryError> {
+        match self {
+            Self::Count(count) => *count += 1,
+            Self::Distinct(values) => {
+                if !with_text(value, |text| values.contains(text)) {
+                    let text = value.to_string();
+                    memory.take(ENTRY_BYTES + text.len())?;
+                    values.insert(text);
+                }
+            }
+            Self::Sum { whole, fraction, is_whole, count } => match value {
+                Value::Integer(number) => {
+                    *whole = whole.saturating_add(number);
+                    *count += 1;
+                }
+                value => {
+                    if let Some(number) = number_of(value) {
+                        *fraction += number;
+                        *is_whole = false;
+                        *count += 1;
+                    }
+                }
+            },
+            Self::Extreme { best, is_greatest } => {
+                if let Some(rank) = Rank::of(value)
+                    && best.as_ref().is_none_or(|(best, _)| (rank > *best) == *is_greatest)
+                {
+                    *best = Some((rank, Cell::from(value)));
+                }
+            }
+            Self::Values(values) => {
+                if let Some(number) = number_of(value) {
+                    memory.take(size_of::<f64>())?;
+                    values.push(number);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self, memory: &Memory) {
+        match (self, other) {
+            (Self::Count(count), Self::Count(other)) => *count += other,
+            (Self::Distinct(values), Self::Distinct(other)) => {
+                for text in other {
+                    let size_bytes = ENTRY_BYTES + text.len();
+                    if !values.insert(text) {
+                        memory.give(size_bytes);
+                    }
+                }
+            }
+            (
+                Self::Sum { whole, fraction, is_whole, count },
+                Self::Sum {
+                    whole: other_whole,
+                    fraction: other_fraction,
+                    is_whole: other_is_whole,
+                    count: other_count,
+                },
+            ) => {
+                *whole = whole.saturating_add(other_whole);
+                *fraction += other_fraction;
+                *is_whole &= other_is_whole;
+                *count += other_count;
+            }
+            (Self::Extreme { best, is_greatest }, Self::Extreme { best: Some(other), .. })
+                if best.as_ref().is_none_or(|(best, _)| (other.0 > *best) == *is_greatest) =>
+            {
+                *best = Some(other);
+            }
+            (Self::Values(values), Self::Values(other)) => values.extend(other),
+            // The same figure of two pieces has the same form.
+            _ => {}
+        }
+    }
+
+    fn into_cell(self, function: Function) -> Cell {
+        match self {
+            Self::Count(count) => Cell::Integer(count.into()),
+            Self::Distinct(values) => Cell::Integer(values.len() as i128),
+            Self::Sum { count: 0, .. } => match function {
+                Function::Sum => Cell::Integer(0),
+                _ => Cell::Null,
+            },
+            Self::Sum { whole, fraction, count, .. } if function == Function::Avg => {
+                Cell::Float((whole as f64 + fraction) / count as f64)
+            }
+            Self::Sum { whole, is_whole: true, .. } => Cell::Integer(whole),
+            Self::Sum { whole, fraction, .. } => Cell::Float(whole as f64 + fraction),
+            Self::Extreme { best, .. } => best.map_or(Cell::Null, |(_, cell)| cell),
+            Self::Values(values) => match function {
+                Function::Percentile(percent) => percentile(values, percent),
+                _ => Cell::Null,
+            },
+        }
+    }
+}
+
+/// The value that `percent` of all do not exceed (nearest rank).
+fn percentile(mut values: Vec<f64>, percent: f64) -> Cell {
+    if values.is_empty() {
+        return Cell::Null;
+    }
+    let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
+    let place = rank.saturating_sub(1).min(values.len() - 1);
+    let (_, value, _) = values.select_nth_unstable_by(place, f64::total_cmp);
+    Cell::Float(*value)
+}

@@ -1,0 +1,336 @@
+//! Facets: the values of fields with the most events, which fields there are, and their values.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+use logwarden_event::{Event, FieldType, STANDARD_FIELDS, TimeRange, Value, standard_field};
+use logwarden_index::Piece;
+
+use crate::cell::Cell;
+use crate::config::Config;
+use crate::engine::{Engine, lock};
+use crate::error::QueryError;
+use crate::filter::{Filter, Subject, Target, Test, with_text};
+use crate::language::Query;
+use crate::request::{Control, Coverage, Visibility};
+use crate::scan::{Memory, Scan, for_each_piece};
+
+/// Bytes a counted value takes beside its text.
+const ENTRY_BYTES: usize = 96;
+/// Fields one request may ask for.
+const FIELDS_MAX: usize = 50;
+
+/// Which values to count.
+#[derive(Debug, Clone)]
+pub struct FacetsRequest {
+    /// The condition; pipes up to an aggregation count too.
+    pub query: Query,
+    /// The events' time.
+    pub range: TimeRange,
+    /// The fields.
+    pub fields: Vec<String>,
+    /// Values wanted of each field.
+    pub limit: usize,
+    /// What may be seen.
+    pub visibility: Visibility,
+}
+
+/// The most frequent values of each field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FacetsAnswer {
+    /// In the order asked.
+    pub fields: Vec<Facet>,
+    /// What the answer rests on.
+    pub coverage: Coverage,
+}
+
+/// The most frequent values of one field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facet {
+    /// The field.
+    pub name: String,
+    /// The type of its values; `string` when they differ.
+    pub type_name: &'static str,
+    /// Values and events that have them, most events first.
+    pub values: Vec<(Cell, u64)>,
+    /// Different values there are.
+    pub distinct: u64,
+    /// Counts and `distinct` are exact. Otherwise there were more than
+    /// [`Config::FACET_VALUES_MAX`] values, or more than fit into memory, and those that were met last are not counted.
+    pub exact: bool,
+}
+
+/// One field that occurs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldInfo {
+    /// The dotted path.
+    pub name: String,
+    /// The types of its values.
+    pub types: Vec<String>,
+    /// Events that have it; with several types the sum over the types.
+    pub count: u64,
+    /// What it means, for a standard field.
+    pub description: &'static str,
+}
+
+impl Engine {
+    /// Counts the values of fields.
+    ///
+    /// # Errors
+    ///
+    /// As a search.
+    pub async fn facets(
+        &self,
+        request: FacetsRequest,
+        control: Control,
+    ) -> Result<FacetsAnswer, QueryError> {
+        let turn = self.turn(&control).await?;
+        let answer = self.facets_now(request, control).await;
+        turn.end(answer)
+    }
+
+    async fn facets_now(
+        &self,
+        request: FacetsRequest,
+        control: Control,
+    ) -> Result<FacetsAnswer, QueryError> {
+        if request.fields.len() > FIELDS_MAX {
+            let message = format!("at most {FIELDS_MAX} fields are counted at once");
+            return Err(QueryError::Invalid(message));
+        }
+        let filter = request.visibility.visible(&request.query);
+        let scan = self.scan(filter, request.range, control).await?;
+        let targets: Vec<Target> =
+            request.fields.iter().map(|name| Target::of_name(name)).collect();
+        let (all, coverage) = self.count_values(&scan, targets).await?;
+        let facets = request.fields.into_iter().zip(all);
+        let fields = facets.map(|(name, values)| values.into_facet(name, request.limit)).collect();
+        Ok(FacetsAnswer { fields, coverage })
+    }
+
+    async fn count_values(
+        &self,
+        scan: &Arc<Scan>,
+        targets: Vec<Target>,
+    ) -> Result<(Vec<Values>, Coverage), QueryError> {
+        let new =
+            |targets: &[Target]| targets.iter().map(|_| Values::default()).collect::<Vec<_>>();
+        let all = Arc::new(Mutex::new(new(&targets)));
+        let shared = Arc::clone(&all);
+        let work = move |scan: &Scan, piece: &dyn Piece| {
+            let mut counted = new(&targets);
+            let result = scan.visit(piece, scan.plan.range, |event| {
+                for (values, target) in counted.iter_mut().zip(&targets) {
+                    values.add(event, target, &scan.memory);
+                }
+                Ok(ControlFlow::Continue(()))
+            });
+            let mut shared = lock(&shared);
+            shared.iter_mut().zip(counted).for_each(|(all, one)| all.merge(one, &scan.memory));
+            drop(shared);
+            scan.tell(Vec::new());
+            result
+        };
+        let coverage = for_each_piece(scan, &self.cores, work).await?;
+        let all = std::mem::take(&mut *lock(&all));
+        Ok((all, coverage))
+    }
+
+    /// The values of a field that begin so, those with the most events first.
+    ///
+    /// # Errors
+    ///
+    /// As a search.
+    pub async fn values(
+        &self,
+        name: &str,
+        prefix: &str,
+        range: TimeRange,
+        limit: usize,
+        visibility: Visibility,
+        control: Control,
+    ) -> Result<Facet, QueryError> {
+        let test = Test::StartsWith { text: prefix.to_owned(), cased: false };
+        let target = Target::of_name(name);
+        let filter =
+            Filter::is(target.clone(), if prefix.is_empty() { Test::Exists } else { test });
+        let query = Query { filter, pipes: Vec::new() };
+        let fields = vec![name.to_owned()];
+        // Other items of the same arrays are counted too and left out afterwards.
+        let request = FacetsRequest { query, range, fields, limit: usize::MAX, visibility };
+        let answer = self.facets(request, control).await?;
+        let mut facet = answer.fields.into_iter().next().ok_or(QueryError::Internal)?;
+        let begins_so = Test::StartsWith { text: prefix.to_owned(), cased: false };
+        facet.values.retain(|(cell, _)| begins_so.passes(cell.value()));
+        facet.distinct = facet.values.len() as u64;
+        facet.values.truncate(limit);
+        Ok(facet)
+    }
+
+    /// The fields whose name contains `part`, by name. Under a row filter only those of events that
+    /// may be seen count, and those are read.
+    ///
+    /// # Errors
+    ///
+    /// As a search.
+    pub async fn fields(
+        &self,
+        part: &str,
+        visibility: Visibility,
+        control: Control,
+    ) -> Result<Vec<FieldInfo>, QueryError> {
+        let turn = self.turn(&control).await?;
+        let answer = self.fields_now(part, visibility, control).await;
+        turn.end(answer)
+    }
+
+    async fn fields_now(
+        &self,
+        part: &str,
+        visibility: Visibility,
+        control: Control,
+    ) -> Result<Vec<FieldInfo>, QueryError> {
+        let is_filtered = visibility.row_filter.is_some();
+        let filter = visibility.visible(&Query::all());
+        let scan = self.scan(filter, TimeRange::ALL, control).await?;
+        let all: Arc<Mutex<Fields>> = Arc::default();
+        let shared = Arc::clone(&all);
+        let part = part.to_lowercase();
+        let work = move |scan: &Scan, piece: &dyn Piece| {
+            scan.check()?;
+            if !is_filtered {
+                let mut fields = lock(&shared);
+                for stat in piece.fields() {
+                    fields.add(stat.name, stat.type_name, stat.count, &part);
+                }
+                return Ok(());
+            }
+            scan.visit(piece, scan.plan.range, |event| {
+                let mut fields = lock(&shared);
+                for field in event.fields() {
+                    fields.add(field.path.into(), field.value.type_name().into(), 1, &part);
+                }
+                Ok(ControlFlow::Continue(()))
+            })
+        };
+        for_each_piece(&scan, &self.cores, work).await?;
+        let fields = std::mem::take(&mut *lock(&all));
+        Ok(fields.0.into_iter().map(|(name, types)| FieldInfo::new(name, types)).collect())
+    }
+}
+
+/// Events by name and type.
+#[derive(Debug, Default)]
+struct Fields(BTreeMap<String, BTreeMap<String, u64>>);
+
+impl Fields {
+    /// Adds events; names beyond the index's own limit are left out.
+    fn add(&mut self, name: String, type_name: String, count: u64, part: &str) {
+        const NAMES_MAX: usize = logwarden_index::Config::FIELDS_MAX;
+        let has_room = self.0.len() < NAMES_MAX || self.0.contains_key(&name);
+        if has_room && (part.is_empty() || name.to_lowercase().contains(part)) {
+            *self.0.entry(name).or_default().entry(type_name).or_default() += count;
+        }
+    }
+}
+
+impl FieldInfo {
+    fn new(name: String, types: BTreeMap<String, u64>) -> Self {
+        let spec = standard_field(&name).map(|place| &STANDARD_FIELDS[usize::from(place)]);
+        Self {
+            count: types.values().sum(),
+            types: types.into_keys().collect(),
+            description: spec.map_or("", |spec| spec.meaning),
+            name,
+        }
+    }
+}
+
+/// Events by the text of a value.
+#[derive(Debug, Default)]
+struct Values {
+    counts: HashMap<String, (Cell, u64)>,
+    is_cut: bool,
+}
+
+impl Values {
+    fn add(&mut self, event: &Event, target: &Target, memory: &Memory) {
+        let mut seen: Vec<Cell> = Vec::new();
+        event.any_value(target, &mut |value| {
+            let is_seen =
+                || seen.iter().any(|cell| with_text(value, |text| cell.to_string() == text));
+            if value == Value::Null || is_seen() {
+                return false;
+            }
+            self.add_value(value, memory);
+            seen.push(Cell::from(value));
+            false
+        });
+    }
+
+    fn add_value(&mut self, value: Value<'_>, memory: &Memory) {
+        let is_counted = with_text(value, |text| match self.counts.get_mut(text) {
+            Some((_, count)) => {
+                *count += 1;
+                true
+            }
+            None => false,
+        });
+        if is_counted {
+            return;
+        }
+        let text = value.to_string();
+        let size_bytes = ENTRY_BYTES + 2 * text.len();
+        if self.counts.len() >= Config::FACET_VALUES_MAX || !memory.take_if_room(size_bytes) {
+            self.is_cut = true;
+            return;
+        }
+        self.counts.insert(text, (Cell::from(value), 1));
+    }
+
+    fn merge(&mut self, other: Self, memory: &Memory) {
+        self.is_cut |= other.is_cut;
+        for (text, (cell, count)) in other.counts {
+            let size_bytes = ENTRY_BYTES + 2 * text.len();
+            if let Some((_, sum)) = self.counts.get_mut(&text) {
+                *sum += count;
+                memory.give(size_bytes);
+            } else if self.counts.len() < Config::FACET_VALUES_MAX {
+                self.counts.insert(text, (cell, count));
+            } else {
+                self.is_cut = true;
+                memory.give(size_bytes);
+            }
+        }
+    }
+
+    fn into_facet(self, name: String, limit: usize) -> Facet {
+        let distinct = self.counts.len() as u64;
+        let mut values: Vec<(String, (Cell, u64))> = self.counts.into_iter().collect();
+        values.sort_by(|(one, (_, one_count)), (other, (_, other_count))| {
+            other_count.cmp(one_count).then_with(|| one.cmp(other))
+        });
+        let mut types = values.iter().map(|(_, (cell, _))| cell.value().type_name());
+        let type_name = match types.next() {
+            None => usual_type(&name),
+            Some(first) if types.all(|other| other == first) => first,
+            Some(_) => "string",
+        };
+        values.truncate(limit);
+        let values = values.into_iter().map(|(_, counted)| counted).collect();
+        Facet { name, type_name, values, distinct, exact: !self.is_cut }
+    }
+}
+
+/// The type a field should have.
+fn usual_type(name: &str) -> &'static str {
+    match standard_field(name).map(|place| STANDARD_FIELDS[usize::from(place)].kind) {
+        Some(FieldType::Integer) => "integer",
+        Some(FieldType::Float) => "float",
+        Some(FieldType::Bool) => "bool",
+        Some(FieldType::Ip) => "ip",
+        Some(FieldType::Timestamp) => "timestamp",
+        Some(FieldType::String) | None => "string",
+    }
+}

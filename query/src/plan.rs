@@ -1,0 +1,460 @@
+//! From a filter to what the index is asked for: a superset, and whether it is the answer itself.
+//!
+//! Bounds on `timestamp` that hold for the whole filter become the range of time. What the lookup
+//! cannot say is left to [`Filter::matches`] on each event.
+
+use std::net::IpAddr;
+use std::ops::Bound;
+
+use ipnet::IpNet;
+use logwarden_event::{TimeRange, Timestamp};
+use logwarden_index::Lookup;
+
+use crate::filter::{Comparison, Filter, Predicate, Target, Test, lower, number_of_text};
+
+/// What the index is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    /// Every event of the filter inside `range` satisfies it.
+    pub(crate) lookup: Lookup,
+    /// Every event inside `range` that satisfies the lookup satisfies the filter.
+    pub(crate) is_exact: bool,
+    /// Every event of the filter lies inside.
+    pub(crate) range: TimeRange,
+}
+
+/// Plans `filter` within `range`.
+pub(crate) fn plan(filter: &Filter, range: TimeRange) -> Plan {
+    let mut range = range;
+    let Narrowed { lookup, is_exact } = narrow(filter, Some(&mut range));
+    Plan { lookup, is_exact, range }
+}
+
+/// A lookup and whether it says all of its filter.
+struct Narrowed {
+    lookup: Lookup,
+    is_exact: bool,
+}
+
+fn exact(lookup: Lookup) -> Narrowed {
+    Narrowed { lookup, is_exact: true }
+}
+
+fn superset(lookup: Lookup) -> Narrowed {
+    Narrowed { lookup, is_exact: false }
+}
+
+/// With a `range`, the filter holds for the whole answer and may narrow it.
+fn narrow(filter: &Filter, mut range: Option<&mut TimeRange>) -> Narrowed {
+    match filter {
+        Filter::All => exact(Lookup::All),
+        Filter::Nothing => exact(Lookup::Nothing),
+        Filter::And(filters) => {
+            all_of(filters.iter().map(|filter| narrow(filter, range.as_deref_mut())))
+        }
+        Filter::Or(filters) => any_of(filters.iter().map(|filter| narrow(filter, None))),
+        Filter::Not(filter) => match narrow(filter, None) {
+            Narrowed { lookup, is_exact: true } => exact(not(lookup)),
+            _ => superset(Lookup::All),
+        },
+        Filter::Is(Predicate { target: Target::Timestamp, test }) => {
+            let is_exact = range.is_some_and(|range| narrow_range(test, range));
+            Narrowed { lookup: Lookup::All, is_exact }
+        }
+        Filter::Is(predicate) => predicate_lookup(predicate),
+    }
+}
+
+fn not(lookup: Lookup) -> Lookup {
+    match lookup {
+        Lookup::All => Lookup::Nothing,
+        Lookup::Nothing => Lookup::All,
+        lookup => Lookup::Not(Box::new(lookup)),
+    }
+}
+
+fn all_of(parts: impl Iterator<Item = Narrowed>) -> Narrowed {
+    let mut lookups = Vec::new();
+    let mut is_exact = true;
+    for part in parts {
+        match part.lookup {
+            // Nothing is exact whatever else is asked.
+            Lookup::Nothing => return exact(Lookup::Nothing),
+            Lookup::All => {}
+            lookup => lookups.push(lookup),
+        }
+        is_exact &= part.is_exact;
+    }
+    let lookup = match lookups.len() {
+        0 => Lookup::All,
+        1 => lookups.swap_remove(0),
+        _ => Lookup::And(lookups),
+    };
+    Narrowed { lookup, is_exact }
+}
+
+fn any_of(parts: impl Iterator<Item = Narrowed>) -> Narrowed {
+    let mut lookups = Vec::new();
+    let mut is_exact = true;
+    let mut is_all = false;
+    for part in parts {
+        match part.lookup {
+            Lookup::All if part.is_exact => return exact(Lookup::All),
+            Lookup::All => is_all = true,
+            Lookup::Nothing => {}
+            lookup => lookups.push(lookup),
+        }
+        is_exact &= part.is_exact;
+    }
+    if is_all {
+        return superset(Lookup::All);
+    }
+    let lookup = match lookups.len() {
+        0 => Lookup::Nothing,
+        1 => lookups.swap_remove(0),
+        _ => Lookup::Or(lookups),
+    };
+    Narrowed { lookup, is_exact }
+}
+
+/// Narrows the range by a test on the timestamp; false when the range cannot say it.
+fn narrow_range(test: &Test, range: &mut TimeRange) -> bool {
+    let after = |time: Timestamp| Timestamp::from_nanos(time.nanos().saturating_add(1));
+    match test {
+        Test::Exists => true,
+        Test::Time(comparison, time) => {
+            match comparison {
+                Comparison::Gte => range.start = range.start.max(*time),
+                Comparison::Gt => range.start = range.start.max(after(*time)),
+                Comparison::Lt => range.end = range.end.min(*time),
+                Comparison::Lte => range.end = range.end.min(after(*time)),
+            }
+            // The instant after the last one cannot be said.
+            *time != Timestamp::MAX
+        }
+        Test::Each(tests) => {
+            let mut is_said = true;
+            for test in tests {
+                is_said &= narrow_range(test, range);
+            }
+            is_said
+        }
+        _ => false,
+    }
+}
+
+fn predicate_lookup(predicate: &Predicate) -> Narrowed {
+    let test = &predicate.test;
+    match &predicate.target {
+        Target::Record => words_lookup(None, test),
+        Target::Message => words_lookup(Some("message"), test),
+        Target::Severity => part_lookup("severity", test),
+        Target::Dataset => part_lookup("dataset", test),
+        Target::Source => part_lookup("lw.source", test),
+        Target::Seq => seq_lookup(test),
+        Target::Field(name) => field_lookup(name, test),
+        Target::FirstOf(names) => match (names.as_slice(), test) {
+            ([name], test) => field_lookup(name, test),
+            (names, Test::IsNull) => all_of(names.iter().map(|name| field_lookup(name, test))),
+            (names, test) => Narrowed {
+                is_exact: names.is_empty(),
+                ..any_of(names.iter().map(|name| field_lookup(name, test)))
+            },
+        },
+        Target::Timestamp | Target::ObservedAt | Target::Class => superset(Lookup::All),
+    }
+}
+
+/// Tests of the whole record or the message: only words narrow.
+fn words_lookup(field: Option<&'static str>, test: &Test) -> Narrowed {
+    let word = |word: &String| exact(Lookup::Word { field, word: word.clone() });
+    match test {
+        Test::Words(words) => Narrowed {
+            // Several words must also stand side by side in one value.
+            is_exact: words.len() == 1,
+            ..all_of(words.iter().map(word))
+        },
+        Test::WordsThenPrefix(words, prefix) if prefix.is_empty() => {
+            superset(all_of(words.iter().map(word)).lookup)
+        }
+        Test::WordsThenPrefix(words, prefix) => {
+            let prefix = exact(Lookup::WordPrefix { field, prefix: prefix.clone() });
+            let narrowed = all_of(words.iter().map(word).chain([prefix]));
+            Narrowed { is_exact: words.is_empty(), ..narrowed }
+        }
+        Test::Each(tests) => superset(all_of(tests.iter().map(|t| words_lookup(field, t))).lookup),
+        _ => superset(Lookup::All),
+    }
+}
+
+/// Tests of severity, dataset and source, which are text; an empty one counts as absent.
+fn part_lookup(part: &str, test: &Test) -> Narrowed {
+    let field = part.to_owned();
+    match test {
+        Test::Equals { text, .. } | Test::StartsWith { text, .. } if text.is_empty() => {
+            superset(Lookup::All)
+        }
+        Test::Equals { text, cased } => {
+            let value = lower(text).into_owned();
+            Narrowed { lookup: Lookup::Value { field, value }, is_exact: !cased }
+        }
+        Test::StartsWith { text, cased: false } => {
+            exact(Lookup::ValuePrefix { field, prefix: lower(text).into_owned() })
+        }
+        _ => superset(Lookup::All),
+    }
+}
+
+fn seq_lookup(test: &Test) -> Narrowed {
+    // Above this floats do not tell whole numbers apart.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match test {
+        Test::Exists => exact(Lookup::All),
+        Test::IsNull => exact(Lookup::Nothing),
+        Test::Equals { text, .. } => match text.parse::<u64>() {
+            Ok(seq) if seq.to_string() == *text && (seq as f64) < EXACT_MAX => {
+                exact(Lookup::Seq { first: seq, last: seq })
+            }
+            _ => superset(Lookup::All),
+        },
+        Test::Number(comparison, bound) if bound.abs() < EXACT_MAX => {
+            let (first, last) = match comparison {
+                Comparison::Gt => (bound.floor() + 1.0, f64::MAX),
+                Comparison::Gte => (bound.ceil(), f64::MAX),
+                Comparison::Lt => (0.0, bound.ceil() - 1.0),
+                Comparison::Lte => (0.0, bound.floor()),
+            };
+            if last < 0.0 {
+                return exact(Lookup::Nothing);
+            }
+            // Casts saturate: below 0 is 0, and f64::MAX is u64::MAX.
+            exact(Lookup::Seq { first: first as u64, last: last as u64 })
+        }
+        Test::Each(tests) => all_of(tests.iter().map(seq_lookup)),
+        _ => superset(Lookup::All),
+    }
+}
+
+/// The names that mean a part of the event to the index, never one of its fields.
+const EVENT_PARTS: [&str; 3] = ["dataset", "severity", "lw.source"];
+
+fn field_lookup(name: &str, test: &Test) -> Narrowed {
+    if EVENT_PARTS.contains(&name) {
+        return superset(Lookup::All);
+    }
+    let field = || name.to_owned();
+    let exists = || Lookup::Exists { field: field() };
+    let prefix = |prefix: &str| Lookup::ValuePrefix { field: field(), prefix: prefix.to_owned() };
+    match test {
+        Test::Exists => exact(exists()),
+        Test::IsNull => exact(not(exists())),
+        Test::Equals { text, cased } => {
+            let equals = equals_lookup(name, text);
+            Narrowed { is_exact: equals.is_exact && !cased, ..equals }
+        }
+        Test::StartsWith { text, cased: false } => exact(prefix(&lower(text))),
+        // Lower-casing other letters depends on what follows them.
+        Test::StartsWith { text, cased: true } if text.is_ascii() => {
+            superset(prefix(&text.to_ascii_lowercase()))
+        }
+        Test::Like { pattern, .. } => match literal_beginning(pattern) {
+            beginning if beginning.is_empty() => superset(exists()),
+            beginning => superset(prefix(&beginning)),
+        },
+        Test::Words(words) | Test::WordsThenPrefix(words, _) => {
+            let word = |word: &String| superset(Lookup::Word { field: None, word: word.clone() });
+            superset(all_of(words.iter().map(word).chain([superset(exists())])).lookup)
+        }
+        Test::Number(comparison, bound) => number_lookup(name, &[(*comparison, *bound)]),
+        Test::Each(tests) => each_lookup(name, tests),
+        Test::Network(networks) => {
+            let lookups = networks.iter().map(|network| superset(network_lookup(name, network)));
+            superset(any_of(lookups).lookup)
+        }
+        Test::Address(address) => {
+            superset(network_lookup(name, &IpNet::from(address.to_canonical())))
+        }
+        _ => superset(exists()),
+    }
+}
+
+/// The whole value as text, and the other texts that are the same number or address.
+fn equals_lookup(name: &str, text: &str) -> Narrowed {
+    let value = |value: String| exact(Lookup::Value { field: name.to_owned(), value });
+    let same = value(lower(text).into_owned());
+    if let Some(number) = number_of_text(text) {
+        // Equal numbers are written alike, but for zero and what floats cannot tell apart.
+        if number != 0.0 && number.to_string() == text {
+            return same;
+        }
+        let by_number =
+            number_lookup(name, &[(Comparison::Gte, number), (Comparison::Lte, number)]);
+        return superset(any_of([same, by_number].into_iter()).lookup);
+    }
+    match text.parse::<IpAddr>().map(|address| address.to_canonical().to_string()) {
+        Ok(canonical) if canonical != text => {
+            superset(any_of([same, value(canonical)].into_iter()).lookup)
+        }
+        _ => same,
+    }
+}
+
+fn number_lookup(name: &str, tests: &[(Comparison, f64)]) -> Narrowed {
+    let (mut from, mut to) = (Bound::Unbounded, Bound::Unbounded);
+    for (comparison, bound) in tests {
+        if bound.is_nan() {
+            return exact(Lookup::Nothing);
+        }
+        match comparison {
+            Comparison::Gt => from = tighter(from, Bound::Excluded(*bound), |new, old| new >= old),
+            Comparison::Gte => from = tighter(from, Bound::Included(*bound), |new, old| new > old),
+            Comparison::Lt => to = tighter(to, Bound::Excluded(*bound), |new, old| new <= old),
+            Comparison::Lte => to = tighter(to, Bound::Included(*bound), |new, old| new < old),
+        }
+    }
+    exact(Lookup::Number { field: name.to_owned(), from, to })
+}
+
+fn tighter(old: Bound<f64>, new: Bound<f64>, is_tighter: impl Fn(f64, f64) -> bool) -> Bound<f64> {
+    match (old, new) {
+        (Bound::Unbounded, new) => new,
+        (
+            Bound::Included(old_number) | Bound::Excluded(old_number),
+            Bound::Included(number) | Bound::Excluded(number),
+        ) if is_tighter(number, old_number) => new,
+        (old, _) => old,
+    }
+}
+
+/// Tests that one value must pass together.
+fn each_lookup(name: &str, tests: &[Test]) -> Narrowed {
+    let numbers: Option<Vec<(Comparison, f64)>> = tests
+        .iter()
+        .map(|test| match test {
+            Test::Number(comparison, bound) => Some((*comparison, *bound)),
+            _ => None,
+        })
+        .collect();
+    match numbers {
+        Some(numbers) if !numbers.is_empty() => number_lookup(name, &numbers),
+        _ if tests.is_empty() => exact(Lookup::Exists { field: name.to_owned() }),
+        // A value that passes nothing at all cannot pass these.
+        _ if tests.iter().any(|test| matches!(test, Test::IsNull | Test::SameAs(_))) => {
+            exact(Lookup::Nothing)
+        }
+        _ => superset(all_of(tests.iter().map(|test| field_lookup(name, test))).lookup),
+    }
+}
+
+/// Values that may read as an address of the network, by how their text begins.
+fn network_lookup(name: &str, network: &IpNet) -> Lookup {
+    let field = || name.to_owned();
+    let prefix = |prefix: String| Lookup::ValuePrefix { field: field(), prefix };
+    let IpNet::V4(network) = network else { return Lookup::Exists { field: field() } };
+    let whole_octets = usize::from(network.prefix_len() / 8);
+    if whole_octets == 0 {
+        return Lookup::Exists { field: field() };
+    }
+    let octets = network.network().octets();
+    let mut beginning: Vec<String> =
+        octets[..whole_octets].iter().map(ToString::to_string).collect();
+    if whole_octets < octets.len() {
+        beginning.push(String::new());
+    }
+    // Text may hold an IPv4 address in the form of IPv6, which begins with zeros.
+    Lookup::Or(vec![prefix(beginning.join(".")), prefix("::".into()), prefix("0".into())])
+}
+
+/// What a pattern begins with before its first wildcard, in lower case; only ASCII.
+fn literal_beginning(pattern: &str) -> String {
+    let mut beginning = String::new();
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        let literal = match c {
+            '*' | '?' => break,
+            '\\' => chars.next_if(|next| ['*', '?', '\\'].contains(next)).unwrap_or('\\'),
+            c => c,
+        };
+        if !literal.is_ascii() {
+            break;
+        }
+        beginning.push(literal.to_ascii_lowercase());
+    }
+    beginning
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arbitrary;
+    use crate::language::parse_query;
+
+    fn planned(text: &str) -> Plan {
+        let filter = parse_query(text, Timestamp::from_secs(1_000)).expect(text).filter;
+        plan(&filter, TimeRange::ALL)
+    }
+
+    #[test]
+    fn usual_queries_are_answered_by_the_index_alone() {
+        for text in [
+            "root",
+            "ro*",
+            "root -admin",
+            "user.name:root",
+            "status:404",
+            "ratio:0.5",
+            "source.ip:10.2.0.9",
+            "status:[400 TO 499]",
+            "severity:>=error dataset:shop.*",
+            "NOT a:*",
+            "lw.seq:[5 TO 9]",
+            "timestamp:>=now-15m root",
+        ] {
+            assert!(planned(text).is_exact, "{text}: {:?}", planned(text));
+        }
+        for text in [
+            "\"a b\"",
+            "a:~\"x\"",
+            "status:0",
+            "status:5e2",
+            "peer:10.0.0.0/8",
+            "(timestamp:>5 OR x)",
+        ] {
+            assert!(!planned(text).is_exact, "{text}");
+        }
+    }
+
+    #[test]
+    fn time_bounds_of_the_whole_query_narrow_the_range() {
+        let range = planned("root timestamp:[100 TO 200} (timestamp:>150 x)").range;
+        assert_eq!(range.start.nanos(), Timestamp::from_secs(150).nanos() + 1);
+        assert_eq!(range.end, Timestamp::from_secs(200));
+        assert_eq!(planned("root OR timestamp:>100").range, TimeRange::ALL);
+        assert_eq!(planned("NOT timestamp:>100").range, TimeRange::ALL);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn a_plan_finds_every_event_of_its_filter(
+            filter in prop_oneof![
+                arbitrary::filter(),
+                arbitrary::query_text().prop_map(|text| {
+                    parse_query(&text, arbitrary::minute(40)).expect("valid").filter
+                }),
+            ],
+            events in arbitrary::events(20),
+        ) {
+            let plan = plan(&filter, TimeRange::ALL);
+            for event in &events {
+                let is_found = plan.range.contains(event.timestamp()) && plan.lookup.matches(event);
+                let is_wanted = filter.matches(event);
+                prop_assert!(is_found || !is_wanted, "missed by {:?}: {:?}", plan, event);
+                prop_assert!(!plan.is_exact || is_found == is_wanted, "not exact: {:?}", plan);
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Reads pieces for a query: in parallel on blocking threads, within bounds, until it is stopped.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use logwarden_event::{Event, TimeRange};
+use logwarden_index::{IndexError, Piece, Snapshot};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::error::QueryError;
+use crate::filter::Filter;
+use crate::metrics;
+use crate::plan::{Plan, plan};
+use crate::request::{Control, Coverage, Progress, Splits};
+
+/// Events between two looks at the clock and the cancellation.
+const EVENTS_PER_CHECK: u32 = 1_000;
+
+/// What is read, for whom, and how much of it.
+pub(crate) struct Scan {
+    /// What an event must satisfy; the judge of every event.
+    pub(crate) filter: Filter,
+    /// What the index is asked for.
+    pub(crate) plan: Plan,
+    /// The pieces whose time lies in the plan's range, the newest first.
+    pub(crate) pieces: Vec<Arc<dyn Piece>>,
+    /// Memory that the answer takes.
+    pub(crate) memory: Memory,
+    unreadable: Vec<String>,
+    control: Control,
+    deadline: Option<Instant>,
+    total: AtomicU64,
+    read: AtomicUsize,
+}
+
+/// Why reading a piece ended early.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The time is over: what is there is the answer.
+    Deadline,
+    /// The piece cannot be read: the answer names it.
+    Unreadable(IndexError),
+    /// There is no answer.
+    Failed(QueryError),
+}
+
+impl From<IndexError> for Halt {
+    fn from(error: IndexError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<QueryError> for Halt {
+    fn from(error: QueryError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Counts the bytes a query holds, over all its threads.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    used: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Memory {
+    /// Takes so many bytes more.
+    pub(crate) fn take(&self, size_bytes: usize) -> Result<(), QueryError> {
+        let used = self.used.fetch_add(size_bytes, Ordering::Relaxed) + size_bytes;
+        if used <= self.bytes_max {
+            return Ok(());
+        }
+        let mib = self.bytes_max >> 20;
+        Err(QueryError::too_expensive(format!(
+            "it needs more than {mib} MiB of memory; narrow the time range or the condition, group \
+             by fewer fields, or ask for fewer hits"
+        )))
+    }
+
+    /// Takes so many bytes more if they fit.
+    pub(crate) fn take_if_room(&self, size_bytes: usize) -> bool {
+        let used = self.used.fetch_add(size_bytes, Ordering::Relaxed) + size_bytes;
+        if used > self.bytes_max {
+            self.give(size_bytes);
+        }
+        used <= self.bytes_max
+    }
+
+    /// Gives bytes back.
+    pub(crate) fn give(&self, size_bytes: usize) {
+        self.used.fetch_sub(size_bytes, Ordering::Relaxed);
+    }
+}
+
+impl Scan {
+    /// What must be read of a snapshot. Without `time_max` it ends only with its control.
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        filter: Filter,
+        range: TimeRange,
+        control: Control,
+        (time_max, bytes_max): (Option<Duration>, usize),
+    ) -> Self {
+        let plan = plan(&filter, range);
+        let is_inside = |piece: &Arc<dyn Piece>| {
+            let (first, last) = piece.time_span();
+            plan.range.start < plan.range.end && plan.range.overlaps(first, last)
+        };
+        let mut pieces: Vec<_> = snapshot.pieces.into_iter().filter(is_inside).collect();
+        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.time_span().1));
+        let lost = snapshot.unreadable.into_iter();
+        let lost = lost.filter(|split| plan.range.overlaps(split.first, split.last));
+        Self {
+            filter,
+            pieces,
+            memory: Memory { used: AtomicUsize::new(0), bytes_max },
+            unreadable: lost.map(|split| split.name).collect(),
+            control,
+            deadline: time_max.map(|time| Instant::now() + time),
+            total: AtomicU64::new(0),
+            read: AtomicUsize::new(0),
+            plan,
+        }
+    }
+
+    /// Hands the events of a piece that satisfy the filter inside `range` to `found`, newest first,
+    /// until it breaks.
+    pub(crate) fn visit(
+        &self,
+        piece: &dyn Piece,
+        range: TimeRange,
+        mut found: impl FnMut(&Event) -> Result<ControlFlow<()>, QueryError>,
+    ) -> Result<(), Halt> {
+        let mut until_check = EVENTS_PER_CHECK;
+        let mut halt = None;
+        self.check()?;
+        piece.search(&self.plan.lookup, range, &mut |event| {
+            until_check -= 1;
+            if until_check == 0 {
+                until_check = EVENTS_PER_CHECK;
+                if let Err(reason) = self.check() {
+                    halt = Some(reason);
+                    return ControlFlow::Break(());
+                }
+            }
+            if !range.contains(event.timestamp()) || !self.filter.matches(event) {
+                return ControlFlow::Continue(());
+            }
+            found(event).unwrap_or_else(|error| {
+                halt = Some(Halt::Failed(error));
+                ControlFlow::Break(())
+            })
+        })?;
+        halt.map_or(Ok(()), Err)
+    }
+
+    /// How many events of a piece satisfy the filter, when the index can tell without reading them.
+    pub(crate) fn count(&self, piece: &dyn Piece, range: TimeRange) -> Result<Option<u64>, Halt> {
+        self.check()?;
+        if !self.plan.is_exact {
+            return Ok(None);
+        }
+        Ok(piece.count(&self.plan.lookup, range)?)
+    }
+
+    /// Whether to go on.
+    pub(crate) fn check(&self) -> Result<(), Halt> {
+        if self.control.cancel.is_cancelled() {
+            return Err(QueryError::Cancelled.into());
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Halt::Deadline);
+        }
+        Ok(())
+    }
+
+    /// Adds events that were found.
+    pub(crate) fn add_total(&self, events: u64) {
+        self.total.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Events found so far.
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody wants to know how far this is.
+    pub(crate) fn has_audience(&self) -> bool {
+        self.control.progress.is_some()
+    }
+
+    /// Tells how far this is; whoever is too slow misses it.
+    pub(crate) fn tell(&self, hits: Vec<Event>) {
+        if let Some(progress) = &self.control.progress {
+            let _ =
+                progress.try_send(Progress { splits: self.splits(), total: self.total(), hits });
+        }
+    }
+
+    /// How many pieces were read.
+    pub(crate) fn splits(&self) -> Splits {
+        let of = self.pieces.len() + self.unreadable.len();
+        Splits { read: self.read.load(Ordering::Relaxed), of }
+    }
+
+    /// The future that ends when whoever asked went away.
+    pub(crate) fn cancel(&self) -> &CancellationToken {
+        &self.control.cancel
+    }
+}
+
+/// Calls `work` with each piece, on at most as many threads as `cores` has permits. What `work`
+/// found before it was halted by the deadline counts.
+pub(crate) async fn for_each_piece(
+    scan: &Arc<Scan>,
+    cores: &Arc<Semaphore>,
+    work: impl Fn(&Scan, &dyn Piece) -> Result<(), Halt> + Send + Sync + 'static,
+) -> Result<Coverage, QueryError> {
+    let work = Arc::new(work);
+    let mut unreadable = scan.unreadable.clone();
+    let mut running = JoinSet::new();
+    let mut is_late = false;
+    for piece in &scan.pieces {
+        if is_late {
+            break;
+        }
+        let permit = tokio::select! {
+            biased;
+            () = scan.cancel().cancelled() => return Err(QueryError::Cancelled),
+            permit = Arc::clone(cores).acquire_owned() => permit.map_err(|_| QueryError::Internal)?,
+        };
+        let (scan, piece, work) = (Arc::clone(scan), Arc::clone(piece), Arc::clone(&work));
+        running.spawn_blocking(move || {
+            let done = work(&scan, piece.as_ref());
+            if done.is_ok() {
+                scan.read.fetch_add(1, Ordering::Relaxed);
+            }
+            drop(permit);
+            (piece.name(), done)
+        });
+        while let Some(joined) = running.try_join_next() {
+            is_late |= settle(joined, &mut unreadable)?;
+        }
+    }
+    while let Some(joined) = running.join_next().await {
+        is_late |= settle(joined, &mut unreadable)?;
+    }
+    let splits = scan.splits();
+    let complete = unreadable.is_empty() && !is_late && splits.read == splits.of;
+    if !complete {
+        ::metrics::counter!(metrics::INCOMPLETE_TOTAL).increment(1);
+    }
+    Ok(Coverage { splits, complete, unreadable })
+}
+
+/// What became of one piece; true when the time is over.
+fn settle(
+    joined: Result<(String, Result<(), Halt>), tokio::task::JoinError>,
+    unreadable: &mut Vec<String>,
+) -> Result<bool, QueryError> {
+    match joined {
+        Ok((_, Ok(()))) => Ok(false),
+        Ok((_, Err(Halt::Deadline))) => Ok(true),
+        Ok((name, Err(Halt::Unreadable(error)))) => {
+            warn!(split = %name, "split `{name}` cannot be read: {error}");
+            unreadable.push(name);
+            Ok(false)
+        }
+        Ok((_, Err(Halt::Failed(error)))) => Err(error),
+        Err(error) => {
+            warn!("reading a piece broke: {error}");
+            Err(QueryError::Internal)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The engine over the real index, fed through the journal: what matches on the stream is found.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use logwarden_event::{Event, Position};
+use logwarden_index::Index;
+use logwarden_store::{Append, AppendOutcome, Draft, RecordKind, Store};
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use super::request;
+use crate::arbitrary;
+use crate::{Config, Control, Engine, Filter, Query, SearchRequest, Visibility};
+
+/// Events through journal and index, and an engine over them.
+struct Node {
+    engine: Arc<Engine>,
+    stamped: Vec<Event>,
+}
+
+async fn node(drafts: Vec<Event>, events_per_split: usize) -> Node {
+    let (store, _simulation) = Store::simulated(1);
+    let config = logwarden_index::Config {
+        head_events_max: events_per_split,
+        ..logwarden_index::Config::default()
+    };
+    let index = Index::open(store.clone(), config).await.expect("an index");
+    let shutdown = CancellationToken::new();
+    let follower = tokio::spawn(Arc::clone(&index).run(shutdown.clone()));
+    for batch in drafts.chunks(7) {
+        let drafts =
+            batch.iter().map(|event| Draft { kind: RecordKind::Event, event: event.clone() });
+        let batch = Append { drafts: drafts.collect(), ..Append::default() };
+        let outcome = store.journal.append(batch).await.expect("a journal");
+        assert!(matches!(outcome, AppendOutcome::Appended(_)), "{outcome:?}");
+    }
+    let end = store.journal.end(0);
+    index.visible().wait_for(|position| *position >= end).await.expect("the index follows");
+    let stamped = read_all(&store, end).await;
+    shutdown.cancel();
+    follower.await.expect("no panic").expect("the index stops");
+    Node { engine: Engine::new(index, store, Config::default()), stamped }
+}
+
+async fn read_all(store: &Store, end: Position) -> Vec<Event> {
+    let mut from = store.journal.start(0);
+    let mut events = Vec::new();
+    while from < end {
+        match store.journal.read(from, 1_000).await.expect("a journal") {
+            logwarden_store::Chunk::Records { records, next } => {
+                events.extend(records.iter().map(|record| record.event.clone()));
+                from = next;
+            }
+            logwarden_store::Chunk::Gap { to, .. } => from = to,
+        }
+    }
+    events
+}
+
+fn filters() -> impl Strategy<Value = Vec<Filter>> {
+    let one = prop_oneof![
+        arbitrary::filter(),
+        arbitrary::query_text().prop_map(|text| super::query(&text).filter),
+    ];
+    prop::collection::vec(one, 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_matches_on_the_stream_is_found_by_the_index(
+        drafts in prop::collection::vec(arbitrary::draft(), 0..60),
+        events_per_split in prop::sample::select(vec![5, 20, 1_000]),
+        filters in filters(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let node = node(drafts, events_per_split).await;
+            for filter in filters {
+                let query = Query { filter, pipes: Vec::new() };
+                let visible = Visibility::default().visible(&query);
+                let expected: BTreeSet<_> =
+                    node.stamped.iter().filter(|event| visible.matches(event)).map(Event::id).collect();
+                let request = SearchRequest { query: query.clone(), ..request("*", 1_000) };
+                let answer = node.engine.search(request, Control::default()).await.expect("an answer");
+                let found: BTreeSet<_> = answer.hits.iter().map(Event::id).collect();
+                prop_assert!(answer.coverage.complete);
+                prop_assert_eq!(&found, &expected, "{:?}", query.filter);
+                prop_assert_eq!(answer.total, expected.len() as u64, "{:?}", query.filter);
+            }
+            Ok(())
+        })?;
+    }
+}
