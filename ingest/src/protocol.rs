@@ -58,3 +58,6 @@ pub(crate) fn routes(pipeline: &Arc<Pipeline>) -> Router {
 pub(crate) fn recognise(kind: ListenerKind, first: &[u8]) -> Option<&'static dyn Protocol> {
     PROTOCOLS.iter().copied().find(|protocol| protocol.recognises(kind, first))
 }
+
+#[cfg(test)]
+mod tests;

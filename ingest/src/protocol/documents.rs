@@ -136,10 +136,15 @@ impl<'b> Cutter<'b> {
         }
     }
 
-    /// Rejects what begins at `start`, up to the next line that begins like a document.
+    /// Rejects the line that begins at `start`; when the problem lies on a later one, everything up
+    /// to the next line that begins like a document.
     fn reject_until_next(&mut self, sink: &mut impl Sink, start: usize, malformed: Malformed) {
         let mut end = self.line_end(start);
-        while end < self.body.len() && !matches!(self.body.get(end + 1), Some(b'{' | b'[') | None) {
+        let spans_lines = malformed.offset > end;
+        while spans_lines
+            && end < self.body.len()
+            && !matches!(self.body.get(end + 1), Some(b'{' | b'[') | None)
+        {
             end = self.line_end(end + 1);
         }
         let bytes = self.body[start..end].trim_ascii_end();

@@ -1,0 +1,79 @@
+//! The doors, tried from outside: requests and streams in, answers and records of the journal out.
+
+mod http;
+mod tcp;
+
+use std::sync::Arc;
+
+use logwarden_event::Position;
+use logwarden_store::identity::{Identity, NewToken, Role};
+use logwarden_store::{Chunk, Simulation, Store};
+use tokio::sync::watch;
+
+use crate::config::{Config, HttpConfig};
+use crate::pipeline::Pipeline;
+
+/// A store, its identity and the pipeline over them.
+struct Node {
+    store: Store,
+    simulation: Simulation,
+    identity: Arc<Identity>,
+    pipeline: Arc<Pipeline>,
+    searchable: watch::Sender<Position>,
+    /// May write as `shop`.
+    token: String,
+}
+
+async fn node(change: impl FnOnce(&mut Config)) -> Node {
+    let (store, simulation) = Store::simulated(7);
+    let catalog = Arc::clone(&store.catalog);
+    let identity = Identity::open(catalog, Arc::clone(&store.clock)).await.expect("identity");
+    let mut config = Config {
+        http: HttpConfig {
+            allow: vec!["10.2.0.0/16".parse().expect("a network")],
+            source: Some("edge".into()),
+        },
+        ..Config::default()
+    };
+    change(&mut config);
+    let (searchable, seen) = watch::channel(Position::default());
+    let pipeline = Pipeline::new(Arc::new(config), &store, Arc::clone(&identity), seen);
+    let token = token(&identity, "shipper", Role::Ingest, Some("shop")).await;
+    Node { store, simulation, identity, pipeline: Arc::new(pipeline), searchable, token }
+}
+
+async fn token(identity: &Identity, name: &str, role: Role, source: Option<&str>) -> String {
+    let source = source.map(str::to_owned);
+    let new = NewToken { name: name.into(), role, source, filter: None, expires_at: None };
+    identity.create_token(new).await.expect("a token")
+}
+
+impl Node {
+    /// What the journal holds, one record per line: `dataset source message` and, of dead letters,
+    /// their line, code and length.
+    async fn journal(&self) -> String {
+        let mut shown = Vec::new();
+        let mut at = Position { lane: 0, seq: 1 };
+        while at < self.store.journal.end(0) {
+            let chunk = self.store.journal.read(at, 100_000).await.expect("records");
+            let Chunk::Records { records, next } = chunk else { panic!("a gap") };
+            for record in records.iter() {
+                let event = &record.event;
+                let field =
+                    |name| event.value_of(name).map(|value| value.to_string()).unwrap_or_default();
+                let mut message: String = event.message().chars().take(24).collect();
+                if event.dataset() == crate::DEAD_LETTER_DATASET {
+                    message =
+                        format!("{}:{} {}", field("lw.line"), field("lw.code"), event.raw().len());
+                }
+                shown.push(format!("{} {} {message}", event.dataset(), event.source()));
+            }
+            at = next;
+        }
+        shown.join("\n")
+    }
+}
+
+fn lines(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
