@@ -19,6 +19,11 @@ export interface SearchParams {
   problems: string[];
 }
 
+/** The names in a `cols` parameter, each once. */
+export function column_list(text: string | null): string[] {
+  return [...new Set((text ?? '').split(',').filter(Boolean))];
+}
+
 export function search_params(): SearchParams {
   const problems: string[] = [];
   const get = (name: string) => router.get(name);
@@ -44,7 +49,7 @@ export function search_params(): SearchParams {
   const is_sort = /^-?[\p{L}\p{N}_@.-]+$/u.test(sort);
   if (!is_sort) problems.push(`sort=${sort} is no field; newest first is used`);
 
-  const columns = (get('cols') ?? '').split(',').filter(Boolean);
+  const columns = column_list(get('cols'));
   return {
     q: get('q') ?? '',
     range,

@@ -119,7 +119,7 @@ export class SearchRun {
   }
 
   #show(hits: Hit[]) {
-    this.hits = hits;
+    this.hits = each_once(hits);
     this.is_stale = false;
     this.groups = null;
   }
@@ -161,7 +161,7 @@ export class SearchRun {
         signal,
       );
       if (signal.aborted) return;
-      this.hits = [...this.hits, ...(answer.hits ?? [])];
+      this.hits = each_once([...this.hits, ...(answer.hits ?? [])]);
       this.#next = answer.next;
     } catch (cause) {
       if (!signal.aborted) this.error = as_api_error(cause);
@@ -252,6 +252,12 @@ export class SearchRun {
       this.facets_state = 'failed';
     }
   }
+}
+
+/** Pages may overlap when events arrive between them. */
+function each_once(hits: Hit[]): Hit[] {
+  const seen = new Set<string>();
+  return hits.filter(({ id }) => !seen.has(id) && seen.add(id));
 }
 
 /** The end of the present second: what has just arrived is before it, and bars get round lengths. */
