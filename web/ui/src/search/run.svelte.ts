@@ -100,7 +100,7 @@ export class SearchRun {
         if (signal.aborted) return;
         if (step.kind === 'hits') {
           found = [...found, ...step.hits];
-          if (wanted.sort === '-timestamp') found.sort((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
+          if (wanted.sort === '-timestamp') found.sort(newest_first);
           this.#show(found.slice(0, PAGE_HITS));
         } else if (step.kind === 'progress') {
           this.splits = step.splits;
@@ -252,6 +252,11 @@ export class SearchRun {
       this.facets_state = 'failed';
     }
   }
+}
+
+/** Times may have any number of digits after the point; without the Z the shorter one is the earlier. */
+function newest_first(a: Hit, b: Hit): number {
+  return a.timestamp.replace('Z', '') < b.timestamp.replace('Z', '') ? 1 : -1;
 }
 
 /** Pages may overlap when events arrive between them. */
