@@ -10,7 +10,9 @@ mod queue;
 mod reader;
 pub(crate) mod recovery;
 pub(crate) mod segment;
+mod shared;
 pub(crate) mod space;
+mod upkeep;
 pub(crate) mod writer;
 
 use std::sync::Arc;

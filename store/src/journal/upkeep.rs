@@ -1,0 +1,180 @@
+//! What keeps the embedded journal in order between groups: the next segment, the room, trimming.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use logwarden_event::Timestamp;
+use metrics::counter;
+use tracing::{error, info, warn};
+
+use super::JournalError;
+use super::local::failed;
+use super::segment;
+use super::shared::{Shared, lock};
+use super::space::Level;
+use crate::config::OnFull;
+use crate::disk::is_no_room;
+use crate::metrics::{WAL_SEGMENTS_DROPPED, WAL_SEGMENTS_TRIMMED};
+
+/// How often the room is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Looks after which all files are counted.
+const LOOKS_PER_COUNT: u32 = 10;
+
+/// Wakes the thread that keeps things in order.
+#[derive(Default)]
+pub(super) struct Upkeep {
+    is_wanted: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Shared {
+    /// The thread that makes the next segment and watches the room.
+    pub(super) fn keep_in_order(&self) {
+        let mut looks = 0;
+        while self.upkeep.wait(LOOK_INTERVAL) {
+            self.prepare_next_segment();
+            looks += 1;
+            if looks % LOOKS_PER_COUNT == 0
+                && let Err(error) = self.space.count_used()
+            {
+                warn!(error = %error, "the files cannot be counted: {error}");
+            }
+            self.look();
+            if self.sync_interval.is_some() {
+                self.sync();
+            }
+        }
+    }
+
+    /// What the two threads do between groups, on the caller's thread.
+    pub(super) fn look_once(&self) {
+        if let Err(error) = self.space.count_used() {
+            warn!(error = %error, "the files cannot be counted: {error}");
+        }
+        self.look();
+        self.prepare_next_segment();
+    }
+
+    pub(super) fn look(&self) {
+        let now = self.clock.now();
+        match self.space.look(now) {
+            Ok(Level::Full) if self.on_full == OnFull::DropOldest => self.drop_oldest(now),
+            Ok(_) => {}
+            Err(error) => warn!(error = %error, "the room cannot be looked at: {error}"),
+        }
+    }
+
+    pub(super) fn prepare_next_segment(&self) {
+        if !lock(&self.writer).needs_next_segment() {
+            return;
+        }
+        let number = {
+            let mut files = lock(&self.files_prepared);
+            *files += 1;
+            *files
+        };
+        match segment::prepare(&*self.disk, &format!("next-{number}"), self.segment_bytes) {
+            Ok(prepared) => self.prepared.put(prepared),
+            Err(error) if is_no_room(&error) => self.space.ran_out(self.clock.now()),
+            Err(error) => warn!(error = %error, "the next segment cannot be made: {error}"),
+        }
+    }
+
+    /// Gives up the oldest segments, read or not, until there is room.
+    pub(super) fn drop_oldest(&self, now: Timestamp) {
+        while let Some(oldest) = self.segments.oldest_to_drop() {
+            let path = segment::path_of(oldest.base_seq);
+            warn!(segment.path = %path, "segment `{path}` is dropped to make room");
+            let dropped = self.remove_segment(oldest.base_seq).and_then(|()| {
+                counter!(WAL_SEGMENTS_DROPPED).increment(1);
+                self.space.count_used()?;
+                self.space.look(now)
+            });
+            match dropped {
+                Ok(Level::Full) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    return error!(error = %error, "`{path}` cannot be dropped: {error}");
+                }
+            }
+        }
+    }
+
+    pub(super) fn remove_segment(&self, base_seq: u64) -> std::io::Result<()> {
+        // Forgotten first: readers must not look for a file that is gone.
+        self.segments.forget(base_seq);
+        self.disk.remove(&segment::path_of(base_seq))?;
+        self.disk.sync_dir(segment::DIR)
+    }
+
+    pub(super) async fn trim(&self) -> Result<(), JournalError> {
+        let _one_at_a_time = self.trimming.lock().await;
+        let now = self.clock.now();
+        let Some(floor) = self.held_floor() else {
+            return Ok(());
+        };
+        let below = self.segments.below(floor);
+        if let Some(newest) = below.last() {
+            // Keys first: a segment goes only when the catalog has its keys durably.
+            self.keys
+                .spill(&*self.catalog, newest.seq_next, false, now)
+                .await
+                .map_err(|error| failed(&error))?;
+        }
+        for segment in &below {
+            self.remove_segment(segment.base_seq)
+                .map_err(|error| JournalError::Failed(error.to_string()))?;
+            counter!(WAL_SEGMENTS_TRIMMED).increment(1);
+        }
+        if !below.is_empty() {
+            info!(segments = below.len(), seq.floor = floor, "trimmed {} segments", below.len());
+            self.keys.expire(&*self.catalog, now).await.map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// What every consumer is done with; `None` while one of them has not said.
+    pub(super) fn held_floor(&self) -> Option<u64> {
+        let holds = lock(&self.holds);
+        let all_said = self.consumers.iter().all(|consumer| holds.contains_key(consumer));
+        if all_said { holds.values().copied().min() } else { None }
+    }
+
+    pub(super) async fn spill_when_over_memory(&self) {
+        if !self.keys.is_over_memory() {
+            return;
+        }
+        let _one_at_a_time = self.trimming.lock().await;
+        let now = self.clock.now();
+        if let Err(error) = self.keys.spill(&*self.catalog, 0, true, now).await {
+            warn!(error = %error, "keys cannot be moved to the catalog: {error}");
+        }
+    }
+}
+
+impl Upkeep {
+    pub(super) fn wake(&self) {
+        lock(&self.is_wanted).0 = true;
+        self.changed.notify_one();
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.is_wanted).1 = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for a wake or the interval; false when it is over.
+    pub(super) fn wait(&self, interval: Duration) -> bool {
+        let state = lock(&self.is_wanted);
+        let mut state = self
+            .changed
+            .wait_timeout_while(state, interval, |(is_wanted, is_closed)| {
+                !*is_wanted && !*is_closed
+            })
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        state.0 = false;
+        !state.1
+    }
+}
