@@ -93,6 +93,11 @@ impl Simulation {
         self.disk.set_free_bytes(free_bytes);
     }
 
+    /// Gives the volume another size, for the next [`Simulation::reopen`].
+    pub fn set_volume_bytes(&self, volume_bytes: u64) {
+        self.disk.set_volume_bytes(volume_bytes);
+    }
+
     /// Bytes free on the volume.
     pub fn free_bytes(&self) -> u64 {
         self.disk.volume().map_or(0, |volume| volume.free_bytes.min(volume.total_bytes))

@@ -99,6 +99,11 @@ impl SimulatedDisk {
             state.capacity_bytes.saturating_sub(state.used_bytes).saturating_sub(free_bytes);
     }
 
+    /// Makes the volume larger or smaller.
+    pub(crate) fn set_volume_bytes(&self, capacity_bytes: u64) {
+        self.lock().capacity_bytes = capacity_bytes;
+    }
+
     /// Syncs that failed so far.
     pub(crate) fn sync_failures(&self) -> u64 {
         self.lock().sync_failures

@@ -188,10 +188,13 @@ impl Keys {
     /// Remembers a batch that is durable.
     pub(crate) fn insert(&self, known: Known) {
         let mut state = self.lock();
+        let (key, first) = (known.key.key, known.receipt.first.seq);
         state.bytes += known.bytes();
-        state.by_age.push_back((known.key.key, known.receipt.first.seq));
-        if let Some(before) = state.known.insert(known.key.key, known) {
-            state.bytes -= before.bytes();
+        let before = state.known.insert(key, known);
+        state.bytes -= before.as_ref().map_or(0, Known::bytes);
+        // The same batch again: a receipt that was written twice because its first sync failed.
+        if before.is_none_or(|before| before.receipt.first.seq != first) {
+            state.by_age.push_back((key, first));
         }
     }
 
