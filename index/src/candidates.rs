@@ -8,9 +8,9 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, SegmentReader, TERMINATED, Term};
 
 use crate::eventstore::BlockInfo;
-use crate::lookup::{Lookup, number};
+use crate::lookup::{EVENT_PARTS, Lookup, number};
 use crate::rowset::RowSet;
-use crate::schema::{ExactTerm, Schema, name_term, value_in, value_term, value_terms_of};
+use crate::schema::{ExactTerm, Schema, is_id, name_term, value_in, value_term, value_terms_of};
 
 /// Rows that may satisfy a lookup: none that does is missing.
 #[derive(Debug, Clone)]
@@ -41,22 +41,27 @@ impl Terms<'_> {
             Lookup::Or(lookups) => self.or(lookups),
             Lookup::Not(lookup) => self.not(lookup),
             Lookup::Word { field, word } => {
-                let rows = self.rows_of(self.word_field(*field), word)?;
+                let mut rows = self.rows_of(self.schema.message, word)?;
+                if field.is_none() {
+                    rows.unite(&self.rows_of(self.schema.others, word)?);
+                }
                 Ok(self.exact(rows))
             }
             Lookup::WordPrefix { field, prefix } => {
-                let rows = self.rows_of_prefix(self.word_field(*field), prefix, |_| true)?;
+                let mut rows = self.rows_of_prefix(self.schema.message, prefix, |_| true)?;
+                if field.is_none() {
+                    rows.unite(&self.rows_of_prefix(self.schema.others, prefix, |_| true)?);
+                }
                 Ok(self.exact(rows))
+            }
+            Lookup::Value { field, value } if is_id(value) && !is_event_part(field) => {
+                self.ids(field, self.rows_of(self.schema.others, value)?)
             }
             Lookup::Value { field, value } => {
                 let ExactTerm { text, is_exact } = value_term(field, value);
                 Ok(Candidates { rows: self.rows_of(self.schema.values, &text)?, is_exact })
             }
-            Lookup::ValuePrefix { field, prefix } => {
-                let ExactTerm { text, is_exact } = value_term(field, prefix);
-                let rows = self.rows_of_prefix(self.schema.values, &text, |_| true)?;
-                Ok(Candidates { rows, is_exact })
-            }
+            Lookup::ValuePrefix { field, prefix } => self.value_prefix(field, prefix),
             Lookup::Number { field, from, to } => self.numbers(field, (*from, *to)),
             Lookup::Exists { field } => {
                 let ExactTerm { text, is_exact } = name_term(field);
@@ -111,6 +116,29 @@ impl Terms<'_> {
         Ok(Candidates { rows: self.all(), is_exact: false })
     }
 
+    /// The values that begin so, and the ids that do and that stand in the same row as the field.
+    fn value_prefix(&self, field: &str, prefix: &str) -> tantivy::Result<Candidates> {
+        let ExactTerm { text, is_exact } = value_term(field, prefix);
+        let rows = self.rows_of_prefix(self.schema.values, &text, |_| true)?;
+        let mut found = Candidates { rows, is_exact };
+        let could_begin_an_id = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if could_begin_an_id && !is_event_part(field) {
+            let ids = self.rows_of_prefix(self.schema.others, prefix, is_id)?;
+            let ids = self.ids(field, ids)?;
+            found.rows.unite(&ids.rows);
+            found.is_exact &= ids.is_exact;
+        }
+        Ok(found)
+    }
+
+    /// Of the rows in which an id stands somewhere, those that have the field at all.
+    fn ids(&self, field: &str, mut rows: RowSet) -> tantivy::Result<Candidates> {
+        if !rows.is_empty() {
+            rows.intersect(&self.rows_of(self.schema.fields, &name_term(field).text)?);
+        }
+        Ok(Candidates { is_exact: rows.is_empty(), rows })
+    }
+
     /// Looks at every value of the field: there are far fewer of them than rows.
     fn numbers(&self, field: &str, range: impl RangeBounds<f64>) -> tantivy::Result<Candidates> {
         let ExactTerm { text, mut is_exact } = value_terms_of(field);
@@ -134,10 +162,6 @@ impl Terms<'_> {
             }
         }
         found
-    }
-
-    fn word_field(&self, field: Option<&str>) -> Field {
-        if field.is_some() { self.schema.message } else { self.schema.all }
     }
 
     fn rows_of(&self, field: Field, term: &str) -> tantivy::Result<RowSet> {
@@ -173,6 +197,10 @@ impl Terms<'_> {
         }
         Ok(rows)
     }
+}
+
+fn is_event_part(field: &str) -> bool {
+    EVENT_PARTS.contains(&field)
 }
 
 fn insert_all(rows: &mut RowSet, mut postings: SegmentPostings) {

@@ -23,7 +23,8 @@ pub struct Config {
     pub block_cache_bytes_max: usize,
     /// Events that a merged split holds at most. Default 500,000.
     pub merge_events_max: u64,
-    /// Bytes of events, before compression, that a merged split holds at most. Default 256 MiB.
+    /// Bytes of events, before compression, that a merged split holds at most; building one takes
+    /// about twice as much memory. Default 96 MiB.
     pub merge_bytes_max: u64,
 }
 
@@ -46,7 +47,7 @@ impl Default for Config {
             open_splits_max: 256,
             block_cache_bytes_max: 32 << 20,
             merge_events_max: 500_000,
-            merge_bytes_max: 256 << 20,
+            merge_bytes_max: 96 << 20,
         }
     }
 }

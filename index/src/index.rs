@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use logwarden_event::Position;
-use logwarden_store::Store;
+use logwarden_store::{Checkpoint, Store};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -74,9 +74,10 @@ impl Index {
     /// not belong together; [`IndexError::Catalog`] when the catalog cannot serve.
     pub async fn open(store: Store, config: Config) -> Result<Arc<Self>, IndexError> {
         store.catalog.migrate(ROOM, MIGRATIONS).await?;
-        let checkpoint = checked_position(&store).await?;
+        let checkpoint = store.catalog.checkpoint(CONSUMER, LANE).await?;
+        let start = start_position(&store, checkpoint.as_ref())?;
+        let checkpoint = checkpoint.map(|checkpoint| checkpoint.position);
         let metas = load_splits(&store).await?;
-        let start = checkpoint.unwrap_or(Position { lane: LANE, seq: 1 });
         let readers = Arc::new(Readers::new(Arc::clone(&store.blobs), &config));
         let piece = |meta| Arc::new(SplitPiece::new(meta, Arc::clone(&readers)));
         let splits = metas.iter().cloned().map(piece).collect();
@@ -174,24 +175,19 @@ pub(crate) async fn off_async<T: Send + 'static>(work: impl FnOnce() -> T + Send
     }
 }
 
-/// Where the checkpoint stands; it must belong to this journal.
-async fn checked_position(store: &Store) -> Result<Option<Position>, IndexError> {
-    let Some(checkpoint) = store.catalog.checkpoint(CONSUMER, LANE).await? else {
-        return Ok(None);
-    };
+/// Where to read on: at the checkpoint, which must belong to this journal.
+fn start_position(store: &Store, checkpoint: Option<&Checkpoint>) -> Result<Position, IndexError> {
+    let Some(checkpoint) = checkpoint else { return Ok(Position { lane: LANE, seq: 1 }) };
     let (found, position) = (store.journal.identity(), checkpoint.position);
     if checkpoint.journal != found {
-        return Err(IndexError::ForeignJournal {
-            expected: hex(checkpoint.journal),
-            found: hex(found),
-            position,
-        });
+        let expected = hex(checkpoint.journal);
+        return Err(IndexError::ForeignJournal { expected, found: hex(found), position });
     }
     let end = store.journal.end(LANE);
     if end < position {
         return Err(IndexError::JournalBehind { end, position });
     }
-    Ok(Some(position))
+    Ok(position)
 }
 
 fn hex(bytes: [u8; 16]) -> String {

@@ -7,6 +7,7 @@
 
 mod lookup;
 mod piece;
+mod scan;
 
 mod config;
 mod error;

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::ops::{Bound, RangeBounds};
 
-use logwarden_event::{Event, Value, words};
+use logwarden_event::{Event, Value};
+
+use crate::scan::{has_word, has_word_prefix};
 
 /// A condition the index can narrow by. Every event that satisfies it is found; a piece may give
 /// more events (never fewer), unless it says that its answer is exact.
@@ -86,9 +88,9 @@ impl Lookup {
             Self::And(lookups) => lookups.iter().all(|lookup| lookup.matches(event)),
             Self::Or(lookups) => lookups.iter().any(|lookup| lookup.matches(event)),
             Self::Not(lookup) => !lookup.matches(event),
-            Self::Word { field, word } => any_word(event, *field, |found| found == word),
+            Self::Word { field, word } => any_words(event, *field, |text| has_word(text, word)),
             Self::WordPrefix { field, prefix } => {
-                any_word(event, *field, |found| found.starts_with(prefix.as_str()))
+                any_words(event, *field, |text| has_word_prefix(text, prefix))
             }
             Self::Value { field, value } => {
                 any_text(event, field, |text| lower(text) == value.as_str())
@@ -150,9 +152,8 @@ fn any_text(event: &Event, field: &str, mut test: impl FnMut(&str) -> bool) -> b
     }
 }
 
-fn any_word(event: &Event, field: Option<&str>, mut test: impl FnMut(&str) -> bool) -> bool {
-    let mut any = |text: &str| words(text).any(|word| test(&word));
-    any(event.message())
+fn any_words(event: &Event, field: Option<&str>, test: impl Fn(&str) -> bool) -> bool {
+    test(event.message())
         || field.is_none()
-            && event.fields().filter_map(|field| text_of(&field.value)).any(|text| any(&text))
+            && event.fields().filter_map(|field| text_of(&field.value)).any(|text| test(&text))
 }

@@ -1,23 +1,29 @@
 //! From an event to the terms by which a split finds it, and from a lookup to the same terms.
 //!
-//! Four tantivy fields, nothing stored, no positions, no norms. `message` and `all` hold words as
-//! [`logwarden_event::words`] gives them; `values` holds one term per field name and value; `fields`
-//! holds the names of fields that have a value. Terms are cut at a bound, and a lookup whose term
-//! could be that of another value says so.
+//! Four tantivy fields, nothing stored, no positions, no norms. `message` and `others` hold words as
+//! [`logwarden_event::words`] gives them, of the message and of the values of fields; `values` holds
+//! one term per field name and value; `fields` holds the names of fields that have a value. Terms are
+//! cut at a bound, and a lookup whose term could be that of another value says so.
+//!
+//! A value that is an id ([`is_id`]) is only a word: a second term for each would take more room
+//! than everything else here.
 
-use logwarden_event::{Event, words};
+use logwarden_event::{Event, WORD_BYTES_MAX, words};
 use tantivy::TantivyDocument;
 use tantivy::schema::{Field, IndexRecordOption, SchemaBuilder, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{
     RawTokenizer, TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager,
 };
 
-use crate::lookup::{EVENT_PARTS, event_part, lower, text_of};
+use crate::lookup::{EVENT_PARTS, event_part, lower, number, text_of};
 
 /// Bytes of a field's name that count in a term.
 const NAME_BYTES_MAX: usize = 512;
 /// Bytes of a value, in lower case, that count in a term.
 const VALUE_BYTES_MAX: usize = 255;
+/// Bytes and digits that an id has at least.
+const ID_BYTES_MIN: usize = 16;
+const ID_DIGITS_MIN: usize = 3;
 /// Between a name and a value; no name in a term contains it.
 const SEPARATOR: char = '\0';
 /// Stands for [`SEPARATOR`] in a name.
@@ -33,8 +39,8 @@ pub(crate) struct Schema {
     pub(crate) tantivy: tantivy::schema::Schema,
     /// Words of the message.
     pub(crate) message: Field,
-    /// Words of the message and of every value.
-    pub(crate) all: Field,
+    /// Words of the values of all fields.
+    pub(crate) others: Field,
     /// Names with whole values.
     pub(crate) values: Field,
     /// Names.
@@ -53,10 +59,10 @@ impl Schema {
         };
         let mut builder = SchemaBuilder::new();
         let message = builder.add_text_field("message", indexing(WORDS));
-        let all = builder.add_text_field("all", indexing(WORDS));
+        let others = builder.add_text_field("others", indexing(WORDS));
         let values = builder.add_text_field("values", indexing(RAW));
         let fields = builder.add_text_field("fields", indexing(RAW));
-        Self { tantivy: builder.build(), message, all, values, fields }
+        Self { tantivy: builder.build(), message, others, values, fields }
     }
 }
 
@@ -72,7 +78,6 @@ pub(crate) fn tokenizers() -> TokenizerManager {
 pub(crate) fn document(schema: &Schema, event: &Event) -> TantivyDocument {
     let mut document = TantivyDocument::new();
     document.add_text(schema.message, event.message());
-    document.add_text(schema.all, event.message());
     for part in EVENT_PARTS {
         let Some(text) = event_part(event, part).filter(|text| !text.is_empty()) else { continue };
         document.add_text(schema.values, value_term(part, &lower(text)).text);
@@ -80,15 +85,27 @@ pub(crate) fn document(schema: &Schema, event: &Event) -> TantivyDocument {
     }
     for field in event.fields() {
         let Some(text) = text_of(&field.value) else { continue };
-        document.add_text(schema.all, &text);
+        document.add_text(schema.others, &text);
         let text = lower(&text);
         let names = [Some(field.path), field.alias].into_iter().flatten();
+        let is_id = is_id(&text);
         for name in names.filter(|name| !EVENT_PARTS.contains(name)) {
-            document.add_text(schema.values, value_term(name, &text).text);
+            if !is_id {
+                document.add_text(schema.values, value_term(name, &text).text);
+            }
             document.add_text(schema.fields, name_term(name).text);
         }
     }
     document
+}
+
+/// Whether a value, in lower case, looks like the id of something: one long word of letters and
+/// digits in ASCII that is no number. Part of the format: values that are ids have no term.
+pub(crate) fn is_id(value: &str) -> bool {
+    (ID_BYTES_MIN..=WORD_BYTES_MAX).contains(&value.len())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && value.bytes().filter(u8::is_ascii_digit).count() >= ID_DIGITS_MIN
+        && number(value).is_none()
 }
 
 /// A term, and whether it can only come from what it was made of.
@@ -186,6 +203,17 @@ mod tests {
         assert_ne!(value_term("a\0b", "c").text, value_term("a", "b\0c").text);
         assert!(!value_term("a\0b", "c").is_exact);
         assert_eq!(value_in("a\0b\0c"), ("b\0c", true));
+    }
+
+    #[test]
+    fn ids_are_told_from_words_and_numbers() {
+        for id in ["0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"] {
+            assert!(is_id(id), "{id}");
+        }
+        for other in ["authenticationfailure", "12345678901234567890", "node-17.example.com", "1e5"]
+        {
+            assert!(!is_id(other), "{other}");
+        }
     }
 
     #[test]

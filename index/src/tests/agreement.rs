@@ -18,8 +18,21 @@ use crate::split::Split;
 
 const NAMES: [&str; 7] = ["source.ip", "user.name", "src", "dataset", "a\0b", "a", "lw.source"];
 
-const TEXTS: [&str; 10] =
-    ["root", "ROOT", "Ärger ΟΔΟΣ", "failed password", "10", "1e1", " 7 ", "a\0b", "", "-"];
+const TEXTS: [&str; 13] = [
+    "root",
+    "ROOT",
+    "Ärger ΟΔΟΣ",
+    "failed password",
+    "10",
+    "1e1",
+    " 7 ",
+    "a\0b",
+    "",
+    "-",
+    "00f067aa0ba902b7",
+    "00F067aa0ba902b7cd",
+    "00f067aa0b",
+];
 
 /// What a generated event is made of.
 #[derive(Debug, Clone)]
