@@ -256,15 +256,24 @@ struct Values {
 
 impl Values {
     fn add(&mut self, event: &Event, target: &Target, memory: &Memory) {
-        let mut seen: Vec<Cell> = Vec::new();
+        let mut values = 0;
         event.any_value(target, &mut |value| {
-            let is_seen =
-                || seen.iter().any(|cell| with_text(value, |text| cell.to_string() == text));
-            if value == Value::Null || is_seen() {
-                return false;
+            values += usize::from(value != Value::Null);
+            false
+        });
+        let mut seen: Vec<String> = Vec::new();
+        event.any_value(target, &mut |value| {
+            // An event counts once for each different value.
+            if values > 1 {
+                let text = value.to_string();
+                if seen.contains(&text) {
+                    return false;
+                }
+                seen.push(text);
             }
-            self.add_value(value, memory);
-            seen.push(Cell::from(value));
+            if value != Value::Null {
+                self.add_value(value, memory);
+            }
             false
         });
     }
@@ -280,9 +289,12 @@ impl Values {
         if is_counted {
             return;
         }
+        if self.counts.len() >= Config::FACET_VALUES_MAX {
+            self.is_cut = true;
+            return;
+        }
         let text = value.to_string();
-        let size_bytes = ENTRY_BYTES + 2 * text.len();
-        if self.counts.len() >= Config::FACET_VALUES_MAX || !memory.take_if_room(size_bytes) {
+        if !memory.take_if_room(ENTRY_BYTES + 2 * text.len()) {
             self.is_cut = true;
             return;
         }

@@ -7,6 +7,12 @@ use logwarden_event::{WORD_BYTES_MAX, words};
 /// Whether `wanted` and then a word that begins with `prefix` stand side by side in `text`. All are
 /// words as `logwarden_event::words` gives them; without a prefix only `wanted` must stand there.
 pub(super) fn has_words(text: &str, wanted: &[String], prefix: Option<&str>) -> bool {
+    let first = wanted.first().map(String::as_str).or(prefix);
+    if let Some(first) = first.filter(|first| first.is_ascii() && text.is_ascii())
+        && let Some(letter) = first.bytes().next()
+    {
+        return has_words_ascii(text, letter, wanted, prefix);
+    }
     let mut rest = raw_words(text);
     loop {
         if stands_at(rest.clone(), wanted, prefix) {
@@ -16,6 +22,15 @@ pub(super) fn has_words(text: &str, wanted: &[String], prefix: Option<&str>) -> 
             return false;
         }
     }
+}
+
+/// The same for a text in ASCII: looks only where a word begins with the first wanted letter.
+fn has_words_ascii(text: &str, letter: u8, wanted: &[String], prefix: Option<&str>) -> bool {
+    let bytes = text.as_bytes();
+    let is_in_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    memchr::memchr2_iter(letter, letter.to_ascii_uppercase(), bytes)
+        .filter(|place| *place == 0 || !is_in_word(bytes[place - 1]))
+        .any(|place| stands_at(raw_words(&text[place..]), wanted, prefix))
 }
 
 fn stands_at<'a>(

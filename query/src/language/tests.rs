@@ -274,6 +274,42 @@ fn pipes_are_read() {
     ));
 }
 
+/// Queries of the manual: the lines of its blocks, and the first cells of its tables of queries.
+fn examples_of_the_manual() -> Vec<&'static str> {
+    let manual = include_str!("../../../docs/QUERY.md");
+    let mut examples = Vec::new();
+    let (mut is_block, mut is_table) = (false, false);
+    for line in manual.lines() {
+        if line.starts_with("```") {
+            is_block = !is_block;
+        } else if is_block {
+            examples.push(line);
+        } else if let Some(cells) = line.strip_prefix('|') {
+            is_table |= cells.starts_with(" query ");
+            let first = cells.split(" | ").next().unwrap_or_default();
+            let queries = first.split('`').skip(1).step_by(2);
+            examples.extend(queries.filter(|_| is_table));
+        } else {
+            is_table = false;
+        }
+    }
+    examples
+}
+
+#[test]
+fn the_examples_of_the_manual_are_read() {
+    let examples = examples_of_the_manual();
+    assert!(examples.len() > 35, "{examples:?}");
+    let mut refused = examples.into_iter().filter(|text| parse_query(text, now()).is_err());
+    assert_eq!(
+        refused.by_ref().collect::<Vec<_>>(),
+        [
+            "* | stats cuont() by user.name",
+            "          ^ there is no function `cuont`; did you mean `count`?",
+        ]
+    );
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "(AND|OR|NOT|[a(){}\\[\\]:\"~*|\\\\<>=\\-/. é5]| TO |now|stats|count|by|where){0,30}") {

@@ -67,7 +67,8 @@ fn filters() -> impl Strategy<Value = Vec<Filter>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    // Each case is a whole node, so there are fewer of them.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 5))]
 
     #[test]
     fn what_matches_on_the_stream_is_found_by_the_index(
