@@ -3,9 +3,8 @@
 //! Names are those of the Elastic Common Schema (ECS 8) where it has one; names under `lw.` are our
 //! own. A name's place in [`STANDARD_FIELDS`] is written to the journal: new names go to the end.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use crate::time::Timestamp;
 
@@ -196,13 +195,54 @@ pub const STANDARD_FIELDS: &[FieldSpec] = {
     ]
 };
 
+/// Slots of the table behind [`standard_field`]: a power of two, at most a quarter of them taken.
+const PLACE_SLOTS: usize = 512;
+const NO_PLACE: u16 = u16::MAX;
+
 /// The place of `name` in [`STANDARD_FIELDS`].
+///
+/// Asked for every field of every event, so it is an open-addressed table with a cheap hash. Names
+/// of senders are looked up but never entered, so nobody can make it slow.
 pub fn standard_field(name: &str) -> Option<u16> {
-    static PLACES: OnceLock<HashMap<&'static str, u16>> = OnceLock::new();
-    let places = PLACES.get_or_init(|| {
-        STANDARD_FIELDS.iter().zip(0u16..).map(|(field, place)| (field.name, place)).collect()
+    static PLACES: LazyLock<[u16; PLACE_SLOTS]> = LazyLock::new(|| {
+        let mut places = [NO_PLACE; PLACE_SLOTS];
+        for (field, place) in STANDARD_FIELDS.iter().zip(0u16..) {
+            let mut slot = slot_of(field.name);
+            while places[slot] != NO_PLACE {
+                slot = (slot + 1) % PLACE_SLOTS;
+            }
+            places[slot] = place;
+        }
+        places
     });
-    places.get(name).copied()
+    let mut slot = slot_of(name);
+    loop {
+        let place = PLACES[slot];
+        if place == NO_PLACE {
+            return None;
+        }
+        if STANDARD_FIELDS[usize::from(place)].name == name {
+            return Some(place);
+        }
+        slot = (slot + 1) % PLACE_SLOTS;
+    }
+}
+
+/// Mixes length, beginning and end of a name.
+fn slot_of(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => {
+            let mut short = [0; 8];
+            short[..bytes.len()].copy_from_slice(bytes);
+            (u64::from_le_bytes(short), 0)
+        }
+    };
+    let mixed = (first ^ last.rotate_left(29) ^ bytes.len() as u64)
+        // Fibonacci hashing: the upper bits of the product are well mixed.
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 55) as usize % PLACE_SLOTS
 }
 
 #[cfg(test)]
