@@ -17,6 +17,7 @@ mod pam;
 mod sshd;
 mod syslog;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use chrono_tz::Tz;
@@ -70,7 +71,7 @@ impl Normalizer {
     /// Makes an event of any record: JSON where it is an object, syslog where it begins as such,
     /// else text.
     pub fn normalize(&self, record: &[u8], origin: &Origin, now: Timestamp) -> Event {
-        let text = String::from_utf8_lossy(record);
+        let text = text_of(record);
         if text.trim_ascii_start().starts_with('{')
             && let Ok(event) = from_json(record, &text, origin, now)
         {
@@ -95,14 +96,20 @@ impl Normalizer {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Event, Malformed> {
-        from_json(record, &String::from_utf8_lossy(record), origin, now)
+        from_json(record, &text_of(record), origin, now)
     }
+}
+
+/// The record as text: itself, or with replacements where it is no UTF-8. Records are nearly always
+/// text, so that is tried by itself.
+fn text_of(record: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(record).map_or_else(|_| String::from_utf8_lossy(record), Cow::Borrowed)
 }
 
 /// `text` is `record` itself unless bytes had to be replaced.
 fn start<'a>(record: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) -> Reading<'a> {
     let mut reading = Reading::new(text, origin, now);
-    if text.as_bytes() != record {
+    if text.as_ptr() != record.as_ptr() {
         reading.flag("lw.invalid_utf8");
     }
     if origin.protocol == LOSSY_PROTOCOL {

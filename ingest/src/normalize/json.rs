@@ -167,13 +167,7 @@ impl Flattener<'_, '_> {
         if self.prefix.is_empty() {
             return key;
         }
-        let Self { prefix, reading, .. } = self;
-        // The key may lie in the scratch that the path is written to.
-        let name = reading.str(key).to_owned();
-        reading.keep_with(|scratch| {
-            scratch.push_str(prefix);
-            scratch.push_str(&name);
-        })
+        self.reading.join(&self.prefix, key)
     }
 
     /// Adds `path` to a field that lists names.

@@ -26,7 +26,7 @@ const WRAPPED: u8 = 100;
 
 /// Finds the standard names of every field, and what is said once for the whole event.
 pub(crate) fn resolve(reading: &mut Reading<'_>) {
-    let mut claims = Claims::default();
+    let mut claims = Claims::new(reading);
     for index in 0..reading.entries.len() {
         let entry = reading.entries[index];
         if entry.is_dropped || Reading::standard_of(&entry).is_some() {
@@ -54,10 +54,11 @@ pub(crate) fn resolve(reading: &mut Reading<'_>) {
 type Best = Option<(u8, usize)>;
 
 /// Who claims what, while the fields are gone through.
-#[derive(Default)]
 struct Claims {
-    /// (standard place, rank, field).
-    fields: Vec<(u16, u8, usize)>,
+    /// (standard place, field), in the order of the fields.
+    fields: Vec<(u16, usize)>,
+    /// Of each standard place, the rank and path of the best claim.
+    winners: Winners,
     message: Best,
     dataset: Best,
     level: Option<(u8, usize, Severity)>,
@@ -72,6 +73,18 @@ fn better(best: &mut Best, rank: u8, index: usize) {
 }
 
 impl Claims {
+    fn new(reading: &Reading<'_>) -> Self {
+        Self {
+            fields: Vec::with_capacity(32),
+            winners: Winners::new(reading),
+            message: None,
+            dataset: None,
+            level: None,
+            level_field: None,
+            times: Vec::new(),
+        }
+    }
+
     fn claim(
         &mut self,
         reading: &mut Reading<'_>,
@@ -84,7 +97,8 @@ impl Claims {
         match meaning {
             Meaning::Field(place) => {
                 if suits(reading, place, rank, &entry.value) {
-                    self.fields.push((place, rank, index));
+                    self.fields.push((place, index));
+                    self.winners.offer(place, rank, entry.path);
                 }
             }
             Meaning::Message => {
@@ -124,19 +138,11 @@ impl Claims {
     }
 
     fn settle(mut self, reading: &mut Reading<'_>) {
-        // The best claim on each standard name first; items of one array claim together.
-        self.fields.sort_by_key(|(place, rank, index)| (*place, *rank, *index));
-        let mut winner: Option<(u16, Text)> = None;
-        for (place, _, index) in std::mem::take(&mut self.fields) {
-            let path = reading.entries[index].path;
-            let is_new = winner.is_none_or(|(taken, _)| taken != place);
-            if is_new {
-                winner = Some((place, path));
-            }
-            let is_winner =
-                winner.is_some_and(|(_, winning)| reading.str(winning) == reading.str(path));
-            let is_taken = Reading::standard_of(&reading.entries[index]).is_some();
-            if is_winner && !is_taken && !has_own(reading, place, is_new) {
+        for (place, index) in std::mem::take(&mut self.fields) {
+            let entry = &reading.entries[index];
+            // Items of one array have one path and win together.
+            let is_winner = self.winners.paths[usize::from(place)] == entry.path;
+            if is_winner && Reading::standard_of(entry).is_none() {
                 give(reading, index, place);
             }
         }
@@ -175,13 +181,32 @@ impl Claims {
     }
 }
 
-/// Whether a field that is not the sender's (a syslog header) has this standard name already.
-fn has_own(reading: &Reading<'_>, place: u16, is_new: bool) -> bool {
-    is_new
-        && reading
-            .entries
-            .iter()
-            .any(|entry| entry.path.is_empty() && Reading::standard_of(entry) == Some(place))
+/// Who claims each standard name best.
+struct Winners {
+    ranks: [u8; STANDARD_FIELDS.len()],
+    paths: [Text; STANDARD_FIELDS.len()],
+}
+
+impl Winners {
+    /// What a parser of ours found (a syslog header) has its name for good.
+    fn new(reading: &Reading<'_>) -> Self {
+        let mut winners = Self {
+            ranks: [u8::MAX; STANDARD_FIELDS.len()],
+            paths: [Text::default(); STANDARD_FIELDS.len()],
+        };
+        for place in reading.entries.iter().filter_map(Reading::standard_of) {
+            winners.ranks[usize::from(place)] = 0;
+        }
+        winners
+    }
+
+    fn offer(&mut self, place: u16, rank: u8, path: Text) {
+        let place = usize::from(place);
+        if rank < self.ranks[place] {
+            self.ranks[place] = rank;
+            self.paths[place] = path;
+        }
+    }
 }
 
 /// Whether a value can stand under a standard name that its own name suggests. The exact name (rank
@@ -267,8 +292,12 @@ fn settle_time(reading: &mut Reading<'_>, mut times: Vec<(u8, usize)>) {
     for (_, index) in &times {
         if let Some(at) = time_of(reading, reading.entries[*index].value, zone) {
             let value = reading.entries[*index].value;
-            let shown = show(reading, value);
-            accept_time(reading, at, |_| shown);
+            if is_too_far(reading, at) {
+                let shown = show(reading, value);
+                distrust(reading, &shown);
+            } else {
+                reading.timestamp = Some(at);
+            }
             reading.entries[*index].is_dropped = true;
             return;
         }
@@ -321,12 +350,16 @@ pub(crate) fn accept_time(
     at: Timestamp,
     original: impl FnOnce(Timestamp) -> String,
 ) {
-    if at > reading.now.saturating_add(FUTURE_MAX) {
+    if is_too_far(reading, at) {
         let original = original(at);
         distrust(reading, &original);
     } else {
         reading.timestamp = Some(at);
     }
+}
+
+fn is_too_far(reading: &Reading<'_>, at: Timestamp) -> bool {
+    at > reading.now.saturating_add(FUTURE_MAX)
 }
 
 /// The event takes its `observed_at`; what the sender said is kept.

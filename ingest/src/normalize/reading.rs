@@ -87,7 +87,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn new(text: &'a str, origin: &'a Origin, now: Timestamp) -> Self {
         Self {
             text,
-            scratch: String::new(),
+            scratch: String::with_capacity(256),
             entries: Vec::with_capacity(32),
             origin,
             now,
@@ -138,6 +138,21 @@ impl<'a> Reading<'a> {
     pub(crate) fn keep_with(&mut self, write: impl FnOnce(&mut String)) -> Text {
         let start = self.scratch.len();
         write(&mut self.scratch);
+        Text { start: bound(self.text.len() + start), len: bound(self.scratch.len() - start) }
+    }
+
+    /// Keeps `prefix` followed by what `end` says.
+    pub(crate) fn join(&mut self, prefix: &str, end: Text) -> Text {
+        let start = self.scratch.len();
+        self.scratch.push_str(prefix);
+        let (first, last) = (end.start as usize, (end.start + end.len) as usize);
+        match first.checked_sub(self.text.len()) {
+            None => self.scratch.push_str(&self.text[first..last]),
+            Some(first) => {
+                let end = self.scratch[first..last - self.text.len()].to_owned();
+                self.scratch.push_str(&end);
+            }
+        }
         Text { start: bound(self.text.len() + start), len: bound(self.scratch.len() - start) }
     }
 

@@ -282,23 +282,46 @@ impl Table {
     }
 }
 
+/// Mixes length, beginning and end of a name.
 fn hash(name: &[u8]) -> usize {
-    let mixed = name.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (mixed ^ (mixed >> 32)) as usize % TABLE_SLOTS
+    let (first, last) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => {
+            let mut short = [0; 8];
+            short[..name.len()].copy_from_slice(name);
+            (u64::from_le_bytes(short), 0)
+        }
+    };
+    let mixed = (first ^ last.rotate_left(29) ^ name.len() as u64)
+        // Fibonacci hashing: the upper bits of the product are well mixed.
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 53) as usize % TABLE_SLOTS
 }
+
+/// Each byte in lower case, and 0 for those that do not count.
+static LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        letters[byte] = match byte as u8 {
+            b'_' | b'-' => 0,
+            // NUL counts, but is in no name: it stands for itself as a byte that is in none either.
+            0 => 0xFF,
+            other => other.to_ascii_lowercase(),
+        };
+        byte += 1;
+    }
+    letters
+};
 
 /// What the name means, in whatever case and with whatever joints it is written.
 pub(super) fn lookup(path: &str) -> Option<&'static Slot> {
     let mut canonical = [0u8; NAME_BYTES_MAX];
     let mut length = 0;
     for byte in path.bytes() {
-        if byte == b'_' || byte == b'-' {
-            continue;
-        }
-        *canonical.get_mut(length)? = byte.to_ascii_lowercase();
-        length += 1;
+        let letter = LETTERS[usize::from(byte)];
+        *canonical.get_mut(length)? = letter;
+        length += usize::from(letter != 0);
     }
     Table::get().find(&canonical[..length])
 }
