@@ -16,6 +16,7 @@ use super::world::{
     Crash, Power, append, assert_whole, found, has_published, has_settled, is_tidy, powered,
     small_heads, until,
 };
+use crate::config::Config;
 use crate::error::IndexError;
 use crate::index::Index;
 
@@ -26,7 +27,11 @@ const SETTLED_SPLITS: usize = 3;
 type Running = tokio::task::JoinHandle<Result<(), IndexError>>;
 
 async fn start(store: Store) -> (Arc<Index>, Running, CancellationToken) {
-    let index = Index::open(store, small_heads()).await.expect("a store that fits");
+    start_with(store, small_heads()).await
+}
+
+async fn start_with(store: Store, config: Config) -> (Arc<Index>, Running, CancellationToken) {
+    let index = Index::open(store, config).await.expect("a store that fits");
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(Arc::clone(&index).run(shutdown.clone()));
     (index, running, shutdown)
@@ -116,6 +121,40 @@ async fn no_snapshot_shows_an_event_twice_or_not_at_all() {
         tokio::task::yield_now().await;
     }
     appending.await.expect("no panic");
+    stop(running, &shutdown).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_old_becomes_a_split() {
+    let (store, _simulation) = Store::simulated(9);
+    let config = Config { head_age_max_secs: 60, ..Config::default() };
+    let (index, running, shutdown) = start_with(store, config).await;
+    append(&index.store).await;
+    all_visible(&index).await;
+    assert_eq!(index.state().splits.len(), 0, "it is young");
+    until(&index, |index| has_settled(index, 1)).await;
+    stop(running, &shutdown).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_beyond_the_memory_bound_wait_in_the_journal() {
+    let (store, _simulation) = Store::simulated(10);
+    let no_writes = Power::until(Crash { after_writes: 0, is_done: false });
+    let config = Config { memory_bytes_max: 1, ..small_heads() };
+    let (index, running, shutdown) = start_with(powered(&store, &no_writes), config.clone()).await;
+    append(&store).await;
+    until(&index, |_| no_writes.is_gone()).await;
+    append(&store).await;
+    until(&index, |index| index.state().sealed.is_some()).await;
+    let snapshot = index.snapshot().await.expect("a snapshot");
+    assert_eq!(snapshot.visible.seq, 11, "the second batch waits");
+    assert_whole(&snapshot);
+    stop(running, &shutdown).await;
+
+    let (index, running, shutdown) = start_with(store, config).await;
+    all_visible(&index).await;
+    until(&index, has_published).await;
+    assert_whole(&index.snapshot().await.expect("a snapshot"));
     stop(running, &shutdown).await;
 }
 
