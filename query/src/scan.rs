@@ -33,6 +33,8 @@ pub(crate) struct Scan {
     pub(crate) memory: Memory,
     unreadable: Vec<String>,
     control: Control,
+    /// Cancelled with the control, and when the answer is no longer waited for.
+    stop: CancellationToken,
     deadline: Option<Instant>,
     total: AtomicU64,
     read: AtomicUsize,
@@ -120,6 +122,7 @@ impl Scan {
             pieces,
             memory: Memory { used: AtomicUsize::new(0), bytes_max },
             unreadable: lost.map(|split| split.name).collect(),
+            stop: control.cancel.child_token(),
             control,
             deadline: time_max.map(|time| Instant::now() + time),
             total: AtomicU64::new(0),
@@ -170,7 +173,7 @@ impl Scan {
 
     /// Whether to go on.
     pub(crate) fn check(&self) -> Result<(), Halt> {
-        if self.control.cancel.is_cancelled() {
+        if self.stop.is_cancelled() {
             return Err(QueryError::Cancelled.into());
         }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -207,11 +210,6 @@ impl Scan {
         let of = self.pieces.len() + self.unreadable.len();
         Splits { read: self.read.load(Ordering::Relaxed), of }
     }
-
-    /// The future that ends when whoever asked went away.
-    pub(crate) fn cancel(&self) -> &CancellationToken {
-        &self.control.cancel
-    }
 }
 
 /// Calls `work` with each piece, on at most as many threads as `cores` has permits. What `work`
@@ -222,6 +220,8 @@ pub(crate) async fn for_each_piece(
     work: impl Fn(&Scan, &dyn Piece) -> Result<(), Halt> + Send + Sync + 'static,
 ) -> Result<Coverage, QueryError> {
     let work = Arc::new(work);
+    // Whatever ends this future early, an error or whoever asked, ends the threads too.
+    let _stop = scan.stop.clone().drop_guard();
     let mut unreadable = scan.unreadable.clone();
     let mut running = JoinSet::new();
     let mut is_late = false;
@@ -231,8 +231,12 @@ pub(crate) async fn for_each_piece(
         }
         let permit = tokio::select! {
             biased;
-            () = scan.cancel().cancelled() => return Err(QueryError::Cancelled),
+            () = scan.stop.cancelled() => return Err(QueryError::Cancelled),
             permit = Arc::clone(cores).acquire_owned() => permit.map_err(|_| QueryError::Internal)?,
+            () = deadline(scan) => {
+                is_late = true;
+                break;
+            }
         };
         let (scan, piece, work) = (Arc::clone(scan), Arc::clone(piece), Arc::clone(&work));
         running.spawn_blocking(move || {
@@ -256,6 +260,14 @@ pub(crate) async fn for_each_piece(
         ::metrics::counter!(metrics::INCOMPLETE_TOTAL).increment(1);
     }
     Ok(Coverage { splits, complete, unreadable })
+}
+
+/// Ends when the scan's time is over.
+async fn deadline(scan: &Scan) {
+    match scan.deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What became of one piece; true when the time is over.

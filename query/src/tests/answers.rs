@@ -311,6 +311,16 @@ async fn a_query_ends_when_its_time_is_over_or_nobody_wants_it() {
 }
 
 #[tokio::test]
+async fn a_query_that_waits_for_a_core_is_late_and_says_so() {
+    let config = Config { threads_max: 1, deadline_secs: 0, ..Config::default() };
+    let engine = engine(&shop(), 2, config);
+    let core = Arc::clone(&engine.cores).acquire_owned().await.expect("a core");
+    let answer = engine.search(request("*", 10), Control::default()).await.expect("an answer");
+    assert_eq!((answer.total, answer.coverage.complete), (0, false));
+    drop(core);
+}
+
+#[tokio::test]
 async fn progress_tells_hits_as_pieces_are_read() {
     let engine = engine(&shop(), 3, Config { threads_max: 1, ..Config::default() });
     let (progress, mut told) = tokio::sync::mpsc::channel(10);

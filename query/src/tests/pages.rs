@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
 }
 
 /// All hits, page by page, and the total that each page told.
