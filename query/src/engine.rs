@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use logwarden_event::TimeRange;
-use logwarden_index::{Index, Snapshot};
+use logwarden_index::{Index, IndexError, Snapshot};
 use logwarden_store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -48,6 +48,17 @@ impl Engine {
     /// An engine over an index; live tails read the store's journal.
     pub fn new(index: Arc<Index>, store: Store, config: Config) -> Arc<Self> {
         Self::over(Source::Index(index), store, config)
+    }
+
+    /// An engine over the index of `store`, both with default settings, and that index: what the
+    /// tests of the floors above stand on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::open`].
+    pub async fn over_store(store: Store) -> Result<(Arc<Self>, Arc<Index>), IndexError> {
+        let index = Index::open(store.clone(), logwarden_index::Config::default()).await?;
+        Ok((Self::new(Arc::clone(&index), store, Config::default()), index))
     }
 
     /// An engine over these pieces.
