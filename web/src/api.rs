@@ -2,12 +2,21 @@
 
 mod alerts;
 mod config;
+mod events;
+mod export;
+mod fields;
 mod health;
+mod histogram;
 mod notifiers;
+mod own;
 mod rules;
+mod scope;
+mod search;
 mod session;
 mod setup;
 mod shape;
+mod sources;
+mod tail;
 mod tokens;
 mod users;
 
@@ -26,9 +35,17 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .join(session::routes())
         .join(setup::routes())
+        .join(search::routes())
+        .join(histogram::routes())
+        .join(fields::routes())
+        .join(events::routes())
+        .join(tail::routes())
+        .join(export::routes())
         .join(alerts::routes())
         .join(rules::routes())
         .join(notifiers::routes())
+        .join(sources::routes())
+        .join(own::routes())
         .join(tokens::routes())
         .join(users::routes())
         .join(config::routes())

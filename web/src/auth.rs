@@ -59,7 +59,6 @@ pub(crate) struct MaybeSignedIn(pub(crate) Option<Arc<Caller>>);
 impl Caller {
     /// Whether the credential still counts and still stands for the same rights; streams ask this
     /// again and again.
-    #[expect(dead_code, reason = "live tails ask it")]
     pub(crate) fn is_still_valid(&self, identity: &Identity) -> bool {
         let now = match &self.credential {
             Credential::Token(token) => identity.authenticate_token(token.expose()),

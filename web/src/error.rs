@@ -153,7 +153,6 @@ impl ApiError {
     }
 
     /// 422: understood, but too much was asked for.
-    #[expect(dead_code, reason = "searches answer it")]
     pub(crate) fn too_expensive(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_expensive", message)
     }

@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 
+use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderValue, header};
 use logwarden_event::{Event, Value};
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -50,6 +52,13 @@ impl<'a> ObjectWriter<'a> {
     }
 }
 
+/// An answer of JSON.
+pub(crate) fn response(write: impl FnOnce(&mut Vec<u8>)) -> Response {
+    let mut out = Vec::with_capacity(4_096);
+    write(&mut out);
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], out).into_response()
+}
+
 /// Writes anything that serializes without fail.
 pub(crate) fn write_serialized(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
     serde_json::to_writer(&mut *out, value).expect("plain data serializes, and memory takes it");
@@ -73,7 +82,6 @@ pub(crate) fn write_list<T>(
 
 /// Writes events as the list the API calls `hits`; of `fields` only the `wanted` ones, if any are
 /// named.
-#[expect(dead_code, reason = "searches answer it")]
 pub(crate) fn write_hits<'e>(
     events: impl IntoIterator<Item = &'e Event>,
     wanted: &[String],
@@ -89,8 +97,17 @@ pub(crate) fn write_hit(event: &Event, wanted: &[String], out: &mut Vec<u8>) {
     object.end();
 }
 
+/// Writes one event as a hit, with its record if that is wanted.
+pub(crate) fn write_exported(event: &Event, wanted: &[String], with_raw: bool, out: &mut Vec<u8>) {
+    let mut object = ObjectWriter::begin(out);
+    write_hit_members(event, wanted, &mut object);
+    if with_raw {
+        object.member("raw", String::from_utf8_lossy(event.raw()));
+    }
+    object.end();
+}
+
 /// Writes one event with everything that is known of it: the raw record, classes, senders' names.
-#[cfg_attr(not(test), expect(dead_code, reason = "single events answer it"))]
 pub(crate) fn write_event(event: &Event, out: &mut Vec<u8>) {
     let mut object = ObjectWriter::begin(out);
     write_hit_members(event, &[], &mut object);
@@ -172,7 +189,8 @@ fn slots(event: &Event) -> Vec<Slot<'_>> {
     slots
 }
 
-fn write_fields(event: &Event, wanted: &[String], out: &mut Vec<u8>) {
+/// Writes the flat `fields` of an event; only the `wanted` ones, if any are named.
+pub(crate) fn write_fields(event: &Event, wanted: &[String], out: &mut Vec<u8>) {
     let mut object = ObjectWriter::begin(out);
     for slot in slots(event) {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == slot.path) {

@@ -11,9 +11,11 @@ mod audit;
 mod auth;
 mod body;
 mod config;
+mod csv;
 mod error;
 mod frame;
 mod json;
+mod limits;
 mod metrics;
 mod origin;
 mod route;
@@ -26,6 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use logwarden_alerting::Alerting;
 use logwarden_event::Event;
+use logwarden_query::Engine;
 use logwarden_store::identity::Identity;
 
 pub use api::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
@@ -35,6 +38,7 @@ pub use origin::OverTls;
 
 use assets::Assets;
 use error::ApiError;
+use limits::Limits;
 use origin::Scheme;
 
 /// Makes an event of a raw record, as ingest would.
@@ -47,6 +51,8 @@ pub struct State {
     pub identity: Arc<Identity>,
     /// Alerts, rules, notifiers.
     pub alerting: Arc<Alerting>,
+    /// Searches, counts, tails.
+    pub engine: Arc<Engine>,
     /// The way into the audit records; the root runs it.
     pub audit: Arc<Audit>,
     /// For trying rules on raw records.
@@ -68,12 +74,18 @@ struct App(Arc<Inner>);
 struct Inner {
     state: State,
     scheme: Scheme,
+    limits: Limits,
 }
 
 impl App {
     /// Tells peers and schemes apart.
     fn scheme(&self) -> &Scheme {
         &self.0.scheme
+    }
+
+    /// What each principal has open.
+    fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 }
 
@@ -89,7 +101,8 @@ impl std::ops::Deref for App {
 pub fn router(state: State) -> Router {
     let settings = state.settings.clone();
     let assets = Assets::embedded();
-    let app = App(Arc::new(Inner { scheme: Scheme::new(&settings), state }));
+    let app =
+        App(Arc::new(Inner { scheme: Scheme::new(&settings), limits: Limits::default(), state }));
     let routes = api::routes().into_router(&app).with_state(app.clone());
     framed(
         routes.fallback(async move |request: Request| fallback(&app, &assets, request)),

@@ -13,10 +13,8 @@ pub(crate) const AUDIT_ENTRIES_TOTAL: &str = "logwarden_audit_entries_total";
 /// Audit entries lost because the journal refused them or the queue was full.
 pub(crate) const AUDIT_LOST_TOTAL: &str = "logwarden_audit_lost_total";
 /// Requests refused because a principal had too many under way.
-#[expect(dead_code, reason = "searches count it")]
 pub(crate) const REFUSED_BUSY_TOTAL: &str = "logwarden_http_refused_busy_total";
 /// Live tails open.
-#[expect(dead_code, reason = "live tails count it")]
 pub(crate) const TAILS_OPEN: &str = "logwarden_http_tails_open";
 
 /// Counts one answer.

@@ -6,3 +6,5 @@ mod browser;
 mod document;
 mod frame;
 mod harness;
+mod search;
+mod streams;

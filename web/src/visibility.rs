@@ -4,8 +4,8 @@
 //! them. It stands beside the user's query, never inside it.
 
 use logwarden_event::Timestamp;
-use logwarden_query::{Filter, Predicate, SyntaxError, Target, Test, parse_query};
-use logwarden_store::identity::Principal;
+use logwarden_query::{Filter, Predicate, SyntaxError, Target, Test, Visibility, parse_query};
+use logwarden_store::identity::{Action, Object, Principal, authorize};
 
 use crate::error::ApiError;
 
@@ -23,12 +23,17 @@ pub(crate) fn refuse(error: SyntaxError) -> ApiError {
     ApiError::syntax(error.message, error.offset, error.expected)
 }
 
+/// What `principal` may see.
+pub(crate) fn of(principal: &Principal, now: Timestamp) -> Result<Visibility, ApiError> {
+    let may = |action| authorize(principal, action, &Object::Any).is_ok();
+    Ok(Visibility {
+        row_filter: row_filter(principal, now)?,
+        may_see_own_records: may(Action::ReadOwnRecords) && may(Action::ReadAudit),
+    })
+}
+
 /// The condition on every event that `principal` may see; `None`: it may see all.
-#[expect(dead_code, reason = "searches ask it")]
-pub(crate) fn row_filter(
-    principal: &Principal,
-    now: Timestamp,
-) -> Result<Option<Filter>, ApiError> {
+fn row_filter(principal: &Principal, now: Timestamp) -> Result<Option<Filter>, ApiError> {
     let mut conditions = Vec::new();
     if let Some(source) = &principal.source {
         let test = Test::Equals { text: source.clone(), cased: true };

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use logwarden_query::Cell;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// A list; `next` asks for the next page.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct List<T> {
+pub(super) struct List<T> {
     /// What is on this page.
-    pub(crate) items: Vec<T>,
+    pub(super) items: Vec<T>,
     /// Hand it back as `cursor` for the next page; null on the last one.
-    pub(crate) next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 impl<T> List<T> {
     /// A list that has one page.
-    pub(crate) fn whole(items: Vec<T>) -> Self {
+    pub(super) fn whole(items: Vec<T>) -> Self {
         Self { items, next: None }
     }
 }
@@ -24,7 +25,7 @@ impl<T> List<T> {
 /// One event as searches give it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents what `json.rs` writes by hand")]
-pub(crate) struct Hit {
+pub(super) struct Hit {
     /// The event's id; sorts by time.
     id: String,
     /// Its number in the journal.
@@ -48,7 +49,7 @@ pub(crate) struct Hit {
 /// One event with everything that is known of it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents what `json.rs` writes by hand")]
-pub(crate) struct SingleEvent {
+pub(super) struct SingleEvent {
     /// What searches give.
     #[schema(inline)]
     #[serde(flatten)]
@@ -61,4 +62,37 @@ pub(crate) struct SingleEvent {
     class: Vec<String>,
     /// Field to the name the sender gave it, where that differs.
     aliases: BTreeMap<String, String>,
+}
+
+/// How many parts of the index were read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Splits {
+    /// Read to the end.
+    read: usize,
+    /// To be read.
+    of: usize,
+}
+
+impl From<logwarden_query::Splits> for Splits {
+    fn from(splits: logwarden_query::Splits) -> Self {
+        Self { read: splits.read, of: splits.of }
+    }
+}
+
+/// One value of a table or facet: a JSON value of its type.
+#[derive(Debug)]
+pub(super) struct Datum<'a>(pub(super) &'a Cell);
+
+impl Serialize for Datum<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Cell::Null => serializer.serialize_unit(),
+            Cell::Bool(value) => serializer.serialize_bool(*value),
+            Cell::Integer(value) => serializer.serialize_i128(*value),
+            Cell::Float(value) => serializer.serialize_f64(*value),
+            Cell::String(text) => serializer.serialize_str(text),
+            Cell::Ip(address) => serializer.collect_str(address),
+            Cell::Timestamp(at) => serializer.collect_str(at),
+        }
+    }
 }

@@ -1,16 +1,14 @@
 //! `/tokens`: credentials for programs.
 
-use std::time::Duration;
-
 use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use logwarden_event::Timestamp;
 use logwarden_store::identity::{Action, NewToken as TokenToMake, Role, TokenInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::scope::duration;
 use super::shape::List;
 use super::users::refuse;
 use crate::App;
@@ -115,9 +113,9 @@ async fn create(
         visibility::parse_filter(filter, now)?;
     }
     let expires_at = match new.expires.as_deref().filter(|text| !text.is_empty()) {
-        Some(text) => Some(expiry(text, now).ok_or_else(|| {
+        Some(text) => Some(now.saturating_add(duration(text).ok_or_else(|| {
             ApiError::bad_request("`expires` must be a number with s, m, h, d or w, such as 90d")
-        })?),
+        })?)),
         None => None,
     };
     let name = new.name.clone();
@@ -153,39 +151,4 @@ async fn revoke(
     let entry = Entry::new("token.revoke", &caller.principal.name, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The instant `text` (such as `90d`) after `now`.
-fn expiry(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let unit_secs = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return None,
-    };
-    let secs = number.parse::<u64>().ok()?.checked_mul(unit_secs)?;
-    Some(now.saturating_add(Duration::from_secs(secs)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_expiry_is_a_number_with_a_unit() {
-        let check = |text: &str, secs: Option<i64>| {
-            let expected = secs.map(Timestamp::from_secs);
-            assert_eq!(expiry(text, Timestamp::from_secs(0)), expected, "{text}");
-        };
-        check("90d", Some(7_776_000));
-        check("12h", Some(43_200));
-        check("90", None);
-        check("-1d", None);
-        check("d", None);
-        check("", None);
-        check("9é", None);
-    }
 }

@@ -17,6 +17,16 @@ const TABLE: &str = "
     DELETE /api/v1/session                      ingest reader analyst admin metrics
     GET    /api/v1/setup                        open
     POST   /api/v1/setup                        open
+    GET    /api/v1/search                       reader analyst admin
+    POST   /api/v1/search                       reader analyst admin
+    GET    /api/v1/histogram                    reader analyst admin
+    GET    /api/v1/facets                       reader analyst admin
+    GET    /api/v1/fields                       reader analyst admin
+    GET    /api/v1/fields/{name}/values         reader analyst admin
+    GET    /api/v1/events/{id}                  reader analyst admin
+    GET    /api/v1/events/{id}/context          reader analyst admin
+    GET    /api/v1/tail                         reader analyst admin
+    POST   /api/v1/export                       reader analyst admin
     GET    /api/v1/alerts                       reader analyst admin
     GET    /api/v1/alerts/{id}                  reader analyst admin
     POST   /api/v1/alerts/{id}/acknowledge      analyst admin
@@ -30,6 +40,9 @@ const TABLE: &str = "
     GET    /api/v1/notifiers                    analyst admin
     POST   /api/v1/notifiers/{id}/test          admin
     GET    /api/v1/deliveries                   analyst admin
+    GET    /api/v1/sources                      reader analyst admin
+    GET    /api/v1/deadletters                  admin
+    GET    /api/v1/audit                        admin
     GET    /api/v1/tokens                       admin
     POST   /api/v1/tokens                       admin
     DELETE /api/v1/tokens/{name}                admin
@@ -97,7 +110,11 @@ async fn every_route_answers_each_role_as_declared() {
             "{method} {path}"
         );
         for (role, token) in &tokens {
-            let answer = harness.call(method, &path, Some(token), "").await;
+            // A tail that is let in has no end.
+            let answer = match path.as_str() {
+                "/api/v1/tail" => harness.head(method, &path, Some(token)).await,
+                path => harness.call(method, path, Some(token), "").await,
+            };
             let is_denied = answer.status == 403 && answer.code() == "forbidden";
             assert_eq!(is_denied, !may(*role, permission), "{role}: {method} {path}");
             assert_ne!(answer.status, 401, "{role}: {method} {path}");

@@ -6,10 +6,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use logwarden_alerting::Alerting;
-use logwarden_event::{Event, EventBuilder};
+use logwarden_event::{Event, EventBuilder, Position};
+use logwarden_query::Engine;
 use logwarden_store::identity::{Identity, NewToken, Role};
-use logwarden_store::{Chunk, RecordKind, Simulation, Store};
+use logwarden_store::{Append, AppendOutcome, Chunk, Draft, RecordKind, Simulation, Store};
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use crate::{
@@ -26,6 +29,8 @@ pub(super) struct Harness {
     pub(super) store: Store,
     pub(super) identity: Arc<Identity>,
     simulation: Simulation,
+    visible: watch::Receiver<Position>,
+    _shutdown: DropGuard,
 }
 
 /// An answer, read to its end.
@@ -59,18 +64,41 @@ impl Harness {
         let (store, simulation) = Store::simulated(7);
         let catalog = Arc::clone(&store.catalog);
         let identity = Identity::open(catalog, Arc::clone(&store.clock)).await.expect("opened");
+        let (engine, index) = Engine::over_store(store.clone()).await.expect("opened");
+        let visible = index.visible();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(index.run(shutdown.clone()));
+        let audit = Audit::new(store.clone());
+        tokio::spawn(Arc::clone(&audit).run(shutdown.clone()));
         let alerting = Alerting::open(store.clone(), logwarden_alerting::Config::default());
         let state = State {
             identity: Arc::clone(&identity),
             alerting: alerting.await.expect("opened"),
-            audit: Audit::new(store.clone()),
+            engine,
+            audit,
             normalize: Arc::new(normalize),
             health: Arc::new(report),
             metrics: Arc::new(|| "logwarden_up 1\n".to_owned()),
             config_view: Arc::new(|| serde_json::json!({ "data_dir": "logwarden-data" })),
             settings: Settings::default(),
         };
-        Self { app: crate::router(state), store, identity, simulation }
+        let app = crate::router(state);
+        Self { app, store, identity, simulation, visible, _shutdown: shutdown.drop_guard() }
+    }
+
+    /// Makes events durable and waits until they are searchable.
+    pub(super) async fn ship(&mut self, events: Vec<Event>) {
+        let drafts = events.into_iter().map(|event| Draft { kind: RecordKind::Event, event });
+        let batch = Append { drafts: drafts.collect(), ..Append::default() };
+        let outcome = self.store.journal.append(batch).await.expect("durable");
+        assert!(matches!(outcome, AppendOutcome::Appended(_)), "{outcome:?}");
+        self.catch_up().await;
+    }
+
+    /// Waits until everything that is durable is searchable.
+    pub(super) async fn catch_up(&mut self) {
+        let end = self.store.journal.end(0);
+        self.visible.wait_for(|visible| *visible >= end).await.expect("the index follows");
     }
 
     /// A token of this role, named by it.
@@ -102,8 +130,8 @@ impl Harness {
                 panic!("a gap");
             };
             at = next;
-            lines.extend(records.iter().map(|record| {
-                assert_eq!(record.kind, RecordKind::Audit);
+            let audit = records.iter().filter(|record| record.kind == RecordKind::Audit);
+            lines.extend(audit.map(|record| {
                 assert_eq!(record.event.dataset(), crate::AUDIT_DATASET);
                 let field = |name| record.event.value_of(name).map(|value| value.to_string());
                 ["event.action", "event.outcome", "lw.principal", "lw.object"]
@@ -125,6 +153,23 @@ impl Harness {
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 16 << 20).await.expect("read");
         let text = String::from_utf8(body.to_vec()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Sends a request and, when it is let in, leaves the body alone.
+    pub(super) async fn head(&self, method: &str, path: &str, token: Option<&str>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.app.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let mut text = String::new();
+        if !parts.status.is_success() {
+            let body = to_bytes(body, 1 << 20).await.expect("read");
+            text = String::from_utf8(body.to_vec()).expect("text");
+        }
         Answer { status: parts.status, headers: parts.headers, text }
     }
 

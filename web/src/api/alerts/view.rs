@@ -107,7 +107,8 @@ struct Reason {
     text: String,
     observed: u64,
     threshold: u64,
-    usual: Option<f64>,
+    /// What is usual, from and to, where the rule learns it.
+    usual: Option<[f64; 2]>,
     window_secs: u64,
     group: BTreeMap<String, String>,
     series: Vec<SeriesPoint>,
