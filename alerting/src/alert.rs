@@ -3,8 +3,10 @@
 //! Plain types only; where they are kept is in `alert/tables.rs`, what may become of them in
 //! `alert/lifecycle.rs`. At most one alert of a rule and group is open or acknowledged at a time.
 
+pub(crate) mod desk;
 pub(crate) mod lifecycle;
 pub(crate) mod tables;
+pub(crate) mod wording;
 
 use logwarden_event::{AlertId, EventId, NotificationId, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -76,6 +76,8 @@ pub struct Findings {
     pub found: Vec<Finding>,
     /// Whether a window keeps the event, so that it may be evidence later.
     pub is_kept: bool,
+    /// Whether a window whose condition does not hold yet keeps it.
+    pub is_waiting: bool,
     /// Until when it may be asked for, by the time events are observed.
     pub keep_until: i64,
 }
@@ -178,6 +180,12 @@ impl Engine {
             group.set_alert(episode, alert);
             groups.dirty.insert(key.clone());
         }
+    }
+
+    /// Whether an episode of this group that is not over belongs to this alert.
+    pub fn has_episode_of(&self, rule: usize, key: &Arc<str>, alert: u128) -> bool {
+        let group = self.groups[rule].as_ref().and_then(|groups| groups.groups.get(key));
+        group.is_some_and(|group| group.episodes().iter().any(|e| e.alert == alert))
     }
 
     /// The rows of all groups that changed since the last call.
@@ -295,6 +303,7 @@ impl Engine {
                 .increment(count);
         }
         findings.is_kept |= outcome.change != Change::Known;
+        findings.is_waiting |= outcome.change == Change::Waiting;
         let keep_until = member.at.max(observed).saturating_add(groups.window.memory_ns());
         findings.keep_until = findings.keep_until.max(keep_until);
         if opens_alerts {

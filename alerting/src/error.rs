@@ -41,7 +41,6 @@ impl AlertingError {
         Self::Damaged(what.into())
     }
 
-    #[expect(dead_code, reason = "the detector calls it")]
     pub(crate) fn config(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Config { path: path.into(), message: message.into() }
     }

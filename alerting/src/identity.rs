@@ -22,7 +22,6 @@ pub(crate) fn hash_text(parts: &[&str]) -> String {
 
 /// The id of the alert that `first_event` opened for a rule and group. A replay of the journal
 /// comes to the same id, so it cannot open the alert a second time.
-#[expect(dead_code, reason = "the detector calls it")]
 pub(crate) fn alert_id(rule_id: &str, group_key: &str, first_event: EventId) -> AlertId {
     let event = first_event.to_u128().to_be_bytes();
     let entropy = hash(&[rule_id.as_bytes(), group_key.as_bytes(), &event]);
@@ -30,7 +29,6 @@ pub(crate) fn alert_id(rule_id: &str, group_key: &str, first_event: EventId) -> 
 }
 
 /// The id of one notification: the same alert, occasion and notifier always have the same.
-#[expect(dead_code, reason = "the detector calls it")]
 pub(crate) fn notification_id(
     alert: AlertId,
     occasion: &str,

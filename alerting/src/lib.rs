@@ -7,6 +7,7 @@
 pub mod alert;
 mod bundled;
 pub mod config;
+mod detector;
 pub mod engine;
 mod error;
 mod identity;
@@ -16,15 +17,23 @@ pub mod notify;
 pub mod rule;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod simulation;
 mod testing;
 pub mod window;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use logwarden_event::{AlertId, Event, Position};
+use logwarden_event::{AlertId, Event, NotificationId, Position};
 use logwarden_store::Store;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use notify::Routing;
 
 pub use alert::lifecycle::{Act, NOTE_BYTES_MAX};
 pub use alert::tables::{DeliveryPage, DeliveryQuery};
@@ -48,20 +57,130 @@ pub struct Health {
     pub rules: usize,
     /// What is wrong with rule files.
     pub rule_problems: usize,
-    /// Notifications waiting to be sent.
-    pub notifications_pending: u64,
-    /// Notifications given up.
-    pub notifications_failed: u64,
+    /// Notifiers whose last attempt failed.
+    pub notifiers_failing: usize,
     /// Why the detector stands still, when it does.
     pub stalled: Option<String>,
 }
 
+/// How often rule directories are looked at for changes.
+const RULES_POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What the tasks of this role share.
+pub(crate) struct Shared {
+    pub store: Store,
+    /// Held by whoever writes alerts, so that what was read stays true until it is written.
+    pub writing: Mutex<()>,
+    settings: RwLock<Settings>,
+    rule_changes: watch::Sender<u64>,
+    routing_changes: watch::Sender<u64>,
+    outbox_changes: watch::Sender<u64>,
+    status: RwLock<Status>,
+}
+
+/// What a reload replaces.
+struct Settings {
+    config: Config,
+    rules: Arc<RuleSet>,
+    problems: Vec<Problem>,
+    files: Vec<RuleFile>,
+    routing: Arc<Routing>,
+}
+
+#[derive(Default)]
+struct Status {
+    position: Position,
+    stalled: Option<String>,
+    failing: HashSet<String>,
+    is_stopping: bool,
+}
+
+impl Shared {
+    pub(crate) fn rules(&self) -> Arc<RuleSet> {
+        read(&self.settings).rules.clone()
+    }
+
+    pub(crate) fn routing(&self) -> Arc<Routing> {
+        read(&self.settings).routing.clone()
+    }
+
+    pub(crate) fn rule_changes(&self) -> watch::Receiver<u64> {
+        self.rule_changes.subscribe()
+    }
+
+    pub(crate) fn wake_workers(&self) {
+        self.outbox_changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn set_position(&self, position: Position) {
+        write(&self.status).position = position;
+    }
+
+    pub(crate) fn set_stalled(&self, reason: Option<String>) {
+        write(&self.status).stalled = reason;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        read(&self.status).is_stopping
+    }
+
+    fn set_failing(&self, notifier: &str, is_failing: bool) {
+        let mut status = write(&self.status);
+        if is_failing {
+            status.failing.insert(notifier.to_owned());
+        } else {
+            status.failing.remove(notifier);
+        }
+    }
+
+    /// Reads the rule files again; answers whether they changed.
+    fn reload_rules(&self) -> bool {
+        let rules = read(&self.settings).config.rules.clone();
+        let (files, unreadable) = rule_files(&rules);
+        if read(&self.settings).files == files {
+            return false;
+        }
+        let (loaded, problems) = load_rules(&files, unreadable);
+        {
+            let mut settings = write(&self.settings);
+            settings.rules = Arc::new(loaded);
+            settings.problems = problems;
+            settings.files = files;
+        }
+        self.rule_changes.send_modify(|count| *count += 1);
+        true
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn rule_files(config: &RulesConfig) -> (Vec<RuleFile>, Vec<Problem>) {
+    let mut files = if config.bundled { bundled::files() } else { Vec::new() };
+    let (own, problems) = read_rule_files(&config.dirs);
+    files.extend(own);
+    (files, problems)
+}
+
+fn load_rules(files: &[RuleFile], unreadable: Vec<Problem>) -> (RuleSet, Vec<Problem>) {
+    let (rules, mut problems) = RuleSet::load(files);
+    problems.extend(unreadable);
+    for problem in &problems {
+        warn!(%problem, "rule is left out");
+    }
+    ::metrics::gauge!(metrics::RULE_PROBLEMS).set(problems.len() as f64);
+    ::metrics::gauge!(metrics::RULES_ACTIVE).set(rules.rules().len() as f64);
+    (rules, problems)
+}
+
 /// The role: rules, alerts and notifications on one store.
 pub struct Alerting {
-    store: Store,
-    rules: std::sync::RwLock<Arc<RuleSet>>,
-    /// Held by whoever writes alerts, so that what was read stays true until it is written.
-    writing: Mutex<()>,
+    shared: Arc<Shared>,
 }
 
 impl Alerting {
@@ -70,21 +189,58 @@ impl Alerting {
     /// # Errors
     ///
     /// [`AlertingError::Config`] when the configuration cannot be used, [`AlertingError::Catalog`]
-    /// when the tables cannot be opened.
+    /// when the tables cannot be opened, [`AlertingError::ForeignJournal`] when the journal is not
+    /// the one that was followed before.
     pub async fn open(store: Store, config: Config) -> Result<Arc<Self>, AlertingError> {
         store.catalog.migrate(alert::tables::ROOM, alert::tables::MIGRATIONS).await?;
-        let rules = RuleSet::load(&[]).0;
-        let _ = config;
-        Ok(Arc::new(Self {
+        let checkpoint = store.catalog.checkpoint(detector::CONSUMER, 0).await?;
+        if checkpoint.as_ref().is_some_and(|known| known.journal != store.journal.identity()) {
+            return Err(AlertingError::ForeignJournal);
+        }
+        let position = checkpoint.map_or(store.journal.start(0), |known| known.position);
+        store.journal.hold(detector::CONSUMER, position);
+        let routing = Arc::new(Routing::new(&config)?);
+        let rules = config.rules.clone();
+        let loading = tokio::task::spawn_blocking(move || {
+            let (files, unreadable) = rule_files(&rules);
+            let (rules, problems) = load_rules(&files, unreadable);
+            (files, rules, problems)
+        });
+        let (files, rules, problems) =
+            loading.await.map_err(|error| AlertingError::Invalid(error.to_string()))?;
+        let settings = Settings { config, rules: Arc::new(rules), problems, files, routing };
+        let shared = Shared {
             store,
-            rules: std::sync::RwLock::new(Arc::new(rules)),
             writing: Mutex::new(()),
-        }))
+            settings: RwLock::new(settings),
+            rule_changes: watch::Sender::new(0),
+            routing_changes: watch::Sender::new(0),
+            outbox_changes: watch::Sender::new(0),
+            status: RwLock::new(Status { position, ..Status::default() }),
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
-    /// Works until `shutdown`: follows the journal and sends notifications.
+    /// Works until `shutdown`: follows the journal, sends notifications, watches rule files.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        shutdown.cancelled().await;
+        let shared = self.shared.clone();
+        let detector = tokio::spawn(detector::run(shared.clone(), shutdown.clone()));
+        let watcher = tokio::spawn(watch_rules(shared.clone(), shutdown.clone()));
+        let stopping = async {
+            shutdown.cancelled().await;
+            write(&shared.status).is_stopping = true;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = send_notifications(shared.clone(), shutdown.clone()) => {}
+            () = stopping => {}
+        }
+        write(&shared.status).is_stopping = true;
+        for task in [detector, watcher] {
+            if let Err(error) = task.await {
+                warn!(%error, "a task of alerting ended early");
+            }
+        }
     }
 
     /// Takes a new configuration and reads the rule files again.
@@ -93,8 +249,16 @@ impl Alerting {
     ///
     /// [`AlertingError::Config`]; the old configuration then stays in force.
     pub async fn reload(&self, config: Config) -> Result<(), AlertingError> {
-        let _ = config;
-        Ok(())
+        let routing = Arc::new(Routing::new(&config)?);
+        {
+            let mut settings = write(&self.shared.settings);
+            settings.config = config;
+            settings.routing = routing;
+        }
+        self.shared.routing_changes.send_modify(|count| *count += 1);
+        let shared = self.shared.clone();
+        let reading = tokio::task::spawn_blocking(move || shared.reload_rules());
+        reading.await.map(drop).map_err(|error| AlertingError::Invalid(error.to_string()))
     }
 
     /// Alerts, newest first.
@@ -103,7 +267,7 @@ impl Alerting {
     ///
     /// [`AlertingError::Cursor`] and [`AlertingError::Catalog`].
     pub async fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, AlertingError> {
-        alert::tables::page(&*self.store.catalog, query).await
+        alert::tables::page(&*self.shared.store.catalog, query).await
     }
 
     /// All there is to know about one alert.
@@ -112,10 +276,11 @@ impl Alerting {
     ///
     /// [`AlertingError::NotFound`] and [`AlertingError::Catalog`].
     pub async fn alert(&self, id: AlertId) -> Result<Alert, AlertingError> {
-        alert::tables::load(&*self.store.catalog, id).await
+        alert::tables::load(&*self.shared.store.catalog, id).await
     }
 
-    /// Does something with an alert on behalf of `actor`; answers the alert as it is then.
+    /// Does something with an alert on behalf of `actor`; answers the alert as it is then. Those
+    /// who were told of its opening are told of this, if they want to know.
     ///
     /// # Errors
     ///
@@ -128,11 +293,18 @@ impl Alerting {
         actor: &str,
     ) -> Result<Alert, AlertingError> {
         {
-            let _writing = self.writing.lock().await;
-            let now = self.store.clock.now();
-            alert::lifecycle::perform(&*self.store.catalog, id, act, actor, now, |_| Vec::new())
-                .await?;
+            let _writing = self.shared.writing.lock().await;
+            let now = self.shared.store.clock.now();
+            let catalog = &*self.shared.store.catalog;
+            let told = alert::tables::told_about(catalog, id).await?;
+            let routing = self.shared.routing();
+            let notify = |row: &alert::tables::AlertRow| match act.event() {
+                Some(event) => routing.statements_for_told(&told, &row.summary, event, now),
+                None => Vec::new(),
+            };
+            alert::lifecycle::perform(catalog, id, act, actor, now, notify).await?;
         }
+        self.shared.wake_workers();
         self.alert(id).await
     }
 
@@ -179,17 +351,30 @@ impl Alerting {
 
     /// The rules in use, testing and disabled, in the order they were loaded.
     pub fn rules(&self) -> Vec<RuleSummary> {
-        self.rule_set().summaries()
+        self.shared.rules().summaries()
     }
 
     /// What is wrong with the rule files.
     pub fn rule_problems(&self) -> Vec<Problem> {
-        Vec::new()
+        read(&self.shared.settings).problems.clone()
     }
 
     /// Who can be told about alerts.
     pub fn notifiers(&self) -> Vec<NotifierSummary> {
-        Vec::new()
+        let routing = self.shared.routing();
+        let status = read(&self.shared.status);
+        let summary = |named: &notify::Named| NotifierSummary {
+            id: named.name.clone(),
+            name: named.name.clone(),
+            kind: named.kind,
+            target: named.notifier.target(),
+            state: if status.failing.contains(&named.name) {
+                NotifierState::Failing
+            } else {
+                NotifierState::Ok
+            },
+        };
+        routing.notifiers().iter().map(summary).collect()
     }
 
     /// Sends a test notification now; answers what the receiver said.
@@ -198,8 +383,27 @@ impl Alerting {
     ///
     /// [`AlertingError::NotFound`].
     pub async fn test_notifier(&self, id: &str) -> Result<TestAnswer, AlertingError> {
-        let _ = id;
-        Err(AlertingError::NotFound)
+        let routing = self.shared.routing();
+        let named = routing.notifiers().iter().find(|named| named.name == id);
+        let named = named.ok_or(AlertingError::NotFound)?;
+        let sent_at = self.shared.store.clock.now();
+        let nanos = sent_at.nanos().to_le_bytes();
+        let entropy = identity::hash(&[b"test", id.as_bytes(), &nanos]);
+        let outgoing = notify::Outgoing {
+            id: NotificationId::from_parts(sent_at, entropy),
+            event: String::from("notifier.test"),
+            alert: None,
+            sent_at,
+            public_url: routing.public_url.clone(),
+            held_back: 0,
+            notifier: named.name.clone(),
+        };
+        let outcome = named.notifier.send(&outgoing).await;
+        self.shared.set_failing(&named.name, outcome.is_err());
+        Ok(match outcome {
+            Ok(answer) => TestAnswer { ok: true, answer },
+            Err(error) => TestAnswer { ok: false, answer: error.to_string() },
+        })
     }
 
     /// Notifications, newest first.
@@ -208,16 +412,69 @@ impl Alerting {
     ///
     /// [`AlertingError::Cursor`] and [`AlertingError::Catalog`].
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, AlertingError> {
-        alert::tables::deliveries(&*self.store.catalog, query).await
+        alert::tables::deliveries(&*self.shared.store.catalog, query).await
     }
 
     /// How alerting is doing.
     pub fn health(&self) -> Health {
-        Health::default()
+        let status = read(&self.shared.status);
+        let settings = read(&self.shared.settings);
+        let end = self.shared.store.journal.end(status.position.lane);
+        Health {
+            position: status.position,
+            lag_events: end.seq.saturating_sub(status.position.seq),
+            rules: settings.rules.rules().len(),
+            rule_problems: settings.problems.len(),
+            notifiers_failing: status.failing.len(),
+            stalled: status.stalled.clone(),
+        }
     }
+}
 
-    fn rule_set(&self) -> Arc<RuleSet> {
-        self.rules.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+/// Looks at the rule directories now and then.
+async fn watch_rules(shared: Arc<Shared>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(RULES_POLL_INTERVAL) => {}
+        }
+        if read(&shared.settings).config.rules.dirs.is_empty() {
+            continue;
+        }
+        let reading = shared.clone();
+        if let Ok(true) = tokio::task::spawn_blocking(move || reading.reload_rules()).await {
+            info!("rule files changed");
+        }
+    }
+}
+
+/// Runs one worker per notifier; starts them anew when the configuration changes.
+async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
+    let mut changes = shared.routing_changes.subscribe();
+    loop {
+        changes.mark_unchanged();
+        let routing = shared.routing();
+        let stop = shutdown.child_token();
+        let mut workers = JoinSet::new();
+        for named in routing.notifiers() {
+            let status = shared.clone();
+            let worker = notify::outbox::Worker {
+                store: shared.store.clone(),
+                named: named.clone(),
+                public_url: routing.public_url.clone(),
+                report: Arc::new(move |name, is_failing| status.set_failing(name, is_failing)),
+            };
+            workers.spawn(worker.run(shared.outbox_changes.subscribe(), stop.clone()));
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            _ = changes.changed() => {}
+        }
+        stop.cancel();
+        while workers.join_next().await.is_some() {}
+        if shutdown.is_cancelled() {
+            return;
+        }
     }
 }
 

@@ -35,6 +35,18 @@ pub enum Act<'a> {
     Note(&'a str),
 }
 
+impl Act<'_> {
+    /// What a notification about it is called; `None`: nobody is told.
+    pub(crate) const fn event(&self) -> Option<&'static str> {
+        match self {
+            Self::Acknowledge => Some("alert.acknowledged"),
+            Self::Resolve { .. } => Some("alert.resolved"),
+            Self::Reopen => Some("alert.reopened"),
+            Self::Assign(_) | Self::Note(_) => None,
+        }
+    }
+}
+
 /// The statements of an act; empty when it changes nothing.
 ///
 /// # Errors

@@ -51,7 +51,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     "CREATE INDEX alerting_outbox_created ON alerting_outbox (created_ns, id)",
     "CREATE TABLE alerting_groups (
         rule_id TEXT NOT NULL, group_key TEXT NOT NULL, fingerprint TEXT NOT NULL,
-        state TEXT NOT NULL, PRIMARY KEY (rule_id, group_key))",
+        state BLOB NOT NULL, PRIMARY KEY (rule_id, group_key))",
     "CREATE TABLE alerting_pending (
         event_id TEXT PRIMARY KEY, keep_until_ns BIGINT NOT NULL, body TEXT NOT NULL)",
     "CREATE TABLE alerting_rules (
@@ -327,7 +327,6 @@ const SELECT_ONE: &str = "SELECT id, title, severity, state, assignee, resolutio
     FROM alerting_alerts WHERE id = ?1";
 
 /// The alerts of a rule and group, newest first: the live one, if any, is among the first two.
-#[expect(dead_code, reason = "the detector calls it")]
 pub(crate) async fn newest_of_group(
     catalog: &dyn Catalog,
     rule_id: &str,
@@ -476,6 +475,20 @@ fn related_row(row: &Row) -> Result<RelatedAlert, AlertingError> {
         state: columns.word(AlertState::from_name)?,
         opened_at: columns.instant()?,
     })
+}
+
+/// The notifiers that a notification about the alert's opening went to or will go to.
+pub(crate) async fn told_about(
+    catalog: &dyn Catalog,
+    id: AlertId,
+) -> Result<Vec<String>, AlertingError> {
+    let statement = Statement {
+        sql: "SELECT DISTINCT notifier FROM alerting_outbox
+            WHERE alert_id = ?1 AND event = 'alert.opened' ORDER BY notifier",
+        values: vec![text(id.to_string())],
+    };
+    let answers = catalog.query(vec![statement]).await?;
+    rows(&answers, 0).iter().map(|row| Ok(Columns::of(row).text()?.to_owned())).collect()
 }
 
 /// Which deliveries a list is to hold.

@@ -1,0 +1,716 @@
+//! Detections become alerts: joins what is open, opens what is not, and says it in statements.
+//!
+//! Input: findings in the order they were found. Output: the statements of one catalog step. The
+//! alerts that change are kept in memory until the step is done; nothing is written here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use logwarden_event::{AlertId, Event, EventId, Timestamp, Value};
+use logwarden_query::Target;
+use logwarden_store::{Catalog, Statement};
+
+use super::lifecycle::timeline_entry;
+use super::tables::{self, AlertRow, Body, instant, integer, text, text_or_null};
+use super::wording::{self, ENTITY_VALUES_MAX};
+use super::{
+    AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, EVIDENCE_FIELDS_MAX,
+    EVIDENCE_MESSAGE_BYTES_MAX, Entity, EntityCount, Evidence, TimelineKind, Why,
+};
+use crate::engine::{Engine, Finding, Found, GroupValues};
+use crate::error::AlertingError;
+use crate::identity::alert_id;
+use crate::notify::Routing;
+use crate::rule::{CorrelationKind, Logic, Rule, RuleSet, target_of};
+use crate::window::{Episode, Member};
+
+/// Events kept for evidence before their rule fired.
+pub(crate) const PENDING_EVENTS_MAX: usize = 50_000;
+/// Alerts kept in memory; when there are more, those that did not change are read again later.
+const LIVE_ALERTS_MAX: usize = 2_000;
+/// Entities of one alert by which it is found.
+const ENTITY_ROWS_MAX: usize = 200;
+/// How often at most an alert's timeline says that events came.
+const EVENTS_ENTRY_SECS: u64 = 60;
+/// Fields that evidence keeps before any others.
+const TELLING_FIELDS: [&str; 6] =
+    ["source.ip", "user.name", "host.name", "destination.ip", "event.outcome", "user.target.name"];
+
+/// An event that may become evidence.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    /// Until when a window may ask for it, by the time events are observed.
+    pub keep_until: i64,
+    /// What would be kept.
+    pub evidence: Arc<Evidence>,
+}
+
+/// An alert that changes.
+#[derive(Debug)]
+struct Live {
+    row: AlertRow,
+    is_new: bool,
+    is_dirty: bool,
+    evidence: HashSet<u128>,
+    evidence_known: usize,
+    entity_rows: usize,
+    new_evidence: Vec<Arc<Evidence>>,
+    new_entities: Vec<Entity>,
+    entries: Vec<(TimelineKind, Timestamp, String)>,
+    untold_events: u64,
+    events_told_at: Timestamp,
+    has_first_success: bool,
+    /// Fields whose values are counted, each with the names it goes by.
+    counted: Vec<(String, Vec<String>)>,
+}
+
+/// An alert that was opened and is to be told to the journal.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    /// As it was opened.
+    pub row: AlertRow,
+    /// Names its group.
+    pub group_key: String,
+}
+
+/// Where findings become alerts.
+pub(crate) struct Desk {
+    live: HashMap<AlertId, Live>,
+    by_group: HashMap<(usize, Arc<str>), AlertId>,
+    by_episode: HashMap<(usize, Arc<str>, u128), AlertId>,
+    keys: HashMap<AlertId, (usize, Arc<str>)>,
+    pending: HashMap<u128, Pending>,
+}
+
+impl Desk {
+    /// An empty desk with the events that were kept before.
+    pub(crate) fn new(pending: HashMap<u128, Pending>) -> Self {
+        Self {
+            live: HashMap::new(),
+            by_group: HashMap::new(),
+            by_episode: HashMap::new(),
+            keys: HashMap::new(),
+            pending,
+        }
+    }
+
+    /// Keeps an event that a window may ask for; answers false when there is no room.
+    pub(crate) fn keep(&mut self, id: u128, pending: Pending) -> bool {
+        if self.pending.len() >= PENDING_EVENTS_MAX {
+            return false;
+        }
+        self.pending.insert(id, pending);
+        true
+    }
+
+    /// Forgets events that no window will ask for any more.
+    pub(crate) fn forget_before(&mut self, now: i64) {
+        self.pending.retain(|_, pending| pending.keep_until >= now);
+        if self.live.len() > LIVE_ALERTS_MAX {
+            self.live.clear();
+            self.by_group.clear();
+            self.by_episode.clear();
+            self.keys.clear();
+        }
+    }
+
+    /// Takes a finding.
+    pub(crate) async fn take(
+        &mut self,
+        catalog: &dyn Catalog,
+        engine: &mut Engine,
+        versions: &HashMap<String, u32>,
+        finding: Finding,
+        now: Timestamp,
+    ) -> Result<(), AlertingError> {
+        let rules = engine.rules().clone();
+        let rule = &rules.rules()[finding.rule];
+        let place = (finding.rule, finding.key.clone());
+        match finding.what {
+            Found::Began { episode, members, fresh } => {
+                let id = match self.live_alert(catalog, rule, &place).await? {
+                    Some(id) => {
+                        self.join(id, &fresh, now);
+                        id
+                    }
+                    None => {
+                        let version = versions.get(&rule.id).copied().unwrap_or(1);
+                        let about = (version, finding.group);
+                        self.open(&rules, &place, about, &episode, &members, now)
+                    }
+                };
+                engine.set_alert(finding.rule, &finding.key, episode.key, id.to_u128());
+                self.by_episode.insert((place.0, place.1, episode.key), id);
+                self.refresh(&rules, rule, id);
+            }
+            Found::Grew { episode, fresh } => {
+                let Some(id) = self.alert_of(&place, &episode) else { return Ok(()) };
+                if self.load(catalog, rule, id, &place).await? {
+                    self.add(id, &fresh, now);
+                    self.refresh(&rules, rule, id);
+                }
+            }
+            Found::Ended { episode } => {
+                let Some(id) = self.alert_of(&place, &episode) else { return Ok(()) };
+                let is_over = !engine.has_episode_of(finding.rule, &finding.key, id.to_u128());
+                if is_over && self.load(catalog, rule, id, &place).await? {
+                    self.end(id, &episode);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn alert_of(&self, place: &(usize, Arc<str>), episode: &Episode) -> Option<AlertId> {
+        let known = self.by_episode.get(&(place.0, place.1.clone(), episode.key)).copied();
+        known.or((episode.alert != 0).then(|| AlertId::from_u128(episode.alert)))
+    }
+
+    /// The open or acknowledged alert of a rule and group.
+    async fn live_alert(
+        &mut self,
+        catalog: &dyn Catalog,
+        rule: &Rule,
+        place: &(usize, Arc<str>),
+    ) -> Result<Option<AlertId>, AlertingError> {
+        if let Some(id) = self.by_group.get(place)
+            && self.live.get(id).is_some_and(|live| live.is_new)
+        {
+            return Ok(Some(*id));
+        }
+        let newest = tables::newest_of_group(catalog, &rule.id, &place.1).await?;
+        let Some(row) = newest.into_iter().next() else { return Ok(None) };
+        if row.summary.state == AlertState::Resolved {
+            return Ok(None);
+        }
+        let id = row.summary.id;
+        self.load(catalog, rule, id, place).await?;
+        Ok(Some(id))
+    }
+
+    /// Brings an alert onto the desk; false when there is none of this id.
+    async fn load(
+        &mut self,
+        catalog: &dyn Catalog,
+        rule: &Rule,
+        id: AlertId,
+        place: &(usize, Arc<str>),
+    ) -> Result<bool, AlertingError> {
+        if self.live.contains_key(&id) {
+            return Ok(true);
+        }
+        let Some(row) = tables::row_of(catalog, id).await? else { return Ok(false) };
+        let count = |sql: &'static str| Statement { sql, values: vec![text(id.to_string())] };
+        let answers = catalog
+            .query(vec![
+                count("SELECT COUNT(*) FROM alerting_evidence WHERE alert_id = ?1"),
+                count("SELECT COUNT(*) FROM alerting_alert_entities WHERE alert_id = ?1"),
+            ])
+            .await?;
+        let number = |place: usize| -> Result<usize, AlertingError> {
+            match tables::rows(&answers, place).first() {
+                Some(row) => Ok(usize::try_from(tables::Columns::of(row).count()?).unwrap_or(0)),
+                None => Ok(0),
+            }
+        };
+        let live = Live {
+            row,
+            is_new: false,
+            is_dirty: false,
+            evidence: HashSet::new(),
+            evidence_known: number(0)?,
+            entity_rows: number(1)?,
+            new_evidence: Vec::new(),
+            new_entities: Vec::new(),
+            entries: Vec::new(),
+            untold_events: 0,
+            events_told_at: Timestamp::MIN,
+            has_first_success: true,
+            counted: counted(rule),
+        };
+        self.live.insert(id, live);
+        self.keys.insert(id, place.clone());
+        Ok(true)
+    }
+
+    fn open(
+        &mut self,
+        rules: &RuleSet,
+        place: &(usize, Arc<str>),
+        (version, group): (u32, GroupValues),
+        episode: &Episode,
+        members: &[Member],
+        now: Timestamp,
+    ) -> AlertId {
+        let rule = &rules.rules()[place.0];
+        let first = EventId::from_u128(episode.key);
+        let id = alert_id(&rule.id, &place.1, first);
+        let started = EventId::from_u128(episode.started_by).observed_at();
+        let row = AlertRow {
+            summary: AlertSummary {
+                id,
+                title: rule.title.clone(),
+                severity: rule.level,
+                state: AlertState::Open,
+                rule: alert_rule(rule, version),
+                entity: entity_of_group(rule, &group),
+                group: group.clone(),
+                opened_at: now,
+                updated_at: now,
+                first_event_at: Timestamp::MAX,
+                last_event_at: Timestamp::MIN,
+                ended_at: None,
+                detections: 1,
+                events: 0,
+                assignee: None,
+                resolution: None,
+            },
+            body: Body {
+                rule: alert_rule(rule, version),
+                entity: entity_of_group(rule, &group),
+                why: Why {
+                    text: String::new(),
+                    observed: 0,
+                    threshold: 0,
+                    window_secs: 0,
+                    series: Vec::new(),
+                },
+                entities: Vec::new(),
+                what_to_do: rule.settings.what_to_do.clone(),
+                search_query: wording::search_query(rules, rule, &group),
+                group,
+                received_ms: Some(millis_between(episode.started_at, started.nanos())),
+                evaluated_ms: Some(millis_between(started.nanos(), now.nanos())),
+            },
+        };
+        let live = Live {
+            row,
+            is_new: true,
+            is_dirty: true,
+            evidence: HashSet::new(),
+            evidence_known: 0,
+            entity_rows: 0,
+            new_evidence: Vec::new(),
+            new_entities: Vec::new(),
+            entries: vec![(TimelineKind::Opened, now, String::from("opened"))],
+            untold_events: 0,
+            events_told_at: now,
+            has_first_success: false,
+            counted: counted(rule),
+        };
+        self.live.insert(id, live);
+        self.keys.insert(id, place.clone());
+        self.by_group.insert(place.clone(), id);
+        self.count_fields(rules, rule, id, members);
+        id
+    }
+
+    /// A detection joins an alert that is not resolved.
+    fn join(&mut self, id: AlertId, fresh: &[Member], now: Timestamp) {
+        if let Some(live) = self.live.get_mut(&id) {
+            live.row.summary.detections += 1;
+            live.row.summary.ended_at = None;
+            live.is_dirty = true;
+            let events: u64 = fresh.iter().map(|member| u64::from(member.weight)).sum();
+            let words = format!("detected again, +{events} events");
+            live.entries.push((TimelineKind::Events, now, words));
+        }
+        self.add(id, fresh, now);
+    }
+
+    /// Events come into an alert.
+    fn add(&mut self, id: AlertId, members: &[Member], now: Timestamp) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        if members.is_empty() {
+            return;
+        }
+        live.add(members, &self.pending);
+        live.row.summary.ended_at = None;
+        live.row.summary.updated_at = now;
+        live.is_dirty = true;
+        live.untold_events += members.iter().map(|m| u64::from(m.weight)).sum::<u64>();
+        let is_due = now.since(live.events_told_at).as_secs() >= EVENTS_ENTRY_SECS;
+        if is_due && !live.is_new {
+            let words = format!("+{} events", std::mem::take(&mut live.untold_events));
+            live.entries.push((TimelineKind::Events, now, words));
+            live.events_told_at = now;
+        }
+    }
+
+    /// The first events of a new alert.
+    fn count_fields(&mut self, rules: &RuleSet, rule: &Rule, id: AlertId, members: &[Member]) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.has_first_success = !matches!(&rule.logic, Logic::Correlate(correlation)
+            if correlation.kind == CorrelationKind::TemporalOrdered);
+        live.add(members, &self.pending);
+        live.row.summary.title =
+            wording::refresh(rules, rule, live.row.summary.events, &mut live.row.body);
+    }
+
+    fn refresh(&mut self, rules: &RuleSet, rule: &Rule, id: AlertId) {
+        if let Some(live) = self.live.get_mut(&id) {
+            live.row.summary.title =
+                wording::refresh(rules, rule, live.row.summary.events, &mut live.row.body);
+        }
+    }
+
+    fn end(&mut self, id: AlertId, episode: &Episode) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let at = Timestamp::from_nanos(episode.held_until);
+        live.row.summary.ended_at = Some(at);
+        live.is_dirty = true;
+        if live.untold_events > 0 && !live.is_new {
+            let words = format!("+{} events", std::mem::take(&mut live.untold_events));
+            live.entries.push((TimelineKind::Events, at, words));
+        }
+        live.entries.push((TimelineKind::Ended, at, String::from("the condition no longer holds")));
+    }
+
+    /// The statements that write everything that changed, and the alerts that are new. Repeating
+    /// the statements changes nothing more.
+    pub(crate) fn statements(
+        &mut self,
+        rules: &RuleSet,
+        routing: &Routing,
+        suppressed: &HashSet<AlertId>,
+        now: Timestamp,
+    ) -> (Vec<Statement>, Vec<Opened>) {
+        let mut statements = Vec::new();
+        let mut opened = Vec::new();
+        let mut ids: Vec<AlertId> =
+            self.live.iter().filter(|(_, live)| live.is_dirty).map(|(id, _)| *id).collect();
+        ids.sort();
+        for id in ids {
+            let (Some(live), Some((place, key))) = (self.live.get_mut(&id), self.keys.get(&id))
+            else {
+                continue;
+            };
+            if live.is_new {
+                statements.push(insert(&live.row, key));
+                let rule = &rules.rules()[*place];
+                let told = routing.for_alert(rule, suppressed.contains(&id));
+                statements.extend(told.statements(&live.row.summary, "alert.opened", now));
+                ::metrics::counter!(crate::metrics::ALERTS_TOTAL, "severity" => rule.level.name())
+                    .increment(1);
+                opened.push(Opened { row: live.row.clone(), group_key: key.to_string() });
+            } else {
+                statements.push(update(&live.row));
+            }
+            statements.extend(live.take_additions(id));
+        }
+        (statements, opened)
+    }
+
+    /// The rules and groups of the alerts that are new, to look whether anybody is to be told.
+    pub(crate) fn new_alerts(&self) -> Vec<(AlertId, usize, Arc<str>)> {
+        let new = self.live.iter().filter(|(_, live)| live.is_new && live.is_dirty);
+        new.filter_map(|(id, _)| {
+            let (place, key) = self.keys.get(id)?;
+            Some((*id, *place, key.clone()))
+        })
+        .collect()
+    }
+
+    /// The step with [`Desk::statements`] is done.
+    pub(crate) fn written(&mut self) {
+        for live in self.live.values_mut().filter(|live| live.is_dirty) {
+            live.is_dirty = false;
+            live.is_new = false;
+        }
+        self.by_group.clear();
+    }
+}
+
+impl Live {
+    fn add(&mut self, members: &[Member], pending: &HashMap<u128, Pending>) {
+        let summary = &mut self.row.summary;
+        for member in members {
+            let weight = u64::from(member.weight);
+            summary.events += weight;
+            let at = Timestamp::from_nanos(member.at);
+            summary.first_event_at = summary.first_event_at.min(at);
+            summary.last_event_at = summary.last_event_at.max(at);
+            wording::add_to_series(&mut self.row.body.why.series, member.at, weight);
+            let Some(known) = pending.get(&member.id) else { continue };
+            let has_room = self.evidence_known < EVIDENCE_EVENTS_MAX;
+            if has_room && self.evidence.insert(member.id) {
+                self.evidence_known += 1;
+                let mut evidence = known.evidence.clone();
+                if !self.has_first_success && is_success(&evidence) {
+                    self.has_first_success = true;
+                    Arc::make_mut(&mut evidence).flag = Some(String::from("first_success"));
+                }
+                self.new_evidence.push(evidence);
+            }
+            for entity in entities_of(&known.evidence, &self.counted) {
+                count_entity(&mut self.row.body.entities, entity, weight, |entity| {
+                    if self.entity_rows < ENTITY_ROWS_MAX {
+                        self.entity_rows += 1;
+                        self.new_entities.push(entity.clone());
+                    }
+                });
+            }
+        }
+        self.row.body.entities.sort_by_key(|known| std::cmp::Reverse(known.count));
+    }
+
+    fn take_additions(&mut self, id: AlertId) -> Vec<Statement> {
+        let id_text = id.to_string();
+        let mut statements = Vec::new();
+        for evidence in self.new_evidence.drain(..) {
+            statements.push(Statement {
+                sql: "INSERT INTO alerting_evidence (alert_id, event_id, at_ns, body)
+                    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (alert_id, event_id) DO NOTHING",
+                values: vec![
+                    text(id_text.clone()),
+                    text(evidence.event_id.to_string()),
+                    integer(evidence.timestamp_ns),
+                    text(serde_json::to_string(&*evidence).unwrap_or_default()),
+                ],
+            });
+        }
+        for entity in self.new_entities.drain(..) {
+            statements.push(Statement {
+                sql: "INSERT INTO alerting_alert_entities (alert_id, kind, field, value)
+                    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (alert_id, field, value) DO NOTHING",
+                values: vec![
+                    text(id_text.clone()),
+                    text(entity.kind),
+                    text(entity.field),
+                    text(entity.value),
+                ],
+            });
+        }
+        for (kind, at, words) in self.entries.drain(..) {
+            statements.push(timeline_entry(id, kind, None, &words, at));
+        }
+        statements
+    }
+}
+
+fn is_success(evidence: &Evidence) -> bool {
+    evidence.fields.iter().any(|(name, value)| name == "event.outcome" && value == "success")
+}
+
+fn count_entity(
+    entities: &mut Vec<EntityCount>,
+    entity: Entity,
+    weight: u64,
+    mut is_new: impl FnMut(&Entity),
+) {
+    let of_field = entities.iter().filter(|known| known.entity.field == entity.field).count();
+    match entities.iter_mut().find(|known| known.entity == entity) {
+        Some(known) => known.count += weight,
+        None if of_field >= ENTITY_VALUES_MAX => {}
+        None => {
+            is_new(&entity);
+            entities.push(EntityCount { entity, count: weight });
+        }
+    }
+}
+
+/// Which kind of entity a field names.
+pub(crate) fn entity_kind(field: &str) -> &'static str {
+    match field {
+        field if field.ends_with(".ip") => "ip",
+        field if field.starts_with("user.") => "user",
+        field if field.starts_with("host.") => "host",
+        _ => "other",
+    }
+}
+
+/// The fields whose values an alert of this rule counts.
+fn counted(rule: &Rule) -> Vec<(String, Vec<String>)> {
+    const ALWAYS: [&str; 5] =
+        ["source.ip", "user.name", "host.name", "destination.ip", "user.target.name"];
+    let mut fields: Vec<&str> = ALWAYS.to_vec();
+    for field in wording::counted_fields(rule) {
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+    let names = |field: &str| match target_of(field) {
+        Target::FirstOf(names) => names,
+        _ => vec![field.to_owned()],
+    };
+    fields.into_iter().map(|field| (field.to_owned(), names(field))).collect()
+}
+
+fn entities_of(
+    evidence: &Evidence,
+    counted: &[(String, Vec<String>)],
+) -> impl Iterator<Item = Entity> {
+    counted.iter().filter_map(|(field, names)| {
+        let of_name = |name: &String| evidence.fields.iter().find(|(known, _)| known == name);
+        let (_, value) = names.iter().find_map(of_name)?;
+        Some(Entity {
+            kind: entity_kind(field).to_owned(),
+            field: field.clone(),
+            value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        })
+    })
+}
+
+fn entity_of_group(rule: &Rule, group: &GroupValues) -> Option<Entity> {
+    let chosen = rule.settings.entity.as_deref();
+    let (field, value) = group
+        .iter()
+        .find(|(field, _)| Some(field.as_str()) == chosen)
+        .or_else(|| group.iter().find(|(field, _)| entity_kind(field) != "other"))
+        .or_else(|| group.first())?;
+    let kind = entity_kind(field).to_owned();
+    Some(Entity { kind, field: field.clone(), value: value.clone() })
+}
+
+fn alert_rule(rule: &Rule, version: u32) -> AlertRule {
+    AlertRule {
+        id: rule.id.clone(),
+        name: rule.short_name().to_owned(),
+        title: rule.title.clone(),
+        kind: rule.type_name().to_owned(),
+        version,
+        attack: rule.attack.clone(),
+        runbook: rule.settings.runbook.clone(),
+    }
+}
+
+fn millis_between(earlier: i64, later: i64) -> i64 {
+    (later.saturating_sub(earlier)).max(0) / 1_000_000
+}
+
+/// The statement that makes an alert's row; when it is there already, nothing happens.
+pub(crate) fn insert(row: &AlertRow, key: &str) -> Statement {
+    let summary = &row.summary;
+    Statement {
+        sql: "INSERT INTO alerting_alerts (id, rule_id, rule_name, group_key, title, title_lower,
+                severity, state, opened_ns, updated_ns, first_event_ns, last_event_ns, ended_ns,
+                detections, events, body, in_journal)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0)
+            ON CONFLICT (id) DO NOTHING",
+        values: vec![
+            text(summary.id.to_string()),
+            text(summary.rule.id.clone()),
+            text(summary.rule.name.clone()),
+            text(key),
+            text(summary.title.clone()),
+            text(summary.title.to_lowercase()),
+            text(summary.severity.name()),
+            instant(summary.opened_at),
+            instant(summary.updated_at),
+            instant(summary.first_event_at),
+            instant(summary.last_event_at),
+            summary.ended_at.map_or(logwarden_store::SqlValue::Null, instant),
+            integer(summary.detections),
+            integer(summary.events),
+            text(serde_json::to_string(&row.body).unwrap_or_default()),
+        ],
+    }
+}
+
+fn update(row: &AlertRow) -> Statement {
+    let summary = &row.summary;
+    Statement {
+        sql: "UPDATE alerting_alerts SET title = ?2, title_lower = ?3,
+                updated_ns = CASE WHEN updated_ns > ?4 THEN updated_ns ELSE ?4 END,
+                first_event_ns = ?5, last_event_ns = ?6, ended_ns = ?7, detections = ?8,
+                events = ?9, body = ?10
+            WHERE id = ?1",
+        values: vec![
+            text(summary.id.to_string()),
+            text(summary.title.clone()),
+            text(summary.title.to_lowercase()),
+            instant(summary.updated_at),
+            instant(summary.first_event_at),
+            instant(summary.last_event_at),
+            summary.ended_at.map_or(logwarden_store::SqlValue::Null, instant),
+            integer(summary.detections),
+            integer(summary.events),
+            text(serde_json::to_string(&row.body).unwrap_or_default()),
+        ],
+    }
+}
+
+/// What is kept of an event as evidence.
+pub(crate) fn evidence_of(event: &Event) -> Evidence {
+    let message = match event.message() {
+        "" => String::from_utf8_lossy(event.raw()).into_owned(),
+        message => message.to_owned(),
+    };
+    let end = message.floor_char_boundary(EVIDENCE_MESSAGE_BYTES_MAX);
+    let mut fields: Vec<(String, serde_json::Value)> = Vec::new();
+    for name in TELLING_FIELDS {
+        if let Some(value) = event.value_of(name).filter(|value| *value != Value::Null) {
+            fields.push((name.to_owned(), json_of(value)));
+        }
+    }
+    for field in event.fields().filter(|field| !field.options.is_inner) {
+        if fields.len() >= EVIDENCE_FIELDS_MAX {
+            break;
+        }
+        if !fields.iter().any(|(name, _)| name == field.path) {
+            fields.push((field.path.to_owned(), json_of(field.value)));
+        }
+    }
+    Evidence {
+        event_id: event.id(),
+        timestamp_ns: event.timestamp().nanos(),
+        message: message[..end].to_owned(),
+        fields,
+        flag: None,
+    }
+}
+
+fn json_of(value: Value<'_>) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => value.into(),
+        Value::Integer(value) => match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) => value.into(),
+            (_, Ok(value)) => value.into(),
+            _ => value.to_string().into(),
+        },
+        Value::Float(value) => value.into(),
+        other => {
+            let text = other.to_string();
+            let end = text.floor_char_boundary(EVIDENCE_MESSAGE_BYTES_MAX);
+            text[..end].into()
+        }
+    }
+}
+
+/// The statement that keeps an event that a window may ask for later.
+pub(crate) fn insert_pending(pending: &Pending) -> Statement {
+    Statement {
+        sql: "INSERT INTO alerting_pending (event_id, keep_until_ns, body) VALUES (?1, ?2, ?3)
+            ON CONFLICT (event_id) DO NOTHING",
+        values: vec![
+            text(pending.evidence.event_id.to_string()),
+            integer(pending.keep_until),
+            text(serde_json::to_string(&*pending.evidence).unwrap_or_default()),
+        ],
+    }
+}
+
+/// The statement that writes or removes a group.
+pub(crate) fn write_group(row: crate::engine::GroupRow) -> Statement {
+    let key = vec![text(row.rule_id), text(row.key)];
+    match row.state {
+        None => Statement {
+            sql: "DELETE FROM alerting_groups WHERE rule_id = ?1 AND group_key = ?2",
+            values: key,
+        },
+        Some(state) => Statement {
+            sql: "INSERT INTO alerting_groups (rule_id, group_key, fingerprint, state)
+                VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT (rule_id, group_key)
+                DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state",
+            values: key
+                .into_iter()
+                .chain([
+                    text_or_null(Some(&row.fingerprint)),
+                    logwarden_store::SqlValue::Blob(state),
+                ])
+                .collect(),
+        },
+    }
+}

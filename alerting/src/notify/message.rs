@@ -1,0 +1,232 @@
+//! What a notification says, as plain data: for templates and for JSON.
+
+use logwarden_event::Timestamp;
+use serde_json::{Value, json};
+
+use super::Outgoing;
+use crate::alert::wording::{span_text, visible};
+use crate::alert::{Alert, Evidence};
+
+/// Events that a mail shows.
+pub(super) const MAIL_EVIDENCE_MAX: usize = 10;
+/// Events that a webhook carries.
+const WEBHOOK_EVIDENCE_MAX: usize = 10;
+/// Characters of a message in a mail.
+const MESSAGE_CHARS_MAX: usize = 300;
+/// Entities of one field that a mail names.
+const ENTITIES_SHOWN_MAX: usize = 3;
+
+/// The facts for the mail's templates. Every value from a record is cut and its controls are
+/// visible, so that no template can be broken by one.
+pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Value {
+    let summary = &alert.summary;
+    let shown = alert.evidence.iter().take(MAIL_EVIDENCE_MAX);
+    let evidence: Vec<Value> = shown.map(evidence_line).collect();
+    let flagged = alert.evidence.iter().find(|evidence| evidence.flag.is_some()).map(|evidence| {
+        let who = field_text(evidence, "user.name").unwrap_or_default();
+        format!(
+            "A login from this address SUCCEEDED at {} (user {who}).",
+            time(evidence.timestamp())
+        )
+    });
+    let others: Vec<String> = alert
+        .notifications
+        .iter()
+        .filter(|delivery| delivery.notifier != outgoing.notifier)
+        .map(|delivery| {
+            format!("{} {} ({})", delivery.kind, delivery.notifier, delivery.state.name())
+        })
+        .collect();
+    json!({
+        "heading": heading(&outgoing.event),
+        "severity": summary.severity.name().to_uppercase(),
+        "title": visible(&summary.title, 300),
+        "rule": visible(&summary.rule.title, 200),
+        "version": summary.rule.version,
+        "state": summary.state.name(),
+        "opened_at": time(summary.opened_at),
+        "first_event_at": time(summary.first_event_at),
+        "last_event_at": time(summary.last_event_at),
+        "why": visible(&alert.why.text, 1_000),
+        "window": (alert.why.window_secs > 0).then(|| span_text(alert.why.window_secs)),
+        "note": flagged,
+        "late": late_note(outgoing, alert),
+        "evidence": evidence,
+        "evidence_total": summary.events,
+        "entities": entity_lines(alert),
+        "related": alert.related.iter().take(5).map(|other| json!({
+            "severity": other.severity.name().to_uppercase(),
+            "title": visible(&other.title, 200),
+            "at": time(other.opened_at),
+            "state": other.state.name(),
+        })).collect::<Vec<_>>(),
+        "what_to_do": alert.what_to_do.lines().map(|line| visible(line, 500)).collect::<Vec<_>>(),
+        "runbook": summary.rule.runbook,
+        "open_link": link(outgoing, &format!("/alerts/{}", summary.id)),
+        "search_link": link(outgoing, &alert.search.path()),
+        "held_back": outgoing.held_back,
+        "recipients": recipients,
+        "others": others,
+        "alert_id": summary.id.to_string(),
+    })
+}
+
+fn heading(event: &str) -> &'static str {
+    match event {
+        "alert.resolved" => "Resolved",
+        "alert.acknowledged" => "Acknowledged",
+        "alert.reopened" => "Reopened",
+        "alert.updated" => "More of the same",
+        _ => "",
+    }
+}
+
+fn late_note(outgoing: &Outgoing, alert: &Alert) -> Option<String> {
+    let age = outgoing.sent_at.since(alert.summary.last_event_at).as_secs();
+    (age >= 3_600).then(|| format!("These events are {} h old.", age / 3_600))
+}
+
+fn evidence_line(evidence: &Evidence) -> Value {
+    json!({
+        "at": time(evidence.timestamp()),
+        "who": field_text(evidence, "user.name").unwrap_or_default(),
+        "message": visible(&evidence.message, MESSAGE_CHARS_MAX),
+        "flag": evidence.flag.as_deref().map(|flag| flag.replace('_', " ").to_uppercase()),
+    })
+}
+
+fn field_text(evidence: &Evidence, name: &str) -> Option<String> {
+    let (_, value) = evidence.fields.iter().find(|(field, _)| field == name)?;
+    Some(visible(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), 64))
+}
+
+/// One line per field: `user.name root, admin, +29`.
+fn entity_lines(alert: &Alert) -> Vec<String> {
+    let mut fields: Vec<&str> = Vec::new();
+    for known in &alert.entities {
+        if !fields.contains(&known.entity.field.as_str()) {
+            fields.push(&known.entity.field);
+        }
+    }
+    fields
+        .into_iter()
+        .map(|field| {
+            let of_field = alert.entities.iter().filter(|known| known.entity.field == field);
+            let values: Vec<String> =
+                of_field.map(|known| visible(&known.entity.value, 64)).collect();
+            let shown = values.iter().take(ENTITIES_SHOWN_MAX).cloned().collect::<Vec<_>>();
+            let more = values.len().saturating_sub(ENTITIES_SHOWN_MAX);
+            let more = if more > 0 { format!(", +{more}") } else { String::new() };
+            format!("{field} {}{more}", shown.join(", "))
+        })
+        .collect()
+}
+
+/// A time for people: to the millisecond, in UTC.
+fn time(at: Timestamp) -> String {
+    Timestamp::from_millis(at.millis()).to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+/// A path of the dashboard as a link; the path alone when nobody said where the dashboard is.
+fn link(outgoing: &Outgoing, path: &str) -> String {
+    format!("{}{path}", outgoing.public_url)
+}
+
+/// The webhook's JSON, version 1.
+pub(super) fn to_json(outgoing: &Outgoing) -> Value {
+    let mut body = json!({
+        "version": "1",
+        "type": outgoing.event,
+        "notification_id": outgoing.id.to_string(),
+        "sent_at": outgoing.sent_at.to_string(),
+    });
+    if outgoing.held_back > 0 {
+        body["held_back"] = outgoing.held_back.into();
+    }
+    let Some(alert) = &outgoing.alert else { return body };
+    let summary = &alert.summary;
+    let group: serde_json::Map<String, Value> =
+        summary.group.iter().map(|(field, value)| (field.clone(), value.clone().into())).collect();
+    let dedup: Vec<String> =
+        summary.group.iter().map(|(field, value)| format!("{field}={value}")).collect();
+    body["alert"] = json!({
+        "id": summary.id.to_string(),
+        "url": link(outgoing, &format!("/alerts/{}", summary.id)),
+        "title": summary.title,
+        "severity": summary.severity.name(),
+        "state": summary.state.name(),
+        "opened_at": summary.opened_at.to_string(),
+        "first_event_at": summary.first_event_at.to_string(),
+        "last_event_at": summary.last_event_at.to_string(),
+        "detections": summary.detections,
+        "events": summary.events,
+        "assignee": summary.assignee,
+        "resolution": summary.resolution.map(crate::alert::Resolution::name),
+        "dedup_key": format!("{}/{}", summary.rule.id, dedup.join(",")),
+        "labels": {},
+    });
+    body["rule"] = json!({
+        "id": summary.rule.id,
+        "name": summary.rule.title,
+        "version": summary.rule.version,
+        "type": summary.rule.kind,
+        "attack": summary.rule.attack,
+        "runbook": summary.rule.runbook,
+    });
+    body["why"] = json!({
+        "text": alert.why.text,
+        "observed": alert.why.observed,
+        "threshold": alert.why.threshold,
+        "usual": null,
+        "window_secs": alert.why.window_secs,
+        "group": group,
+    });
+    body["entities"] = alert
+        .entities
+        .iter()
+        .take(50)
+        .map(|known| {
+            json!({
+                "kind": known.entity.kind,
+                "field": known.entity.field,
+                "value": known.entity.value,
+                "count": known.count,
+            })
+        })
+        .collect();
+    body["evidence"] = alert
+        .evidence
+        .iter()
+        .take(WEBHOOK_EVIDENCE_MAX)
+        .map(|evidence| {
+            let fields: serde_json::Map<String, Value> = evidence.fields.iter().cloned().collect();
+            json!({
+                "event_id": evidence.event_id.to_string(),
+                "timestamp": evidence.timestamp().to_string(),
+                "message": evidence.message,
+                "fields": fields,
+                "flag": evidence.flag,
+            })
+        })
+        .collect();
+    body["what_to_do"] = alert.what_to_do.clone().into();
+    body["related"] = alert
+        .related
+        .iter()
+        .take(10)
+        .map(|other| {
+            json!({
+                "id": other.id.to_string(),
+                "title": other.title,
+                "severity": other.severity.name(),
+                "url": link(outgoing, &format!("/alerts/{}", other.id)),
+            })
+        })
+        .collect();
+    body["links"] = json!({ "search": link(outgoing, &alert.search.path()) });
+    body["latency_ms"] = json!({
+        "received": alert.latency.received_ms,
+        "evaluated": alert.latency.evaluated_ms,
+    });
+    body
+}

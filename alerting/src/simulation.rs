@@ -1,0 +1,397 @@
+//! Stories and seeded crash tests of the whole role over the simulated store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use logwarden_event::Timestamp;
+use logwarden_store::simulation::Faults;
+use logwarden_store::{
+    Append, AppendOutcome, Draft, IdempotencyKey, RecordKind, Simulation, Store,
+};
+
+use crate::detector::Detector;
+use crate::identity::hash;
+use crate::notify::outbox::Worker;
+use crate::notify::{Named, Notifier, Outgoing, Routing, SendError};
+use crate::sample::event_of_json;
+use crate::{Alert, AlertQuery, AlertState, Alerting, Config, Resolution};
+
+/// A receiver that remembers what it took and fails when it is told to.
+#[derive(Default)]
+struct Receiver {
+    taken: Mutex<Vec<(String, String, String)>>,
+    failures: Mutex<u32>,
+}
+
+#[async_trait]
+impl Notifier for Receiver {
+    fn target(&self) -> String {
+        String::from("memory")
+    }
+
+    fn wants(&self, _event: &str) -> bool {
+        true
+    }
+
+    fn per_hour_max(&self) -> Option<u32> {
+        None
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<String, SendError> {
+        let mut failures = self.failures.lock().expect("not poisoned");
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(SendError(String::from("503 try later")));
+        }
+        let alert = message.alert.as_ref().map(|alert| alert.summary.id.to_string());
+        let taken = (message.id.to_string(), message.event.clone(), alert.unwrap_or_default());
+        self.taken.lock().expect("not poisoned").push(taken);
+        Ok(String::from("200 taken"))
+    }
+}
+
+struct World {
+    store: Store,
+    simulation: Simulation,
+    alerting: Arc<Alerting>,
+    detector: Detector,
+    receiver: Arc<Receiver>,
+    batches: u64,
+}
+
+async fn open(store: &Store, receiver: &Arc<Receiver>) -> (Arc<Alerting>, Detector) {
+    let alerting = loop {
+        match Alerting::open(store.clone(), Config::default()).await {
+            Ok(alerting) => break alerting,
+            Err(error) => assert!(error.to_string().contains("did not say"), "{error}"),
+        }
+    };
+    let named = Named {
+        name: String::from("test"),
+        kind: "webhook",
+        notifier: receiver.clone() as Arc<dyn Notifier>,
+    };
+    crate::write(&alerting.shared.settings).routing = Arc::new(Routing::of(vec![named]));
+    let detector = loop {
+        match Detector::open(alerting.shared.clone()).await {
+            Ok(detector) => break detector,
+            Err(error) => assert!(error.to_string().contains("did not say"), "{error}"),
+        }
+    };
+    (alerting, detector)
+}
+
+impl World {
+    async fn new(seed: u64) -> Self {
+        let (store, simulation) = Store::simulated(seed);
+        let receiver = Arc::new(Receiver::default());
+        let (alerting, detector) = open(&store, &receiver).await;
+        Self { store, simulation, alerting, detector, receiver, batches: 0 }
+    }
+
+    async fn append(&mut self, records: &[String]) {
+        self.batches += 1;
+        let drafts = records
+            .iter()
+            .map(|record| Draft {
+                kind: RecordKind::Event,
+                event: event_of_json(record.as_bytes()),
+            })
+            .collect();
+        let number = self.batches.to_le_bytes();
+        let key = hash(&[&number]).to_be_bytes();
+        let append = Append {
+            drafts,
+            idempotency: Some(IdempotencyKey { key, body: key }),
+            receipt: Bytes::new(),
+        };
+        let outcome = self.store.journal.append(append).await.expect("journal takes the batch");
+        assert!(matches!(outcome, AppendOutcome::Appended(_)), "{outcome:?}");
+    }
+
+    async fn crash(&mut self) {
+        self.simulation.crash();
+        let (store, _) = self.simulation.reopen().expect("the store opens again");
+        let (alerting, detector) = open(&store, &self.receiver).await;
+        (self.store, self.alerting, self.detector) = (store, alerting, detector);
+    }
+
+    async fn send(&self) {
+        let worker = Worker {
+            store: self.store.clone(),
+            named: self.alerting.shared.routing().notifiers()[0].clone(),
+            public_url: String::new(),
+            report: Arc::new(|_, _| {}),
+        };
+        // A catalog that does not know is asked again at the next turn.
+        let _ = worker.send_due().await;
+    }
+
+    async fn alerts(&self) -> Vec<Alert> {
+        let page = self.alerting.alerts(&AlertQuery::default()).await.expect("catalog answers");
+        let mut alerts = Vec::new();
+        for summary in page.items {
+            alerts.push(self.alerting.alert(summary.id).await.expect("it is there"));
+        }
+        alerts.sort_by_key(|alert| alert.summary.id);
+        alerts
+    }
+
+    fn now_secs(&self) -> i64 {
+        self.store.clock.now().secs()
+    }
+}
+
+fn login(second: i64, address: &str, user: &str, outcome: &str) -> String {
+    format!(
+        r#"{{"time":{second},"message":"{outcome} for {user} from {address}","event.category":"authentication","event.outcome":"{outcome}","user.name":"{user}","source.ip":"{address}"}}"#
+    )
+}
+
+fn attack(from_second: i64, address: &str, failures: i64) -> Vec<String> {
+    (0..failures).map(|n| login(from_second + n, address, "root", "failure")).collect()
+}
+
+#[tokio::test]
+async fn a_spike_opens_one_alert_with_its_numbers_and_evidence() {
+    let mut world = World::new(1).await;
+    let now = world.now_secs();
+    let mut records: Vec<String> = (0..27)
+        .map(|n| login(now - 60 + n, "10.2.0.9", &format!("user{}", n % 5), "failure"))
+        .collect();
+    records.extend((0..2).map(|n| login(now - 30 + n, "10.0.0.1", "alice", "failure")));
+    records.extend((0..2).map(|n| login(now - 30 + n, "10.0.0.2", "bob", "failure")));
+    world.append(&records).await;
+    world.detector.catch_up().await.expect("detector");
+    let alerts = world.alerts().await;
+    assert_eq!(alerts.len(), 1);
+    let alert = &alerts[0];
+    assert_eq!(alert.summary.title, "Failed-login spike: 27 failures from 10.2.0.9 to 5 users");
+    assert_eq!((alert.summary.events, alert.evidence.len()), (27, 27));
+    assert_eq!((alert.why.observed, alert.why.threshold, alert.why.window_secs), (27, 10, 300));
+    assert_eq!(alert.entities[0].entity.value, "10.2.0.9");
+    assert_eq!(alert.why.series.iter().map(|point| point.count).sum::<u64>(), 27);
+    assert!(alert.search.query.contains("10.2.0.9"), "{}", alert.search.query);
+
+    world.append(&attack(now - 20, "10.2.0.9", 5)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let alerts = world.alerts().await;
+    assert_eq!((alerts.len(), alerts[0].summary.events), (1, 32));
+    assert_eq!(alerts[0].notifications.len(), 1);
+    assert_eq!(world.receiver.taken.lock().expect("not poisoned").len(), 1);
+}
+
+#[tokio::test]
+async fn an_alert_lives_joins_ends_and_opens_again() {
+    let mut world = World::new(2).await;
+    let id = |alerts: &[Alert]| alerts[0].summary.id;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    let first = id(&world.alerts().await);
+
+    world.simulation.advance(Duration::from_secs(3_600));
+    world.detector.catch_up().await.expect("detector");
+    let alerts = world.alerts().await;
+    assert!(alerts[0].summary.ended_at.is_some(), "the condition no longer holds");
+    assert_eq!(alerts[0].summary.state, AlertState::Open, "people resolve alerts");
+
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    let alerts = world.alerts().await;
+    assert_eq!((alerts.len(), alerts[0].summary.detections), (1, 2));
+    assert_eq!((alerts[0].summary.ended_at, alerts[0].summary.events), (None, 24));
+
+    world.alerting.acknowledge(first, "ana").await.expect("acknowledged");
+    let resolved = world
+        .alerting
+        .resolve(first, "ana", Resolution::TruePositive, Some("blocked <b>"))
+        .await
+        .expect("resolved");
+    assert_eq!(resolved.summary.state, AlertState::Resolved);
+    assert_eq!(resolved.summary.assignee.as_deref(), Some("ana"));
+    assert!(world.alerting.acknowledge(first, "ana").await.is_err());
+
+    world.simulation.advance(Duration::from_secs(3_600));
+    world.detector.catch_up().await.expect("detector");
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    let alerts = world.alerts().await;
+    assert_eq!(alerts.len(), 2, "after it was resolved a new one opens");
+    assert!(world.alerting.reopen(first, "ana").await.is_err(), "another one is open");
+    world.send().await;
+    let taken = world.receiver.taken.lock().expect("not poisoned").clone();
+    let mut events: Vec<&str> = taken.iter().map(|(_, event, _)| event.as_str()).collect();
+    events.sort_unstable();
+    assert_eq!(events, ["alert.acknowledged", "alert.opened", "alert.opened", "alert.resolved"]);
+}
+
+#[tokio::test]
+async fn a_failing_receiver_gets_the_same_notification_later() {
+    let mut world = World::new(3).await;
+    *world.receiver.failures.lock().expect("not poisoned") = 2;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    for _ in 0..3 {
+        world.send().await;
+        world.simulation.advance(Duration::from_secs(5));
+    }
+    let alerts = world.alerts().await;
+    let delivery = &alerts[0].notifications[0];
+    assert_eq!((delivery.attempts, delivery.answer.as_str()), (3, "200 taken"));
+    let taken = world.receiver.taken.lock().expect("not poisoned").clone();
+    assert_eq!(taken.iter().map(|t| t.0.clone()).collect::<Vec<_>>(), [delivery.id.to_string()]);
+}
+
+#[tokio::test]
+async fn an_alert_that_only_the_journal_knows_is_put_back() {
+    let mut world = World::new(4).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    let before = world.alerts().await;
+    // What a catalog that lost its tail would have kept: the checkpoint, and none of the rest.
+    let forget = ["alerting_alerts", "alerting_outbox", "alerting_evidence"].map(|table| {
+        let sql: &'static str = match table {
+            "alerting_alerts" => "DELETE FROM alerting_alerts",
+            "alerting_outbox" => "DELETE FROM alerting_outbox",
+            _ => "DELETE FROM alerting_evidence",
+        };
+        logwarden_store::Statement { sql, values: Vec::new() }
+    });
+    let step = logwarden_store::Step { statements: forget.to_vec(), ..Default::default() };
+    world.store.catalog.step(step).await.expect("catalog");
+    world.detector.catch_up().await.expect("detector");
+    let (alerting, detector) = open(&world.store, &world.receiver).await;
+    (world.alerting, world.detector) = (alerting, detector);
+    world.append(&[login(world.now_secs(), "10.0.0.1", "bob", "success")]).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let after = world.alerts().await;
+    assert_eq!(after.len(), 1);
+    assert_eq!(after[0].summary.id, before[0].summary.id);
+    assert_eq!(after[0].notifications.len(), 1);
+}
+
+/// Random numbers of a test, from its seed.
+struct Dice(u64, u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.1 += 1;
+        let number = hash(&[&self.0.to_le_bytes(), &self.1.to_le_bytes()]);
+        u64::try_from(number % u128::from(sides)).expect("below sides")
+    }
+}
+
+/// Attacks, crashes, receivers that fail, a catalog that does not say whether it committed. Every
+/// alert of the model is opened once, and delivered at least once under one id.
+async fn survive(seed: u64) {
+    let mut dice = Dice(seed, 0);
+    let mut world = World::new(seed).await;
+    let mut failures: BTreeMap<u64, i64> = BTreeMap::new();
+    for _ in 0..30 {
+        match dice.roll(8) {
+            0..=2 => {
+                let address = dice.roll(6);
+                let count = i64::try_from(dice.roll(6)).expect("small") + 1;
+                let second = world.now_secs() - i64::try_from(dice.roll(60)).expect("small");
+                world.append(&attack(second, &format!("10.0.0.{address}"), count)).await;
+                *failures.entry(address).or_default() += count;
+            }
+            3 | 4 => {
+                let _ = world.detector.catch_up().await;
+            }
+            5 => {
+                *world.receiver.failures.lock().expect("not poisoned") =
+                    u32::try_from(dice.roll(3)).expect("small");
+                world.send().await;
+            }
+            6 => {
+                let faults = Faults {
+                    catalog_unknown_per_mille: u32::try_from(dice.roll(400)).expect("small"),
+                    ..Faults::default()
+                };
+                world.simulation.set_faults(faults);
+            }
+            _ => world.crash().await,
+        }
+    }
+    world.simulation.set_faults(Faults::default());
+    world.crash().await;
+    world.detector.catch_up().await.expect("nothing goes wrong any more");
+    *world.receiver.failures.lock().expect("not poisoned") = 0;
+    for _ in 0..3 {
+        world.send().await;
+        world.simulation.advance(Duration::from_secs(3_600));
+    }
+    check_against_model(&world, seed, &failures).await;
+}
+
+async fn check_against_model(world: &World, seed: u64, failures: &BTreeMap<u64, i64>) {
+    let expected: BTreeSet<String> = failures
+        .iter()
+        .filter(|(_, count)| **count >= 10)
+        .map(|(address, _)| format!("10.0.0.{address}"))
+        .collect();
+    let mut found: BTreeMap<String, (String, u64)> = BTreeMap::new();
+    for alert in world.alerts().await {
+        let address = alert.summary.group[0].1.clone();
+        let id = alert.summary.id.to_string();
+        let twice = found.insert(address, (id, alert.summary.events));
+        assert_eq!(twice, None, "seed {seed}: opened twice");
+    }
+    assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), expected, "seed {seed}");
+    let taken = world.receiver.taken.lock().expect("not poisoned").clone();
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (notification, _, alert) in taken {
+        ids.entry(alert).or_default().insert(notification);
+    }
+    for (address, (id, events)) in found {
+        let count = failures[&address[7..].parse::<u64>().expect("a number")];
+        assert_eq!(Ok(events), u64::try_from(count), "seed {seed}: events of {address}");
+        let delivered = ids.get(&id).map(BTreeSet::len);
+        assert_eq!(delivered, Some(1), "seed {seed}: delivered under one id, {address}");
+    }
+}
+
+#[tokio::test]
+async fn every_alert_is_opened_once_and_delivered_across_crashes() {
+    for seed in 0..25 {
+        survive(seed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_comes_to_identical_alerts() {
+    let mut stories = Vec::new();
+    for restart_after in [None, Some(1), Some(4), Some(7)] {
+        let mut world = World::new(9).await;
+        let start = world.now_secs();
+        for step in 0..10i64 {
+            let records = [
+                login(start + step * 7, "10.0.0.1", &format!("u{step}"), "failure"),
+                login(start + step * 3, "10.0.0.1", "root", "failure"),
+            ];
+            world.append(&records).await;
+            world.detector.catch_up().await.expect("detector");
+            if restart_after == Some(step) {
+                world.crash().await;
+            }
+        }
+        let alerts = world.alerts().await;
+        let story: Vec<(String, String, u64, Timestamp)> = alerts
+            .iter()
+            .map(|alert| {
+                let summary = &alert.summary;
+                let id = summary.id.to_string();
+                (id, summary.title.clone(), summary.events, summary.first_event_at)
+            })
+            .collect();
+        assert_eq!(story.len(), 2, "the spike and the spray: {story:?}");
+        stories.push((story, alerts.iter().map(|a| a.evidence.clone()).collect::<Vec<_>>()));
+    }
+    assert!(stories.windows(2).all(|pair| pair[0] == pair[1]), "{stories:#?}");
+}
