@@ -380,11 +380,17 @@ impl Detector {
     #[cfg(test)]
     pub(crate) async fn catch_up(&mut self) -> Result<(), String> {
         while self.position < self.shared.store.journal.end(LANE) {
-            let read = self.shared.store.journal.read(self.position, BATCH_RECORDS_MAX).await;
-            let chunk = read.map_err(|error| error.to_string())?;
-            self.take_chunk(chunk).await.map_err(|_| String::from("restart"))?;
+            self.take_next().await?;
         }
         self.idle().await.map_err(|_| String::from("restart"))
+    }
+
+    /// Works off one chunk; for tests.
+    #[cfg(test)]
+    pub(crate) async fn take_next(&mut self) -> Result<(), String> {
+        let read = self.shared.store.journal.read(self.position, BATCH_RECORDS_MAX).await;
+        let chunk = read.map_err(|error| error.to_string())?;
+        self.take_chunk(chunk).await.map_err(|_| String::from("restart"))
     }
 }
 

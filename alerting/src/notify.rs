@@ -5,6 +5,8 @@
 //! notifier is one file below and one line of [`NOTIFIERS`].
 
 mod address;
+#[cfg(test)]
+mod delivery;
 mod email;
 mod message;
 pub(crate) mod outbox;

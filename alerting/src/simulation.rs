@@ -250,29 +250,41 @@ async fn a_failing_receiver_gets_the_same_notification_later() {
 async fn an_alert_that_only_the_journal_knows_is_put_back() {
     let mut world = World::new(4).await;
     world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
-    world.detector.catch_up().await.expect("detector");
+    world.detector.take_next().await.expect("detector");
     let before = world.alerts().await;
-    // What a catalog that lost its tail would have kept: the checkpoint, and none of the rest.
-    let forget = ["alerting_alerts", "alerting_outbox", "alerting_evidence"].map(|table| {
-        let sql: &'static str = match table {
-            "alerting_alerts" => "DELETE FROM alerting_alerts",
-            "alerting_outbox" => "DELETE FROM alerting_outbox",
-            _ => "DELETE FROM alerting_evidence",
-        };
-        logwarden_store::Statement { sql, values: Vec::new() }
-    });
-    let step = logwarden_store::Step { statements: forget.to_vec(), ..Default::default() };
+    // The catalog lost its tail after the journal was told; the rule would not fire again.
+    let statements = ["DELETE FROM alerting_alerts", "DELETE FROM alerting_outbox"]
+        .map(|sql| logwarden_store::Statement { sql, values: Vec::new() });
+    let step = logwarden_store::Step { statements: statements.to_vec(), ..Default::default() };
     world.store.catalog.step(step).await.expect("catalog");
-    world.detector.catch_up().await.expect("detector");
-    let (alerting, detector) = open(&world.store, &world.receiver).await;
-    (world.alerting, world.detector) = (alerting, detector);
-    world.append(&[login(world.now_secs(), "10.0.0.1", "bob", "success")]).await;
     world.detector.catch_up().await.expect("detector");
     world.send().await;
     let after = world.alerts().await;
     assert_eq!(after.len(), 1);
     assert_eq!(after[0].summary.id, before[0].summary.id);
+    assert_eq!(after[0].summary.title, before[0].summary.title);
     assert_eq!(after[0].notifications.len(), 1);
+}
+
+#[tokio::test]
+async fn the_role_detects_tells_and_stops() {
+    let (store, simulation) = Store::simulated(5);
+    let receiver = Arc::new(Receiver::default());
+    let (alerting, detector) = open(&store, &receiver).await;
+    let mut world = World { store, simulation, alerting, detector, receiver, batches: 0 };
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(world.alerting.clone().run(shutdown.clone()));
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    let told = async {
+        while world.receiver.taken.lock().expect("not poisoned").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("told in time");
+    shutdown.cancel();
+    running.await.expect("stopped in order");
+    let health = world.alerting.health();
+    assert!(health.position.seq >= 13 && health.stalled.is_none(), "{health:?}");
 }
 
 /// Random numbers of a test, from its seed.
