@@ -19,7 +19,8 @@ struct Node {
     stamped: Vec<Event>,
 }
 
-async fn node(drafts: Vec<Event>, events_per_split: usize) -> Node {
+/// With `is_settled` every full head has become a split before anything is asked.
+async fn node(drafts: Vec<Event>, events_per_split: usize, is_settled: bool) -> Node {
     let (store, _simulation) = Store::simulated(1);
     let config = logwarden_index::Config {
         head_events_max: events_per_split,
@@ -37,10 +38,19 @@ async fn node(drafts: Vec<Event>, events_per_split: usize) -> Node {
     }
     let end = store.journal.end(0);
     index.visible().wait_for(|position| *position >= end).await.expect("the index follows");
+    while is_settled && heads_of(&index).await > 1 {
+        tokio::task::yield_now().await;
+    }
     let stamped = read_all(&store, end).await;
     shutdown.cancel();
     follower.await.expect("no panic").expect("the index stops");
     Node { engine: Engine::new(index, store, Config::default()), stamped }
+}
+
+/// The heads among the pieces: the one that fills, and those that are becoming splits.
+async fn heads_of(index: &Index) -> usize {
+    let pieces = index.snapshot().await.expect("a snapshot").pieces;
+    pieces.iter().filter(|piece| piece.name().starts_with("head")).count()
 }
 
 async fn read_all(store: &Store, end: Position) -> Vec<Event> {
@@ -74,12 +84,13 @@ proptest! {
     fn what_matches_on_the_stream_is_found_by_the_index(
         drafts in prop::collection::vec(arbitrary::draft(), 0..60),
         events_per_split in prop::sample::select(vec![5, 20, 1_000]),
+        is_settled in any::<bool>(),
         filters in filters(),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
             .expect("a runtime");
         runtime.block_on(async {
-            let node = node(drafts, events_per_split).await;
+            let node = node(drafts, events_per_split, is_settled).await;
             for filter in filters {
                 let query = Query { filter, pipes: Vec::new() };
                 let visible = Visibility::default().visible(&query);
