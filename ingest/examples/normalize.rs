@@ -1,7 +1,7 @@
 //! Normalizes the lines of a file and prints, per dataset, how many there are; with `--bench`,
 //! compares the time with that of a plain parse of the same JSON.
 //!
-//! `cargo run --release -p logwarden-ingest --example normalize -- FILE [--bench | --show FILTER]`
+//! `cargo run --release -p logwarden-ingest --example normalize -- FILE [--bench | --classes | --show FILTER]`
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -15,7 +15,7 @@ const ROUNDS: usize = 20;
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some(path) = arguments.first() else {
-        eprintln!("usage: normalize FILE [--bench | --show FILTER]");
+        eprintln!("usage: normalize FILE [--bench | --classes | --show FILTER]");
         return Ok(());
     };
     let bytes = std::fs::read(path)?;
@@ -26,6 +26,11 @@ fn main() -> std::io::Result<()> {
         .collect();
     match arguments.get(1).map(String::as_str) {
         Some("--bench") => bench(&records),
+        Some("--classes") => {
+            for event in events(&records) {
+                println!("{}", event.class().as_str());
+            }
+        }
         Some("--show") => show(&records, arguments.get(2).map_or("", String::as_str)),
         _ => count(&records),
     }

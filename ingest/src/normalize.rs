@@ -12,10 +12,12 @@ pub(crate) mod scan;
 pub(crate) mod time;
 
 mod authentication;
+mod logsource;
 mod names;
 mod pam;
 mod sshd;
 mod syslog;
+mod windows;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -23,11 +25,17 @@ use std::net::IpAddr;
 use chrono_tz::Tz;
 use logwarden_event::{Event, Timestamp};
 
-use reading::{Reading, Text};
+use reading::Reading;
 use scan::Malformed;
 
 /// Every parser, in the order in which they look at a record.
-static PARSERS: &[&dyn Parser] = &[&sshd::Sshd, &pam::Pam, &authentication::Authentication];
+static PARSERS: &[&dyn Parser] = &[
+    &sshd::Sshd,
+    &pam::Pam,
+    &windows::Windows,
+    &logsource::Logsource,
+    &authentication::Authentication,
+];
 
 /// Understands one kind of record, after its envelope was taken off.
 trait Parser: Sync {
@@ -137,12 +145,8 @@ fn from_json(
 fn finish(mut reading: Reading<'_>, record: &[u8]) -> Event {
     let line = if reading.is_json { syslog::read_message(&mut reading) } else { None };
     reading.content = line.unwrap_or(reading.message);
-    if reading.content != Text::default() {
-        for parser in PARSERS {
-            parser.parse(&mut reading);
-        }
-    } else {
-        authentication::Authentication.parse(&mut reading);
+    for parser in PARSERS {
+        parser.parse(&mut reading);
     }
     reading.build(record)
 }

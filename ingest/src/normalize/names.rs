@@ -120,6 +120,7 @@ impl Claims {
             Meaning::Level(scale) => self.claim_level(reading, index, scale, rank),
             Meaning::Action => reading.actions.push(index),
             Meaning::Outcome => reading.outcomes.push(index),
+            Meaning::Marker(marker) => reading.markers.push((marker, index)),
         }
     }
 

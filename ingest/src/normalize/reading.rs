@@ -13,6 +13,7 @@ use logwarden_event::{
 };
 
 use super::Origin;
+use super::logsource::Marker;
 
 /// Fields of one event; what lies beyond becomes `lw.overflow` (security requirement).
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -79,6 +80,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) actions: Vec<usize>,
     /// Fields that may say how it ended.
     pub(crate) outcomes: Vec<usize>,
+    /// Fields that may say whose record it is.
+    pub(crate) markers: Vec<(Marker, usize)>,
     /// The record began as JSON.
     pub(crate) is_json: bool,
 }
@@ -99,6 +102,7 @@ impl<'a> Reading<'a> {
             classes: Vec::new(),
             actions: Vec::new(),
             outcomes: Vec::new(),
+            markers: Vec::new(),
             is_json: false,
         }
     }
@@ -219,6 +223,14 @@ impl<'a> Reading<'a> {
     /// The first value the sender gave under exactly this path.
     pub(crate) fn sent(&self, path: &str) -> Option<Held> {
         self.live().find(|entry| self.str(entry.path) == path).map(|entry| entry.value)
+    }
+
+    /// The text the sender gave under exactly this path.
+    pub(crate) fn sent_str(&self, path: &str) -> Option<&str> {
+        match self.sent(path) {
+            Some(Held::Text(text)) => Some(self.str(text)),
+            _ => None,
+        }
     }
 
     /// The texts under the standard name.

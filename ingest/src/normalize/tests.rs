@@ -1,6 +1,7 @@
 //! Records in, events out.
 
 mod applications;
+mod logsources;
 mod signins;
 mod sshd;
 mod syslog;

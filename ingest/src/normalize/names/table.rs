@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use logwarden_event::{STANDARD_FIELDS, standard_field};
 
+use super::super::logsource::{MARKERS, Marker};
+
 /// Names longer than this are never standard.
 const NAME_BYTES_MAX: usize = 48;
 
@@ -54,6 +56,8 @@ pub(super) enum Meaning {
     Action,
     /// How it ended; parsers look at it.
     Outcome,
+    /// Whose record it is; parsers look at it.
+    Marker(Marker),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +71,10 @@ pub(super) struct Name {
 const ALIASES: &[(&str, &str)] = &[
     ("event.action", "eventaction action eventname event.name eventtype event"),
     ("event.outcome", "eventoutcome outcome"),
-    ("event.code", "eventcode eventid winlog.eventid event.system.eventid"),
+    (
+        "event.code",
+        "eventcode eventid winlog.eventid event.system.eventid event.system.eventid.#text",
+    ),
     ("event.reason", "eventreason reason failurereason"),
     ("event.category", "eventcategory"),
     (
@@ -97,7 +104,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("user.roles", "userroles roles"),
     (
         "source.ip",
-        "sourceip src.ip srcip clientip client.ip clientaddress clientaddr client.address remoteaddr remoteaddress remoteip req.remoteaddress request.remoteaddress request.remoteip request.clientip req.ip request.ip req.clientip http.clientip client.ipaddress event.eventdata.ipaddress winlog.eventdata.ipaddress ipaddress ipaddr sourceaddress sourceipaddress source.address src peeraddr peerip peer.ip net.peer.ip network.client.ip rhost ip client remotehost peer addr xforwardedfor xrealip event.eventdata.sourceip winlog.eventdata.sourceip",
+        "sourceip src.ip srcip clientip client.ip clientaddress clientaddr client.address remoteaddr remoteaddress remoteip req.remoteaddress request.remoteaddress request.remoteip request.clientip req.ip request.ip req.clientip http.clientip client.ipaddress event.eventdata.ipaddress winlog.eventdata.ipaddress ipaddress ipaddr sourceaddress sourceipaddress source.address src peeraddr peerip peer.ip net.peer.ip network.client.ip rhost id.origh ip client remotehost peer addr xforwardedfor xrealip event.eventdata.sourceip winlog.eventdata.sourceip",
     ),
     (
         "source.port",
@@ -105,7 +112,7 @@ const ALIASES: &[(&str, &str)] = &[
     ),
     (
         "destination.ip",
-        "destinationip dst.ip dstip destip dest.ip destination.address destinationaddress serverip server.ip dst event.eventdata.destinationip winlog.eventdata.destinationip",
+        "destinationip dst.ip dstip destip dest.ip destination.address destinationaddress serverip server.ip dst id.resph event.eventdata.destinationip winlog.eventdata.destinationip",
     ),
     (
         "destination.port",
@@ -245,6 +252,9 @@ impl Table {
             for (rank, name) in (1..).zip(names.split(' ')) {
                 table.add(name, Name { meaning, rank });
             }
+        }
+        for (name, marker) in MARKERS {
+            table.add(name, Name { meaning: Meaning::Marker(*marker), rank: 1 });
         }
         for (rank, (name, scale)) in (1..).zip(LEVELS) {
             table.add(name, Name { meaning: Meaning::Level(*scale), rank });

@@ -1,0 +1,228 @@
+//! Windows event logs, by whatever shipper: which logsources an event belongs to.
+//!
+//! Input: a JSON record with a channel and an event id, as the event itself has them, under
+//! `Event.System`, under `winlog` or at the top. Output: the service of the channel, the categories of
+//! the event id (Sysmon's events belong to several), and sign-ins of the Security channel. Records of
+//! Sysmon's fields without a channel count as Sysmon's.
+
+use super::Parser;
+use super::authentication::{Outcome, mark};
+use super::reading::{Held, Reading};
+
+/// Classifies Windows events.
+pub(crate) struct Windows;
+
+const SYSMON: &str = "windows//sysmon";
+const SECURITY: &str = "windows//security";
+
+/// Channels and their services; compared without regard to case.
+const CHANNELS: &[(&str, &str)] = &[
+    ("Security", SECURITY),
+    ("System", "windows//system"),
+    ("Application", "windows//application"),
+    ("Microsoft-Windows-Sysmon/Operational", SYSMON),
+    ("Microsoft-Windows-PowerShell/Operational", "windows//powershell"),
+    ("PowerShellCore/Operational", "windows//powershell"),
+    ("Windows PowerShell", "windows//powershell-classic"),
+    ("Microsoft-Windows-TaskScheduler/Operational", "windows//taskscheduler"),
+    ("Microsoft-Windows-WMI-Activity/Operational", "windows//wmi"),
+    ("Microsoft-Windows-Windows Defender/Operational", "windows//windefend"),
+    ("Microsoft-Windows-Windows Firewall With Advanced Security/Firewall", "windows//firewall-as"),
+    ("Microsoft-Windows-Bits-Client/Operational", "windows//bits-client"),
+    ("Microsoft-Windows-CodeIntegrity/Operational", "windows//codeintegrity-operational"),
+    ("Microsoft-Windows-AppLocker/EXE and DLL", "windows//applocker"),
+    ("Microsoft-Windows-AppLocker/MSI and Script", "windows//applocker"),
+    ("Microsoft-Windows-AppLocker/Packaged app-Deployment", "windows//applocker"),
+    ("Microsoft-Windows-AppLocker/Packaged app-Execution", "windows//applocker"),
+    ("Microsoft-Windows-NTLM/Operational", "windows//ntlm"),
+    ("Microsoft-Windows-DHCP-Server/Operational", "windows//dhcp"),
+    ("Microsoft-Windows-PrintService/Admin", "windows//printservice-admin"),
+    ("Microsoft-Windows-PrintService/Operational", "windows//printservice-operational"),
+    ("Microsoft-Windows-SmbClient/Security", "windows//smbclient-security"),
+    ("Microsoft-Windows-SmbClient/Connectivity", "windows//smbclient-connectivity"),
+    ("Microsoft-Windows-SMBServer/Connectivity", "windows//smbserver-connectivity"),
+    (
+        "Microsoft-Windows-TerminalServices-LocalSessionManager/Operational",
+        "windows//terminalservices-localsessionmanager",
+    ),
+    ("MSExchange Management", "windows//msexchange-management"),
+    ("Microsoft-Windows-Security-Mitigations/Kernel Mode", "windows//security-mitigations"),
+    ("Microsoft-Windows-Security-Mitigations/User Mode", "windows//security-mitigations"),
+    ("Microsoft-Windows-Diagnosis-Scripted/Operational", "windows//diagnosis-scripted"),
+    ("Microsoft-Windows-Shell-Core/Operational", "windows//shell-core"),
+    ("OpenSSH/Operational", "windows//openssh"),
+    ("Microsoft-Windows-LDAP-Client/Debug", "windows//ldap"),
+    ("Microsoft-Windows-BitLocker/BitLocker Management", "windows//bitlocker"),
+    ("Microsoft-Windows-VHDMP/Operational", "windows//vhdmp"),
+    ("Microsoft-Windows-AppXDeploymentServer/Operational", "windows//appxdeployment-server"),
+    ("Microsoft-Windows-AppxPackaging/Operational", "windows//appxpackaging-om"),
+    ("Microsoft-Windows-AppModel-Runtime/Admin", "windows//appmodel-runtime"),
+    ("Microsoft-Windows-LSA/Operational", "windows//lsa-server"),
+    ("Microsoft-Windows-DNS Client Events/Operational", "windows//dns-client"),
+    ("DNS Server", "windows//dns-server"),
+    ("Microsoft-Windows-DNS-Server/Analytical", "windows//dns-server-analytic"),
+    ("Microsoft-Windows-CAPI2/Operational", "windows//capi2"),
+    (
+        "Microsoft-Windows-CertificateServicesClient-Lifecycle-System/Operational",
+        "windows//certificateservicesclient-lifecycle-system",
+    ),
+    ("Microsoft-Windows-Kernel-ShimEngine/Operational", "windows//kernel-shimengine"),
+    ("Microsoft-Windows-Kernel-ShimEngine/Diagnostic", "windows//kernel-shimengine"),
+    (
+        "Microsoft-Windows-Application-Experience/Program-Telemetry",
+        "windows//application-experience",
+    ),
+    (
+        "Microsoft-Windows-Application-Experience/Program-Compatibility-Assistant",
+        "windows//application-experience",
+    ),
+    ("Microsoft-Windows-Ntfs/Operational", "windows//ntfs"),
+    ("Microsoft-Windows-Hyper-V-Worker", "windows//hyper-v-worker"),
+    ("Microsoft-Windows-Kernel-EventTracing", "windows//kernel-event-tracing"),
+    ("Microsoft-Windows-SENSE/Operational", "windows//sense"),
+    ("Microsoft-ServiceBus-Client/Admin", "windows//servicebus-client"),
+    ("Microsoft-ServiceBus-Client/Operational", "windows//servicebus-client"),
+    ("Microsoft-IIS-Configuration/Operational", "windows//iis-configuration"),
+    ("Microsoft-Windows-DriverFrameworks-UserMode/Operational", "windows//driver-framework"),
+];
+
+/// Service, event id, event type (empty: any) and category.
+const CATEGORIES: &[(&str, i64, &str, &str)] = &[
+    (SYSMON, 1, "", "windows/process_creation/"),
+    (SYSMON, 2, "", "windows/file_change/"),
+    (SYSMON, 3, "", "windows/network_connection/"),
+    (SYSMON, 4, "", "windows/sysmon_status/"),
+    (SYSMON, 5, "", "windows/process_termination/"),
+    (SYSMON, 6, "", "windows/driver_load/"),
+    (SYSMON, 7, "", "windows/image_load/"),
+    (SYSMON, 8, "", "windows/create_remote_thread/"),
+    (SYSMON, 9, "", "windows/raw_access_thread/"),
+    (SYSMON, 10, "", "windows/process_access/"),
+    (SYSMON, 11, "", "windows/file_event/"),
+    (SYSMON, 12, "", "windows/registry_event/"),
+    (SYSMON, 12, "CreateKey", "windows/registry_add/"),
+    (SYSMON, 12, "DeleteKey", "windows/registry_delete/"),
+    (SYSMON, 12, "DeleteValue", "windows/registry_delete/"),
+    (SYSMON, 13, "", "windows/registry_event/"),
+    (SYSMON, 13, "", "windows/registry_set/"),
+    (SYSMON, 14, "", "windows/registry_event/"),
+    (SYSMON, 14, "", "windows/registry_rename/"),
+    (SYSMON, 15, "", "windows/create_stream_hash/"),
+    (SYSMON, 16, "", "windows/sysmon_status/"),
+    (SYSMON, 17, "", "windows/pipe_created/"),
+    (SYSMON, 18, "", "windows/pipe_created/"),
+    (SYSMON, 19, "", "windows/wmi_event/"),
+    (SYSMON, 20, "", "windows/wmi_event/"),
+    (SYSMON, 21, "", "windows/wmi_event/"),
+    (SYSMON, 22, "", "windows/dns_query/"),
+    (SYSMON, 23, "", "windows/file_delete/"),
+    (SYSMON, 24, "", "windows/clipboard_change/"),
+    (SYSMON, 25, "", "windows/process_tampering/"),
+    (SYSMON, 26, "", "windows/file_delete_detected/"),
+    (SYSMON, 26, "", "windows/file_delete/"),
+    (SYSMON, 27, "", "windows/file_block_executable/"),
+    (SYSMON, 28, "", "windows/file_block_shredding/"),
+    (SYSMON, 29, "", "windows/file_executable_detected/"),
+    (SYSMON, 255, "", "windows/sysmon_error/"),
+    (SECURITY, 4688, "", "windows/process_creation/"),
+    ("windows//powershell", 4103, "", "windows/ps_module/"),
+    ("windows//powershell", 4104, "", "windows/ps_script/"),
+    ("windows//powershell-classic", 400, "", "windows/ps_classic_start/"),
+    ("windows//powershell-classic", 600, "", "windows/ps_classic_provider_start/"),
+    ("windows//powershell-classic", 800, "", "windows/ps_classic_script/"),
+];
+
+/// Defender's events about a threat.
+const THREATS: &[i64] = &[1006, 1007, 1008, 1009, 1010, 1011, 1012, 1017, 1018, 1019, 1115, 1116];
+
+const CHANNEL_PATHS: &[&str] =
+    &["Event.System.Channel", "winlog.channel", "Channel", "channel", "System.Channel", "LogName"];
+const EVENT_TYPE_PATHS: &[&str] = &[
+    "Event.EventData.EventType",
+    "winlog.event_data.EventType",
+    "EventData.EventType",
+    "EventType",
+];
+/// Fields that only Sysmon writes.
+const SYSMON_PATHS: &[&str] =
+    &["ProcessGuid", "SourceProcessGUID", "Image", "UtcTime", "TargetObject"];
+
+impl Parser for Windows {
+    fn name(&self) -> &'static str {
+        "windows"
+    }
+
+    fn parse(&self, reading: &mut Reading<'_>) -> bool {
+        if !reading.is_json {
+            return false;
+        }
+        let Some(id) = event_id(reading) else { return false };
+        let channel = CHANNEL_PATHS.iter().find_map(|path| reading.sent_str(path));
+        let service = match channel {
+            Some(channel) => CHANNELS
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(channel))
+                .map(|(_, service)| *service),
+            None if is_sysmon(reading, id) => Some(SYSMON),
+            None => return false,
+        };
+        let Some(service) = service else {
+            // A channel of nobody's rules is still Windows, if it is named as such.
+            let is_windows = channel.is_some_and(|channel| channel.starts_with("Microsoft-"));
+            if is_windows {
+                reading.add_class("windows//");
+            }
+            return is_windows;
+        };
+        reading.add_class(service);
+        classify(reading, service, id);
+        true
+    }
+}
+
+fn classify(reading: &mut Reading<'_>, service: &'static str, id: i64) {
+    let kind = EVENT_TYPE_PATHS.iter().find_map(|path| reading.sent_str(path)).unwrap_or_default();
+    let found: Vec<_> = CATEGORIES
+        .iter()
+        .filter(|(of, number, wanted, _)| {
+            *of == service
+                && *number == id
+                && (wanted.is_empty() || wanted.eq_ignore_ascii_case(kind))
+        })
+        .map(|(.., category)| *category)
+        .collect();
+    for category in found {
+        reading.add_class(category);
+    }
+    if service == "windows//windefend" && THREATS.contains(&id) {
+        reading.add_class("windows/antivirus/");
+        reading.add_class("/antivirus/");
+    }
+    if service == SECURITY && matches!(id, 4624 | 4625) {
+        let outcome = if id == 4624 { Outcome::Success } else { Outcome::Failure };
+        reading.add_text("event.action", "logon");
+        mark(reading, outcome);
+        reading.add_class("windows/authentication/");
+    }
+}
+
+fn event_id(reading: &Reading<'_>) -> Option<i64> {
+    match reading.first("event.code")? {
+        Held::Signed(id) => Some(id),
+        Held::Text(text) => reading.str(text).parse().ok(),
+        _ => None,
+    }
+}
+
+/// Sysmon's fields at the top, its number, and no channel.
+fn is_sysmon(reading: &Reading<'_>, id: i64) -> bool {
+    let provider = ["Provider_Name", "SourceName", "Event.System.Provider.#attributes.Name"]
+        .into_iter()
+        .find_map(|path| reading.sent_str(path));
+    match provider {
+        Some(provider) => provider == "Microsoft-Windows-Sysmon",
+        None => {
+            (1..=29).contains(&id) && SYSMON_PATHS.iter().any(|path| reading.sent(path).is_some())
+        }
+    }
+}
