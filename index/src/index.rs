@@ -125,6 +125,11 @@ impl Index {
         self.visible.subscribe()
     }
 
+    /// Splits published.
+    pub fn split_count(&self) -> u64 {
+        self.state().splits.len() as u64
+    }
+
     /// Everything that is searchable now. Later events never appear in it.
     ///
     /// # Errors
