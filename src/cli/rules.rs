@@ -1,0 +1,232 @@
+//! `logwarden rules`: checks and tests rule files without a server.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::{Subcommand, ValueEnum};
+use logwarden_alerting::{
+    Match, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, run_rule_tests, test_rules,
+};
+use logwarden_event::{Clock, Event, SystemClock};
+use logwarden_ingest::{Normalizer, Origin};
+
+use crate::cli::Failure;
+use crate::cli::terminal::printable;
+
+/// Folders inside folders that are looked into.
+const DEPTH_MAX: usize = 16;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Parse and validate rule files; exit code 1 when there are problems.
+    Check {
+        /// Files and directories.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Run the tests in rule files, or rules over a file of records.
+    Test {
+        /// A file or directory of rules; the bundled ones when it is not said.
+        #[arg(long)]
+        rules: Option<PathBuf>,
+        /// Records, one per line; they go through the same normalization as live.
+        #[arg(long)]
+        events: Option<PathBuf>,
+        /// How to print what was found.
+        #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Ndjson,
+    Table,
+    Junit,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.action {
+        Action::Check { paths } => check(&paths),
+        Action::Test { rules, events, format } => {
+            let files = match &rules {
+                Some(path) => read_rules(path)?,
+                None => bundled_rules(),
+            };
+            let (rules, problems) = RuleSet::load(&files);
+            for problem in &problems {
+                let _ = writeln!(std::io::stderr(), "{}", printable(&problem.to_string()));
+            }
+            let all_passed = match events {
+                Some(events) => {
+                    print(&render_matches(&test_rules(&rules, &read_events(&events)?), format)?);
+                    true
+                }
+                None => {
+                    let normalizer = Normalizer;
+                    let tests = run_rule_tests(&rules, &|record| normalize(&normalizer, record));
+                    print(&render_tests(&tests, format));
+                    tests.iter().all(RuleTest::passed)
+                }
+            };
+            match (problems.is_empty(), all_passed) {
+                (true, true) => Ok(()),
+                (false, _) => {
+                    Err(Failure::Bad(anyhow!("{} problems in rule files", problems.len())))
+                }
+                (true, false) => Err(Failure::Bad(anyhow!("tests failed"))),
+            }
+        }
+    }
+}
+
+fn check(paths: &[PathBuf]) -> Result<(), Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(read_rules(path)?);
+    }
+    let report = check_rules(&files);
+    let mut text = String::new();
+    for problem in &report.problems {
+        text = text + &printable(&problem.to_string()) + "\n";
+    }
+    let memory_mib = report.state_bytes_max.div_ceil(1024 * 1024);
+    print(&format!(
+        "{text}{} rules, {} problems, windows keep at most {memory_mib} MiB\n",
+        report.rules.len(),
+        report.problems.len()
+    ));
+    if report.problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Bad(anyhow!("rule files have problems")))
+    }
+}
+
+fn print(text: &str) {
+    // A reader that closed the pipe has seen enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// The rule files at `path`: itself, or all `.yml` and `.yaml` below it, in order of their names.
+fn read_rules(path: &Path) -> Result<Vec<RuleFile>, Failure> {
+    let mut files = Vec::new();
+    collect(path, 0, &mut files)?;
+    files.sort();
+    files
+        .into_iter()
+        .map(|file| {
+            let text = std::fs::read_to_string(&file)
+                .with_context(|| format!("cannot read `{}`", file.display()))?;
+            Ok(RuleFile { name: file.display().to_string(), text })
+        })
+        .collect()
+}
+
+fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    if depth == DEPTH_MAX {
+        return Err(Failure::Usage(anyhow!(
+            "`{}` lies more than {DEPTH_MAX} folders deep",
+            path.display()
+        )));
+    }
+    let entries =
+        std::fs::read_dir(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(anyhow::Error::from)?.path();
+        let is_rule = entry.extension().is_some_and(|ending| ending == "yml" || ending == "yaml");
+        if entry.is_dir() || is_rule {
+            collect(&entry, depth + 1, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every line is a record; an empty one too, so that line numbers and `event_index` agree.
+fn read_events(path: &Path) -> Result<Vec<Event>, Failure> {
+    let records =
+        std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let normalizer = Normalizer;
+    let lines = records.strip_suffix(b"\n").unwrap_or(&records).split(|byte| *byte == b'\n');
+    Ok(lines.map(|line| normalize(&normalizer, line)).collect())
+}
+
+fn normalize(normalizer: &Normalizer, record: &[u8]) -> Event {
+    let now = SystemClock.now();
+    normalizer.normalize(record, &Origin::new("test"), now)
+}
+
+fn render_matches(matches: &[Match], format: Format) -> Result<String, Failure> {
+    let line = |found: &Match| match format {
+        Format::Table => format!("{:>8}  {}\n", found.event_index, found.rule_id),
+        _ => {
+            serde_json::json!({ "rule_id": found.rule_id, "event_index": found.event_index })
+                .to_string()
+                + "\n"
+        }
+    };
+    match format {
+        Format::Junit => Err(Failure::Usage(anyhow!("matches are printed as `ndjson` or `table`"))),
+        _ => Ok(matches.iter().map(line).collect()),
+    }
+}
+
+fn render_tests(tests: &[RuleTest], format: Format) -> String {
+    let line = |test: &RuleTest| match format {
+        Format::Ndjson => {
+            serde_json::json!({ "rule_id": test.rule_id, "test": test.name, "passed": test.passed(),
+                "expected": test.expected, "found": test.found })
+            .to_string()
+                + "\n"
+        }
+        Format::Table => {
+            let verdict = if test.passed() { "passed" } else { "FAILED" };
+            let text = format!(
+                "{verdict}  {}: {} (expected {}, found {})",
+                test.rule_id, test.name, test.expected, test.found
+            );
+            printable(&text).into_owned() + "\n"
+        }
+        Format::Junit => {
+            let failure = if test.passed() {
+                String::new()
+            } else {
+                format!("<failure message=\"expected {}, found {}\"/>", test.expected, test.found)
+            };
+            format!(
+                "<testcase classname=\"{}\" name=\"{}\">{failure}</testcase>\n",
+                xml(&test.rule_id),
+                xml(&test.name)
+            )
+        }
+    };
+    let lines: String = tests.iter().map(line).collect();
+    let failed = tests.iter().filter(|test| !test.passed()).count();
+    match format {
+        Format::Ndjson => lines,
+        Format::Table => format!("{lines}{} passed, {failed} failed\n", tests.len() - failed),
+        Format::Junit => {
+            format!(
+                "<testsuite name=\"rules\" tests=\"{}\" failures=\"{failed}\">\n{lines}</testsuite>\n",
+                tests.len()
+            )
+        }
+    }
+}
+
+fn xml(text: &str) -> String {
+    let escaped =
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    escaped.chars().filter(|c| !c.is_control()).collect()
+}

@@ -1,0 +1,40 @@
+//! `logwarden status`: how a running server is.
+
+use std::io::Write;
+
+use crate::cli::Failure;
+use crate::cli::terminal::printable;
+use crate::client::{Client, Connection};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let client = Client::open(&arguments.connection)?;
+    let health = client.get("/api/v1/health", &[]).await?;
+    let mut out = std::io::stdout();
+    if arguments.json {
+        let _ = writeln!(out, "{health:#}");
+        return Ok(());
+    }
+    let _ = writeln!(out, "status: {}", health["status"].as_str().unwrap_or("unknown"));
+    let none = serde_json::Map::new();
+    for (part, details) in health["details"].as_object().unwrap_or(&none) {
+        let details = match details.as_object() {
+            Some(values) => values
+                .iter()
+                .map(|(name, value)| format!("{name} {value}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            None => details.to_string(),
+        };
+        let _ = writeln!(out, "{part}: {}", printable(&details));
+    }
+    Ok(())
+}

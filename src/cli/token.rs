@@ -1,0 +1,137 @@
+//! `logwarden token`: tokens in a data directory, of a running server or a stopped one.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::Subcommand;
+use logwarden_event::{Clock, SystemClock};
+use logwarden_store::identity::{Identity, NewToken, Role};
+
+use crate::cli::Failure;
+use crate::config;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a token and print it, this once.
+    Create {
+        /// What its holder may do: ingest, reader, analyst, admin, metrics.
+        #[arg(long)]
+        role: String,
+        /// What it is called.
+        #[arg(long)]
+        name: String,
+        /// The source its records belong to; without it they belong to a source of the token's name.
+        #[arg(long)]
+        source: Option<String>,
+        /// A query that narrows what it may see.
+        #[arg(long)]
+        filter: Option<String>,
+        /// How long it is valid, such as `90d` or `12h`; a year when it is not said.
+        #[arg(long)]
+        expires: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the tokens.
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a token worthless.
+    Revoke {
+        /// What it is called.
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Which data directory is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Place {
+    /// The data directory.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// The configuration file that names it.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// Opens who is known there; an empty directory gets a catalog and nothing else.
+    pub(crate) async fn open_identity(&self) -> Result<Arc<Identity>, Failure> {
+        let data_dir = match &self.data_dir {
+            Some(data_dir) => data_dir.clone(),
+            None => config::load(self.config.as_deref()).map_err(Failure::Usage)?.store.data_dir,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let catalog = logwarden_store::open_catalog(&data_dir, Arc::clone(&clock))
+            .with_context(|| format!("cannot open the data directory `{}`", data_dir.display()))?;
+        Ok(Identity::open(catalog, clock).await.context("cannot read who is known")?)
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    match arguments.action {
+        Action::Create { role, name, source, filter, expires, place } => {
+            let role: Role =
+                role.parse().map_err(|_| Failure::Usage(anyhow!("there is no role `{role}`")))?;
+            if let Some(filter) = &filter {
+                logwarden_query::parse_query(filter, SystemClock.now()).map_err(|error| {
+                    Failure::Usage(anyhow!("the filter is not a query: {error}"))
+                })?;
+            }
+            let lifetime = expires.as_deref().map(parse_lifetime).transpose()?;
+            let expires_at = lifetime.map(|lifetime| SystemClock.now().saturating_add(lifetime));
+            let identity = place.open_identity().await?;
+            let token = identity
+                .create_token(NewToken { name, role, source, filter, expires_at })
+                .await
+                .map_err(|error| Failure::Bad(error.into()))?;
+            let _ = writeln!(out, "{token}");
+        }
+        Action::List { place } => {
+            for token in place.open_identity().await?.list_tokens() {
+                let expires = token.expires_at;
+                let state = if token.is_revoked { " revoked" } else { "" };
+                let _ = writeln!(out, "{} {} expires {expires}{state}", token.name, token.role);
+            }
+        }
+        Action::Revoke { name, place } => {
+            place
+                .open_identity()
+                .await?
+                .revoke_token(&name)
+                .await
+                .map_err(|error| Failure::Bad(error.into()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads `90d`, `12h`, `30m` or `45s`.
+fn parse_lifetime(text: &str) -> Result<Duration, Failure> {
+    let unit = text.chars().last().unwrap_or_default();
+    let unit_secs = match unit {
+        'd' => 86_400,
+        'h' => 3_600,
+        'm' => 60,
+        's' => 1,
+        _ => 0,
+    };
+    let count = text.strip_suffix(unit).and_then(|count| count.parse::<u64>().ok());
+    match count.and_then(|count| count.checked_mul(unit_secs)) {
+        Some(secs) if secs > 0 => Ok(Duration::from_secs(secs)),
+        _ => Err(Failure::Usage(anyhow!("`{text}` is no span of time such as `90d` or `12h`"))),
+    }
+}

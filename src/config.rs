@@ -1,0 +1,321 @@
+//! The whole configuration: one TOML file, the flags over it, checked once.
+//!
+//! Each crate owns its section; this file owns `[http]`, puts the sections together and makes
+//! relative paths start at the file. Errors name the file, the line and the key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use ipnet::IpNet;
+use logwarden_alerting::{NotifierConfig, RouteConfig, RulesConfig};
+use logwarden_ingest::config::{ListenerConfig, SourceConfig};
+use serde::Deserialize;
+
+/// Where the API and the dashboard listen when nothing is said.
+const HTTP_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7514);
+
+/// Everything a process needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Journal, blobs and catalog.
+    pub(crate) store: logwarden_store::Config,
+    /// The HTTP front.
+    pub(crate) http: HttpConfig,
+    /// Listeners, and what is known of sources.
+    pub(crate) ingest: logwarden_ingest::Config,
+    /// Head and splits.
+    pub(crate) index: logwarden_index::Config,
+    /// Limits of searches.
+    pub(crate) query: logwarden_query::Config,
+    /// Rules, notifiers and routes.
+    pub(crate) alerting: logwarden_alerting::Config,
+    /// The address people use, for links.
+    pub(crate) public_url: Option<String>,
+    /// The file as it was written, secrets masked.
+    pub(crate) shown: serde_json::Value,
+}
+
+/// The HTTP front, `[http]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HttpConfig {
+    /// Where it listens. Default `127.0.0.1:7514`.
+    pub(crate) listen: SocketAddr,
+    /// Certificate and key. Default: plain HTTP.
+    pub(crate) tls: Option<TlsFiles>,
+    /// Plain HTTP off loopback. Default false.
+    pub(crate) insecure: bool,
+    /// Networks that may send to the ingest paths without a token. Default: none.
+    pub(crate) allow: Vec<IpNet>,
+    /// The source their records belong to; needed with `allow`.
+    pub(crate) source: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed. Default: none.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: HTTP_DEFAULT,
+            tls: None,
+            insecure: false,
+            allow: Vec::new(),
+            source: None,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// Files of TLS, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// The certificate chain, our own first.
+    pub(crate) cert: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+    /// The authority of clients' certificates; with it every client must show one.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// What flags say over the file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    /// `--data-dir`.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// `--http`.
+    pub(crate) http: Option<SocketAddr>,
+    /// `--tcp`.
+    pub(crate) tcp: Option<SocketAddr>,
+    /// `--insecure-http`.
+    pub(crate) insecure: bool,
+}
+
+/// Where the demo's notifications go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DemoInbox {
+    /// The mail server.
+    pub(crate) smtp: SocketAddr,
+    /// The webhook receiver.
+    pub(crate) webhook: SocketAddr,
+}
+
+/// The file, table by table.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    public_url: Option<String>,
+    storage: logwarden_store::Config,
+    index: logwarden_index::Config,
+    http: HttpConfig,
+    listeners: Option<Vec<ListenerConfig>>,
+    sources: Vec<SourceConfig>,
+    rules: RulesConfig,
+    notifiers: Vec<NotifierConfig>,
+    routes: Vec<RouteConfig>,
+}
+
+/// Reads a file, or takes the defaults where none is named.
+pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+    load_with(file, &Overrides::default())
+}
+
+/// Reads a file with flags over it.
+///
+/// # Errors
+///
+/// When the file cannot be read, a key is unknown or a value cannot be used.
+pub(crate) fn load_with(file: Option<&Path>, overrides: &Overrides) -> anyhow::Result<Config> {
+    let text = read(file)?;
+    let parsed =
+        toml::from_str(&text).with_context(|| format!("configuration file {}", name_of(file)))?;
+    let shown = masked(toml::from_str(&text)?);
+    let base = file.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    assemble(parsed, shown, &base, overrides)
+}
+
+/// What the file says, secrets masked.
+pub(crate) fn show(file: Option<&Path>) -> anyhow::Result<String> {
+    load(file)?;
+    let value = masked(toml::from_str(&read(file)?)?);
+    toml::to_string_pretty(&value).context("the configuration cannot be printed")
+}
+
+/// The demo's configuration: everything on loopback, ports of the system's choice but for the
+/// dashboard's.
+pub(crate) fn for_demo(data_dir: &Path, inbox: DemoInbox) -> anyhow::Result<Config> {
+    let text = format!(
+        r#"
+        [[listeners]]
+        kind = "auto"
+        tcp = "127.0.0.1:0"
+        allow = ["127.0.0.0/8"]
+        source = "hosts"
+        [[notifiers]]
+        name = "mail"
+        kind = "email"
+        smtp = "{}"
+        tls = "none"
+        from = "logwarden@demo.example"
+        to = ["oncall@demo.example"]
+        [[notifiers]]
+        name = "webhook"
+        kind = "webhook"
+        url = "http://{}/hook"
+        allow_http = true
+        allow_networks = ["127.0.0.0/8"]
+        "#,
+        inbox.smtp, inbox.webhook
+    );
+    let overrides = Overrides { data_dir: Some(data_dir.to_owned()), ..Overrides::default() };
+    assemble(toml::from_str(&text)?, masked(toml::from_str(&text)?), Path::new(""), &overrides)
+}
+
+fn read(file: Option<&Path>) -> anyhow::Result<String> {
+    match file {
+        None => Ok(String::new()),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read `{}`", path.display())),
+    }
+}
+
+fn name_of(file: Option<&Path>) -> String {
+    file.map_or_else(|| "(none)".to_owned(), |file| format!("`{}`", file.display()))
+}
+
+fn assemble(
+    file: File,
+    shown: serde_json::Value,
+    base: &Path,
+    overrides: &Overrides,
+) -> anyhow::Result<Config> {
+    let mut store = file.storage;
+    store.data_dir = match (&overrides.data_dir, file.data_dir) {
+        (Some(flag), _) => flag.clone(),
+        (None, Some(data_dir)) => base.join(data_dir),
+        (None, None) => PathBuf::from("logwarden-data"),
+    };
+
+    let mut http = file.http;
+    http.listen = overrides.http.unwrap_or(http.listen);
+    http.insecure |= overrides.insecure;
+    if let Some(tls) = &mut http.tls {
+        tls.cert = base.join(&tls.cert);
+        tls.key = base.join(&tls.key);
+        tls.client_ca = tls.client_ca.as_ref().map(|file| base.join(file));
+    }
+    if !http.listen.ip().is_loopback() && http.tls.is_none() && !http.insecure {
+        bail!(
+            "http.listen: `{}` is not loopback: it needs `tls`, or `insecure = true`",
+            http.listen
+        );
+    }
+
+    let ingest = ingest_config(file.listeners, file.sources, &http, base, overrides)?;
+    let mut rules = file.rules;
+    rules.dirs = rules.dirs.iter().map(|dir| base.join(dir)).collect();
+    let alerting = logwarden_alerting::Config {
+        rules,
+        notifiers: file.notifiers,
+        routes: file.routes,
+        public_url: file.public_url.clone(),
+    };
+    let query = logwarden_query::Config::default();
+    Ok(Config {
+        store,
+        http,
+        ingest,
+        index: file.index,
+        query,
+        alerting,
+        public_url: file.public_url,
+        shown,
+    })
+}
+
+fn ingest_config(
+    listeners: Option<Vec<ListenerConfig>>,
+    sources: Vec<SourceConfig>,
+    http: &HttpConfig,
+    base: &Path,
+    overrides: &Overrides,
+) -> anyhow::Result<logwarden_ingest::Config> {
+    let mut ingest = logwarden_ingest::Config { sources, ..Default::default() };
+    if let Some(listeners) = listeners {
+        ingest.listeners = listeners;
+    }
+    ingest.http.allow.clone_from(&http.allow);
+    ingest.http.source.clone_from(&http.source);
+    if let Some(address) = overrides.tcp {
+        ingest.set_tcp(address);
+    }
+    for listener in &mut ingest.listeners {
+        listener.insecure |= overrides.insecure;
+        if let Some(tls) = &mut listener.tls {
+            tls.cert = base.join(&tls.cert);
+            tls.key = base.join(&tls.key);
+            tls.client_ca = tls.client_ca.as_ref().map(|file| base.join(file));
+        }
+    }
+    ingest.check()?;
+    Ok(ingest)
+}
+
+/// Names of keys whose values nobody should see.
+const SECRET_KEYS: [&str; 4] = ["password", "secret", "token", "shared_key"];
+
+fn masked(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(table) => Value::Object(
+            table
+                .into_iter()
+                .map(|(key, value)| {
+                    let is_secret = SECRET_KEYS.contains(&key.as_str());
+                    (key, if is_secret { Value::String("***".to_owned()) } else { masked(value) })
+                })
+                .collect(),
+        ),
+        Value::Array(values) => Value::Array(values.into_iter().map(masked).collect()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let parsed = toml::from_str(text).map_err(anyhow::Error::from);
+        let assembled = parsed.and_then(|file| {
+            assemble(file, serde_json::Value::Null, Path::new("/etc/lw"), &Overrides::default())
+        });
+        let said = match assembled {
+            Ok(config) => format!("{} {}", config.store.data_dir.display(), config.http.listen),
+            Err(error) => format!("{error:#}"),
+        };
+        assert!(said.contains(expected), "`{text}` gave: {said}");
+    }
+
+    #[test]
+    fn an_empty_file_is_safe_and_a_wrong_one_says_where() {
+        check("", "logwarden-data 127.0.0.1:7514");
+        check("data_dir = \"data\"", "/etc/lw/data");
+        check("[http]\nlisten = \"0.0.0.0:80\"", "http.listen: `0.0.0.0:80` is not loopback");
+        check("[http]\nlisten = \"0.0.0.0:80\"\ninsecure = true", "0.0.0.0:80");
+        check("[http]\nlitsen = \"x\"", "line 2");
+        check("nonsense = 1", "unknown field `nonsense`");
+    }
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let value = serde_json::json!({ "notifiers": [{ "password": "file:x", "name": "n" }] });
+        assert_eq!(
+            masked(value),
+            serde_json::json!({ "notifiers": [{ "password": "***", "name": "n" }] })
+        );
+    }
+}

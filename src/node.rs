@@ -1,0 +1,299 @@
+//! One process with every role: opens the store, starts the roles in order, stops them in order.
+//!
+//! Start: HTTP front (answers "recovering") → store → identity → index → alerting → ingest → API.
+//! Stop: listeners and HTTP → pipelines → consumers (index, detector, notifiers) → store.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use logwarden_alerting::Alerting;
+use logwarden_event::{Clock, SystemClock};
+use logwarden_index::Index;
+use logwarden_ingest::{Ingest, Normalizer, Origin};
+use logwarden_query::Engine;
+use logwarden_store::identity::Identity;
+use logwarden_store::{JournalState, Store};
+use logwarden_web::{
+    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails,
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::server::Server;
+use crate::telemetry;
+
+/// How long consumers may take to finish what they hold.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The embedded journal has one lane.
+const LANE: u32 = 0;
+
+/// A running process.
+pub(crate) struct Node {
+    http_url: String,
+    setup_link: Option<String>,
+    server: Arc<Server>,
+    store: Store,
+    identity: Arc<Identity>,
+    alerting: Arc<Alerting>,
+    ingest: Ingest,
+    shown: Arc<Mutex<serde_json::Value>>,
+    roles: Roles,
+}
+
+/// The tasks of a node and what ends them.
+struct Roles {
+    /// Stops listeners and the HTTP front.
+    doors: CancellationToken,
+    /// Stops those who follow the journal.
+    consumers: CancellationToken,
+    /// Cancelled when a role ended without being asked to.
+    broken: CancellationToken,
+    front: TaskTracker,
+    followers: TaskTracker,
+}
+
+impl Roles {
+    fn new() -> Self {
+        Self {
+            doors: CancellationToken::new(),
+            consumers: CancellationToken::new(),
+            broken: CancellationToken::new(),
+            front: TaskTracker::new(),
+            followers: TaskTracker::new(),
+        }
+    }
+
+    /// Runs a role that follows the journal. If it ends by itself, the node is broken.
+    fn follow(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        let (consumers, broken) = (self.consumers.clone(), self.broken.clone());
+        let task = tokio::spawn(work);
+        self.followers.spawn(async move {
+            let ended = task.await;
+            if !consumers.is_cancelled() {
+                error!(role = name, "role `{name}` ended by itself: {ended:?}");
+                broken.cancel();
+            }
+        });
+    }
+
+    /// Waits for a group of tasks, not for ever.
+    async fn finish(name: &str, tasks: &TaskTracker) {
+        tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, tasks.wait()).await.is_err() {
+            warn!(
+                "{name} did not stop in time; what they had not finished is done after the next start"
+            );
+        }
+    }
+}
+
+impl Node {
+    /// Starts everything; returns when the node takes records.
+    ///
+    /// # Errors
+    ///
+    /// When a port is taken, the data directory cannot be used, or the configuration contradicts it.
+    pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
+        telemetry::log_panics();
+        let metrics = telemetry::start_metrics()?;
+        let server = Arc::new(Server::bind(config.http.listen, config.http.tls.clone()).await?);
+        let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+        let http_url = format!("{scheme}://{}", server.address()?);
+        let roles = Roles::new();
+        let (router, routes) = watch::channel(Router::new().fallback(recovering));
+        roles.front.spawn({
+            let (server, doors) = (Arc::clone(&server), roles.doors.clone());
+            async move { server.serve(routes, doors).await }
+        });
+
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let place = config.store.data_dir.display().to_string();
+        let (store, recovery) = Store::embedded(&config.store, Arc::clone(&clock))
+            .await
+            .with_context(|| format!("cannot open the data directory `{place}`"))?;
+        info!(recovery = ?recovery, "journal is open with {} records", recovery.records);
+        let identity = Identity::open(Arc::clone(&store.catalog), clock).await?;
+        let index = Index::open(store.clone(), config.index).await?;
+        let alerting = Alerting::open(store.clone(), config.alerting).await?;
+        let engine = Engine::new(Arc::clone(&index), store.clone(), config.query);
+
+        roles.follow("identity", run_identity(Arc::clone(&identity), roles.consumers.clone()));
+        roles.follow("index", run_index(Arc::clone(&index), roles.consumers.clone()));
+        roles.follow("alerting", run_alerting(Arc::clone(&alerting), roles.consumers.clone()));
+        let ingest = Ingest::start(
+            config.ingest,
+            store.clone(),
+            Arc::clone(&identity),
+            index.visible(),
+            roles.doors.clone(),
+        )
+        .await
+        .context("cannot take records")?;
+
+        let public_url = config.public_url.clone();
+        let setup_link = setup_link(&identity, public_url.as_deref().unwrap_or(&http_url)).await?;
+        let shown = Arc::new(Mutex::new(config.shown));
+        let node =
+            Self { http_url, setup_link, server, store, identity, alerting, ingest, shown, roles };
+        let settings =
+            logwarden_web::Settings { public_url, trusted_proxies: config.http.trusted_proxies };
+        let _ = router.send_replace(node.router(engine, &index, metrics, settings));
+        Ok(node)
+    }
+
+    /// Where the API and the dashboard are.
+    pub(crate) fn http_url(&self) -> &str {
+        &self.http_url
+    }
+
+    /// Where records are taken over TCP.
+    pub(crate) fn tcp_addresses(&self) -> Vec<SocketAddr> {
+        self.ingest.tcp_addresses().to_vec()
+    }
+
+    /// The one-time link of the first start.
+    pub(crate) fn setup_link(&self) -> Option<&str> {
+        self.setup_link.as_deref()
+    }
+
+    /// Who is known here.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Returns when a role ended without being asked to.
+    pub(crate) async fn failed(&self) {
+        self.roles.broken.cancelled().await;
+    }
+
+    /// Takes what can be changed in a running node: certificates, rules, notifiers, routes.
+    pub(crate) async fn reload(&self, config: Config) {
+        if let Err(error) = self.server.reload_tls() {
+            warn!("certificate was not reloaded: {error:#}");
+        }
+        match self.alerting.reload(config.alerting).await {
+            Ok(()) => info!("rules, notifiers and routes reloaded"),
+            Err(error) => warn!("rules, notifiers and routes were not reloaded: {error}"),
+        }
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = config.shown;
+    }
+
+    /// Stops in order; what was acknowledged is on disk.
+    pub(crate) async fn stop(self) {
+        self.roles.doors.cancel();
+        Roles::finish("connections", &self.roles.front).await;
+        self.ingest.join().await;
+        self.roles.consumers.cancel();
+        Roles::finish("consumers", &self.roles.followers).await;
+        self.store.journal.close().await;
+    }
+
+    fn router(
+        &self,
+        engine: Arc<Engine>,
+        index: &Arc<Index>,
+        metrics: PrometheusHandle,
+        settings: logwarden_web::Settings,
+    ) -> Router {
+        let audit = Audit::new(self.store.clone());
+        self.roles.follow("audit", run_audit(Arc::clone(&audit), self.roles.consumers.clone()));
+        let normalizer = Normalizer;
+        let (shown, store) = (Arc::clone(&self.shown), self.store.clone());
+        let (index, alerting) = (Arc::clone(index), Arc::clone(&self.alerting));
+        let state = logwarden_web::State {
+            identity: Arc::clone(&self.identity),
+            engine,
+            alerting: Arc::clone(&self.alerting),
+            audit,
+            normalize: Arc::new(move |record| {
+                normalizer.normalize(record, &Origin::new("test"), SystemClock.now())
+            }),
+            health: Arc::new(move || health(&store, &index, &alerting)),
+            metrics: Arc::new(move || metrics.render()),
+            config_view: Arc::new(move || {
+                shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }),
+            settings: settings.clone(),
+        };
+        logwarden_web::framed(self.ingest.http_routes(), &settings)
+            .merge(logwarden_web::router(state))
+    }
+}
+
+/// How the node is, worst first.
+fn health(store: &Store, index: &Index, alerting: &Alerting) -> HealthReport {
+    let journal = store.journal.health();
+    let alerting = alerting.health();
+    let end = store.journal.end(LANE).seq;
+    let visible = index.visible().borrow().seq;
+    let status = match journal.state {
+        JournalState::Failed => "journal_failed",
+        JournalState::DiskFull => "disk_full",
+        JournalState::Degraded => "degraded",
+        JournalState::Ready if alerting.stalled.is_some() => "degraded",
+        JournalState::Ready => "ready",
+    };
+    HealthReport {
+        status,
+        details: HealthDetails {
+            journal: JournalDetails { end, free_bytes: journal.free_bytes },
+            index: IndexDetails {
+                visible,
+                lag_events: end.saturating_sub(visible),
+                splits: index.split_count(),
+            },
+            detector: DetectorDetails { lag_events: alerting.lag_events },
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    }
+}
+
+async fn run_audit(audit: Arc<Audit>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    audit.run(shutdown).await;
+    Ok(())
+}
+
+async fn run_identity(identity: Arc<Identity>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    identity.run(shutdown).await;
+    Ok(())
+}
+
+async fn run_index(index: Arc<Index>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    Ok(index.run(shutdown).await?)
+}
+
+async fn run_alerting(alerting: Arc<Alerting>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    alerting.run(shutdown).await;
+    Ok(())
+}
+
+/// The code travels in the fragment, which browsers never send.
+async fn setup_link(identity: &Identity, url: &str) -> anyhow::Result<Option<String>> {
+    let code = identity.setup_code().await?;
+    Ok(code.map(|code| format!("{}/setup#code={code}", url.trim_end_matches('/'))))
+}
+
+async fn recovering() -> Response {
+    let body = serde_json::json!({ "status": "recovering", "error": {
+        "code": "recovering", "message": "the server is starting", "request_id": "" } });
+    let headers = [
+        ("content-type", "application/json"),
+        ("retry-after", "1"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, body.to_string()).into_response()
+}
