@@ -5,8 +5,9 @@
 //! entries go to a queue of [`QUEUE_ENTRIES_MAX`] and are appended in batches by [`Audit::run`].
 //! An entry that the journal refuses, or for which the queue has no room, is counted as lost and
 //! said in our log; it never stops an answer, because a full disk must not lock its operator out.
-//! Requests with an unknown credential are written at most [`UNKNOWN_PER_SEC_MAX`] times a second;
-//! the next entry says how many were left out.
+//! What strangers do (an unknown credential, attempts to sign in beyond the limit, a wrong set-up
+//! code) is written at most [`STRANGERS_PER_SEC_MAX`] times a second; the next entry says how many
+//! were left out.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,10 +28,12 @@ const QUEUE_ENTRIES_MAX: usize = 4_096;
 const BATCH_ENTRIES_MAX: usize = 256;
 /// How long an answer waits for its entry.
 const RECORD_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Entries per second about credentials that nobody knows.
-const UNKNOWN_PER_SEC_MAX: u32 = 20;
+/// Entries per second about strangers.
+const STRANGERS_PER_SEC_MAX: u32 = 20;
 /// Bytes of an object, such as a query, that are kept.
 const OBJECT_BYTES_MAX: usize = 8_192;
+/// Bytes of a name that are kept: anybody may try to sign in with any.
+const NAME_BYTES_MAX: usize = 256;
 
 /// The dataset of the entries.
 pub const DATASET: &str = "logwarden.audit";
@@ -117,7 +120,7 @@ pub struct Audit {
     store: Store,
     queue: mpsc::Sender<Entry>,
     waiting: tokio::sync::Mutex<mpsc::Receiver<Entry>>,
-    unknown: Mutex<Throttle>,
+    strangers: Mutex<Throttle>,
 }
 
 impl std::fmt::Debug for Audit {
@@ -130,7 +133,7 @@ impl Audit {
     /// Writes to the journal of `store`; [`Audit::run`] must run for what is noted to arrive.
     pub fn new(store: Store) -> Arc<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE_ENTRIES_MAX);
-        Arc::new(Self { store, queue, waiting: waiting.into(), unknown: Mutex::default() })
+        Arc::new(Self { store, queue, waiting: waiting.into(), strangers: Mutex::default() })
     }
 
     /// The present, by the store's clock.
@@ -145,14 +148,15 @@ impl Audit {
         }
     }
 
-    /// Notes a request with a credential nobody knows, unless there were too many in this second.
-    pub(crate) fn note_unknown(&self, mut entry: Entry) {
+    /// Notes what anybody can do without a credential (guess one, or be turned away), unless there
+    /// were too many in this second.
+    pub(crate) fn note_stranger(&self, mut entry: Entry) {
         let second = self.store.clock.now().secs();
-        let mut throttle = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut throttle = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         if throttle.second != second {
             (throttle.second, throttle.passed) = (second, 0);
         }
-        if throttle.passed >= UNKNOWN_PER_SEC_MAX {
+        if throttle.passed >= STRANGERS_PER_SEC_MAX {
             throttle.left_out += 1;
             return;
         }
@@ -218,19 +222,20 @@ fn lost(count: u64, reason: &str) {
 }
 
 fn event_of(entry: &Entry, now: Timestamp) -> Event {
-    let object = &entry.object[..entry.object.floor_char_boundary(OBJECT_BYTES_MAX)];
+    let object = beginning(&entry.object, OBJECT_BYTES_MAX);
+    let principal = beginning(&entry.principal, NAME_BYTES_MAX);
     let outcome = match entry.outcome {
         Outcome::Success => "success",
         Outcome::Failure => "failure",
     };
-    let who = if entry.principal.is_empty() { "somebody" } else { &entry.principal };
+    let who = if principal.is_empty() { "somebody" } else { principal };
     let message = format!("{who} {}", entry.message);
     let mut raw = Vec::with_capacity(256);
     let mut record = ObjectWriter::begin(&mut raw);
     record.member("timestamp", now.to_string());
     record.member("event.action", entry.action);
     record.member("event.outcome", outcome);
-    record.member("lw.principal", &entry.principal);
+    record.member("lw.principal", principal);
     record.member("lw.object", object);
     if let Some(peer) = entry.peer {
         record.member("source.ip", peer);
@@ -249,8 +254,8 @@ fn event_of(entry: &Entry, now: Timestamp) -> Event {
     });
     event.field("event.action", Value::String(entry.action));
     event.field("event.outcome", Value::String(outcome));
-    if !entry.principal.is_empty() {
-        event.field("lw.principal", Value::String(&entry.principal));
+    if !principal.is_empty() {
+        event.field("lw.principal", Value::String(principal));
     }
     if !object.is_empty() {
         event.field("lw.object", Value::String(object));
@@ -262,6 +267,11 @@ fn event_of(entry: &Entry, now: Timestamp) -> Event {
         event.field("lw.count", Value::Integer(i128::from(count)));
     }
     event.build()
+}
+
+/// The first bytes of a text, at most so many, in whole characters.
+fn beginning(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ pub(crate) fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>, ApiEr
     };
     found.map_err(|auth::Unknown| {
         let entry = Entry::new("access", "", target(parts), "came with an unknown credential");
-        app.audit.note_unknown(entry.failed().from_peer(origin.peer));
+        app.audit.note_stranger(entry.failed().from_peer(origin.peer));
         ApiError::unauthorized()
     })
 }

@@ -85,7 +85,11 @@ async fn sign_in(
         Err(error) => {
             let mut entry = entry.failed();
             "could not sign in".clone_into(&mut entry.message);
-            app.audit.record(entry).await;
+            match error.status() {
+                // Beyond the limit nothing was tried.
+                StatusCode::TOO_MANY_REQUESTS => app.audit.note_stranger(entry),
+                _ => app.audit.record(entry).await,
+            }
             Err(error)
         }
     }

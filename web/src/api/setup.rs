@@ -63,7 +63,7 @@ async fn complete(
     if let Err(error) = app.identity.complete_setup(&code, &name, &password).await {
         let mut entry = entry.failed();
         "could not become the first administrator".clone_into(&mut entry.message);
-        app.audit.record(entry).await;
+        app.audit.note_stranger(entry);
         return Err(match error {
             SetupError::Done => ApiError::conflict("setup_done", "there is an administrator"),
             SetupError::WrongCode => ApiError::new(

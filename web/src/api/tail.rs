@@ -27,8 +27,9 @@ use crate::json::{self, ObjectWriter};
 use crate::limits::TailPermit;
 use crate::route::{Permission, Routes};
 
-/// How often a tail asks whether its credential still counts.
-const RECHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a tail asks whether its credential still counts. Together with the 500 ms after which
+/// another process's change is seen, a tail ends within a second.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Which events.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -75,6 +75,21 @@ async fn a_body_beyond_the_limit_is_refused() {
     assert_eq!((broken.status.as_u16(), broken.code()), (400, "bad_request".to_owned()));
 }
 
+#[tokio::test]
+async fn a_panic_is_an_answer_without_its_reason() {
+    async fn defect() -> &'static str {
+        panic!("a secret")
+    }
+    let routes = axum::Router::new().route("/defect", axum::routing::get(defect));
+    let app = crate::framed(routes, &crate::Settings::default());
+    let request = http::Request::get("/defect").body(axum::body::Body::empty()).expect("valid");
+    let response = tower::ServiceExt::oneshot(app, request).await.expect("infallible");
+    assert_eq!(response.status(), 500);
+    let body = axum::body::to_bytes(response.into_body(), 1_000).await.expect("read");
+    let text = String::from_utf8_lossy(&body);
+    assert!(text.contains("\"code\":\"internal\"") && !text.contains("secret"), "{text}");
+}
+
 #[cfg(feature = "ui")]
 #[tokio::test]
 async fn pages_have_their_policy_and_unknown_ones_are_not_found() {
