@@ -3,6 +3,7 @@
 #   make run    builds the dashboard and the release binary and starts it; ARGS="--http 127.0.0.1:8000" go to `serve`
 #   make demo   the same with realistic logs and attacks in them, until stopped
 #   make test   everything the project checks by itself; as root it installs the tools it needs and says which
+#   make bench  measures the release binary as a server of its own: CPU, disk, memory, queries; JSON out
 #   make check  formatting, lints and house rules: a minute, for before a commit
 #   make ui     the dashboard alone, when its sources are newer than what is built
 
@@ -11,13 +12,13 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui test check tools
+.PHONY: help run demo bench ui test check tools
 
 ARGS ?=
 UI_SOURCES := $(shell find web/ui \( -name node_modules -o -name dist -o -name test \) -prune -o -type f -print 2>/dev/null)
 
 help:
-	@sed -n '3,7s/^#  //p' Makefile
+	@sed -n '3,8s/^#  //p' Makefile
 
 run: ui
 	cargo build --release --locked --package logwarden
@@ -26,6 +27,10 @@ run: ui
 demo: ui
 	cargo build --release --locked --package logwarden
 	exec target/release/logwarden demo $(ARGS)
+
+bench: ui
+	cargo build --release --locked --package logwarden
+	exec target/release/logwarden bench search $(ARGS)
 
 # npm takes what the lock file names and runs no package's install script.
 ui: web/ui/dist/index.html
