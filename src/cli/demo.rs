@@ -36,9 +36,9 @@ pub(crate) struct Arguments {
     /// A file with a token of role `ingest` for that server.
     #[arg(long)]
     token_file: Option<PathBuf>,
-    /// Where the demo's own server keeps everything.
+    /// Where the demo's own server keeps its data, and its receivers the mails and webhooks.
     #[arg(long, default_value = "logwarden-demo")]
-    data_dir: PathBuf,
+    dir: PathBuf,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -56,8 +56,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn run_embedded(arguments: &Arguments, traffic: &mut Traffic) -> Result<(), Failure> {
-    let inbox = Inbox::open(&arguments.data_dir.join("inbox")).await?;
-    let node = Node::start(config::for_demo(&arguments.data_dir, inbox_addresses(&inbox))?).await?;
+    let inbox = Inbox::open(&arguments.dir.join("inbox")).await?;
+    let node = Node::start(config::for_demo(&arguments.dir.join("data"), inbox_addresses(&inbox))?)
+        .await?;
     let password = prepare_user(&node).await?;
     // A token per run: only its hash is kept, so an earlier run's cannot be read back.
     let name = format!("demo-{}", SystemClock.now().millis());
