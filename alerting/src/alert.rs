@@ -7,6 +7,7 @@ pub(crate) mod desk;
 pub(crate) mod lifecycle;
 pub(crate) mod tables;
 pub(crate) mod wording;
+pub(crate) mod writing;
 
 use logwarden_event::{AlertId, EventId, NotificationId, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -9,12 +9,14 @@
 //!
 //! Batches in which nothing was found move the checkpoint at most once per [`IDLE_SAVE_INTERVAL`].
 
+mod fired;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use logwarden_event::{AlertId, Class, Event, EventBuilder, Position, Severity, Timestamp, Value};
+use logwarden_event::{AlertId, Event, Position, Timestamp};
 use logwarden_store::{
     Append, AppendOutcome, CatalogError, Checkpoint, Chunk, Draft, IdempotencyKey, JournalError,
     Record, RecordKind, SqlValue, Statement, Step, StepOutcome,
@@ -23,14 +25,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::Shared;
-use crate::alert::desk::{self, Desk, Opened, Pending};
+use crate::alert::desk::{Desk, Opened, Pending};
 use crate::alert::tables::{self, AlertRow, Columns, integer, rows, text};
-use crate::alert::{AlertState, Evidence, lifecycle};
+use crate::alert::{Evidence, lifecycle, writing};
 use crate::engine::{Engine, Finding, GroupRow};
 use crate::error::AlertingError;
 use crate::identity::hash;
 use crate::metrics;
-use crate::rule::{Level, RuleSet};
+use crate::rule::RuleSet;
+
+use fired::{fired_event, put_back};
 
 /// The detector's name as a consumer of the journal.
 pub(crate) const CONSUMER: &str = "detector";
@@ -262,7 +266,7 @@ impl Detector {
         let mut statements = Vec::new();
         for (id, pending) in work.kept {
             if work.waiting.contains(&id) {
-                statements.push(desk::insert_pending(&pending));
+                statements.push(writing::insert_pending(&pending));
             }
             if !self.desk.keep(id, pending) {
                 ::metrics::counter!(metrics::EVIDENCE_DROPPED_TOTAL).increment(1);
@@ -281,7 +285,7 @@ impl Detector {
         for event in &work.told {
             statements.extend(put_back(&shared, &self.rules, event, &opened, now).await?);
         }
-        statements.extend(engine.take_changed_rows().into_iter().map(desk::write_group));
+        statements.extend(engine.take_changed_rows().into_iter().map(writing::write_group));
         if self.shared.store.clock.now().since(self.saved_at) >= IDLE_SAVE_INTERVAL {
             statements.push(Statement {
                 sql: "DELETE FROM alerting_pending WHERE keep_until_ns < ?1",
@@ -410,7 +414,7 @@ fn look_at(mut engine: Engine, records: &[Record]) -> (Engine, Work) {
         events += 1;
         let findings = engine.process(&record.event);
         if findings.is_kept {
-            let evidence = Arc::new(desk::evidence_of(&record.event));
+            let evidence = Arc::new(writing::evidence_of(&record.event));
             let id = record.event.id().to_u128();
             let pending = Pending { keep_until: findings.keep_until, evidence };
             work.kept.push((id, pending));
@@ -545,127 +549,4 @@ async fn suppressed(
         }
     }
     Ok(suppressed)
-}
-
-/// The event of dataset `logwarden.alert` that tells the journal of an alert. Its record is the
-/// whole alert, so that it can be put back.
-fn fired_event(opened: &Opened) -> Event {
-    let summary = &opened.row.summary;
-    let record = serde_json::json!({
-        "version": 1,
-        "id": summary.id.to_string(),
-        "group_key": opened.group_key,
-        "title": summary.title,
-        "severity": summary.severity.name(),
-        "opened_ns": summary.opened_at.nanos(),
-        "first_event_ns": summary.first_event_at.nanos(),
-        "last_event_ns": summary.last_event_at.nanos(),
-        "events": summary.events,
-        "body": opened.row.body,
-    })
-    .to_string();
-    let mut builder = EventBuilder::new(record.as_bytes());
-    let severity = match summary.severity {
-        Level::Informational => Severity::Info,
-        Level::Low => Severity::Notice,
-        Level::Medium => Severity::Warning,
-        Level::High => Severity::Error,
-        Level::Critical => Severity::Alert,
-    };
-    builder
-        .timestamp(Some(summary.opened_at))
-        .severity(severity)
-        .source("logwarden")
-        .dataset("logwarden.alert")
-        .class(Class::new(""))
-        .message(&summary.title);
-    builder.field("event.kind", Value::String("alert"));
-    builder.field("rule.name", Value::String(&summary.rule.title));
-    builder.field("alert.id", Value::String(&summary.id.to_string()));
-    builder.field("alert.severity", Value::String(summary.severity.name()));
-    builder.field("alert.rule_id", Value::String(&summary.rule.id));
-    for (field, value) in &summary.group {
-        match value.parse() {
-            Ok(ip) => builder.field(field, Value::Ip(ip)),
-            Err(_) => builder.field(field, Value::String(value)),
-        };
-    }
-    builder.build()
-}
-
-#[derive(serde::Deserialize)]
-struct Fired {
-    id: String,
-    group_key: String,
-    title: String,
-    severity: String,
-    opened_ns: i64,
-    first_event_ns: i64,
-    last_event_ns: i64,
-    events: u64,
-    body: tables::Body,
-}
-
-/// The statements that put an alert back which the journal knows and the catalog does not.
-async fn put_back(
-    shared: &Shared,
-    rules: &RuleSet,
-    event: &Event,
-    opened: &[Opened],
-    now: Timestamp,
-) -> Result<Vec<Statement>, AlertingError> {
-    let Ok(fired) = serde_json::from_slice::<Fired>(event.raw()) else {
-        warn!(event = %event.id(), "the record of an alert cannot be read");
-        return Ok(Vec::new());
-    };
-    let Ok(id) = fired.id.parse::<AlertId>() else { return Ok(Vec::new()) };
-    let catalog = &*shared.store.catalog;
-    let is_known = opened.iter().any(|opened| opened.row.summary.id == id)
-        || tables::row_of(catalog, id).await?.is_some();
-    let newest = tables::newest_of_group(catalog, &fired.body.rule.id, &fired.group_key).await?;
-    let has_live = newest.iter().any(|row| row.summary.state != AlertState::Resolved);
-    if is_known || has_live {
-        return Ok(Vec::new());
-    }
-    warn!(alert = %id, "alert was missing in the catalog and is put back");
-    let row = AlertRow {
-        summary: crate::alert::AlertSummary {
-            id,
-            title: fired.title,
-            severity: Level::from_name(&fired.severity).unwrap_or_default(),
-            state: AlertState::Open,
-            rule: fired.body.rule.clone(),
-            entity: fired.body.entity.clone(),
-            group: fired.body.group.clone(),
-            opened_at: Timestamp::from_nanos(fired.opened_ns),
-            updated_at: now,
-            first_event_at: Timestamp::from_nanos(fired.first_event_ns),
-            last_event_at: Timestamp::from_nanos(fired.last_event_ns),
-            ended_at: None,
-            detections: 1,
-            events: fired.events,
-            assignee: None,
-            resolution: None,
-        },
-        body: fired.body,
-    };
-    let mut statements = vec![
-        desk::insert(&row, &fired.group_key),
-        lifecycle::timeline_entry(
-            id,
-            crate::alert::TimelineKind::Opened,
-            None,
-            "put back from the journal",
-            now,
-        ),
-    ];
-    if let Some(rule) = rules.find(&row.summary.rule.id) {
-        let routing = shared.routing();
-        statements.extend(routing.for_alert(rule, false).statements(
-            &row.summary,
-            "alert.opened",
-            now,
-        ));
-    }
-    Ok(statements)
 }

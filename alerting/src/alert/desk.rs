@@ -6,16 +6,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use logwarden_event::{AlertId, Event, EventId, Timestamp, Value};
+use logwarden_event::{AlertId, EventId, Timestamp};
 use logwarden_query::Target;
 use logwarden_store::{Catalog, Statement};
 
 use super::lifecycle::timeline_entry;
-use super::tables::{self, AlertRow, Body, instant, integer, text, text_or_null};
+use super::tables::{self, AlertRow, Body, integer, text};
 use super::wording::{self, ENTITY_VALUES_MAX};
+use super::writing::{insert, update};
 use super::{
-    AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, EVIDENCE_FIELDS_MAX,
-    EVIDENCE_MESSAGE_BYTES_MAX, Entity, EntityCount, Evidence, TimelineKind, Why,
+    AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, Entity, EntityCount, Evidence,
+    TimelineKind, Why,
 };
 use crate::engine::{Engine, Finding, Found, GroupValues};
 use crate::error::AlertingError;
@@ -32,10 +33,6 @@ const LIVE_ALERTS_MAX: usize = 2_000;
 const ENTITY_ROWS_MAX: usize = 200;
 /// How often at most an alert's timeline says that events came.
 const EVENTS_ENTRY_SECS: u64 = 60;
-/// Fields that evidence keeps before any others.
-const TELLING_FIELDS: [&str; 6] =
-    ["source.ip", "user.name", "host.name", "destination.ip", "event.outcome", "user.target.name"];
-
 /// An event that may become evidence.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
@@ -576,141 +573,4 @@ fn alert_rule(rule: &Rule, version: u32) -> AlertRule {
 
 fn millis_between(earlier: i64, later: i64) -> i64 {
     (later.saturating_sub(earlier)).max(0) / 1_000_000
-}
-
-/// The statement that makes an alert's row; when it is there already, nothing happens.
-pub(crate) fn insert(row: &AlertRow, key: &str) -> Statement {
-    let summary = &row.summary;
-    Statement {
-        sql: "INSERT INTO alerting_alerts (id, rule_id, rule_name, group_key, title, title_lower,
-                severity, state, opened_ns, updated_ns, first_event_ns, last_event_ns, ended_ns,
-                detections, events, body, in_journal)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0)
-            ON CONFLICT (id) DO NOTHING",
-        values: vec![
-            text(summary.id.to_string()),
-            text(summary.rule.id.clone()),
-            text(summary.rule.name.clone()),
-            text(key),
-            text(summary.title.clone()),
-            text(summary.title.to_lowercase()),
-            text(summary.severity.name()),
-            instant(summary.opened_at),
-            instant(summary.updated_at),
-            instant(summary.first_event_at),
-            instant(summary.last_event_at),
-            summary.ended_at.map_or(logwarden_store::SqlValue::Null, instant),
-            integer(summary.detections),
-            integer(summary.events),
-            text(serde_json::to_string(&row.body).unwrap_or_default()),
-        ],
-    }
-}
-
-fn update(row: &AlertRow) -> Statement {
-    let summary = &row.summary;
-    Statement {
-        sql: "UPDATE alerting_alerts SET title = ?2, title_lower = ?3,
-                updated_ns = CASE WHEN updated_ns > ?4 THEN updated_ns ELSE ?4 END,
-                first_event_ns = ?5, last_event_ns = ?6, ended_ns = ?7, detections = ?8,
-                events = ?9, body = ?10
-            WHERE id = ?1",
-        values: vec![
-            text(summary.id.to_string()),
-            text(summary.title.clone()),
-            text(summary.title.to_lowercase()),
-            instant(summary.updated_at),
-            instant(summary.first_event_at),
-            instant(summary.last_event_at),
-            summary.ended_at.map_or(logwarden_store::SqlValue::Null, instant),
-            integer(summary.detections),
-            integer(summary.events),
-            text(serde_json::to_string(&row.body).unwrap_or_default()),
-        ],
-    }
-}
-
-/// What is kept of an event as evidence.
-pub(crate) fn evidence_of(event: &Event) -> Evidence {
-    let message = match event.message() {
-        "" => String::from_utf8_lossy(event.raw()).into_owned(),
-        message => message.to_owned(),
-    };
-    let end = message.floor_char_boundary(EVIDENCE_MESSAGE_BYTES_MAX);
-    let mut fields: Vec<(String, serde_json::Value)> = Vec::new();
-    for name in TELLING_FIELDS {
-        if let Some(value) = event.value_of(name).filter(|value| *value != Value::Null) {
-            fields.push((name.to_owned(), json_of(value)));
-        }
-    }
-    for field in event.fields().filter(|field| !field.options.is_inner) {
-        if fields.len() >= EVIDENCE_FIELDS_MAX {
-            break;
-        }
-        if !fields.iter().any(|(name, _)| name == field.path) {
-            fields.push((field.path.to_owned(), json_of(field.value)));
-        }
-    }
-    Evidence {
-        event_id: event.id(),
-        timestamp_ns: event.timestamp().nanos(),
-        message: message[..end].to_owned(),
-        fields,
-        flag: None,
-    }
-}
-
-fn json_of(value: Value<'_>) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => value.into(),
-        Value::Integer(value) => match (i64::try_from(value), u64::try_from(value)) {
-            (Ok(value), _) => value.into(),
-            (_, Ok(value)) => value.into(),
-            _ => value.to_string().into(),
-        },
-        Value::Float(value) => value.into(),
-        other => {
-            let text = other.to_string();
-            let end = text.floor_char_boundary(EVIDENCE_MESSAGE_BYTES_MAX);
-            text[..end].into()
-        }
-    }
-}
-
-/// The statement that keeps an event that a window may ask for later.
-pub(crate) fn insert_pending(pending: &Pending) -> Statement {
-    Statement {
-        sql: "INSERT INTO alerting_pending (event_id, keep_until_ns, body) VALUES (?1, ?2, ?3)
-            ON CONFLICT (event_id) DO NOTHING",
-        values: vec![
-            text(pending.evidence.event_id.to_string()),
-            integer(pending.keep_until),
-            text(serde_json::to_string(&*pending.evidence).unwrap_or_default()),
-        ],
-    }
-}
-
-/// The statement that writes or removes a group.
-pub(crate) fn write_group(row: crate::engine::GroupRow) -> Statement {
-    let key = vec![text(row.rule_id), text(row.key)];
-    match row.state {
-        None => Statement {
-            sql: "DELETE FROM alerting_groups WHERE rule_id = ?1 AND group_key = ?2",
-            values: key,
-        },
-        Some(state) => Statement {
-            sql: "INSERT INTO alerting_groups (rule_id, group_key, fingerprint, state)
-                VALUES (?1, ?2, ?3, ?4)
-                ON CONFLICT (rule_id, group_key)
-                DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state",
-            values: key
-                .into_iter()
-                .chain([
-                    text_or_null(Some(&row.fingerprint)),
-                    logwarden_store::SqlValue::Blob(state),
-                ])
-                .collect(),
-        },
-    }
 }
