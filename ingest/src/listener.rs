@@ -240,9 +240,13 @@ impl Meeting {
 
 /// Tells the protocol by the first bytes and serves the connection until its end.
 pub(crate) async fn serve(mut connection: Connection) {
-    let timeout = connection.pipeline.limits().first_bytes_timeout;
+    // A syslog sender may connect long before its first record, and would lose it if it were closed;
+    // who still has to show a token is not waited for.
+    let limits = connection.pipeline.limits();
+    let is_admitted = connection.admitted_source().is_some();
+    let timeout = if is_admitted { limits.idle_timeout } else { limits.first_bytes_timeout };
     let first = async {
-        while connection.buffer.len() < FIRST_BYTES && !is_enough(&connection.buffer) {
+        while !is_enough(&connection.buffer) {
             match connection.read().await {
                 Reading::More => {}
                 Reading::End => break,
@@ -251,8 +255,6 @@ pub(crate) async fn serve(mut connection: Connection) {
         }
         !connection.buffer.is_empty()
     };
-    // A sender may connect long before its first record; only who is half-way through a few bytes
-    // is held to the time.
     if !tokio::time::timeout(timeout, first).await.unwrap_or(false) {
         counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "no_first_bytes").increment(1);
         return;
@@ -263,11 +265,14 @@ pub(crate) async fn serve(mut connection: Connection) {
     }
 }
 
-/// Whether so few bytes tell the protocol.
+/// Whether so few bytes tell the protocol: a count of octets is told from other numbers by what
+/// follows it.
 fn is_enough(first: &[u8]) -> bool {
-    match first.trim_ascii_start().first() {
-        None => false,
-        Some(byte) => !byte.is_ascii_digit(),
+    let first = first.trim_ascii_start();
+    let digits = first.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match digits {
+        0 => !first.is_empty(),
+        _ => first.len() >= FIRST_BYTES.min(digits + 2),
     }
 }
 

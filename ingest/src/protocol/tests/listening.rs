@@ -1,0 +1,158 @@
+//! Real sockets on loopback: TLS, client certificates, UDP, and an ordered stop.
+//!
+//! The certificates in `tls/` are made for these tests alone and belong to nobody.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use logwarden_event::Position;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+use super::{Node, node};
+use crate::Ingest;
+use crate::config::{Config, ListenerConfig, TlsConfig};
+
+const ANY_PORT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/protocol/tests/tls").join(name)
+}
+
+async fn start(node: &Node, listener: ListenerConfig) -> (Ingest, CancellationToken) {
+    let config = Config { listeners: vec![listener], ..Config::default() };
+    let (_searchable, seen) = watch::channel(Position::default());
+    let shutdown = CancellationToken::new();
+    let identity = Arc::clone(&node.identity);
+    let ingest = Ingest::start(config, node.store.clone(), identity, seen, shutdown.clone());
+    (ingest.await.expect("it starts"), shutdown)
+}
+
+fn tls(client_ca: Option<&str>) -> ListenerConfig {
+    let tls = TlsConfig {
+        cert: file("server.pem"),
+        key: file("server.key"),
+        client_ca: client_ca.map(file),
+    };
+    let source = client_ca.map(|_| "edge".to_owned());
+    ListenerConfig { tls: Some(tls), source, ..ListenerConfig::auto(ANY_PORT) }
+}
+
+/// Sends `text` over TLS and gives the answer; an error when we are not let in.
+async fn send(
+    address: SocketAddr,
+    certificate: Option<&str>,
+    text: &str,
+) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file("ca.pem")).expect("PEM")).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    let config = match certificate {
+        None => builder.with_no_client_auth(),
+        Some(name) => {
+            let chain = CertificateDer::from_pem_file(file(&format!("{name}.pem"))).expect("PEM");
+            let key = PrivateKeyDer::from_pem_file(file(&format!("{name}.key"))).expect("PEM");
+            builder.with_client_auth_cert(vec![chain], key).expect("a certificate")
+        }
+    };
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await?;
+    Ok(said)
+}
+
+#[tokio::test]
+async fn records_come_over_tls() {
+    let node = node(|_| {}).await;
+    let (ingest, shutdown) = start(&node, tls(None)).await;
+    let lines = format!("{{\"auth\":\"{}\",\"ack\":true}}\n{{\"message\":\"a\"}}\n", node.token);
+    let said = send(ingest.tcp_addresses()[0], None, &lines).await.expect("an answer");
+    assert_eq!(said, "{\"ack\":1}\n");
+    assert_eq!(node.journal().await, "shop shop a");
+    ingest.reload_certificates().expect("the same files");
+    shutdown.cancel();
+    ingest.join().await;
+}
+
+#[tokio::test]
+async fn a_client_certificate_stands_for_a_token() {
+    let node = node(|_| {}).await;
+    let (ingest, shutdown) = start(&node, tls(Some("ca.pem"))).await;
+    let address = ingest.tcp_addresses()[0];
+    let syslog = "<13>Jan  1 00:00:00 host p: a\n";
+    assert!(send(address, None, syslog).await.is_err(), "nobody without a certificate");
+    send(address, Some("client"), syslog).await.expect("let in");
+    assert_eq!(node.journal().await, "syslog edge a");
+    shutdown.cancel();
+    ingest.join().await;
+}
+
+#[tokio::test]
+async fn datagrams_are_taken_from_admitted_networks_and_marked() {
+    let node = node(|_| {}).await;
+    let listener = ListenerConfig {
+        udp: Some(ANY_PORT),
+        allow: vec!["127.0.0.0/8".parse().expect("a network")],
+        source: Some("edge".into()),
+        ..ListenerConfig::default()
+    };
+    let (ingest, shutdown) = start(&node, listener).await;
+    let socket = UdpSocket::bind(ANY_PORT).await.expect("a socket");
+    let address = ingest.udp_addresses()[0];
+    let first = Position { lane: 0, seq: 1 };
+    // The kernel may drop a datagram even here, so it is sent until one has come.
+    let chunk = loop {
+        socket.send_to(b"<13>p: a\n", address).await.expect("sent");
+        let read = node.store.journal.read(first, 1);
+        if let Ok(chunk) = tokio::time::timeout(std::time::Duration::from_secs(1), read).await {
+            break chunk.expect("records");
+        }
+    };
+    let logwarden_store::Chunk::Records { records, .. } = chunk else { panic!("a gap") };
+    let event = &records[0].event;
+    assert_eq!((event.source(), event.message()), ("edge", "a"));
+    let protocol = event.value_of("lw.protocol").map(|value| value.to_string());
+    assert_eq!(protocol.as_deref(), Some("syslog_udp"));
+    shutdown.cancel();
+    ingest.join().await;
+}
+
+#[tokio::test]
+async fn an_open_connection_does_not_hold_up_the_stop() {
+    let node = node(|_| {}).await;
+    let (ingest, shutdown) = start(&node, ListenerConfig::auto(ANY_PORT)).await;
+    let mut idle = TcpStream::connect(ingest.tcp_addresses()[0]).await.expect("open");
+    idle.write_all(b"{\"auth\":").await.expect("open");
+    shutdown.cancel();
+    ingest.join().await;
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named() {
+    let node = node(|_| {}).await;
+    let (ingest, _shutdown) = start(&node, ListenerConfig::auto(ANY_PORT)).await;
+    let taken = ListenerConfig::auto(ingest.tcp_addresses()[0]);
+    let config = Config { listeners: vec![taken], ..Config::default() };
+    let (_searchable, seen) = watch::channel(Position::default());
+    let identity = Arc::clone(&node.identity);
+    let again =
+        Ingest::start(config, node.store.clone(), identity, seen, CancellationToken::new()).await;
+    let error = again.err().expect("it is taken").to_string();
+    assert!(error.contains("cannot be listened on"), "{error}");
+}
