@@ -441,7 +441,33 @@ impl<'r> EventBuilder<'r> {
         options: FieldOptions,
     ) -> &mut Self {
         let name = self.keep_name(path);
-        let alias = alias.filter(|alias| *alias != path).map(|alias| self.keep_name(alias));
+        let alias = alias.filter(|alias| *alias != path);
+        self.push(name, alias, value, options)
+    }
+
+    /// The same, by the place of the standard name in [`STANDARD_FIELDS`].
+    pub fn standard_field_with(
+        &mut self,
+        place: u16,
+        alias: Option<&str>,
+        value: Value<'_>,
+        options: FieldOptions,
+    ) -> &mut Self {
+        let name = STANDARD_FIELDS[usize::from(place)].name;
+        let alias = alias.filter(|alias| *alias != name);
+        self.push(Name::Standard(place), alias, value, options)
+    }
+
+    /// An alias is kept letter for letter: it is hardly ever a standard name itself, and asking costs
+    /// more than the letters.
+    fn push(
+        &mut self,
+        name: Name,
+        alias: Option<&str>,
+        value: Value<'_>,
+        options: FieldOptions,
+    ) -> &mut Self {
+        let alias = alias.map(|alias| Name::Text(self.keep(alias)));
         let value = self.pack(value);
         self.fields.push(Entry { name, alias, value, options });
         self
