@@ -16,6 +16,7 @@ mod logsource;
 mod names;
 mod pam;
 mod sshd;
+mod standard;
 mod syslog;
 mod windows;
 

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::Parser;
 use super::reading::{Held, Reading};
+use super::{Parser, standard};
 
 /// Recognises sign-ins by the words applications use for them.
 pub(crate) struct Authentication;
@@ -241,8 +241,12 @@ impl Parser for Authentication {
 
 /// Marks the event as one attempt with this outcome.
 pub(crate) fn mark(reading: &mut Reading<'_>, outcome: Outcome) {
-    for (name, value) in [("event.category", "authentication"), ("event.outcome", outcome.name())] {
-        let is_said = reading.standard_texts(name).any(|text| text.eq_ignore_ascii_case(value));
+    let said = [
+        (standard::EVENT_CATEGORY, "event.category", "authentication"),
+        (standard::EVENT_OUTCOME, "event.outcome", outcome.name()),
+    ];
+    for (place, name, value) in said {
+        let is_said = reading.standard_texts(place).any(|text| text.eq_ignore_ascii_case(value));
         if !is_said {
             reading.add_text(name, value);
         }
@@ -265,15 +269,16 @@ fn recognise(reading: &Reading<'_>) -> Option<Outcome> {
         }
     }
     let is_category = reading
-        .standard_texts("event.category")
+        .standard_texts(standard::EVENT_CATEGORY)
         .any(|category| category.eq_ignore_ascii_case("authentication"));
     if is_category {
         return said_outcome(reading);
     }
     let outcome = described(reading.str(reading.message))?;
-    let names_somebody = ["user.name", "user.email", "user.id", "source.ip"]
-        .into_iter()
-        .any(|name| reading.first(name).is_some());
+    let names_somebody =
+        [standard::USER_NAME, standard::USER_EMAIL, standard::USER_ID, standard::SOURCE_IP]
+            .into_iter()
+            .any(|place| reading.first(place).is_some());
     names_somebody.then_some(outcome)
 }
 

@@ -4,8 +4,8 @@
 //! Input: markers that [`super::names`] saw on its way, and the standard fields. Output: logsource
 //! tuples. Strict: a record is of a source when it has what only that source writes.
 
-use super::Parser;
 use super::reading::{Held, Reading};
+use super::{Parser, standard};
 
 /// Classifies records by their markers.
 pub(crate) struct Logsource;
@@ -191,22 +191,25 @@ fn classes_of(reading: &Reading<'_>, marker: Marker, value: &str) -> Vec<&'stati
 
 /// The classes that standard fields tell.
 fn of_fields(reading: &Reading<'_>) -> Vec<&'static str> {
-    let has = |name| reading.first(name).is_some();
+    let has = |place| reading.first(place).is_some();
     let mut classes = Vec::new();
     let is_canary = reading.markers.iter().any(|(marker, _)| *marker == Marker::CanaryType)
         && reading.sent("node_id").is_some();
     if is_canary {
         classes.push("opencanary/application/");
     }
-    if has("http.response.status_code")
-        && (has("url.path") || has("url.original") || has("url.query"))
+    if has(standard::HTTP_STATUS)
+        && (has(standard::URL_PATH) || has(standard::URL_ORIGINAL) || has(standard::URL_QUERY))
     {
         classes.push("/webserver/");
     }
-    if has("dns.question.name") && !has("event.code") {
+    if has(standard::DNS_QUESTION) && !has(standard::EVENT_CODE) {
         classes.push("/dns/");
     }
-    if has("process.executable") && has("process.command_line") && !has("event.code") {
+    if has(standard::PROCESS_EXECUTABLE)
+        && has(standard::PROCESS_COMMAND_LINE)
+        && !has(standard::EVENT_CODE)
+    {
         classes.push(process_class(reading));
     }
     classes
@@ -227,7 +230,7 @@ fn process_class(reading: &Reading<'_>) -> &'static str {
         }
         _ => {}
     }
-    let path = reading.first_text("process.executable");
+    let path = reading.first_text(standard::PROCESS_EXECUTABLE);
     if path.is_some_and(|path| reading.str(path).starts_with('/')) {
         "linux/process_creation/"
     } else {

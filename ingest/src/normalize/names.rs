@@ -12,10 +12,10 @@ mod table;
 use std::net::{IpAddr, SocketAddr};
 
 use chrono_tz::Tz;
-use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp, standard_field};
+use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp};
 
 use super::reading::{Held, Reading, Text};
-use super::time;
+use super::{standard, time};
 use level::severity_of;
 use table::{Meaning, Scale, lookup, unwrapped};
 
@@ -173,11 +173,10 @@ impl Claims {
         }
         let field =
             self.level.map(|(_, index, _)| index).or(self.level_field.map(|(_, index)| index));
-        if let (Some(index), Some(place)) = (field, standard_field("log.level")) {
-            let entry = &mut reading.entries[index];
-            if Reading::standard_of(entry).is_none() {
-                Reading::set_standard(entry, place);
-            }
+        if let Some(index) = field
+            && Reading::standard_of(&reading.entries[index]).is_none()
+        {
+            reading.set_standard(index, standard::LOG_LEVEL);
         }
     }
 }
@@ -267,7 +266,7 @@ fn give(reading: &mut Reading<'_>, index: usize, place: u16) {
             None => {}
         }
     }
-    Reading::set_standard(&mut reading.entries[index], place);
+    reading.set_standard(index, place);
 }
 
 /// An address, or an address and port.

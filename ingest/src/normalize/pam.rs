@@ -6,7 +6,7 @@
 
 use super::authentication::{Outcome, mark};
 use super::reading::{Held, Reading};
-use super::{Parser, sshd};
+use super::{Parser, sshd, standard};
 
 /// Reads the lines of PAM modules.
 pub(crate) struct Pam;
@@ -17,7 +17,7 @@ impl Parser for Pam {
     }
 
     fn parse(&self, reading: &mut Reading<'_>) -> bool {
-        let Some(tag) = reading.first_text("process.name") else { return false };
+        let Some(tag) = reading.first_text(standard::PROCESS_NAME) else { return false };
         let tag = reading.str(tag);
         let is_old = tag.ends_with("(pam_unix)");
         let content = reading.str(reading.content);

@@ -8,8 +8,7 @@
 use std::net::IpAddr;
 
 use logwarden_event::{
-    Class, Event, EventBuilder, FieldOptions, STANDARD_FIELDS, Severity, Timestamp, Value,
-    standard_field,
+    Class, Event, EventBuilder, FieldOptions, Severity, Timestamp, Value, standard_field,
 };
 
 use super::Origin;
@@ -67,6 +66,8 @@ pub(crate) struct Reading<'a> {
     text: &'a str,
     scratch: String,
     pub(crate) entries: Vec<Entry>,
+    /// Standard names that some field has or had, one bit each.
+    present: u128,
     pub(crate) origin: &'a Origin,
     pub(crate) now: Timestamp,
     pub(crate) timestamp: Option<Timestamp>,
@@ -92,6 +93,7 @@ impl<'a> Reading<'a> {
             text,
             scratch: String::with_capacity(256),
             entries: Vec::with_capacity(32),
+            present: 0,
             origin,
             now,
             timestamp: None,
@@ -174,10 +176,13 @@ impl<'a> Reading<'a> {
 
     /// Adds a field that a parser found, under its standard name.
     pub(crate) fn add(&mut self, name: &'static str, value: Held) {
-        let standard = standard_field(name).unwrap_or(NOT_STANDARD);
-        debug_assert_ne!(standard, NOT_STANDARD, "`{name}` is a standard field");
+        let Some(standard) = standard_field(name) else {
+            debug_assert!(false, "`{name}` is a standard field");
+            return;
+        };
         let options = FieldOptions::default();
         let path = Text::default();
+        self.present |= 1 << standard;
         self.entries.push(Entry { path, standard, value, options, is_dropped: false });
     }
 
@@ -191,14 +196,15 @@ impl<'a> Reading<'a> {
 
     /// Adds a constant or a part of the record under a standard name, unless there is one already.
     pub(crate) fn add_missing(&mut self, name: &'static str, value: Held) {
-        if self.first(name).is_none() {
+        if standard_field(name).is_some_and(|place| self.first(place).is_none()) {
             self.add(name, value);
         }
     }
 
-    /// Gives the field its standard name.
-    pub(crate) fn set_standard(entry: &mut Entry, place: u16) {
-        entry.standard = place;
+    /// Gives the field at `index` its standard name.
+    pub(crate) fn set_standard(&mut self, index: usize, place: u16) {
+        self.present |= 1 << place;
+        self.entries[index].standard = place;
     }
 
     /// The place of the standard name of `entry`.
@@ -207,14 +213,16 @@ impl<'a> Reading<'a> {
     }
 
     /// The first value under the standard name.
-    pub(crate) fn first(&self, name: &'static str) -> Option<Held> {
-        let place = standard_field(name)?;
+    pub(crate) fn first(&self, place: u16) -> Option<Held> {
+        if self.present & (1 << place) == 0 {
+            return None;
+        }
         self.live().find(|entry| entry.standard == place).map(|entry| entry.value)
     }
 
     /// The first value under the standard name, when it is text.
-    pub(crate) fn first_text(&self, name: &'static str) -> Option<Text> {
-        match self.first(name) {
+    pub(crate) fn first_text(&self, place: u16) -> Option<Text> {
+        match self.first(place) {
             Some(Held::Text(text)) => Some(text),
             _ => None,
         }
@@ -234,8 +242,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The texts under the standard name.
-    pub(crate) fn standard_texts(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        let place = standard_field(name).unwrap_or(NOT_STANDARD);
+    pub(crate) fn standard_texts(&self, place: u16) -> impl Iterator<Item = &str> {
         self.live().filter_map(move |entry| match entry.value {
             Held::Text(text) if entry.standard == place => Some(self.str(text)),
             _ => None,
@@ -324,9 +331,8 @@ impl<'a> Reading<'a> {
         };
         let sent = self.str(entry.path);
         if let Some(place) = Self::standard_of(entry) {
-            let name = STANDARD_FIELDS[usize::from(place)].name;
             let alias = (!sent.is_empty()).then_some(sent);
-            builder.field_with(name, alias, value, entry.options);
+            builder.standard_field_with(place, alias, value, entry.options);
         } else if sent == "lw" || sent.starts_with("lw.") {
             // What we say about an event must not be sayable by its sender.
             let renamed = format!("sent.{sent}");

@@ -15,7 +15,7 @@ use logwarden_event::FieldOptions;
 
 use super::authentication::{Outcome, mark};
 use super::reading::{Held, Reading, Text};
-use super::{Parser, syslog};
+use super::{Parser, standard, syslog};
 
 /// Reads sshd's lines.
 pub(crate) struct Sshd;
@@ -57,9 +57,9 @@ impl Parser for Sshd {
     }
 
     fn parse(&self, reading: &mut Reading<'_>) -> bool {
-        let named = ["process.name", "service.name"].into_iter().any(|name| {
+        let named = [standard::PROCESS_NAME, standard::SERVICE_NAME].into_iter().any(|place| {
             reading
-                .first_text(name)
+                .first_text(place)
                 .is_some_and(|text| PROGRAMS.contains(&syslog::program_of(reading.str(text))))
         });
         if !named {

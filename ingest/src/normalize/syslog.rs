@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use logwarden_event::{FieldOptions, Severity};
 
 use super::reading::{Held, Reading, Text};
-use super::{json, names, time};
+use super::{json, names, standard, time};
 
 /// Structured data parameters of one message.
 const PARAMETERS_MAX: usize = 200;
@@ -39,7 +39,7 @@ pub(crate) fn parse(reading: &mut Reading<'_>) -> bool {
         Some(header) if rfc5424(reading, header).is_some() => {}
         _ => rfc3164(reading, rest),
     }
-    if reading.first("host.name").is_none()
+    if reading.first(standard::HOST_NAME).is_none()
         && let Some(peer) = reading.origin.peer
     {
         reading.add("host.ip", Held::Ip(peer));
@@ -83,7 +83,7 @@ pub(crate) fn read_message(reading: &mut Reading<'_>) -> Option<Text> {
     let part = |part: &str| reading.part(whole, part);
     let (host, tag, pid) = (part(header.host), part(header.tag), header.pid.parse::<i64>().ok());
     let message = part(header.message.trim_end());
-    if reading.timestamp.is_none() && reading.first("lw.time_suspect").is_none() {
+    if reading.timestamp.is_none() && reading.first(standard::TIME_SUSPECT).is_none() {
         names::accept_time(reading, at, |at| at.to_string());
     }
     reading.add_missing("host.name", Held::Text(host));
@@ -351,8 +351,9 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
 ];
 
 fn classify(reading: &mut Reading<'_>) {
-    let program =
-        reading.first_text("process.name").map(|tag| program_of(reading.str(tag)).to_owned());
+    let program = reading
+        .first_text(standard::PROCESS_NAME)
+        .map(|tag| program_of(reading.str(tag)).to_owned());
     let program = program.as_deref().unwrap_or_default();
     let known = PROGRAMS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(program));
     let (dataset, class) =

@@ -5,9 +5,9 @@
 //! the event id (Sysmon's events belong to several), and sign-ins of the Security channel. Records of
 //! Sysmon's fields without a channel count as Sysmon's.
 
-use super::Parser;
 use super::authentication::{Outcome, mark};
 use super::reading::{Held, Reading};
+use super::{Parser, standard};
 
 /// Classifies Windows events.
 pub(crate) struct Windows;
@@ -207,7 +207,7 @@ fn classify(reading: &mut Reading<'_>, service: &'static str, id: i64) {
 }
 
 fn event_id(reading: &Reading<'_>) -> Option<i64> {
-    match reading.first("event.code")? {
+    match reading.first(standard::EVENT_CODE)? {
         Held::Signed(id) => Some(id),
         Held::Text(text) => reading.str(text).parse().ok(),
         _ => None,
