@@ -59,7 +59,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// Reads a receipt record; `None` for any other record.
-    pub(crate) fn read(header: &RecordHeader, payload: Bytes) -> Option<Self> {
+    pub(crate) fn read(header: &RecordHeader, payload: &[u8]) -> Option<Self> {
         if header.record_type != RecordType::Receipt || payload.len() < RECEIPT_PREFIX_BYTES {
             return None;
         }
@@ -69,7 +69,6 @@ impl Known {
             receipt: Receipt {
                 first: Position { lane: 0, seq: header.seq },
                 records: u64::from(header.batch_len),
-                // A copy: a slice would keep the whole segment in memory.
                 receipt: Bytes::copy_from_slice(&payload[RECEIPT_PREFIX_BYTES..]),
             },
             observed_at: header.observed_at,

@@ -6,17 +6,21 @@
 //! copied to `quarantine/`, its whole groups are kept, and a gap record takes the place of the
 //! lost ones. The newest segment is written again under a new salt before it is trusted: after a
 //! failed sync its bytes may live in memory only.
+//!
+//! One segment is in memory at a time, however long the journal is.
 
 use std::io;
+use std::ops::Range;
 
-use bytes::Bytes;
 use logwarden_event::{Position, Timestamp};
 use metrics::{counter, gauge};
 use tracing::{error, info, warn};
 
 use super::damage::{self, Lost};
 use super::format::SegmentHeader;
-use super::format::{self, BLOCK_BYTES, Group, HEADER_BYTES, HeaderError, RecordType, Salt};
+use super::format::{
+    self, BLOCK_BYTES, Commit, Group, HEADER_BYTES, HeaderError, RecordHeader, Salt,
+};
 use super::idempotency::Known;
 use super::segment::{self, Segment};
 use crate::config::OnCorruption;
@@ -41,21 +45,48 @@ pub(crate) struct Recovered {
     pub(crate) report: Recovery,
 }
 
-/// One segment file and what is whole in it.
+/// One segment file and what is whole in it; its bytes are not kept.
 struct Scanned {
     path: String,
-    bytes: Bytes,
+    size_bytes: u64,
     header: SegmentHeader,
     parts: Vec<Part>,
     /// Where the last whole group ends.
     end: usize,
+    /// Bytes behind it up to the last one that is not zero.
+    torn_bytes: u64,
     is_damaged: bool,
 }
 
 /// A group to keep, or records that are lost.
 enum Part {
-    Group { offset: usize, group: Group },
+    Group(Kept),
     Lost { from: u64, to: u64, offset: usize },
+}
+
+/// What recovery remembers of a whole group.
+struct Kept {
+    offset: usize,
+    len: usize,
+    commit: Commit,
+    last_observed: Timestamp,
+    keys: Vec<Known>,
+}
+
+impl Kept {
+    fn new(bytes: &[u8], offset: usize, group: &Group) -> Self {
+        let headers = group.records.iter().map(|(header, _)| header);
+        let key = |(header, range): &(RecordHeader, Range<usize>)| {
+            Known::read(header, &bytes[offset + range.start..offset + range.end])
+        };
+        Self {
+            offset,
+            len: group.len,
+            commit: group.commit,
+            last_observed: headers.map(|header| header.observed_at).max().unwrap_or(Timestamp::MIN),
+            keys: group.records.iter().filter_map(key).collect(),
+        }
+    }
 }
 
 /// Brings the segments in order.
@@ -150,7 +181,7 @@ impl Run<'_> {
                 Some(header) => {
                     // What a failed sync left behind here was written again into the next one.
                     let limit = bases.get(index + 1).copied().unwrap_or(u64::MAX);
-                    scanned.push(scan(path, bytes, header, limit));
+                    scanned.push(scan(path, &bytes, header, limit));
                 }
                 None => {
                     // Nobody knows how many records it held, and no seq may be used twice.
@@ -275,16 +306,15 @@ impl Run<'_> {
         for (index, scanned) in scanned.into_iter().enumerate() {
             let is_newest = index + 1 == count;
             if is_newest {
-                self.report.torn_tail_bytes = torn_bytes(&scanned.bytes[scanned.end..]);
+                self.report.torn_tail_bytes = scanned.torn_bytes;
             }
             next_seq = scanned.seq_next();
-            for record in scanned.records() {
-                last_observed = last_observed.max(record.0.observed_at);
-                keys.extend(Known::read(record.0, scanned.bytes.slice(record.1.clone())));
-                let is_data = matches!(record.0.record_type, RecordType::Data(_));
-                self.report.records += u64::from(is_data);
+            segments.push(self.settle(&scanned, is_newest)?);
+            for kept in scanned.parts.into_iter().filter_map(Part::into_group) {
+                last_observed = last_observed.max(kept.last_observed);
+                self.report.records += u64::from(kept.commit.count);
+                keys.extend(kept.keys);
             }
-            segments.push(self.settle(scanned, is_newest)?);
         }
         for path in std::mem::take(&mut self.to_put_aside) {
             self.put_aside(&path)?;
@@ -301,20 +331,21 @@ impl Run<'_> {
     }
 
     /// Makes a segment trustworthy; answers where its groups are then.
-    fn settle(&mut self, scanned: Scanned, is_newest: bool) -> Result<Segment, OpenError> {
+    fn settle(&mut self, scanned: &Scanned, is_newest: bool) -> Result<Segment, OpenError> {
         let is_empty = scanned.parts.is_empty();
         if !(scanned.is_damaged || (is_newest && !is_empty)) {
             return Ok(scanned.as_it_is());
         }
         let failed = |error: io::Error| OpenError::io_at(&scanned.path, &error);
-        match self.write_again(&scanned) {
+        let bytes = read_file(self.disk, &scanned.path)?;
+        match self.write_again(scanned, &bytes) {
             Ok(segment) => Ok(segment),
             Err(error) if is_no_room(&error) => {
                 // The same bytes once more in the same place: a sync that succeeds now makes them
                 // durable, and one that tears them leaves what was there.
                 warn!(segment.path = %scanned.path, "no room for a new segment, the old one stays");
                 let file = self.disk.open(&scanned.path).map_err(failed)?;
-                file.write_all_at(&scanned.bytes[..scanned.end], 0).map_err(failed)?;
+                file.write_all_at(&bytes[..scanned.end], 0).map_err(failed)?;
                 file.sync().map_err(failed)?;
                 Ok(scanned.as_it_is())
             }
@@ -322,12 +353,12 @@ impl Run<'_> {
         }
     }
 
-    fn write_again(&mut self, scanned: &Scanned) -> io::Result<Segment> {
+    fn write_again(&mut self, scanned: &Scanned, bytes: &[u8]) -> io::Result<Segment> {
         if scanned.is_damaged {
-            self.copy_to_quarantine(scanned)?;
+            self.copy_to_quarantine(&scanned.path, bytes)?;
         }
         let header = SegmentHeader { salt: self.entropy.bytes16(), ..scanned.header };
-        let (bytes, segment) = scanned.rewritten(&header);
+        let (bytes, segment) = scanned.rewritten(bytes, &header)?;
         let temporary = format!("{}{}", scanned.path, segment::TEMPORARY_SUFFIX);
         let written = self.disk.create_new(&temporary).and_then(|file| {
             file.write_all_at(&bytes, 0)?;
@@ -344,13 +375,13 @@ impl Run<'_> {
         Ok(segment)
     }
 
-    fn copy_to_quarantine(&mut self, scanned: &Scanned) -> io::Result<()> {
+    fn copy_to_quarantine(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let other = |error: OpenError| io::Error::other(error.to_string());
-        let Some(target) = self.quarantine_name(&scanned.path).map_err(other)? else {
+        let Some(target) = self.quarantine_name(path).map_err(other)? else {
             return Ok(());
         };
         let written = self.disk.create_new(&target).and_then(|file| {
-            file.write_all_at(&scanned.bytes, 0)?;
+            file.write_all_at(bytes, 0)?;
             file.sync()
         });
         if let Err(error) = written {
@@ -368,30 +399,16 @@ impl Scanned {
         self.parts.last().map_or(self.header.base_seq, |last| last.extent().1)
     }
 
-    fn records(&self) -> impl Iterator<Item = (&format::RecordHeader, std::ops::Range<usize>)> {
-        self.parts.iter().flat_map(|part| {
-            let (offset, records) = match part {
-                Part::Group { offset, group } => (*offset, group.records.as_slice()),
-                Part::Lost { offset, .. } => (*offset, [].as_slice()),
-            };
-            records
-                .iter()
-                .map(move |(header, range)| (header, offset + range.start..offset + range.end))
-        })
-    }
-
     /// The segment without writing anything.
     fn as_it_is(&self) -> Segment {
-        let size_bytes = self.bytes.len() as u64;
-        let mut segment = Segment::new(self.header.base_seq, self.header.salt, size_bytes);
+        let mut segment = Segment::new(self.header.base_seq, self.header.salt, self.size_bytes);
         for part in &self.parts {
-            if let Part::Group { offset, group } = part {
-                let commit = &group.commit;
+            if let Part::Group(Kept { offset, len, commit, .. }) = part {
                 if commit.is_gap() {
                     segment.seq_next = commit.seq_next;
                 } else {
-                    let len = group.len as u64;
-                    segment.push_group(commit.seq_first, commit.seq_next, *offset as u64, len);
+                    let (offset, len) = (*offset as u64, *len as u64);
+                    segment.push_group(commit.seq_first, commit.seq_next, offset, len);
                 }
             }
         }
@@ -400,15 +417,22 @@ impl Scanned {
     }
 
     /// The segment written again under `header`, with gap records for what is lost.
-    fn rewritten(&self, header: &SegmentHeader) -> (Vec<u8>, Segment) {
+    ///
+    /// # Errors
+    ///
+    /// When `bytes`, read again, are not what was scanned.
+    fn rewritten(&self, bytes: &[u8], header: &SegmentHeader) -> io::Result<(Vec<u8>, Segment)> {
         let mut out = header.encode();
         let mut segment = Segment::new(header.base_seq, header.salt, 0);
         for part in &self.parts {
             let start = out.len();
             match part {
-                Part::Group { offset, group } => {
-                    format::reseal(group, &self.bytes[*offset..], &header.salt, &mut out);
-                    let commit = &group.commit;
+                Part::Group(Kept { offset, commit, .. }) => {
+                    let bytes = bytes.get(*offset..).unwrap_or_default();
+                    let group = format::read_group(bytes, &self.header.salt)
+                        .filter(|group| group.commit == *commit)
+                        .ok_or_else(|| io::Error::other("it reads otherwise a second time"))?;
+                    format::reseal(&group, bytes, &header.salt, &mut out);
                     if !commit.is_gap() {
                         let (start, len) = (start as u64, (out.len() - start) as u64);
                         segment.push_group(commit.seq_first, commit.seq_next, start, len);
@@ -423,7 +447,7 @@ impl Scanned {
         }
         segment.seq_next = self.seq_next();
         segment.size_bytes = out.len() as u64;
-        (out, segment)
+        Ok((out, segment))
     }
 }
 
@@ -431,20 +455,27 @@ impl Part {
     /// First seq, next seq, and where in the segment it ends.
     fn extent(&self) -> (u64, u64, usize) {
         match self {
-            Self::Group { offset, group } => {
-                (group.commit.seq_first, group.commit.seq_next, offset + group.len)
+            Self::Group(kept) => {
+                (kept.commit.seq_first, kept.commit.seq_next, kept.offset + kept.len)
             }
             Self::Lost { from, to, offset } => (*from, *to, *offset),
         }
     }
+
+    fn into_group(self) -> Option<Kept> {
+        match self {
+            Self::Group(kept) => Some(kept),
+            Self::Lost { .. } => None,
+        }
+    }
 }
 
-fn read_file(disk: &dyn Disk, path: &str) -> Result<Bytes, OpenError> {
-    let read = || -> io::Result<Bytes> {
+fn read_file(disk: &dyn Disk, path: &str) -> Result<Vec<u8>, OpenError> {
+    let read = || -> io::Result<Vec<u8>> {
         let file = disk.open(path)?;
         let mut bytes = vec![0; file.size_bytes()? as usize];
         file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes.into())
+        Ok(bytes)
     };
     read().map_err(|error| OpenError::io_at(path, &error))
 }
@@ -452,7 +483,7 @@ fn read_file(disk: &dyn Disk, path: &str) -> Result<Bytes, OpenError> {
 /// `None` when the header is damaged or belongs to something else.
 fn check_header(
     path: &str,
-    bytes: &Bytes,
+    bytes: &[u8],
     base_seq: u64,
     identity: Option<[u8; 16]>,
 ) -> Result<Option<SegmentHeader>, OpenError> {
@@ -471,7 +502,7 @@ fn check_header(
 }
 
 /// Finds every whole group of a segment with seqs below `limit`.
-fn scan(path: String, bytes: Bytes, header: SegmentHeader, limit: u64) -> Scanned {
+fn scan(path: String, bytes: &[u8], header: SegmentHeader, limit: u64) -> Scanned {
     let mut parts = Vec::new();
     let mut offset = BLOCK_BYTES;
     let mut end = offset.min(bytes.len());
@@ -484,7 +515,7 @@ fn scan(path: String, bytes: Bytes, header: SegmentHeader, limit: u64) -> Scanne
                 // A receipt alone has no seq of its own: it stands before the next one.
                 let is_below = commit.seq_first < limit && commit.seq_next <= limit;
                 if is_below || (commit.count == 0 && commit.seq_next == limit) {
-                    parts.push(Part::Group { offset, group });
+                    parts.push(Part::Group(Kept::new(bytes, offset, &group)));
                     end = next;
                 }
                 offset = next;
@@ -492,7 +523,9 @@ fn scan(path: String, bytes: Bytes, header: SegmentHeader, limit: u64) -> Scanne
             None => offset += BLOCK_BYTES,
         }
     }
-    Scanned { path, bytes, header, parts, end, is_damaged: false }
+    let size_bytes = bytes.len() as u64;
+    let torn_bytes = torn_bytes(&bytes[end..]);
+    Scanned { path, size_bytes, header, parts, end, torn_bytes, is_damaged: false }
 }
 
 /// Bytes up to the last one that is not zero.
