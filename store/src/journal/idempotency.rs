@@ -4,7 +4,7 @@
 //! older ones are in the catalog, put there before their segment is removed. A key counts for
 //! [`WINDOW`]. While a batch is under way, the same key waits for what becomes of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -108,6 +108,8 @@ struct State {
     by_age: VecDeque<([u8; 16], u64)>,
     bytes: usize,
     under_way: HashMap<[u8; 16], watch::Receiver<()>>,
+    /// Keys of the group that may be durable or not; after it nothing is written in this life.
+    unknown: HashSet<[u8; 16]>,
     /// Whether the catalog holds any key; `None` until it was asked.
     has_spilled: Option<bool>,
 }
@@ -154,6 +156,9 @@ impl Keys {
         if let Some(known) = state.known.get(&key.key).filter(|known| !known.has_expired(now)) {
             return Claim::Answer(known.answer(key.body));
         }
+        if state.unknown.contains(&key.key) {
+            return Claim::Answer(AppendOutcome::Unknown);
+        }
         if let Some(under_way) = state.under_way.get(&key.key) {
             return Claim::Wait(under_way.clone());
         }
@@ -195,6 +200,11 @@ impl Keys {
         if before.is_none_or(|before| before.receipt.first.seq != first) {
             state.by_age.push_back((key, first));
         }
+    }
+
+    /// Remembers that nobody knows whether the batch of this key is durable: the next start does.
+    pub(crate) fn insert_unknown(&self, key: IdempotencyKey) {
+        self.lock().unknown.insert(key.key);
     }
 
     /// Whether keys must move to the catalog before more are taken.

@@ -239,7 +239,11 @@ impl Shared {
                 Ok(AppendOutcome::Unknown)
             }
         };
-        for (answer, _, reservation, _) in waiting {
+        for (answer, (key, ..), reservation, _) in waiting {
+            // Before the key is free again: it must not be told that nothing was stored.
+            if let (Ok(AppendOutcome::Unknown), Some(key)) = (&refusal, key) {
+                self.keys.insert_unknown(key);
+            }
             drop(reservation);
             let _ = answer.send(refusal.clone());
         }
