@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use logwarden_event::{EventBuilder, Position};
 use logwarden_store::config::{Durability, OnCorruption, OnFull};
+use logwarden_store::simulation::{DiskFaults, Faults};
 use logwarden_store::{
-    Append, AppendOutcome, Chunk, Draft, JournalState, OpenError, RecordKind, Simulation, Store,
+    Append, AppendOutcome, Chunk, Draft, IdempotencyKey, JournalError, JournalState, OpenError,
+    RecordKind, Simulation, Store,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -184,6 +186,67 @@ async fn damage_is_a_gap_on_record_until_somebody_takes_note() {
         assert_eq!(store.journal.health().state, JournalState::Ready);
     }
     assert!(with_gap > 0);
+}
+
+#[tokio::test]
+async fn damage_that_a_reader_finds_is_on_record_too() {
+    let mut found = 0;
+    for seed in 0..20 {
+        let (store, mut simulation) = Store::simulated(seed);
+        drop(store);
+        simulation.config().cache_bytes_max = 0;
+        let (store, _) = simulation.reopen().expect("opened");
+        for _ in 0..60 {
+            store.journal.append(batch(&"x".repeat(20_000))).await.expect("taken");
+        }
+        simulation.flip_bit("wal/00000000000000000001");
+        let end = store.journal.end(0).seq;
+        let (seqs, gaps) = read_all(&store).await;
+        if gaps.is_empty() {
+            continue;
+        }
+        found += 1;
+        assert_eq!(store.journal.health().state, JournalState::Degraded);
+        let reread = read_all(&store).await;
+        assert_eq!((&reread.0, &reread.1), (&seqs, &gaps), "it is noted once");
+        assert_eq!(store.journal.end(0), at(end + 1));
+        let Chunk::Records { records, .. } = store.journal.read(at(end), 1).await.expect("read")
+        else {
+            panic!("no audit record");
+        };
+        let said = records[0].event.value_of("lw.gap.seq_first").map(|value| value.to_string());
+        assert_eq!(said, Some(gaps[0].0.to_string()));
+        drop(store);
+        let (store, _) = simulation.reopen().expect("opened");
+        assert_eq!(store.journal.health().state, JournalState::Degraded);
+    }
+    assert!(found > 0);
+}
+
+#[tokio::test]
+async fn a_key_of_unknown_outcome_stays_so_until_the_next_start() {
+    let (store, simulation) = Store::simulated(5);
+    let keyed = |key: u8| {
+        let idempotency = Some(IdempotencyKey { key: [key; 16], body: [1; 16] });
+        Append { idempotency, ..batch("a") }
+    };
+    let disk = DiskFaults { sync_fails_per_mille: 1_000, ..DiskFaults::default() };
+    simulation.set_faults(Faults { disk, ..Faults::default() });
+    // The open segment takes the bytes, and no other can be made.
+    let outcome = store.journal.append(keyed(1)).await.expect("answered");
+    assert_eq!(outcome, AppendOutcome::Unknown);
+    simulation.set_faults(Faults::default());
+    let again = store.journal.append(keyed(1)).await.expect("answered");
+    assert_eq!(again, AppendOutcome::Unknown, "it may be stored, so nobody may say it is not");
+    let other = store.journal.append(keyed(2)).await;
+    assert!(matches!(other, Err(JournalError::Failed(_))), "{other:?}");
+    assert_eq!(store.journal.health().state, JournalState::Failed);
+    drop(store);
+    simulation.kill();
+    let (store, _) = simulation.reopen().expect("opened");
+    let known = store.journal.append(keyed(1)).await.expect("answered");
+    assert!(matches!(known, AppendOutcome::Appended(_) | AppendOutcome::Duplicate(_)));
+    assert_eq!(read_all(&store).await.0, [1]);
 }
 
 #[tokio::test]

@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use logwarden_event::{Clock, Position, Timestamp};
 use metrics::counter;
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::batch::Batch;
 use super::cache::part_of;
-use super::damage;
+use super::damage::{self, Lost};
 use super::idempotency::{Claim, Reservation};
 use super::queue::Submission;
 use super::recovery;
@@ -111,6 +111,33 @@ impl LocalJournal {
         self.shared.end.send_modify(|end| end.is_closed = true);
     }
 
+    /// Whether records are lost of which nobody has taken note.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.shared.is_degraded.load(Ordering::Relaxed)
+    }
+
+    /// Puts damage that recovery has not seen on record, once. Reading goes on behind it.
+    async fn note_damage(&self, lost: Lost) {
+        let shared = &self.shared;
+        let _one_at_a_time = shared.reporting.lock().await;
+        let drafts = match self.driver {
+            Driver::Inline => shared.note_damage(lost),
+            Driver::Threads => {
+                let shared = Arc::clone(shared);
+                let noted = tokio::task::spawn_blocking(move || shared.note_damage(lost));
+                noted.await.unwrap_or_default()
+            }
+        };
+        if drafts.is_empty() {
+            return;
+        }
+        match self.append(Append { drafts, ..Append::default() }).await {
+            Ok(AppendOutcome::Appended(_)) => shared.forget_unreported(),
+            // The next start puts it on record.
+            other => warn!("what is lost is not on record yet: {other:?}"),
+        }
+    }
+
     async fn claim(&self, key: IdempotencyKey) -> Result<Claimed, JournalError> {
         loop {
             let now = self.shared.clock.now();
@@ -201,13 +228,19 @@ impl Journal for LocalJournal {
             return Ok(Chunk::Records { records, next });
         }
         counter!(JOURNAL_READS_DISK).increment(1);
-        if self.driver == Driver::Inline {
-            return shared.reader.read(seq, records_max, end);
+        let (chunk, lost) = match self.driver {
+            Driver::Inline => shared.reader.read(seq, records_max, end)?,
+            Driver::Threads => {
+                let shared = Arc::clone(shared);
+                tokio::task::spawn_blocking(move || shared.reader.read(seq, records_max, end))
+                    .await
+                    .map_err(|error| JournalError::Failed(error.to_string()))??
+            }
+        };
+        if let Some(lost) = lost {
+            self.note_damage(lost).await;
         }
-        let shared = Arc::clone(shared);
-        tokio::task::spawn_blocking(move || shared.reader.read(seq, records_max, end))
-            .await
-            .map_err(|error| JournalError::Failed(error.to_string()))?
+        Ok(chunk)
     }
 
     fn end(&self, lane: u32) -> Position {

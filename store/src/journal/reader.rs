@@ -10,6 +10,7 @@ use metrics::counter;
 use tracing::error;
 
 use super::cache::part_of;
+use super::damage::Lost;
 use super::format::{self, BLOCK_BYTES, Group, RecordType, Salt};
 use super::segment::{self, Place, Segments, Span};
 use super::{Chunk, JournalError, Record};
@@ -34,22 +35,34 @@ impl Reader {
         Self { disk, segments, decoded: Mutex::default() }
     }
 
-    /// Reads from `seq` on, which is below `end`.
+    /// Reads from `seq` on, which is below `end`; also tells what is lost to damage there.
     pub(crate) fn read(
         &self,
         seq: u64,
         records_max: usize,
         end: u64,
-    ) -> Result<Chunk, JournalError> {
+    ) -> Result<(Chunk, Option<Lost>), JournalError> {
         loop {
             let (base_seq, salt, span) = match self.segments.locate(seq) {
                 Some(Place::Span { base_seq, salt, span }) => (base_seq, salt, span),
-                Some(Place::Gap { to }) => return Ok(gap(seq, to)),
-                None => return Ok(gap(seq, end)),
+                Some(Place::Gap { to }) => return Ok((gap(seq, to), None)),
+                None => return Ok((gap(seq, end), None)),
             };
             let path = segment::path_of(base_seq);
             match self.runs(&path, base_seq, &salt, span) {
-                Ok(runs) => return Ok(chunk_of(&runs, span, seq, records_max)),
+                Ok(runs) => {
+                    let chunk = chunk_of(&runs, span, seq, records_max);
+                    let lost = match &chunk {
+                        Chunk::Records { .. } => None,
+                        Chunk::Gap { from, to } => Some(Lost {
+                            from: from.seq,
+                            to: to.seq,
+                            segment: path,
+                            offset: span.offset,
+                        }),
+                    };
+                    return Ok((chunk, lost));
+                }
                 // Trimmed a moment ago: it is a gap now.
                 Err(error)
                     if error.kind() == io::ErrorKind::NotFound

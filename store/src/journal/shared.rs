@@ -1,6 +1,6 @@
 //! What the callers and the threads of the embedded journal share, and how a group is answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::batch::Batch;
 use super::cache::Cache;
-use super::damage;
+use super::damage::{self, Lost};
 use super::idempotency::{Keys, Known};
 use super::local::Setup;
 use super::queue::{Next, Queue, Submission};
@@ -22,7 +22,7 @@ use super::segment::Segments;
 use super::space::Space;
 use super::upkeep::Upkeep;
 use super::writer::{Committed, PreparedSlot, Writer, WriterSettings};
-use super::{Append, AppendOutcome, Fullness, JournalError, Receipt, Record};
+use super::{Append, AppendOutcome, Draft, Fullness, JournalError, Receipt, Record};
 use crate::catalog::Catalog;
 use crate::config::{Durability, OnFull};
 use crate::disk::Disk;
@@ -61,6 +61,10 @@ pub(super) struct Shared {
     pub(super) has_failed: AtomicBool,
     pub(super) is_degraded: AtomicBool,
     /// One at a time moves keys or removes segments.
+    /// Where readers have found damage in this life.
+    found: Mutex<BTreeSet<u64>>,
+    /// One at a time puts damage on record.
+    pub(super) reporting: tokio::sync::Mutex<()>,
     pub(super) trimming: tokio::sync::Mutex<()>,
     pub(super) upkeep: Upkeep,
 }
@@ -129,6 +133,8 @@ impl Shared {
             upkeep: Upkeep::default(),
         }
     }
+            found: Mutex::default(),
+            reporting: tokio::sync::Mutex::default(),
 
     /// Writes audit records about what recovery could not save.
     pub(super) fn report_damage(&self) -> Result<(), OpenError> {
@@ -137,7 +143,7 @@ impl Shared {
         if unreported.is_empty() {
             return Ok(());
         }
-        let drafts = unreported.iter().map(damage::Lost::to_draft).collect();
+        let drafts = unreported.iter().map(Lost::to_draft).collect();
         let append = Append { drafts, ..Append::default() };
         let batch = match Batch::encode(append) {
             Ok(batch) => batch,
@@ -164,6 +170,31 @@ impl Shared {
         &self,
         bytes: usize,
     ) -> Result<OwnedSemaphorePermit, JournalError> {
+    /// Notes what a reader has found lost; answers what is not on record yet, or nothing when it was
+    /// found before.
+    pub(super) fn note_damage(&self, lost: Lost) -> Vec<Draft> {
+        if !lock(&self.found).insert(lost.from) {
+            return Vec::new();
+        }
+        self.is_degraded.store(true, Ordering::Relaxed);
+        let noted = damage::note(&*self.disk, std::slice::from_ref(&lost));
+        if let Err(error) = noted {
+            error!(error = %error, "damage cannot be noted: {error}");
+        }
+        let unreported = match damage::unreported(&*self.disk) {
+            Ok(unreported) if !unreported.is_empty() => unreported,
+            _ => vec![lost],
+        };
+        unreported.iter().map(Lost::to_draft).collect()
+    }
+
+    /// What was lost is on record now.
+    pub(super) fn forget_unreported(&self) {
+        if let Err(error) = damage::forget_unreported(&*self.disk) {
+            warn!(error = %error, "a note cannot be removed, it will be on record twice: {error}");
+        }
+    }
+
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(QUEUE_KIB_MAX);
         let kib = kib.clamp(1, QUEUE_KIB_MAX);
         let room = Arc::clone(&self.queue_room);
