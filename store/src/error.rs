@@ -54,6 +54,18 @@ pub enum OpenError {
         /// Where the journal ends.
         end: u64,
     },
+    /// What the catalog knew of records that the journal has let go is not in it: it is missing, or an
+    /// older copy. Opening it would give up every split that only it knew.
+    #[error(
+        "the journal begins at {start}, the catalog knows of records before {known} only; restore \
+         `catalog.db`, or set `on_foreign_journal = \"accept\"` to go on without the rest"
+    )]
+    CatalogBehind {
+        /// The first record of the journal.
+        start: u64,
+        /// Up to where the consumer that is furthest behind has got, by the catalog.
+        known: u64,
+    },
     /// The disk failed.
     #[error("`{path}` cannot be read or written: {error}")]
     Io {

@@ -35,7 +35,7 @@ pub use secret::{Secret, SecretError, SecretRef};
 pub use simulation::Simulation;
 
 use catalog::embedded::EmbeddedCatalog;
-use config::OnForeignJournal;
+use config::{OnForeignJournal, OnFull};
 use disk::real::{RealDisk, create_private_dir};
 use journal::idempotency;
 use journal::local::{Driver, LocalJournal, Setup};
@@ -106,7 +106,7 @@ impl Store {
         };
         let (journal, recovery) = LocalJournal::open(setup)?;
         if config.on_foreign_journal == OnForeignJournal::Refuse {
-            check_checkpoints(&journal, &catalog.checkpoints().await?)?;
+            check_checkpoints(&journal, config, &catalog.checkpoints().await?)?;
         }
         let store = Self { journal: Arc::new(journal), blobs: Arc::new(blobs), catalog, clock };
         Ok((store, recovery))
@@ -124,8 +124,13 @@ impl Store {
     }
 }
 
-/// Checks that every checkpoint was made with this journal, and does not lie behind its end.
-fn check_checkpoints(journal: &LocalJournal, checkpoints: &[Checkpoint]) -> Result<(), OpenError> {
+/// Checks that every checkpoint was made with this journal, does not lie behind its end, and that
+/// every consumer has one behind its start.
+fn check_checkpoints(
+    journal: &LocalJournal,
+    config: &Config,
+    checkpoints: &[Checkpoint],
+) -> Result<(), OpenError> {
     for checkpoint in checkpoints {
         // Whoever has read nothing yet may begin anywhere.
         if checkpoint.position.seq <= 1 {
@@ -140,7 +145,19 @@ fn check_checkpoints(journal: &LocalJournal, checkpoints: &[Checkpoint]) -> Resu
             });
         }
     }
-    Ok(())
+    let start = journal.start(0).seq;
+    // Only what every consumer has in its checkpoint is let go, unless room or damage took it.
+    let may_have_lost = journal.is_damaged() || config.on_full == OnFull::DropOldest;
+    let known = config.consumers.iter().map(|consumer| {
+        let checkpoint = checkpoints.iter().find(|checkpoint| checkpoint.consumer == *consumer);
+        checkpoint.map_or(1, |checkpoint| checkpoint.position.seq)
+    });
+    match known.min() {
+        Some(known) if known < start && !may_have_lost => {
+            Err(OpenError::CatalogBehind { start, known })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens the catalog of a data directory alone, for the command line beside a running server.

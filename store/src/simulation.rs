@@ -161,7 +161,7 @@ impl Simulation {
         };
         let (journal, recovery) = LocalJournal::open(setup)?;
         if self.config.on_foreign_journal == OnForeignJournal::Refuse {
-            check_checkpoints(&journal, &self.catalog.checkpoints_now()?)?;
+            check_checkpoints(&journal, &self.config, &self.catalog.checkpoints_now()?)?;
         }
         let store = Store {
             journal: Arc::new(journal),

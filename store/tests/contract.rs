@@ -407,6 +407,7 @@ mod only_embedded {
 
     use std::os::unix::fs::PermissionsExt;
 
+    use logwarden_store::config::OnForeignJournal;
     use logwarden_store::{OpenError, open_catalog};
 
     use super::*;
@@ -501,6 +502,43 @@ mod only_embedded {
         std::fs::remove_dir_all(&wal).expect("removed");
         let refused = Store::embedded(&config(dir.path()), Arc::new(SystemClock)).await;
         assert!(matches!(refused.map(drop), Err(OpenError::ForeignJournal { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_catalog_that_was_lost_or_put_back_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = Config { consumers: vec!["index".to_owned()], ..config(dir.path()) };
+        let open = async |config: &Config| Store::embedded(config, Arc::new(SystemClock)).await;
+        let (store, _) = open(&config).await.expect("opened");
+        let text = "x".repeat(60_000);
+        for _ in 0..40 {
+            first_of(&store, batch(&[&text])).await;
+        }
+        let checkpoint = Checkpoint {
+            consumer: "index".to_owned(),
+            journal: store.journal.identity(),
+            position: at(41),
+        };
+        let step = Step { advance: vec![checkpoint], ..Step::default() };
+        store.catalog.step(step).await.expect("stepped");
+        store.journal.hold("index", at(41));
+        store.journal.trim().await.expect("trimmed");
+        let start = store.journal.start(0);
+        assert!(start > at(1));
+        drop(store);
+        drop(open(&config).await.expect("all is well"));
+        for file in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
+            // SQLite removes the two beside it when it closes in order.
+            let _ = std::fs::remove_file(config.data_dir.join(file));
+        }
+        let refused = open(&config).await.map(drop);
+        let expected = (start.seq, 1);
+        assert!(
+            matches!(refused, Err(OpenError::CatalogBehind { start, known }) if (start, known) == expected),
+            "{refused:?}"
+        );
+        let accepting = Config { on_foreign_journal: OnForeignJournal::Accept, ..config };
+        drop(open(&accepting).await.expect("somebody has decided"));
     }
 
     #[tokio::test]
