@@ -20,6 +20,9 @@ pub struct Config {
     pub unsafe_interval_ms: u64,
     /// Room all data together may take: a share of the volume (`"80%"`) or bytes.
     pub bytes_max: BytesMax,
+    /// Whether the process ends when the journal cannot write any more; else searches and the
+    /// delivery of alerts go on.
+    pub fail_fast: bool,
     /// What happens to new batches when there is no room.
     pub on_full: OnFull,
     /// What happens at start when a segment of the journal is damaged in the middle.
@@ -45,6 +48,7 @@ impl Default for Config {
             durability: Durability::Fsync,
             unsafe_interval_ms: 1_000,
             bytes_max: BytesMax::Percent(80),
+            fail_fast: false,
             on_full: OnFull::Reject,
             on_corruption: OnCorruption::Quarantine,
             on_foreign_journal: OnForeignJournal::Refuse,

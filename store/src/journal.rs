@@ -21,6 +21,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use logwarden_event::{Event, Position, Timestamp};
 
+use crate::config::Durability;
+
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecordKind {
@@ -209,6 +211,8 @@ pub struct JournalHealth {
     pub free_bytes: u64,
     /// Bytes of its segments.
     pub used_bytes: u64,
+    /// When a batch counts as durable.
+    pub durability: Durability,
     /// When the last batch became durable.
     pub last_append_at: Option<Timestamp>,
 }

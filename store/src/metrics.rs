@@ -12,6 +12,8 @@ pub const JOURNAL_GROUPS: &str = "logwarden_journal_groups_total";
 pub const JOURNAL_SYNC_SECONDS: &str = "logwarden_journal_sync_seconds";
 /// Syncs that failed.
 pub const JOURNAL_SYNC_FAILURES: &str = "logwarden_journal_sync_failures_total";
+/// 1 while batches are acknowledged before they are durable (`durability = "unsafe_interval_ms"`).
+pub const JOURNAL_UNSAFE: &str = "logwarden_journal_unsafe";
 /// Batches answered as duplicates.
 pub const JOURNAL_DUPLICATES: &str = "logwarden_journal_duplicates_total";
 /// Batches refused because the same key came with another body.

@@ -287,6 +287,7 @@ impl Journal for LocalJournal {
             state,
             free_bytes: shared.space.free_bytes(),
             used_bytes: shared.segments.size_bytes(),
+            durability: shared.durability,
             last_append_at: (last != i64::MIN).then(|| Timestamp::from_nanos(last)),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use logwarden_event::{Clock, Position, Timestamp};
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tracing::{error, warn};
 
@@ -27,7 +27,7 @@ use crate::catalog::Catalog;
 use crate::config::{Durability, OnFull};
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::metrics::{JOURNAL_QUEUE_WAITS, JOURNAL_REFUSED_FULL};
+use crate::metrics::{JOURNAL_QUEUE_WAITS, JOURNAL_REFUSED_FULL, JOURNAL_UNSAFE};
 use crate::random::Entropy;
 
 /// Encoded batches under way, in KiB; more wait at their callers.
@@ -42,6 +42,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) identity: [u8; 16],
     pub(super) on_full: OnFull,
+    pub(super) durability: Durability,
     pub(super) sync_interval: Option<Duration>,
     pub(super) consumers: Vec<String>,
     pub(super) segment_bytes: u64,
@@ -60,11 +61,11 @@ pub(super) struct Shared {
     pub(super) last_append_at: AtomicI64,
     pub(super) has_failed: AtomicBool,
     pub(super) is_degraded: AtomicBool,
-    /// One at a time moves keys or removes segments.
     /// Where readers have found damage in this life.
     found: Mutex<BTreeSet<u64>>,
     /// One at a time puts damage on record.
     pub(super) reporting: tokio::sync::Mutex<()>,
+    /// One at a time moves keys or removes segments.
     pub(super) trimming: tokio::sync::Mutex<()>,
     pub(super) upkeep: Upkeep,
 }
@@ -101,8 +102,10 @@ impl Shared {
             entropy,
             (recovered.next_seq, recovered.last_observed),
         );
-        let sync_interval = (config.durability == Durability::UnsafeIntervalMs)
-            .then(|| Duration::from_millis(config.unsafe_interval_ms.max(1)));
+        let is_unsafe = config.durability == Durability::UnsafeIntervalMs;
+        gauge!(JOURNAL_UNSAFE).set(f64::from(u8::from(is_unsafe)));
+        let sync_interval =
+            is_unsafe.then(|| Duration::from_millis(config.unsafe_interval_ms.max(1)));
         Self {
             reader: Reader::new(Arc::clone(&disk), Arc::clone(&segments)),
             is_degraded: AtomicBool::new(
@@ -114,6 +117,7 @@ impl Shared {
             clock,
             identity: recovered.identity,
             on_full: config.on_full,
+            durability: config.durability,
             sync_interval,
             consumers: config.consumers.clone(),
             segment_bytes,
@@ -129,12 +133,12 @@ impl Shared {
             end: watch::Sender::new(End { seq: recovered.next_seq, is_closed: false }),
             last_append_at: AtomicI64::new(i64::MIN),
             has_failed: AtomicBool::new(false),
+            found: Mutex::default(),
+            reporting: tokio::sync::Mutex::default(),
             trimming: tokio::sync::Mutex::default(),
             upkeep: Upkeep::default(),
         }
     }
-            found: Mutex::default(),
-            reporting: tokio::sync::Mutex::default(),
 
     /// Writes audit records about what recovery could not save.
     pub(super) fn report_damage(&self) -> Result<(), OpenError> {
@@ -166,10 +170,6 @@ impl Shared {
         }
     }
 
-    pub(super) async fn wait_for_room(
-        &self,
-        bytes: usize,
-    ) -> Result<OwnedSemaphorePermit, JournalError> {
     /// Notes what a reader has found lost; answers what is not on record yet, or nothing when it was
     /// found before.
     pub(super) fn note_damage(&self, lost: Lost) -> Vec<Draft> {
@@ -195,6 +195,10 @@ impl Shared {
         }
     }
 
+    pub(super) async fn wait_for_room(
+        &self,
+        bytes: usize,
+    ) -> Result<OwnedSemaphorePermit, JournalError> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(QUEUE_KIB_MAX);
         let kib = kib.clamp(1, QUEUE_KIB_MAX);
         let room = Arc::clone(&self.queue_room);
