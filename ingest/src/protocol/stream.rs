@@ -8,6 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -30,6 +31,9 @@ const READ_BYTES: usize = 64 << 10;
 /// A byte stream: TCP, TLS or, in tests, a duplex in memory.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+/// A peer that reads nothing of what it is told for this long has gone, or wants to hold us up.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
 
 /// An accepted connection and what is known of its peer.
 pub(crate) struct Connection {
@@ -93,10 +97,14 @@ impl Connection {
         }
     }
 
-    /// Writes a line for the peer.
+    /// Writes a line for the peer, who must take it within [`WRITE_TIMEOUT`].
     pub(crate) async fn write_line(&mut self, line: &str) -> io::Result<()> {
-        self.stream.write_all(format!("{line}\n").as_bytes()).await?;
-        self.stream.flush().await
+        let line = format!("{line}\n");
+        let write = async {
+            self.stream.write_all(line.as_bytes()).await?;
+            self.stream.flush().await
+        };
+        tokio::time::timeout(WRITE_TIMEOUT, write).await?
     }
 
     /// Says why the connection ends, and ends it.
@@ -189,7 +197,7 @@ impl Pump {
         let bytes = frames.iter().map(|frame| frame.bytes().len()).sum();
         let pipeline = Arc::clone(&connection.pipeline);
         let shutdown = connection.shutdown.clone();
-        let _room = tokio::select! {
+        let room = tokio::select! {
             () = shutdown.cancelled() => return false,
             room = self.quota.room(bytes) => room,
         };
@@ -214,6 +222,7 @@ impl Pump {
         bytes: usize,
     ) -> Result<Batch, crate::pipeline::Refusal> {
         let (origin, quota) = (Arc::clone(&self.origin), Arc::clone(&self.quota));
+        drop(room);
         let (content, limits) = (self.content, Arc::clone(&pipeline.config));
         let clock = Arc::clone(pipeline);
         pipeline
