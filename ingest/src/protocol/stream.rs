@@ -11,15 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use logwarden_store::Secret;
+use metrics::counter;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::framing::{Frame, Framing};
-use super::{Protocol, documents};
+use super::{Protocol, documents, tcp_json};
 use crate::batch::{Batch, Intake};
 use crate::config::ListenerConfig;
 use crate::deadletter::Rejection;
+use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::Origin;
 use crate::normalize::scan::Malformed;
 use crate::pipeline::Pipeline;
@@ -28,12 +31,12 @@ use crate::quota::Quota;
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// A byte stream: TCP, TLS or, in tests, a duplex in memory.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// A peer that reads nothing of what it is told for this long has gone, or wants to hold us up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A byte stream: TCP, TLS or, in tests, a duplex in memory.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// An accepted connection and what is known of its peer.
 pub(crate) struct Connection {
@@ -132,6 +135,9 @@ pub(crate) struct Pump {
     pub(crate) quota: Arc<Quota>,
     /// After each batch the peer is told how many lines are durable.
     pub(crate) acknowledges: bool,
+    /// What the peer has shown, unless it may write without: looked at again before each batch, so
+    /// that a token that is revoked ends the connection too.
+    pub(crate) token: Option<Secret<String>>,
 }
 
 impl Pump {
@@ -155,10 +161,21 @@ impl Pump {
                 let _ = connection.stream.shutdown().await;
                 return;
             }
+            if !self.may_write(&connection.pipeline) {
+                counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+                return connection.refuse(tcp_json::UNAUTHORIZED).await;
+            }
             if !self.store(connection, std::mem::take(&mut frames), &mut lines).await {
                 return;
             }
         }
+    }
+
+    fn may_write(&self, pipeline: &Pipeline) -> bool {
+        self.token.as_ref().is_none_or(|token| {
+            tcp_json::source_of_token(pipeline, token.expose()).as_deref()
+                == Some(self.origin.source.as_str())
+        })
     }
 
     /// Whole frames of what was read, at most one batch.
@@ -205,6 +222,7 @@ impl Pump {
         if !pipeline.append_patiently(batch, &self.origin, &self.quota, &shutdown).await {
             return false;
         }
+        drop(room);
         *lines += count;
         if self.acknowledges
             && connection.write_line(&format!(r#"{{"ack":{lines}}}"#)).await.is_err()
@@ -222,7 +240,6 @@ impl Pump {
         bytes: usize,
     ) -> Result<Batch, crate::pipeline::Refusal> {
         let (origin, quota) = (Arc::clone(&self.origin), Arc::clone(&self.quota));
-        drop(room);
         let (content, limits) = (self.content, Arc::clone(&pipeline.config));
         let clock = Arc::clone(pipeline);
         pipeline

@@ -61,6 +61,7 @@ impl Protocol for Syslog {
             origin: Arc::new(connection.origin(&source, self)),
             quota: connection.pipeline.quotas.of(&source),
             acknowledges: false,
+            token: None,
         };
         pump.run(&mut connection, None).await;
     }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use logwarden_store::Secret;
 use logwarden_store::identity::{Action, Object, Principal, authorize};
 use metrics::counter;
 use serde::Deserialize;
@@ -17,9 +18,13 @@ use super::framing::{Form, Frame, Framing};
 use super::stream::{Connection, Content, Pump, Reading};
 use crate::config::ListenerKind;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
+use crate::pipeline::Pipeline;
 
 /// A first line longer than this is no `auth` line.
 const AUTH_BYTES_MAX: usize = 4_096;
+
+/// What a peer without a good token is told.
+pub(super) const UNAUTHORIZED: &str = r#"{"error":{"code":"unauthorized","message":"the first line must be {\"auth\":\"TOKEN\"} with a token that may write"}}"#;
 
 /// JSON lines.
 pub(super) struct TcpJson;
@@ -58,8 +63,7 @@ impl Protocol for TcpJson {
         let token = auth.as_ref().and_then(|line| line.auth.as_deref());
         let Some(source) = source_of(&connection, token) else {
             counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
-            let line = r#"{"error":{"code":"unauthorized","message":"the first line must be {\"auth\":\"TOKEN\"} with a token that may write"}}"#;
-            connection.refuse(line).await;
+            connection.refuse(UNAUTHORIZED).await;
             return;
         };
         let pump = Pump {
@@ -68,6 +72,7 @@ impl Protocol for TcpJson {
             origin: Arc::new(connection.origin(&source, self)),
             quota: connection.pipeline.quotas.of(&source),
             acknowledges,
+            token: token.map(|token| Secret::new(token.to_owned())),
         };
         let first = if auth.is_some() { None } else { Some(first) };
         pump.run(&mut connection, first).await;
@@ -87,7 +92,7 @@ async fn first_line(connection: &mut Connection, framing: &mut Framing) -> Optio
             // Who may write without a token is not held to the bound of the first line.
             let is_too_long = connection.buffer.len() > AUTH_BYTES_MAX;
             if is_too_long && connection.admitted_source().is_none() {
-                connection.refuse(r#"{"error":{"code":"unauthorized","message":"the first line must be {\"auth\":\"TOKEN\"}"}}"#).await;
+                connection.refuse(UNAUTHORIZED).await;
                 return None;
             }
             match connection.read().await {
@@ -103,7 +108,12 @@ async fn first_line(connection: &mut Connection, framing: &mut Framing) -> Optio
 /// The source the peer may write as.
 fn source_of(connection: &Connection, token: Option<&str>) -> Option<String> {
     let Some(token) = token else { return connection.admitted_source().map(str::to_owned) };
-    let principal = connection.pipeline.identity.authenticate_token(token)?;
+    source_of_token(&connection.pipeline, token)
+}
+
+/// The source a token may write as.
+pub(super) fn source_of_token(pipeline: &Pipeline, token: &str) -> Option<String> {
+    let principal = pipeline.identity.authenticate_token(token)?;
     let source = source_of_principal(&principal);
     authorize(&principal, Action::Ingest, &Object::Source(&source)).is_ok().then_some(source)
 }

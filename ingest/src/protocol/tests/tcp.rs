@@ -89,6 +89,36 @@ async fn lines_are_acknowledged_once_they_are_durable() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_revoked_ends_its_connections() {
+    let node = node(|_| {}).await;
+    let (mut peer, served) = node.connect(ListenerConfig::default());
+    let auth = format!("{{\"auth\":\"{}\",\"ack\":true}}\n{{\"message\":\"a\"}}\n", node.token);
+    peer.write_all(auth.as_bytes()).await.expect("open");
+    let mut said = [0; 10];
+    peer.read_exact(&mut said).await.expect("open");
+    assert_eq!(&said, b"{\"ack\":1}\n");
+    node.identity.revoke_token("shipper").await.expect("revoked");
+    peer.write_all(b"{\"message\":\"b\"}\n").await.expect("open");
+    let mut rest = String::new();
+    peer.read_to_string(&mut rest).await.expect("text");
+    assert!(rest.contains("\"code\":\"unauthorized\""), "{rest}");
+    served.await.expect("no panic");
+    assert_eq!(node.journal().await, "shop shop a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_no_acknowledgement_is_let_go() {
+    let node = node(|config| config.limits.connection_records_max = 1).await;
+    let (mut peer, served) = node.connect(ListenerConfig::default());
+    let auth = format!("{{\"auth\":\"{}\",\"ack\":true}}\n", node.token);
+    peer.write_all(auth.as_bytes()).await.expect("open");
+    // Acknowledgements fill the pipe back, then records the one forth.
+    let line = b"{\"message\":\"a\"}\n".repeat(1_000);
+    while peer.write_all(&line).await.is_ok() {}
+    served.await.expect("no panic");
+}
+
+#[tokio::test]
 async fn without_a_good_token_nothing_is_taken() {
     let node = node(|_| {}).await;
     let reader = token(&node.identity, "reader", Role::Reader, None).await;
