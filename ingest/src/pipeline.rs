@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use logwarden_event::{Clock, Position, Timestamp};
+use logwarden_store::config::Durability;
 use logwarden_store::identity::Identity;
 use logwarden_store::{
     Append, AppendOutcome, Fullness, IdempotencyKey, Journal, JournalError, Receipt, Store,
@@ -102,6 +103,11 @@ impl Pipeline {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// When a batch that is answered is durable.
+    pub(crate) fn durability(&self) -> Durability {
+        self.journal.health().durability
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use logwarden_store::config::Durability;
 use serde::Serialize;
 
 use super::body::BodyError;
@@ -200,7 +201,12 @@ struct Answer<'a> {
 }
 
 /// What became of a batch: 200, or 400 when nothing of it was usable.
-pub(super) fn stored(stored: Option<&Stored>, tally: &Tally, searchable: Option<bool>) -> Response {
+pub(super) fn stored(
+    stored: Option<&Stored>,
+    tally: &Tally,
+    searchable: Option<bool>,
+    durability: Durability,
+) -> Response {
     let is_usable = tally.accepted > 0;
     let error = (!is_usable).then(|| {
         let message = if tally.rejected == 0 {
@@ -210,6 +216,9 @@ pub(super) fn stored(stored: Option<&Stored>, tally: &Tally, searchable: Option<
         };
         ErrorBody::new("nothing_usable", message.to_owned())
     });
+    /// Only when a batch is answered before it is durable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<&'static str>,
     let answer = Answer {
         accepted: tally.accepted,
         rejected: tally.rejected,
@@ -232,3 +241,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     set(&mut response, CONTENT_TYPE, "application/json");
     response
 }
+        durability: match durability {
+            Durability::Fsync => None,
+            Durability::UnsafeIntervalMs => Some("unsafe_interval_ms"),
+        },

@@ -83,7 +83,7 @@ async fn handle(pipeline: &Arc<Pipeline>, request: Request) -> Result<Response, 
         }
         _ => None,
     };
-    Ok(answer::stored(stored.as_ref(), &tally, searchable))
+    Ok(answer::stored(stored.as_ref(), &tally, searchable, pipeline.durability()))
 }
 
 /// The source of what the request sends, by its token or its network.

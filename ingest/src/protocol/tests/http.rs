@@ -2,17 +2,20 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use logwarden_event::Position;
+use logwarden_store::config::Durability;
 use logwarden_store::identity::Role;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::{Node, lines, node, token};
+use crate::pipeline::Pipeline;
 use crate::protocol;
 
 struct Answer {
@@ -151,6 +154,19 @@ async fn compressed_bodies_are_taken_and_bombs_are_not() {
     for encoding in ["br", "gzip, gzip"] {
         assert_eq!(send(encoding, gzip(line)).await.status, 415);
     }
+}
+
+#[tokio::test]
+async fn an_answer_says_when_it_does_not_mean_durable() {
+    let mut node = node(|_| {}).await;
+    assert!(node.post("{}").await.body.get("durability").is_none());
+    node.simulation.config().durability = Durability::UnsafeIntervalMs;
+    let (store, _) = node.simulation.reopen().expect("opened");
+    let (_searchable, seen) = tokio::sync::watch::channel(Position::default());
+    let config = Arc::clone(&node.pipeline.config);
+    node.pipeline = Arc::new(Pipeline::new(config, &store, Arc::clone(&node.identity), seen));
+    let answer = node.post("{}").await;
+    assert_eq!(answer.body["durability"], "unsafe_interval_ms");
 }
 
 #[tokio::test]
