@@ -48,6 +48,28 @@ pub(crate) fn resolve(reading: &mut Reading<'_>) {
         }
     }
     claims.settle(reading);
+    name_service(reading);
+}
+
+/// bunyan and pino call the program `name`; their records are known by a number as level beside
+/// process and host.
+fn name_service(reading: &mut Reading<'_>) {
+    let is_theirs = reading.first(standard::SERVICE_NAME).is_none()
+        && matches!(reading.first(standard::LOG_LEVEL), Some(Held::Signed(10..=60)))
+        && [standard::PROCESS_PID, standard::HOST_NAME]
+            .into_iter()
+            .all(|place| reading.first(place).is_some());
+    if !is_theirs {
+        return;
+    }
+    let index = reading.entries.iter().position(|entry| {
+        !entry.is_dropped
+            && matches!(entry.value, Held::Text(text) if !text.is_empty())
+            && reading.str(entry.path) == "name"
+    });
+    if let Some(index) = index {
+        reading.set_standard(index, standard::SERVICE_NAME);
+    }
 }
 
 /// The best claim on something that can be said once.

@@ -10,7 +10,7 @@ pub(super) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> 
     let number = match value {
         Held::Text(text) => {
             let word = reading.str(*text);
-            if let Some(severity) = Severity::from_word(word) {
+            if let Some(severity) = Severity::from_word(without_offset(word)) {
                 let is_outcome = matches!(severity, Severity::Notice)
                     && !word.eq_ignore_ascii_case("notice")
                     || word.eq_ignore_ascii_case("failure");
@@ -32,6 +32,13 @@ pub(super) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> 
             _ => monolog(number),
         },
     }
+}
+
+/// The level of Go's slog without its distance from it: `INFO+2`, `DEBUG-4`.
+fn without_offset(word: &str) -> &str {
+    let name = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_offset = name.len() < word.len() && name.ends_with(['+', '-']);
+    if is_offset { &name[..name.len() - 1] } else { word }
 }
 
 /// pino and bunyan: 10 trace, 20 debug, 30 info, 40 warn, 50 error, 60 fatal.

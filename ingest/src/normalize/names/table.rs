@@ -120,7 +120,10 @@ const ALIASES: &[(&str, &str)] = &[
     ),
     ("network.protocol", "networkprotocol protocol proto"),
     ("network.transport", "networktransport transport"),
-    ("process.name", "processname program syslogidentifier ident procname comm process"),
+    (
+        "process.name",
+        "processname program syslogidentifier ident procname comm process programname syslogprogram syslog.program syslog.appname",
+    ),
     (
         "process.pid",
         "pid processid process.id event.eventdata.processid winlog.eventdata.processid",

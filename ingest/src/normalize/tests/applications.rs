@@ -39,6 +39,35 @@ fn pino_and_bunyan() {
 }
 
 #[test]
+fn bunyan_and_pino_call_the_program_name() {
+    check(
+        r#"{"name":"shop","hostname":"web-1","pid":42,"level":40,"msg":"m","time":"2026-01-02T03:04:05.678Z","v":0}"#,
+        "at=2026-01-02T03:04:05.678Z\nseverity=warning\nservice.name=shop (name)\nmessage=m",
+    );
+    check(
+        r#"{"name":"bob","hostname":"web-1","pid":42,"level":"warn"}"#,
+        "service.name=-\nname=bob",
+    );
+    check(
+        r#"{"name":"l","service":"shop","hostname":"web-1","pid":42,"level":30}"#,
+        "service.name=shop (service)\nname=l",
+    );
+}
+
+#[test]
+fn slog_counts_from_its_levels() {
+    for (level, severity) in
+        [("INFO", "info"), ("INFO+2", "info"), ("DEBUG-4", "debug"), ("ERROR+4", "error")]
+    {
+        check(
+            &format!(r#"{{"time":"2026-01-02T03:04:05.6+01:00","level":"{level}","msg":"m"}}"#),
+            &format!("at=2026-01-02T02:04:05.600Z\nseverity={severity}\nlog.level={level} (level)"),
+        );
+    }
+    check(r#"{"level":"x+"}"#, "severity=info\nlog.level=x+ (level)");
+}
+
+#[test]
 fn logback_and_log4j() {
     check(
         r#"{"@timestamp":"2026-01-02T03:04:05.678+01:00","@version":"1","message":"m","logger_name":"a.B","thread_name":"main","level":"ERROR","level_value":40000,"stack_trace":"s"}"#,

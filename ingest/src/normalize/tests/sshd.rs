@@ -51,6 +51,26 @@ fn a_failed_attempt_is_a_failure_with_user_and_address() {
 }
 
 #[test]
+fn every_name_of_the_program_is_known() {
+    for name in [
+        "program",
+        "programname",
+        "process.name",
+        "SYSLOG_IDENTIFIER",
+        "ident",
+        "appname",
+        "syslog_program",
+        "service",
+    ] {
+        let message = "Failed password for root from 203.0.113.9 port 1 ssh2";
+        check(
+            &format!(r#"{{"{name}":"sshd","msg":"{message}"}}"#),
+            "event.outcome=failure\nuser.name=root\nsource.ip=203.0.113.9\ndataset=sshd.auth",
+        );
+    }
+}
+
+#[test]
 fn a_user_name_cannot_forge_another_address() {
     for user in [
         "x from 198.51.100.1 port 22 ssh2",
