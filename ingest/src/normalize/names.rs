@@ -385,7 +385,7 @@ fn is_too_far(reading: &Reading<'_>, at: Timestamp) -> bool {
 }
 
 /// The event takes its `observed_at`; what the sender said is kept.
-fn distrust(reading: &mut Reading<'_>, original: &str) {
+pub(super) fn distrust(reading: &mut Reading<'_>, original: &str) {
     reading.timestamp = None;
     reading.add_text("lw.original_time", original);
     reading.flag("lw.time_suspect");

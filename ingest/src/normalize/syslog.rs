@@ -49,16 +49,17 @@ pub(crate) fn parse(reading: &mut Reading<'_>) -> bool {
     true
 }
 
-/// A line of a log file: the layout of RFC 3164 in full, without priority.
+/// A line of a log file: the layout of RFC 3164 without priority, of which only the time must be there.
 fn parse_line(reading: &mut Reading<'_>, record: &str) -> bool {
     let line = record.trim_end_matches(['\n', '\r', '\0']);
     let Some((at, rest)) = time::rfc3164(line, reading.origin.zone, reading.now) else {
         return false;
     };
-    let Some(header) = host_and_tag(rest.trim_start()) else { return false };
-    if header.tag.is_empty() {
-        return false;
-    }
+    let message = rest.trim_start();
+    // Without a program nobody can tell the host from the first word.
+    let header = host_and_tag(message)
+        .filter(|header| !header.tag.is_empty())
+        .unwrap_or(Header { message, ..Header::default() });
     names::accept_time(reading, at, |at| at.to_string());
     take_header(reading, header);
     classify(reading);
@@ -110,11 +111,12 @@ fn rfc5424(reading: &mut Reading<'_>, header: &str) -> Option<()> {
     let [stamp, host, app, procid, msgid, rest] = [(); 6].map(|()| parts.next());
     let (stamp, host, app, procid, msgid) = (stamp?, host?, app?, procid?, msgid?);
     let rest = rest?;
-    let read = if stamp == "-" { None } else { Some(time::iso(stamp, reading.origin.zone)?) };
     let (parameters, message) = structured_data(rest)?;
     let given = |value: &'_ str| value != "-" && !value.is_empty();
-    if let Some((at, "")) = read {
-        names::accept_time(reading, at, |_| stamp.to_owned());
+    match time::iso(stamp, reading.origin.zone) {
+        Some((at, "")) => names::accept_time(reading, at, |_| stamp.to_owned()),
+        _ if given(stamp) => names::distrust(reading, stamp),
+        _ => {}
     }
     if given(host) {
         add_slice(reading, "host.name", host);

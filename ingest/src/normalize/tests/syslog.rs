@@ -22,6 +22,10 @@ fn rfc_5424_with_structured_data() {
     );
     check("<13>1 - - - - - -", "at=-\nmessage=\nhost.name=-\nhost.ip=192.0.2.7");
     check(
+        "<13>1 2026-13-02T03:04:05Z h p 7 - - text",
+        "at=-\nlw.time_suspect=true\nlw.original_time=2026-13-02T03:04:05Z\nhost.name=h\nprocess.pid=7\nmessage=text",
+    );
+    check(
         "<13>1 2026-01-02T03:04:05Z h p x7 - -  two spaces",
         "message=two spaces\nlog.syslog.procid=x7",
     );
@@ -75,6 +79,10 @@ fn a_line_of_a_log_file_is_syslog_without_priority() {
     check(
         "[Sun Dec 04 04:47:44 2005] [notice] ok",
         "message=[Sun Dec 04 04:47:44 2005] [notice] ok\ndataset=shop",
+    );
+    check(
+        "Jul  7 08:06:15 --- last message repeated 1 time ---",
+        "at=2025-07-07T08:06:15Z\nhost.name=-\nmessage=--- last message repeated 1 time ---\ndataset=syslog",
     );
     check("just a line", "message=just a line\nat=-");
     check("", "message=");
