@@ -76,6 +76,10 @@ fn understand(message: &str) -> Option<Line<'_>> {
         user: None,
         host: None,
     };
+    // `PAM service(sshd) ignoring max retries; 6 > 3`.
+    if message.starts_with("PAM service(") && message.contains(" ignoring max retries") {
+        return Some(line("pam_retries_ignored"));
+    }
     // `PAM 5 more authentication failures; …` is what sshd adds up at the end.
     if let Some(rest) = message.strip_prefix("PAM ") {
         let more = rest.split_once(" more authentication failure")?.1;

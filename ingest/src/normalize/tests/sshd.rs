@@ -138,6 +138,7 @@ const BESIDE: &[(&str, &str, &str, &str)] = &[
         "root",
         "203.0.113.9",
     ),
+    ("PAM service(sshd) ignoring max retries; 6 > 3", "pam_retries_ignored", "-", "-"),
     (
         "error: maximum authentication attempts exceeded for invalid user a from 203.0.113.9 port 2 ssh2 [preauth]",
         "ssh_too_many_attempts",
