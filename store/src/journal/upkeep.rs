@@ -66,7 +66,10 @@ impl Shared {
     }
 
     pub(super) fn prepare_next_segment(&self) {
-        if !lock(&self.writer).needs_next_segment() {
+        // While batches are refused there is no use for one, and it would take the room that the
+        // reserve was given up for.
+        let is_wanted = self.space.level() == Level::Enough || self.on_full == OnFull::DropOldest;
+        if !is_wanted || !lock(&self.writer).needs_next_segment() {
             return;
         }
         let number = {
@@ -176,5 +179,36 @@ impl Upkeep {
             .0;
         state.0 = false;
         !state.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use logwarden_event::EventBuilder;
+
+    use crate::{Append, AppendOutcome, Draft, RecordKind, Store};
+
+    fn batch(record_bytes: u64) -> Append {
+        let record = "x".repeat(record_bytes as usize);
+        let event = EventBuilder::new(record.as_bytes()).build();
+        let drafts = vec![Draft { kind: RecordKind::Event, event }];
+        Append { drafts, ..Append::default() }
+    }
+
+    #[tokio::test]
+    async fn the_reserve_is_not_spent_on_the_next_segment() {
+        let (store, mut simulation) = Store::simulated(1);
+        let (segment, reserve) =
+            (simulation.config().segment_bytes, simulation.config().reserve_bytes);
+        // More than half of the open segment: the next one is wanted from here on.
+        let appended = store.journal.append(batch(segment / 3 * 2)).await;
+        assert!(matches!(appended, Ok(AppendOutcome::Appended(_))), "{appended:?}");
+        simulation.set_free_bytes(0);
+        for _ in 0..3 {
+            let refused = store.journal.append(batch(10)).await;
+            assert!(matches!(refused, Ok(AppendOutcome::Full(_))), "{refused:?}");
+            let free = simulation.free_bytes();
+            assert!(free >= reserve, "of {reserve} bytes in reserve {free} are left");
+        }
     }
 }
