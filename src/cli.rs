@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod demo;
+mod random;
 mod rules;
 mod search;
 mod serve;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 
 use self::inbox::Inbox;
-pub(crate) use self::traffic::{Attack, Shipped, Traffic};
+use self::traffic::{Attack, Shipped, Traffic};
 use crate::cli::Failure;
 use crate::config;
 use crate::node::Node;
@@ -180,7 +180,7 @@ impl Shipper {
 }
 
 /// A syslog line for a server that is only reached over HTTP.
-pub(crate) fn as_json(line: &str) -> String {
+fn as_json(line: &str) -> String {
     let message = line.split_once("]: ").map_or(line, |(_, message)| message);
     serde_json::json!({ "program": "sshd", "host": "bastion-1", "message": message }).to_string()
 }

@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use logwarden_event::Timestamp;
 use serde_json::json;
 
+use crate::cli::random::Random;
+
 /// What happens besides ordinary life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attack {
@@ -52,7 +54,7 @@ pub(crate) struct Traffic {
 impl Traffic {
     /// A shop whose life is decided by `seed`.
     pub(crate) fn new(seed: u64, attack: Attack) -> Self {
-        Self { random: Random(seed), attack, second: 0 }
+        Self { random: Random::new(seed), attack, second: 0 }
     }
 
     /// The records of the next second, which begins at `now`: `rate` ordinary ones and the attack's.
@@ -74,12 +76,12 @@ impl Traffic {
     }
 
     fn ordinary(&mut self, now: Timestamp) -> Shipped {
-        let user = *self.random.pick(&USERS);
+        let user = self.random.pick(&USERS);
         let address = format!("198.51.100.{}", self.random.below(200) + 1);
         let request = format!("{:016x}", self.random.next());
         match self.random.below(10) {
             0..=3 => {
-                let path = *self.random.pick(&PATHS);
+                let path = self.random.pick(&PATHS);
                 let status = if self.random.below(50) == 0 { 502 } else { 200 };
                 let level = if status == 200 { "info" } else { "error" };
                 Shipped::Json(json!({ "timestamp": now.to_string(), "level": level, "service": "gateway",
@@ -117,7 +119,7 @@ impl Traffic {
         let port = 40_000 + self.random.below(20_000);
         match attack {
             Attack::Bruteforce | Attack::Takeover => {
-                let user = *self.random.pick(&["root", "admin", "postgres"]);
+                let user = self.random.pick(&["root", "admin", "postgres"]);
                 let known = if user == "root" { "" } else { "invalid user " };
                 for attempt in 0..3 {
                     records.push(self.sshd(
@@ -167,27 +169,6 @@ impl Traffic {
             "<38>{} bastion-1 sshd[{pid}]: {message}",
             now.to_datetime().format("%b %e %H:%M:%S")
         ))
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough for a play.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.below(choices.len() as u64) as usize]
     }
 }
 

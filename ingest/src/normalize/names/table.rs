@@ -104,7 +104,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("user.roles", "userroles roles"),
     (
         "source.ip",
-        "sourceip src.ip srcip clientip client.ip clientaddress clientaddr client.address remoteaddr remoteaddress remoteip req.remoteaddress request.remoteaddress request.remoteip request.clientip req.ip request.ip req.clientip http.clientip client.ipaddress event.eventdata.ipaddress winlog.eventdata.ipaddress ipaddress ipaddr sourceaddress sourceipaddress source.address src peeraddr peerip peer.ip net.peer.ip network.client.ip rhost id.origh ip client remotehost peer addr xforwardedfor xrealip event.eventdata.sourceip winlog.eventdata.sourceip",
+        "sourceip src.ip srcip clientip client.ip clientaddress clientaddr client.address remoteaddr remoteaddress remoteip req.remoteaddress request.remoteaddress request.remoteip request.clientip req.ip request.ip sourceips req.clientip http.clientip client.ipaddress event.eventdata.ipaddress winlog.eventdata.ipaddress ipaddress ipaddr sourceaddress sourceipaddress source.address src peeraddr peerip peer.ip net.peer.ip network.client.ip rhost id.origh ip client remotehost peer addr xforwardedfor xrealip event.eventdata.sourceip winlog.eventdata.sourceip",
     ),
     (
         "source.port",

@@ -1,0 +1,230 @@
+//! The load: generated once into a file, then shipped from it while the server is watched.
+//!
+//! Making records takes as much CPU as taking them, so it is done before anything is measured.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use logwarden_event::Timestamp;
+use serde_json::{Value, json};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::generator::{Generator, Plan, Plants};
+use super::progress::Progress;
+use super::subject::Subject;
+use super::truth::Truth;
+
+/// Events in one request.
+pub(super) const BATCH_EVENTS: usize = 1_000;
+/// Bytes that are read and written at once.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Every so many batches, one is asked for from its acknowledgement until it is found.
+const PROBE_EVERY: u64 = 16;
+const PROBE_PAUSE: Duration = Duration::from_millis(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Writes the records of a plan into a file.
+pub(super) fn generate(plan: Plan, file: &Path) -> anyhow::Result<(Truth, Plants)> {
+    let out = File::create(file).with_context(|| format!("cannot make `{}`", file.display()))?;
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
+    let progress = Progress::new("generate", plan.events);
+    let (mut generator, mut lines) = (Generator::new(plan), String::new());
+    let mut count = 0;
+    while generator.write_next(&mut lines).is_some() {
+        count += 1;
+        if lines.len() >= BUFFER_BYTES {
+            out.write_all(lines.as_bytes())?;
+            lines.clear();
+            progress.set(count);
+        }
+    }
+    out.write_all(lines.as_bytes())?;
+    // Dirty pages would be written while the server syncs.
+    out.into_inner()?.sync_all()?;
+    Ok(generator.finish())
+}
+
+/// The batches of a file, one after another.
+pub(super) struct Batches {
+    file: BufReader<File>,
+}
+
+impl Batches {
+    /// From the first on.
+    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
+        let open = File::open(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        Ok(Self { file: BufReader::with_capacity(BUFFER_BYTES, open) })
+    }
+
+    /// The next batch, whole lines; `None` at the end.
+    pub(super) fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let mut batch = Vec::with_capacity(BATCH_EVENTS * 600);
+        for _ in 0..BATCH_EVENTS {
+            if self.file.read_until(b'\n', &mut batch)? == 0 {
+                break;
+            }
+        }
+        Ok(Some(batch).filter(|batch| !batch.is_empty()))
+    }
+}
+
+/// Ships everything, waits until it settles, and tells what it cost.
+pub(super) async fn measure(
+    subject: &Arc<Subject>,
+    file: &Path,
+    truth: &Truth,
+    senders: usize,
+) -> anyhow::Result<Value> {
+    let cpu_before = subject.cpu_secs()?;
+    let begun = Instant::now();
+    let shipped = ship(subject, file, truth, senders).await?;
+    let acknowledged_secs = begun.elapsed().as_secs_f64();
+    let acknowledged_cpu_secs = subject.cpu_secs()? - cpu_before;
+    let settled_secs = subject.settle().await?.duration_since(begun).as_secs_f64();
+    let cpu_secs = subject.cpu_secs()? - cpu_before;
+    let disk = subject.disk()?;
+    let (raw_bytes, megabytes) = (truth.raw_bytes, truth.raw_bytes as f64 / 1e6);
+    let per_raw_byte =
+        |part: &str| disk[part].as_u64().unwrap_or_default() as f64 / raw_bytes as f64;
+    let mut millis: Vec<f64> =
+        shipped.found_after.iter().map(|took| took.as_secs_f64() * 1e3).collect();
+    Ok(json!({
+        "events": truth.events, "raw_bytes": raw_bytes,
+        "raw_bytes_per_event": raw_bytes as f64 / truth.events as f64,
+        "acknowledged_secs": acknowledged_secs, "settled_secs": settled_secs,
+        "megabytes_per_sec": { "acknowledged": megabytes / acknowledged_secs, "settled": megabytes / settled_secs },
+        "cpu_secs": cpu_secs, "cpu_secs_until_acknowledged": acknowledged_cpu_secs,
+        "cpu_secs_per_gb": cpu_secs / megabytes * 1e3,
+        "disk_bytes_per_raw_byte": per_raw_byte("counted"),
+        "splits_bytes_per_raw_byte": per_raw_byte("splits"),
+        "disk_bytes": disk,
+        "peak_resident_bytes": subject.peak_resident_bytes()?,
+        "refused_batches": shipped.refusals,
+        "acknowledged_to_searchable": {
+            "probes": millis.len(),
+            "p50_ms": percentile(&mut millis, 50), "p99_ms": percentile(&mut millis, 99),
+        },
+    }))
+}
+
+struct Shipped {
+    refusals: u64,
+    found_after: Vec<Duration>,
+}
+
+/// What the senders share.
+struct Shipping {
+    subject: Arc<Subject>,
+    batches: Mutex<(u64, Batches)>,
+    progress: Progress,
+}
+
+impl Shipping {
+    fn next_batch(&self) -> anyhow::Result<Option<(u64, Vec<u8>)>> {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.0 += 1;
+        Ok(batches.1.next()?.map(|batch| (batches.0, batch)))
+    }
+}
+
+async fn ship(
+    subject: &Arc<Subject>,
+    file: &Path,
+    truth: &Truth,
+    senders: usize,
+) -> anyhow::Result<Shipped> {
+    let shipping = Arc::new(Shipping {
+        subject: Arc::clone(subject),
+        batches: Mutex::new((0, Batches::open(file)?)),
+        progress: Progress::new("ship", truth.events),
+    });
+    let mut under_way = JoinSet::new();
+    for _ in 0..senders {
+        under_way.spawn(send(Arc::clone(&shipping)));
+    }
+    let mut shipped = Shipped { refusals: 0, found_after: Vec::new() };
+    while let Some(ended) = under_way.join_next().await {
+        let (refusals, probes) = ended??;
+        shipped.refusals += refusals;
+        for probe in probes {
+            shipped.found_after.push(probe.await??);
+        }
+    }
+    Ok(shipped)
+}
+
+type Probes = Vec<JoinHandle<anyhow::Result<Duration>>>;
+
+async fn send(shipping: Arc<Shipping>) -> anyhow::Result<(u64, Probes)> {
+    let (mut refusals, mut probes) = (0, Vec::new());
+    while let Some((number, batch)) = shipping.next_batch()? {
+        let last = last_time(&batch).context("a batch ends with an event that has a time")?;
+        refusals += shipping.subject.ingest(batch).await?;
+        if number % PROBE_EVERY == 0 {
+            probes.push(tokio::spawn(until_found(Arc::clone(&shipping.subject), last)));
+        }
+        shipping.progress.add(BATCH_EVENTS as u64);
+    }
+    Ok((refusals, probes))
+}
+
+/// Asks for the one event of this time until it is found; answers how long that took.
+async fn until_found(subject: Arc<Subject>, at: Timestamp) -> anyhow::Result<Duration> {
+    let acknowledged = Instant::now();
+    let to = at.saturating_add(Duration::from_micros(1));
+    let params = [
+        ("q", "*".to_owned()),
+        ("limit", "0".to_owned()),
+        ("from", at.to_string()),
+        ("to", to.to_string()),
+    ];
+    loop {
+        let (answer, _) = subject.ask("/api/v1/search", &params).await?;
+        if answer["total"] == 1 {
+            return Ok(acknowledged.elapsed());
+        }
+        anyhow::ensure!(
+            acknowledged.elapsed() < PROBE_TIMEOUT,
+            "an acknowledged event is not found: {answer}"
+        );
+        tokio::time::sleep(PROBE_PAUSE).await;
+    }
+}
+
+/// The time of the last record of a batch: the first text in it that is one.
+fn last_time(batch: &[u8]) -> Option<Timestamp> {
+    let lines = std::str::from_utf8(batch).ok()?;
+    lines.lines().next_back()?.split('"').find_map(Timestamp::parse_rfc3339)
+}
+
+/// The nearest-rank percentile; sorts. Zero when there is nothing.
+pub(super) fn percentile(millis: &mut [f64], percent: usize) -> f64 {
+    millis.sort_by(f64::total_cmp);
+    let rank = (millis.len() * percent).div_ceil(100).max(1);
+    millis.get(rank - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_time_of_a_batch_is_its_last_records() {
+        let batch =
+            "{\"ts\":\"2026-01-01T00:00:01Z\"}\n{\"n\":\"a\",\"t\":\"2026-01-01T00:00:02.5Z\"}\n";
+        let expected = Timestamp::from_millis(1_767_225_602_500);
+        assert_eq!(last_time(batch.as_bytes()), Some(expected));
+    }
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let mut millis: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!(percentile(&mut millis, 50), 100.0);
+        assert_eq!(percentile(&mut millis, 99), 198.0);
+        assert_eq!(percentile(&mut [], 99), 0.0);
+    }
+}
