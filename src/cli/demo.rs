@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// A file with a token of role `ingest` for that server.
     #[arg(long)]
     token_file: Option<PathBuf>,
+    /// The port of the dashboard, on loopback; 0 for one of the system's choice.
+    #[arg(long)]
+    port: Option<u16>,
     /// Where the demo's own server keeps its data, and its receivers the mails and webhooks.
     #[arg(long, default_value = "logwarden-demo")]
     dir: PathBuf,
@@ -57,8 +60,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 async fn run_embedded(arguments: &Arguments, traffic: &mut Traffic) -> Result<(), Failure> {
     let inbox = Inbox::open(&arguments.dir.join("inbox")).await?;
-    let node = Node::start(config::for_demo(&arguments.dir.join("data"), inbox_addresses(&inbox))?)
-        .await?;
+    let mut config = config::for_demo(&arguments.dir.join("data"), inbox_addresses(&inbox))?;
+    if let Some(port) = arguments.port {
+        config.http.listen.set_port(port);
+    }
+    let node = Node::start(config).await?;
     let password = prepare_user(&node).await?;
     // A token per run: only its hash is kept, so an earlier run's cannot be read back.
     let name = format!("demo-{}", SystemClock.now().millis());
