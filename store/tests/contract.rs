@@ -527,10 +527,11 @@ mod only_embedded {
         assert!(start > at(1));
         drop(store);
         drop(open(&config).await.expect("all is well"));
-        for file in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
-            // SQLite removes the two beside it when it closes in order.
-            let _ = std::fs::remove_file(config.data_dir.join(file));
-        }
+        // The segments alone, as after the loss of everything else.
+        let config = Config { data_dir: dir.path().join("rest"), ..config.clone() };
+        drop(open(&config).await.expect("a new directory"));
+        std::fs::remove_dir_all(config.data_dir.join("wal")).expect("removed");
+        std::fs::rename(dir.path().join("data/wal"), config.data_dir.join("wal")).expect("moved");
         let refused = open(&config).await.map(drop);
         let expected = (start.seq, 1);
         assert!(
