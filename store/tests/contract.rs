@@ -481,6 +481,21 @@ mod only_embedded {
     }
 
     #[tokio::test]
+    async fn a_link_in_the_directory_is_not_followed() {
+        for name in ["wal", "blobs"] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let data_dir = config(dir.path()).data_dir;
+            drop(open_embedded(dir.path()).await);
+            let elsewhere = dir.path().join("elsewhere");
+            std::fs::rename(data_dir.join(name), &elsewhere).expect("moved");
+            std::os::unix::fs::symlink(&elsewhere, data_dir.join(name)).expect("linked");
+            let refused = Store::embedded(&config(dir.path()), Arc::new(SystemClock)).await;
+            let error = refused.map(drop).expect_err("refused").to_string();
+            assert!(error.contains("is a link"), "{error}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_journal_that_is_not_the_checkpoints_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = open_embedded(dir.path()).await;

@@ -65,7 +65,14 @@ fn options() -> OpenOptions {
 
 impl Disk for RealDisk {
     fn create_dir(&self, path: &str) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(self.path(path))
+        let path = self.path(path);
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        // A link would lead out of the directory that is closed to everybody else.
+        if fs::symlink_metadata(&path)?.is_dir() {
+            return Ok(());
+        }
+        let reason = format!("`{}` is a link, not a directory", path.display());
+        Err(io::Error::new(io::ErrorKind::NotADirectory, reason))
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
