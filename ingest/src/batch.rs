@@ -14,7 +14,7 @@ use crate::deadletter::{self, Rejection};
 use crate::metrics::{DEAD_LETTERS_DROPPED_TOTAL, DEAD_LETTERS_TOTAL, PANICS_TOTAL};
 use crate::normalize::scan::Malformed;
 use crate::normalize::{Normalizer, Origin};
-use crate::quota::Quota;
+use crate::quota::{Cost, Quota};
 
 /// Bytes of the list of errors in an answer; the journal keeps it for senders that ask again.
 const ERRORS_BYTES_MAX: usize = 900 << 10;
@@ -54,6 +54,7 @@ pub(crate) struct Batch {
     pub(crate) tally: Tally,
     /// Bytes of the records, as they came.
     pub(crate) bytes: u64,
+    dead_letter_bytes: u64,
     errors_bytes: usize,
 }
 
@@ -61,6 +62,15 @@ impl Batch {
     /// Records so far, good and bad.
     pub(crate) fn record_count(&self) -> u64 {
         self.tally.accepted + self.tally.rejected
+    }
+
+    /// What it takes of its source's quota.
+    pub(crate) fn cost(&self) -> Cost {
+        Cost {
+            events: self.record_count(),
+            bytes: self.bytes,
+            dead_letter_bytes: self.dead_letter_bytes,
+        }
     }
 
     /// Adds a record that must be one JSON object.
@@ -117,7 +127,9 @@ impl Batch {
             .increment(1);
         let is_whole = record.len() <= intake.dead_letter_bytes_max;
         let kept = if is_whole { record } else { &record[..intake.dead_letter_bytes_max] };
-        if intake.quota.may_keep_dead_letter(intake.now, kept.len() as u64) {
+        let kept_bytes = self.dead_letter_bytes + kept.len() as u64;
+        if intake.quota.may_keep_dead_letter(intake.now, kept_bytes) {
+            self.dead_letter_bytes = kept_bytes;
             let event = deadletter::make(kept, &rejection, intake.origin);
             self.tally.dead_lettered += 1;
             self.drafts.push(Draft { kind: RecordKind::DeadLetter, event });

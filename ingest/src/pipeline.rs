@@ -25,7 +25,7 @@ use crate::metrics::{
     APPEND_SECONDS, BATCHES_REFUSED_TOTAL, BYTES_TOTAL, EVENTS_TOTAL, WAITS_TOTAL,
 };
 use crate::normalize::Origin;
-use crate::quota::{OverQuota, Quota, Quotas};
+use crate::quota::{Cost, OverQuota, Quota, Quotas};
 
 /// The longest pause of a connection between two tries to append.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -129,22 +129,22 @@ impl Pipeline {
         idempotency: Option<IdempotencyKey>,
         receipt: Bytes,
     ) -> Result<Stored, Refusal> {
-        let (events, bytes) = (batch.record_count(), batch.bytes);
+        let cost = batch.cost();
         let append = Append { drafts: batch.drafts, idempotency, receipt };
         let stored = self.try_append(append).await.inspect_err(|refusal| {
             counter!(BATCHES_REFUSED_TOTAL, "reason" => refusal.code()).increment(1);
         })?;
         if !stored.is_duplicate {
-            self.count(origin, quota, events, bytes);
+            self.count(origin, quota, cost);
         }
         Ok(stored)
     }
 
-    fn count(&self, origin: &Origin, quota: &Quota, events: u64, bytes: u64) {
-        quota.charge(self.now(), events, bytes);
+    fn count(&self, origin: &Origin, quota: &Quota, cost: Cost) {
+        quota.charge(self.now(), cost);
         let labels = [("source", origin.source.clone()), ("protocol", origin.protocol.to_owned())];
-        counter!(EVENTS_TOTAL, &labels).increment(events);
-        counter!(BYTES_TOTAL, &labels).increment(bytes);
+        counter!(EVENTS_TOTAL, &labels).increment(cost.events);
+        counter!(BYTES_TOTAL, &labels).increment(cost.bytes);
     }
 
     async fn try_append(&self, append: Append) -> Result<Stored, Refusal> {
@@ -178,14 +178,14 @@ impl Pipeline {
         if batch.drafts.is_empty() {
             return true;
         }
-        let (events, bytes) = (batch.record_count(), batch.bytes);
+        let cost = batch.cost();
         let append = Append { drafts: batch.drafts, idempotency: None, receipt: Bytes::new() };
         loop {
             let refusal = match self.within_quota(quota) {
                 Err(over) => Refusal::Quota(over),
                 Ok(()) => match self.try_append(append.clone()).await {
                     Ok(_) => {
-                        self.count(origin, quota, events, bytes);
+                        self.count(origin, quota, cost);
                         return true;
                     }
                     Err(refusal) => refusal,

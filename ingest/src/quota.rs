@@ -48,6 +48,17 @@ struct Used {
     dead_letter_bytes: u64,
 }
 
+/// What a batch takes of the quota of its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Cost {
+    /// Records, good and bad.
+    pub(crate) events: u64,
+    /// Bytes of the records, as they came.
+    pub(crate) bytes: u64,
+    /// Bytes kept as dead letters.
+    pub(crate) dead_letter_bytes: u64,
+}
+
 /// Which bound was hit, and when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OverQuota {
@@ -119,10 +130,12 @@ impl Quota {
     }
 
     /// Counts what was made durable.
-    pub(crate) fn charge(&self, now: Timestamp, events: u64, bytes: u64) {
+    pub(crate) fn charge(&self, now: Timestamp, cost: Cost) {
+        let Cost { events, bytes, dead_letter_bytes } = cost;
         let mut used = lock(&self.used);
         used.start_day(now);
         used.bytes = used.bytes.saturating_add(bytes);
+        used.dead_letter_bytes = used.dead_letter_bytes.saturating_add(dead_letter_bytes);
         if let Some(rate) = self.events_per_sec_max {
             let nanos = u128::from(events) * 1_000_000_000 / u128::from(rate.max(1));
             let cost = std::time::Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
@@ -130,16 +143,12 @@ impl Quota {
         }
     }
 
-    /// Whether a dead letter of this size may be kept; counts it if so.
+    /// Whether dead letters of so many bytes may be kept. They count once they are durable: a batch
+    /// that is refused and sent again does not use up the day's.
     pub(crate) fn may_keep_dead_letter(&self, now: Timestamp, bytes: u64) -> bool {
         let mut used = lock(&self.used);
         used.start_day(now);
-        let total = used.dead_letter_bytes.saturating_add(bytes);
-        if total > self.dead_letter_bytes_per_day_max {
-            return false;
-        }
-        used.dead_letter_bytes = total;
-        true
+        used.dead_letter_bytes.saturating_add(bytes) <= self.dead_letter_bytes_per_day_max
     }
 
     /// Waits until there is room for so many bytes in flight.
@@ -193,7 +202,7 @@ mod tests {
     fn a_source_over_its_rate_waits_until_it_owes_nothing() {
         let quota = quotas().of("edge");
         assert_eq!(quota.check(NOON), Ok(()));
-        quota.charge(NOON, 250, 1);
+        quota.charge(NOON, Cost { events: 250, bytes: 1, ..Cost::default() });
         let over = OverQuota { what: "events_per_sec_max", retry_after_secs: 3 };
         assert_eq!(quota.check(NOON), Err(over));
         assert_eq!(quota.check(NOON.saturating_add(Duration::from_millis(2_500))), Ok(()));
@@ -203,7 +212,7 @@ mod tests {
     #[test]
     fn bytes_of_a_day_are_forgotten_at_midnight() {
         let quota = quotas().of("edge");
-        quota.charge(NOON, 0, 1_000);
+        quota.charge(NOON, Cost { bytes: 1_000, ..Cost::default() });
         let over = quota.check(NOON.saturating_add(Duration::from_secs(60)));
         let expected = OverQuota { what: "bytes_per_day_max", retry_after_secs: 43_141 };
         assert_eq!(over, Err(expected));
@@ -214,6 +223,8 @@ mod tests {
     fn dead_letters_have_a_bound_of_their_own() {
         let quota = quotas().of("edge");
         assert!(quota.may_keep_dead_letter(NOON, 10));
+        assert!(quota.may_keep_dead_letter(NOON, 10), "nothing was stored yet");
+        quota.charge(NOON, Cost { dead_letter_bytes: 10, ..Cost::default() });
         assert!(!quota.may_keep_dead_letter(NOON, 1));
         assert!(quota.may_keep_dead_letter(Timestamp::from_secs(86_400), 1));
     }

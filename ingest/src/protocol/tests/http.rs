@@ -263,6 +263,23 @@ async fn a_full_disk_is_said_and_nothing_stored() {
     assert_eq!(node.store.journal.end(0), end);
 }
 
+#[tokio::test]
+async fn a_refused_batch_does_not_use_up_the_dead_letters_of_the_day() {
+    let node = node(|config| config.limits.dead_letter_bytes_per_day_max = 20).await;
+    let body = "{\"message\":\"a\"}\nnonsense\n";
+    node.simulation.set_free_bytes(0);
+    node.simulation.advance(std::time::Duration::from_secs(60));
+    for _ in 0..5 {
+        assert!(matches!(node.post(body).await.status, 429 | 507));
+    }
+    node.simulation.set_free_bytes(1 << 30);
+    node.simulation.advance(std::time::Duration::from_secs(60));
+    // Two of eight bytes fit into twenty, a third does not.
+    for expected in ["1/1/1 1-2", "1/1/1 3-4", "1/1/0 5-5"] {
+        assert_eq!(node.post(body).await.counts(), expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sender_may_wait_until_it_can_be_searched() {
     let node = node(|_| {}).await;
