@@ -124,12 +124,14 @@ impl Framing {
             } else if buffer.ends_with(b"\n") || buffer.len() > UNDECIDED_BYTES_MAX {
                 self.form = Form::Lines;
             }
-        } else if self.form == Form::Lines
-            && self.scanned == 0
-            && self.skipping.is_none()
-            && buffer.ends_with(b"\0")
-        {
-            self.form = Form::Nul;
+        } else if self.scanned == 0 && self.skipping.is_none() {
+            match self.form {
+                Form::Lines if buffer.ends_with(b"\0") => self.form = Form::Nul,
+                // It was a line that ended in NUL: without a way back whoever gets one logged would
+                // make one record of all that follow.
+                Form::Nul if buffer.starts_with(b"\n") => self.form = Form::Lines,
+                _ => {}
+            }
         }
     }
 
@@ -276,6 +278,11 @@ mod tests {
         check(Form::Undecided, &["<1>a\n<2>b\n", "<1>c\n"], &["<1>a", "<2>b", "<1>c"]);
         check(Form::Undecided, &["<1>a\n<2>b"], &["<1>a", "<2>b|"]);
         check(Form::Undecided, &["<1>a\n", "<1>b\n<2>x\0"], &["<1>a", "<1>b\n<2>x"]);
+        check(
+            Form::Undecided,
+            &["<1>a\n", "<1>b\0", "\n<1>c\n<1>d\n"],
+            &["<1>a", "<1>b", "", "<1>c", "<1>d"],
+        );
     }
 
     #[test]
