@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod config;
 mod node;
+mod selftest;
 mod server;
 mod telemetry;
 

@@ -1,6 +1,7 @@
 //! One process with every role: opens the store, starts the roles in order, stops them in order.
 //!
-//! Start: HTTP front (answers "recovering") → store → identity → index → alerting → ingest → API.
+//! Start: HTTP front (answers "recovering") → store → identity → index → alerting → self-test →
+//! ingest → API.
 //! Stop: listeners and HTTP → pipelines → consumers (index, detector, notifiers) → store.
 
 use std::net::SocketAddr;
@@ -26,12 +27,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
+use crate::selftest;
 
 use crate::config::Config;
 use crate::server::Server;
 use crate::telemetry;
 
 /// How long consumers may take to finish what they hold.
+/// How often the journal is looked at with `fail_fast`.
+const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The embedded journal has one lane.
@@ -124,6 +129,7 @@ impl Node {
         let place = config.store.data_dir.display().to_string();
         let (store, recovery) = Store::embedded(&config.store, Arc::clone(&clock))
             .await
+        let fail_fast = config.store.fail_fast;
             .with_context(|| format!("cannot open the data directory `{place}`"))?;
         info!(recovery = ?recovery, "journal is open with {} records", recovery.records);
         let identity = Identity::open(Arc::clone(&store.catalog), clock).await?;
@@ -138,6 +144,17 @@ impl Node {
             config.ingest,
             store.clone(),
             Arc::clone(&identity),
+        if fail_fast {
+            roles.follow("journal", run_until_failure(store.clone(), roles.consumers.clone()));
+        }
+        tokio::select! {
+            tested = selftest::run(&store, &index, &engine) => {
+                info!(outcome = ?tested.context("self-test failed")?, "self-test done");
+            }
+            () = roles.broken.cancelled() => {
+                anyhow::bail!("a part of the server ended while it started; see the log");
+            }
+        }
             index.visible(),
             roles.doors.clone(),
         )
@@ -297,3 +314,17 @@ async fn recovering() -> Response {
     ];
     (StatusCode::SERVICE_UNAVAILABLE, headers, body.to_string()).into_response()
 }
+/// Ends when the journal cannot write any more, which ends the process.
+async fn run_until_failure(store: Store, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut looks = tokio::time::interval(JOURNAL_LOOK_INTERVAL);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = looks.tick() => {}
+        }
+        if store.journal.health().state == JournalState::Failed {
+            anyhow::bail!("the journal cannot write any more");
+        }
+    }
+}
+
