@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::deadletter::{self, Rejection};
 use crate::metrics::{DEAD_LETTERS_DROPPED_TOTAL, DEAD_LETTERS_TOTAL, PANICS_TOTAL};
 use crate::normalize::scan::Malformed;
-use crate::normalize::{Normalizer, Origin};
+use crate::normalize::{Normalizer, Origin, Wrapped};
 use crate::quota::{Cost, Quota};
 
 /// Bytes of the list of errors in an answer; the journal keeps it for senders that ask again.
@@ -89,6 +89,26 @@ impl Batch {
             Ok(Ok(event)) => self.accept(event, record.len()),
             Ok(Err(malformed)) => return Err(malformed),
             Err(_) => self.reject_panic(intake, line, record),
+        }
+        Ok(())
+    }
+
+    /// Adds a record inside what its sender's protocol puts around it.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] as of [`Normalizer::normalize_wrapped`]; nothing was added then.
+    pub(crate) fn add_wrapped(
+        &mut self,
+        intake: Intake<'_>,
+        line: u64,
+        wrapped: &Wrapped<'_>,
+    ) -> Result<(), Malformed> {
+        let convert = || Normalizer.normalize_wrapped(wrapped, intake.origin, intake.now);
+        match catch_unwind(AssertUnwindSafe(convert)) {
+            Ok(Ok(event)) => self.accept(event, wrapped.record.len()),
+            Ok(Err(malformed)) => return Err(malformed),
+            Err(_) => self.reject_panic(intake, line, wrapped.record),
         }
         Ok(())
     }

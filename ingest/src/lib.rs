@@ -114,6 +114,12 @@ impl Ingest {
         protocol::routes(&self.pipeline)
     }
 
+    /// `others`, where `GET /` of Elasticsearch clients is answered as they expect and everybody
+    /// else gets what `others` has.
+    pub fn greet_clients(&self, others: axum::Router) -> axum::Router {
+        protocol::greet(&self.pipeline, others)
+    }
+
     /// Reads the certificates of the listeners again; new connections get them.
     ///
     /// # Errors

@@ -80,18 +80,8 @@ impl Normalizer {
     /// Makes an event of any record: JSON where it is an object, syslog where it begins as such,
     /// else text.
     pub fn normalize(&self, record: &[u8], origin: &Origin, now: Timestamp) -> Event {
-        let text = text_of(record);
-        if text.trim_ascii_start().starts_with('{')
-            && let Ok(event) = from_json(record, &text, origin, now)
-        {
-            return event;
-        }
-        let mut reading = start(record, &text, origin, now);
-        if !syslog::parse(&mut reading) {
-            reading.message = Reading::of_record(0, text.trim_ascii_end().len());
-        }
-        names::resolve(&mut reading);
-        finish(reading, record)
+        self.normalize_wrapped(&Wrapped::bare(record), origin, now)
+            .expect("only an envelope can be malformed here, and there is none")
     }
 
     /// Makes an event of a record that must be one JSON object.
@@ -105,7 +95,59 @@ impl Normalizer {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Event, Malformed> {
-        from_json(record, &text_of(record), origin, now)
+        from_json(&Wrapped::bare(record), &text_of(record), origin, now)
+    }
+
+    /// Makes an event of a record inside what its sender's protocol puts around it.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when the content has to be a JSON object and is none, or the envelope is none.
+    pub(crate) fn normalize_wrapped(
+        &self,
+        wrapped: &Wrapped<'_>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Event, Malformed> {
+        let text = text_of(wrapped.content);
+        if wrapped.must_be_json {
+            return from_json(wrapped, &text, origin, now);
+        }
+        if text.trim_ascii_start().starts_with('{')
+            && let Ok(event) = from_json(wrapped, &text, origin, now)
+        {
+            return Ok(event);
+        }
+        let mut reading = start(wrapped.content, &text, origin, now);
+        if !syslog::parse(&mut reading) {
+            reading.message = Reading::of_record(0, text.trim_ascii_end().len());
+        }
+        open_envelope(&mut reading, wrapped)?;
+        names::resolve(&mut reading);
+        Ok(finish(reading, wrapped.record))
+    }
+}
+
+/// A record inside what its sender's protocol puts around it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wrapped<'w> {
+    /// The bytes that are kept.
+    pub(crate) record: &'w [u8],
+    /// What is to be understood: a part of the record, or what it says once its quoting is taken
+    /// off.
+    pub(crate) content: &'w [u8],
+    /// The content has to be one JSON object.
+    pub(crate) must_be_json: bool,
+    /// A JSON object whose members become fields beside those of the content; empty for none.
+    pub(crate) envelope: &'w str,
+    /// When it happened by the word of the protocol, which counts more than that of the content.
+    pub(crate) time: Option<Timestamp>,
+}
+
+impl<'w> Wrapped<'w> {
+    /// A record with nothing around it.
+    pub(crate) const fn bare(record: &'w [u8]) -> Self {
+        Self { record, content: record, must_be_json: false, envelope: "", time: None }
     }
 }
 
@@ -115,10 +157,10 @@ fn text_of(record: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(record).map_or_else(|_| String::from_utf8_lossy(record), Cow::Borrowed)
 }
 
-/// `text` is `record` itself unless bytes had to be replaced.
-fn start<'a>(record: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) -> Reading<'a> {
+/// `text` is `content` itself unless bytes had to be replaced.
+fn start<'a>(content: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) -> Reading<'a> {
     let mut reading = Reading::new(text, origin, now);
-    if text.as_ptr() != record.as_ptr() {
+    if text.as_ptr() != content.as_ptr() {
         reading.flag("lw.invalid_utf8");
     }
     if origin.protocol == LOSSY_PROTOCOL {
@@ -131,16 +173,29 @@ fn start<'a>(record: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) -
 pub(crate) const LOSSY_PROTOCOL: &str = "syslog_udp";
 
 fn from_json(
-    record: &[u8],
+    wrapped: &Wrapped<'_>,
     text: &str,
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Event, Malformed> {
-    let mut reading = start(record, text, origin, now);
+    let mut reading = start(wrapped.content, text, origin, now);
     json::flatten(&mut reading, 0, text.len())?;
     reading.is_json = true;
+    open_envelope(&mut reading, wrapped)?;
     names::resolve(&mut reading);
-    Ok(finish(reading, record))
+    Ok(finish(reading, wrapped.record))
+}
+
+/// Adds what was said around the record.
+fn open_envelope(reading: &mut Reading<'_>, wrapped: &Wrapped<'_>) -> Result<(), Malformed> {
+    if !wrapped.envelope.is_empty() {
+        json::flatten_beside(reading, wrapped.envelope)?;
+    }
+    if let Some(at) = wrapped.time {
+        reading.time_is_given = true;
+        names::accept_time(reading, at, |at| at.to_string());
+    }
+    Ok(())
 }
 
 fn finish(mut reading: Reading<'_>, record: &[u8]) -> Event {

@@ -11,7 +11,8 @@ use logwarden_event::{Clock, Position, Timestamp};
 use logwarden_store::config::Durability;
 use logwarden_store::identity::Identity;
 use logwarden_store::{
-    Append, AppendOutcome, Fullness, IdempotencyKey, Journal, JournalError, Receipt, Store,
+    Append, AppendOutcome, Fullness, IdempotencyKey, Journal, JournalError, JournalState, Receipt,
+    Store,
 };
 use metrics::{counter, histogram};
 use tokio::sync::watch;
@@ -34,6 +35,9 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Work on fewer bytes than this does not leave the async threads: it takes less than half a
 /// millisecond.
 const INLINE_BYTES_MAX: usize = 32 << 10;
+
+/// The embedded journal has one lane.
+const LANE: u32 = 0;
 
 /// What every protocol works with.
 pub(crate) struct Pipeline {
@@ -108,6 +112,16 @@ impl Pipeline {
     /// When a batch that is answered is durable.
     pub(crate) fn durability(&self) -> Durability {
         self.journal.health().durability
+    }
+
+    /// The number after the last durable record.
+    pub(crate) fn durable_end(&self) -> u64 {
+        self.journal.end(LANE).seq
+    }
+
+    /// Whether a batch has a chance to be stored now.
+    pub(crate) fn takes_records(&self) -> bool {
+        !matches!(self.journal.health().state, JournalState::Failed | JournalState::DiskFull)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -7,8 +7,11 @@
 mod answer;
 mod body;
 pub(crate) mod documents;
+mod door;
+mod elastic_bulk;
 pub(crate) mod framing;
 mod http_json;
+mod members;
 pub(crate) mod stream;
 pub(crate) mod syslog;
 mod tcp_json;
@@ -23,8 +26,12 @@ use crate::pipeline::Pipeline;
 use stream::Connection;
 
 /// Every protocol Logwarden can listen to, in the order of the manual.
-pub(crate) static PROTOCOLS: &[&dyn Protocol] =
-    &[&http_json::HttpJson, &tcp_json::TcpJson, &syslog::Syslog];
+pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
+    &http_json::HttpJson,
+    &tcp_json::TcpJson,
+    &syslog::Syslog,
+    &elastic_bulk::ElasticBulk,
+];
 
 /// A way in which senders ship records.
 #[async_trait]
@@ -52,6 +59,12 @@ pub(crate) fn routes(pipeline: &Arc<Pipeline>) -> Router {
         .iter()
         .filter_map(|protocol| protocol.routes(pipeline))
         .fold(Router::new(), Router::merge)
+}
+
+/// `others` with the answers that the senders' own first questions need, where the paths are not
+/// ours alone.
+pub(crate) fn greet(pipeline: &Arc<Pipeline>, others: Router) -> Router {
+    elastic_bulk::greet(pipeline, others)
 }
 
 /// The protocol that begins with these bytes.

@@ -30,6 +30,24 @@ pub(crate) fn flatten(
 ) -> Result<(), Malformed> {
     let mut scanner = Scanner::new(&reading.record()[..end]);
     scanner.pos = start;
+    flatten_with(reading, scanner, false)
+}
+
+/// Reads the object `beside`, which is not part of the record: what is said there is copied.
+///
+/// # Errors
+///
+/// [`Malformed`] when it is none; fields may have been added by then.
+pub(crate) fn flatten_beside(reading: &mut Reading<'_>, beside: &str) -> Result<(), Malformed> {
+    flatten_with(reading, Scanner::new(beside), true)
+}
+
+fn flatten_with(
+    reading: &mut Reading<'_>,
+    mut scanner: Scanner<'_>,
+    is_beside: bool,
+) -> Result<(), Malformed> {
+    let (start, end) = (scanner.pos, scanner.text().len());
     scanner.skip_whitespace();
     if scanner.peek() != Some(b'{') {
         scanner.skip_value(0)?;
@@ -38,6 +56,7 @@ pub(crate) fn flatten(
     let mut flattener = Flattener {
         scanner,
         reading,
+        is_beside,
         prefix: String::new(),
         keys: Vec::with_capacity(32),
         overflow: String::new(),
@@ -60,9 +79,11 @@ struct Key {
     first_entry: usize,
 }
 
-struct Flattener<'f, 'a> {
-    scanner: Scanner<'a>,
+struct Flattener<'f, 'a, 't> {
+    scanner: Scanner<'t>,
     reading: &'f mut Reading<'a>,
+    /// The text is not part of the record.
+    is_beside: bool,
     /// The dotted path of the object that is open, with its last dot.
     prefix: String,
     /// Keys of the objects that are open, outermost first.
@@ -72,7 +93,7 @@ struct Flattener<'f, 'a> {
     flagged: usize,
 }
 
-impl Flattener<'_, '_> {
+impl Flattener<'_, '_, '_> {
     fn finish(self) {
         if !self.overflow.is_empty() {
             let overflow = self.overflow;
@@ -131,9 +152,17 @@ impl Flattener<'_, '_> {
         Ok(self.literal(literal))
     }
 
+    /// What stands between two places of the text.
+    fn span(&mut self, start: usize, end: usize) -> Text {
+        if self.is_beside {
+            return self.reading.keep(&self.scanner.text()[start..end]);
+        }
+        Reading::of_record(start, end)
+    }
+
     fn literal(&mut self, literal: Literal) -> Text {
         if !literal.has_escapes {
-            return Reading::of_record(literal.start, literal.end);
+            return self.span(literal.start, literal.end);
         }
         let escaped = &self.scanner.text()[literal.start..literal.end];
         let mut was_replaced = false;
@@ -218,7 +247,7 @@ impl Flattener<'_, '_> {
             Some(b'{' | b'[') => {
                 let start = self.scanner.pos;
                 self.scanner.skip_value(depth)?;
-                Held::Json(Reading::of_record(start, self.scanner.pos))
+                Held::Json(self.span(start, self.scanner.pos))
             }
             Some(b't') => self.scanner.keyword("true").map(|()| Held::Bool(true))?,
             Some(b'f') => self.scanner.keyword("false").map(|()| Held::Bool(false))?,
@@ -244,7 +273,7 @@ impl Flattener<'_, '_> {
 
     fn number_as_text(&mut self, path: Text, start: usize) -> Held {
         self.list("lw.number_as_text", path);
-        Held::Text(Reading::of_record(start, self.scanner.pos))
+        Held::Text(self.span(start, self.scanner.pos))
     }
 
     /// Takes an array: its items first, side by side, then the leaves of what is nested in it.
@@ -255,7 +284,7 @@ impl Flattener<'_, '_> {
         self.scanner.skip_whitespace();
         if self.scanner.peek() == Some(b']') {
             self.scanner.pos += 1;
-            let value = Held::Json(Reading::of_record(start, self.scanner.pos));
+            let value = Held::Json(self.span(start, self.scanner.pos));
             self.reading.push(path, value, FieldOptions { is_array_item: false, is_inner });
             return Ok(());
         }

@@ -305,6 +305,9 @@ pub(crate) fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
 
 /// Takes the first time that can be read; what cannot be believed is kept as text.
 fn settle_time(reading: &mut Reading<'_>, mut times: Vec<(u8, usize)>) {
+    if reading.time_is_given {
+        return;
+    }
     if let Some(at) = log4j_instant(reading) {
         accept_time(reading, at, |at| at.to_string());
         return;

@@ -71,6 +71,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) origin: &'a Origin,
     pub(crate) now: Timestamp,
     pub(crate) timestamp: Option<Timestamp>,
+    /// The protocol said when it happened: what the record says about it is a field like others.
+    pub(crate) time_is_given: bool,
     pub(crate) severity: Option<Severity>,
     pub(crate) message: Text,
     /// What the program itself said: the message, or the end of it when it is a whole syslog line.
@@ -97,6 +99,7 @@ impl<'a> Reading<'a> {
             origin,
             now,
             timestamp: None,
+            time_is_given: false,
             severity: None,
             message: Text::default(),
             content: Text::default(),

@@ -136,6 +136,25 @@ impl Failure {
         }
     }
 
+    /// The status of the answer.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, in words.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// For senders that try again after 503 and after no other failure that passes with time.
+    pub(super) fn or_unavailable(mut self) -> Self {
+        let passes = [StatusCode::TOO_MANY_REQUESTS, StatusCode::INSUFFICIENT_STORAGE];
+        if passes.contains(&self.status) {
+            self.status = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        self
+    }
+
     pub(super) fn into_response(self) -> Response {
         let error = ErrorBody::new(self.code, self.message);
         let mut response = json(self.status, &FailureBody { error });
@@ -155,7 +174,7 @@ impl Failure {
     }
 }
 
-fn set(response: &mut Response, name: HeaderName, value: &str) {
+pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
@@ -192,6 +211,9 @@ struct Answer<'a> {
     seq_last: Option<u64>,
     duplicate: bool,
     errors: &'a [LineError],
+    /// Only when a batch is answered before it is durable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<&'static str>,
     /// Only with `?wait=searchable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     searchable: Option<bool>,
@@ -216,9 +238,6 @@ pub(super) fn stored(
         };
         ErrorBody::new("nothing_usable", message.to_owned())
     });
-    /// Only when a batch is answered before it is durable.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    durability: Option<&'static str>,
     let answer = Answer {
         accepted: tally.accepted,
         rejected: tally.rejected,
@@ -228,20 +247,20 @@ pub(super) fn stored(
             .map(|stored| (stored.receipt.first.seq + stored.receipt.records).saturating_sub(1)),
         duplicate: stored.is_some_and(|stored| stored.is_duplicate),
         errors: &tally.errors,
+        durability: match durability {
+            Durability::Fsync => None,
+            Durability::UnsafeIntervalMs => Some("unsafe_interval_ms"),
+        },
         searchable,
         error,
     };
     json(if is_usable { StatusCode::OK } else { StatusCode::BAD_REQUEST }, &answer)
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_vec(body).expect("answers hold nothing that JSON cannot say");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     set(&mut response, CONTENT_TYPE, "application/json");
     response
 }
-        durability: match durability {
-            Durability::Fsync => None,
-            Durability::UnsafeIntervalMs => Some("unsafe_interval_ms"),
-        },

@@ -45,6 +45,16 @@ impl Encoding {
             _ => None,
         }
     }
+
+    /// By the first bytes of a body whose sender names none.
+    pub(super) fn of_bytes(body: &[u8]) -> Self {
+        match body {
+            [0x1F, 0x8B, ..] => Self::Gzip,
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Self::Zstd,
+            [0x78, ..] if has_zlib_header(body) => Self::Deflate,
+            _ => Self::Identity,
+        }
+    }
 }
 
 /// Why a body was not taken.

@@ -242,7 +242,7 @@ pub(crate) fn too_long(bytes: usize, bytes_max: usize) -> String {
 
 /// The bytes as text with every offset in its place: what is no UTF-8 becomes question marks. Only
 /// the structure is read from it.
-fn same_length_text(bytes: &[u8]) -> Cow<'_, str> {
+pub(super) fn same_length_text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

@@ -1,7 +1,9 @@
 //! The doors, tried from outside: requests and streams in, answers and records of the journal out.
 
+mod elastic_bulk;
 mod http;
 mod listening;
+mod shipping;
 mod tcp;
 
 use std::sync::Arc;

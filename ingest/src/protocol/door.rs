@@ -1,0 +1,413 @@
+//! What every protocol over HTTP shares: who sends, how much, the body in, its records to the journal.
+//!
+//! Input: a request. Output: a batch that is durable, or why nothing of it was stored. The steps are
+//! types in their order: [`Admission`] (credential, quota, before the first byte of the body is
+//! read), [`Shipment`] (the body, with room in memory taken for it), [`Cut`] (its records,
+//! converted), [`Delivery`] (durable). A protocol says how a body is cut into records and how its
+//! answers look; bounds, compression and idempotency are the same behind every path.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use chrono_tz::Tz;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, Method};
+use logwarden_event::Timestamp;
+use logwarden_store::IdempotencyKey;
+use logwarden_store::identity::{Action, Object, authorize};
+use sha2::{Digest as _, Sha256};
+
+use super::answer::Failure;
+use super::body::{self, BodyError, Encoding};
+use super::documents;
+use super::stream::Taker;
+use super::tcp_json::source_of_principal;
+use crate::batch::{Batch, Tally};
+use crate::normalize::scan::Malformed;
+use crate::normalize::{Origin, Wrapped};
+use crate::pipeline::{Pipeline, Refusal, Stored};
+use crate::quota::{Quota, Room};
+
+/// Characters of an idempotency key.
+const KEY_CHARS_MAX: usize = 128;
+/// Room taken for a body that does not say its length.
+const UNKNOWN_LENGTH_BYTES: usize = 1 << 20;
+/// A compressed body is expected to grow by this much.
+const GROWTH: usize = 16;
+/// Headers of other vendors whose whole value is the token.
+const TOKEN_HEADERS: [&str; 2] = ["dd-api-key", "x-amz-firehose-access-key"];
+/// Names of query parameters that would put a credential into logs.
+const CREDENTIAL_PARAMETERS: [&str; 6] =
+    ["token", "access_token", "api_key", "apikey", "key", "dd-api-key"];
+
+/// A sender that may write, and what the head of its request says about the body.
+pub(super) struct Admission {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) origin: Arc<Origin>,
+    quota: Arc<Quota>,
+    /// Names the batch: sent again with the same key it is stored once.
+    pub(super) key: Option<String>,
+    pub(super) encoding: Encoding,
+    length: Option<usize>,
+}
+
+impl Admission {
+    /// Looks at credential, method and headers, in this order.
+    pub(super) fn of(
+        pipeline: &Arc<Pipeline>,
+        request: &Request,
+        protocol: &'static str,
+        methods: &[Method],
+    ) -> Result<Self, Failure> {
+        let source = authenticate(pipeline, request)?;
+        if !methods.contains(request.method()) {
+            return Err(Failure::method_not_allowed());
+        }
+        let headers = request.headers();
+        let encoding = encoding_of(headers)?;
+        let length = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok())
+            .and_then(|length| length.parse().ok());
+        if length.is_some_and(|length: usize| length > pipeline.limits().body_bytes_max) {
+            return Err(Failure::of_body(BodyError::TooLarge));
+        }
+        let zone = pipeline.config.zone_of(&source);
+        let quota = pipeline.quotas.of(&source);
+        let origin = Arc::new(Origin { source, peer: peer_of(request), protocol, zone });
+        let pipeline = Arc::clone(pipeline);
+        Ok(Self { pipeline, origin, quota, key: key_of(headers)?, encoding, length })
+    }
+
+    /// Whether the source may send now.
+    pub(super) fn within_quota(&self) -> Result<(), Failure> {
+        let over = self.quota.check(self.pipeline.now());
+        over.map_err(|over| Failure::refused(Refusal::Quota(over)))
+    }
+
+    /// Takes room in memory and reads the body into it.
+    pub(super) async fn read(self, body: Body) -> Result<Shipment, Failure> {
+        let room = self.take_room().await?;
+        let body = body::read(body, self.pipeline.limits()).await.map_err(Failure::of_body)?;
+        Ok(Shipment { admission: self, body, room })
+    }
+
+    /// Room for the body in memory; a short wait is better than an answer that many senders take as
+    /// leave to drop the batch.
+    async fn take_room(&self) -> Result<Room, Failure> {
+        let limits = self.pipeline.limits();
+        let length = self.length.unwrap_or(UNKNOWN_LENGTH_BYTES);
+        let is_plain = self.encoding == Encoding::Identity;
+        let expected = if is_plain { length } else { length.saturating_mul(GROWTH) };
+        let room = self.quota.room(expected.min(limits.body_bytes_max));
+        tokio::time::timeout(limits.room_wait, room).await.map_err(|_| Failure::busy())
+    }
+
+    /// What the key of this request stands for, with this body.
+    fn idempotency(&self, body: &[u8], is_repeatable: bool) -> Option<IdempotencyKey> {
+        let source = self.origin.source.as_bytes();
+        match &self.key {
+            Some(key) => Some(IdempotencyKey {
+                key: hash(&[source, b"\0", key.as_bytes()]),
+                body: hash(&[body]),
+            }),
+            // No key has a NUL, so this is none that a sender could choose.
+            None if is_repeatable => {
+                Some(IdempotencyKey { key: hash(&[source, b"\0\0", body]), body: hash(&[body]) })
+            }
+            None => None,
+        }
+    }
+}
+
+/// A request whose body is here, as it came.
+pub(super) struct Shipment {
+    pub(super) admission: Admission,
+    pub(super) body: Bytes,
+    room: Room,
+}
+
+impl Shipment {
+    /// Finds out by its first bytes how a body is compressed whose sender names nothing.
+    pub(super) async fn sniff(self) -> Result<Self, Failure> {
+        let Self { mut admission, body, room } = self;
+        let found = Encoding::of_bytes(&body);
+        if admission.encoding != Encoding::Identity || found == Encoding::Identity {
+            return Ok(Self { admission, body, room });
+        }
+        admission.encoding = found;
+        admission.length = Some(body.len());
+        // It will grow. Given back first: to wait for more with some in hand could be for ever.
+        drop(room);
+        let room = admission.take_room().await?;
+        Ok(Self { admission, body, room })
+    }
+
+    /// Takes the body out of its compression and cuts it, off the async threads when that may take
+    /// long.
+    pub(super) async fn cut<T: Send + 'static>(
+        self,
+        cutter: impl FnOnce(&Bytes, &mut Records<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Cut<T>, Failure> {
+        let Self { admission, body, room } = self;
+        let pipeline = Arc::clone(&admission.pipeline);
+        // A compressed body grows, so its work may be long however short it is.
+        let is_plain = admission.encoding == Encoding::Identity;
+        let bytes = if is_plain { body.len() } else { usize::MAX };
+        let work = move || {
+            let limits = admission.pipeline.limits();
+            let body = body::decode(body, admission.encoding, limits.body_bytes_max)
+                .map_err(Failure::of_body)?;
+            let mut records = Records::new(&admission);
+            let found = cutter(&body, &mut records)?;
+            if records.is_over {
+                return Err(Failure::too_many_records(limits.batch_records_max));
+            }
+            let is_repeatable = records.is_repeatable;
+            let batch = records.taker.batch;
+            let idempotency = admission.idempotency(&body, is_repeatable);
+            Ok(Cut { admission, batch, idempotency, found, _room: room })
+        };
+        pipeline.compute(bytes, work).await.map_err(Failure::refused)?
+    }
+}
+
+/// The records of a request on their way into a batch, up to its bound.
+pub(super) struct Records<'a> {
+    taker: Taker<'a>,
+    records_max: u64,
+    is_over: bool,
+    /// Set by the protocol when the same body again means the same records: they have ids of their
+    /// own. It is then stored once without a key.
+    pub(super) is_repeatable: bool,
+}
+
+impl<'a> Records<'a> {
+    fn new(admission: &'a Admission) -> Self {
+        let limits = admission.pipeline.limits();
+        let taker = Taker {
+            batch: Batch::default(),
+            intake: admission.pipeline.intake(&admission.origin, &admission.quota),
+            record_bytes_max: limits.record_bytes_max,
+        };
+        let records_max = limits.batch_records_max as u64;
+        Self { taker, records_max, is_over: false, is_repeatable: false }
+    }
+
+    /// Cuts `body` into JSON documents, one record each.
+    pub(super) fn take_documents(&mut self, body: &[u8]) {
+        documents::cut(body, self.taker.record_bytes_max, self);
+    }
+
+    /// Takes one record inside its envelope; the reason when it became a dead letter instead.
+    pub(super) fn take_wrapped(&mut self, line: u64, wrapped: &Wrapped<'_>) -> Option<String> {
+        if self.is_at_bound() {
+            return None;
+        }
+        let (record, record_bytes_max) = (wrapped.record, self.taker.record_bytes_max);
+        let (code, reason) = if record.len() > record_bytes_max {
+            ("line_too_long", documents::too_long(record.len(), record_bytes_max))
+        } else {
+            let taker = &mut self.taker;
+            let malformed = taker.batch.add_wrapped(taker.intake, line, wrapped).err()?;
+            (malformed.problem.code(), malformed.to_string())
+        };
+        documents::Sink::reject(&mut self.taker, line, record, code, reason.clone());
+        Some(reason)
+    }
+
+    /// Rejects a record that is too long to be looked into; false when it is not.
+    pub(super) fn reject_too_long(&mut self, line: u64, record: &[u8]) -> bool {
+        let record_bytes_max = self.taker.record_bytes_max;
+        let is_too_long = record.len() > record_bytes_max;
+        if is_too_long {
+            let reason = documents::too_long(record.len(), record_bytes_max);
+            documents::Sink::reject(self, line, record, "line_too_long", reason);
+        }
+        is_too_long
+    }
+
+    /// Bytes of one record.
+    pub(super) const fn record_bytes_max(&self) -> usize {
+        self.taker.record_bytes_max
+    }
+
+    /// The zone of times that name none.
+    pub(super) fn zone(&self) -> Tz {
+        self.taker.intake.origin.zone
+    }
+
+    /// When the records came.
+    pub(super) fn now(&self) -> Timestamp {
+        self.taker.intake.now
+    }
+
+    /// Events and dead letters so far: the place of the next one.
+    pub(super) fn drafts(&self) -> u64 {
+        self.taker.batch.drafts.len() as u64
+    }
+
+    /// Whether one more record would be too many.
+    fn is_at_bound(&mut self) -> bool {
+        self.is_over |= self.taker.batch.record_count() >= self.records_max;
+        self.is_over
+    }
+}
+
+impl documents::Sink for Records<'_> {
+    fn take(&mut self, line: u64, document: &[u8]) -> Result<(), Malformed> {
+        if self.is_at_bound() {
+            return Ok(());
+        }
+        documents::Sink::take(&mut self.taker, line, document)
+    }
+
+    fn reject(&mut self, line: u64, bytes: &[u8], code: &'static str, reason: String) {
+        if !self.is_at_bound() {
+            documents::Sink::reject(&mut self.taker, line, bytes, code, reason);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_over
+    }
+}
+
+/// A body cut into records that are not durable yet.
+pub(super) struct Cut<T> {
+    pub(super) admission: Admission,
+    batch: Batch,
+    idempotency: Option<IdempotencyKey>,
+    /// What the protocol found beside the records.
+    pub(super) found: T,
+    _room: Room,
+}
+
+/// What became of the records of a request.
+pub(super) struct Delivery {
+    /// Where they are; nothing when there were none.
+    pub(super) stored: Option<Stored>,
+    pub(super) tally: Tally,
+}
+
+impl<T> Cut<T> {
+    /// Makes the records durable; without one there is nothing to store.
+    pub(super) async fn store(&mut self) -> Result<Delivery, Failure> {
+        let mut batch = std::mem::take(&mut self.batch);
+        let tally = std::mem::take(&mut batch.tally);
+        if batch.drafts.is_empty() {
+            return Ok(Delivery { stored: None, tally });
+        }
+        let receipt =
+            serde_json::to_vec(&tally).map_err(|_| Failure::refused(Refusal::Unavailable))?;
+        batch.tally.accepted = tally.accepted;
+        batch.tally.rejected = tally.rejected;
+        let Admission { pipeline, origin, quota, .. } = &self.admission;
+        let stored = pipeline
+            .append(batch, origin, quota, self.idempotency.take(), Bytes::from(receipt))
+            .await
+            .map_err(Failure::refused)?;
+        if stored.is_duplicate {
+            // The first answer again, as it was kept beside the key.
+            let first = serde_json::from_slice(&stored.receipt.receipt).unwrap_or(tally);
+            return Ok(Delivery { stored: Some(stored), tally: first });
+        }
+        Ok(Delivery { stored: Some(stored), tally })
+    }
+}
+
+/// The source of what the request sends, by its token or its network.
+pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<String, Failure> {
+    let query = request.uri().query().unwrap_or_default();
+    let names_credential = query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        CREDENTIAL_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
+    });
+    if names_credential {
+        return Err(Failure::credential_in_url());
+    }
+    if brings_credential(request.headers()) {
+        let token = token_of(request.headers()).ok_or_else(Failure::unauthorized)?;
+        let principal =
+            pipeline.identity.authenticate_token(&token).ok_or_else(Failure::unauthorized)?;
+        let source = source_of_principal(&principal);
+        authorize(&principal, Action::Ingest, &Object::Source(&source))
+            .map_err(|_| Failure::forbidden())?;
+        return Ok(source);
+    }
+    let http = &pipeline.config.http;
+    let is_allowed = peer_of(request)
+        .is_some_and(|peer| http.allow.iter().any(|network| network.contains(&peer)));
+    match (&http.source, is_allowed) {
+        (Some(source), true) => Ok(source.clone()),
+        _ => Err(Failure::unauthorized()),
+    }
+}
+
+/// Whether there is any credential, good or bad.
+pub(super) fn brings_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION)
+        || TOKEN_HEADERS.iter().any(|name| headers.contains_key(*name))
+}
+
+/// The token in whatever spelling the sender's protocol has for it.
+pub(super) fn token_of(headers: &HeaderMap) -> Option<String> {
+    let Some(header) = headers.get(AUTHORIZATION) else {
+        let value = TOKEN_HEADERS.iter().find_map(|name| headers.get(*name))?;
+        return value.to_str().ok().map(|value| value.trim().to_owned());
+    };
+    let (scheme, value) = header.to_str().ok()?.split_once(' ')?;
+    let value = value.trim();
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" | "splunk" => Some(value.to_owned()),
+        "basic" => secret_of_pair(value),
+        // Elasticsearch clients given an id and a key send both as one; given one text they send it.
+        "apikey" => secret_of_pair(value).or_else(|| Some(value.to_owned())),
+        _ => None,
+    }
+}
+
+/// What follows the colon in Base64 of `name:secret`.
+fn secret_of_pair(value: &str) -> Option<String> {
+    let decoded = STANDARD.decode(value).ok()?;
+    let (_, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(secret.to_owned())
+}
+
+fn peer_of(request: &Request) -> Option<IpAddr> {
+    let info = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    Some(info.0.ip().to_canonical())
+}
+
+fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Failure> {
+    let mut names = headers.get_all(CONTENT_ENCODING).iter();
+    let name = names.next().map(|name| name.to_str().unwrap_or("?")).unwrap_or_default();
+    match (Encoding::from_name(name), names.next()) {
+        (Some(encoding), None) => Ok(encoding),
+        _ => Err(Failure::unsupported_encoding()),
+    }
+}
+
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().map_err(|_| Failure::bad_key())?;
+    let is_good = (1..=KEY_CHARS_MAX).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_good { Ok(Some(key.to_owned())) } else { Err(Failure::bad_key()) }
+}
+
+fn hash(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    let digest = hasher.finalize();
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest[..16]);
+    short
+}
