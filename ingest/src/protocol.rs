@@ -12,6 +12,7 @@ mod elastic_bulk;
 pub(crate) mod framing;
 mod http_json;
 mod members;
+mod splunk_hec;
 pub(crate) mod stream;
 pub(crate) mod syslog;
 mod tcp_json;
@@ -31,6 +32,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &tcp_json::TcpJson,
     &syslog::Syslog,
     &elastic_bulk::ElasticBulk,
+    &splunk_hec::SplunkHec,
 ];
 
 /// A way in which senders ship records.

@@ -4,6 +4,7 @@ mod elastic_bulk;
 mod http;
 mod listening;
 mod shipping;
+mod splunk_hec;
 mod tcp;
 
 use std::sync::Arc;
