@@ -11,7 +11,9 @@ mod door;
 mod elastic_bulk;
 pub(crate) mod framing;
 mod http_json;
+mod loki;
 mod members;
+mod protobuf;
 mod splunk_hec;
 pub(crate) mod stream;
 pub(crate) mod syslog;
@@ -33,6 +35,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &syslog::Syslog,
     &elastic_bulk::ElasticBulk,
     &splunk_hec::SplunkHec,
+    &loki::Loki,
 ];
 
 /// A way in which senders ship records.

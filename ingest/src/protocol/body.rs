@@ -32,6 +32,8 @@ pub(super) enum Encoding {
     Gzip,
     Deflate,
     Zstd,
+    /// One raw block, without the framing of Snappy's stream format.
+    Snappy,
 }
 
 impl Encoding {
@@ -42,6 +44,7 @@ impl Encoding {
             "gzip" | "x-gzip" => Some(Self::Gzip),
             "deflate" => Some(Self::Deflate),
             "zstd" => Some(Self::Zstd),
+            "snappy" => Some(Self::Snappy),
             _ => None,
         }
     }
@@ -123,6 +126,7 @@ pub(super) fn decode(
             Bounded::result(std::mem::take(decoder.get_mut()), written.and(ended))
         }
         Encoding::Zstd => decode_zstd(&body, sink),
+        Encoding::Snappy => decode_snappy(&body, bytes_max),
     }
 }
 
@@ -168,6 +172,19 @@ fn decode_zstd(body: &[u8], mut sink: Bounded) -> Result<Bytes, BodyError> {
             }
         }
     }
+}
+
+/// The length is said in front, so the bounds are looked at before anything is made.
+fn decode_snappy(body: &[u8], bytes_max: usize) -> Result<Bytes, BodyError> {
+    let bad = |_| BodyError::BadEncoding;
+    let length = snap::raw::decompress_len(body).map_err(bad)?;
+    if length > bytes_max {
+        return Err(BodyError::TooLarge);
+    }
+    if length > RATIO_FREE_BYTES && length / RATIO_MAX > body.len() {
+        return Err(BodyError::Ratio);
+    }
+    snap::raw::Decoder::new().decompress_vec(body).map(Bytes::from).map_err(bad)
 }
 
 /// Takes what a decoder gives, up to the bounds.
@@ -242,7 +259,30 @@ mod tests {
         let frame = zstd::encode_all(&text[..], 3).expect("memory");
         check(frame.clone(), Encoding::Zstd, Ok(&text));
         check([frame.clone(), frame].concat(), Encoding::Zstd, Ok(&text.repeat(2)));
+        let block = snap::raw::Encoder::new().compress_vec(&text).expect("memory");
+        check(block, Encoding::Snappy, Ok(&text));
         check(text.clone(), Encoding::Identity, Ok(&text));
+    }
+
+    #[test]
+    fn a_block_that_claims_too_much_is_not_begun() {
+        // The length in front as a varint: 64 MiB, and 2 MiB of which there is one byte.
+        check(vec![0x80, 0x80, 0x80, 0x20], Encoding::Snappy, Err(BodyError::TooLarge));
+        check(vec![0x80, 0x80, 0x80, 0x01, 0], Encoding::Snappy, Err(BodyError::Ratio));
+        check(b"nonsense".to_vec(), Encoding::Snappy, Err(BodyError::BadEncoding));
+    }
+
+    #[test]
+    fn a_body_shows_how_it_is_compressed() {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        zlib.write_all(b"{}").expect("memory");
+        assert_eq!(Encoding::of_bytes(&zlib.finish().expect("memory")), Encoding::Deflate);
+        assert_eq!(Encoding::of_bytes(&gzip(b"{}")), Encoding::Gzip);
+        let frame = zstd::encode_all(&b"{}"[..], 3).expect("memory");
+        assert_eq!(Encoding::of_bytes(&frame), Encoding::Zstd);
+        for plain in ["", "x", "{}", "xylophone"] {
+            assert_eq!(Encoding::of_bytes(plain.as_bytes()), Encoding::Identity, "{plain}");
+        }
     }
 
     #[test]

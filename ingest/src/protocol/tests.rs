@@ -3,6 +3,7 @@
 mod elastic_bulk;
 mod http;
 mod listening;
+mod loki;
 mod shipping;
 mod splunk_hec;
 mod tcp;
