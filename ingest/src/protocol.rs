@@ -13,6 +13,7 @@ pub(crate) mod framing;
 mod http_json;
 mod loki;
 mod members;
+mod otlp;
 mod protobuf;
 mod splunk_hec;
 pub(crate) mod stream;
@@ -36,6 +37,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &elastic_bulk::ElasticBulk,
     &splunk_hec::SplunkHec,
     &loki::Loki,
+    &otlp::Otlp,
 ];
 
 /// A way in which senders ship records.

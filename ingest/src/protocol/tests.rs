@@ -4,6 +4,7 @@ mod elastic_bulk;
 mod http;
 mod listening;
 mod loki;
+mod otlp;
 mod shipping;
 mod splunk_hec;
 mod tcp;
