@@ -10,6 +10,7 @@ pub(crate) mod documents;
 mod door;
 mod elastic_bulk;
 pub(crate) mod framing;
+mod gelf;
 mod http_json;
 mod loki;
 mod members;
@@ -38,6 +39,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &splunk_hec::SplunkHec,
     &loki::Loki,
     &otlp::Otlp,
+    &gelf::Gelf,
 ];
 
 /// A way in which senders ship records.

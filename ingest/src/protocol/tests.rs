@@ -1,6 +1,7 @@
 //! The doors, tried from outside: requests and streams in, answers and records of the journal out.
 
 mod elastic_bulk;
+mod gelf;
 mod http;
 mod listening;
 mod loki;

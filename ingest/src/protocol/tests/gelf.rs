@@ -1,0 +1,42 @@
+//! GELF over HTTP, in the words of the clients that were recorded.
+
+use std::io::Write as _;
+
+use super::shipping::gzip;
+use super::{lines, node};
+
+const GELF: &str = "POST /gelf\nauthorization: Bearer TOKEN";
+
+#[tokio::test]
+async fn graypy_compresses_without_saying_so() {
+    let node = node(|_| {}).await;
+    // graypy: version 1.0, an object as additional field.
+    let graypy = r#"{"version":"1.0","short_message":"paid","full_message":"paid\nin full","timestamp":1735787045.25,"level":4,"host":"web1","facility":"shop","_service":{"name":"shop","version":"1.2"},"_user_name":"ann","_stack_info":null,"_order":{"id":5}}"#;
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+    zlib.write_all(graypy.as_bytes()).expect("memory");
+    let zlib = zlib.finish().expect("memory");
+    for body in [zlib, gzip(graypy.as_bytes()), graypy.as_bytes().to_vec()] {
+        let answer = node.ship(GELF, body).await;
+        assert_eq!((answer.status, answer.text()), (202, ""));
+    }
+    let once = "2025-01-02T03:04:05.250Z | paid | warning | web1 | shop | ann | 4 | 5";
+    let names = "timestamp message severity host.name service.name user.name log.level _order.id";
+    assert_eq!(node.shown(names).await, lines(&format!("{once}\n{once}\n{once}")));
+    assert_eq!(node.events().await[0].raw(), graypy.as_bytes());
+}
+
+#[tokio::test]
+async fn a_bomb_without_a_name_stops_at_the_bound() {
+    let node = node(|_| {}).await;
+    let answer = node.ship(GELF, gzip(&vec![b' '; 64 << 20])).await;
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (413, &"too_compressed".into()));
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_a_dead_letter() {
+    let node = node(|_| {}).await;
+    assert_eq!(node.ship(GELF, "nonsense").await.status, 400);
+    assert_eq!(node.ship(GELF, "{\"short_message\":\"a\"}\nnonsense").await.status, 202);
+    let expected = "nonsense | invalid_json\na | -\nnonsense | invalid_json";
+    assert_eq!(node.shown("message lw.code").await, expected);
+}
