@@ -246,8 +246,9 @@ impl Node {
             }),
             settings: settings.clone(),
         };
-        logwarden_web::framed(self.ingest.http_routes(), &settings)
-            .merge(logwarden_web::router(state))
+        let router = logwarden_web::framed(self.ingest.http_routes(), &settings)
+            .merge(logwarden_web::router(state));
+        logwarden_web::framed(self.ingest.greet_clients(router), &settings)
     }
 }
 
@@ -327,4 +328,3 @@ async fn run_until_failure(store: Store, shutdown: CancellationToken) -> anyhow:
         }
     }
 }
-
