@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use logwarden_alerting::Alerting;
 use logwarden_event::{Clock, SystemClock};
 use logwarden_index::Index;
@@ -20,24 +18,24 @@ use logwarden_query::Engine;
 use logwarden_store::identity::Identity;
 use logwarden_store::{JournalState, Store};
 use logwarden_web::{
-    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails,
+    Audit, DetectorDetails, Entry, HealthDetails, HealthReport, IndexDetails, JournalDetails,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
-use crate::selftest;
 
 use crate::config::Config;
+use crate::selftest;
 use crate::server::Server;
 use crate::telemetry;
 
 /// How long consumers may take to finish what they hold.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How often the journal is looked at with `fail_fast`.
 const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The embedded journal has one lane.
 const LANE: u32 = 0;
@@ -51,6 +49,7 @@ pub(crate) struct Node {
     identity: Arc<Identity>,
     alerting: Arc<Alerting>,
     ingest: Ingest,
+    audit: Arc<Audit>,
     shown: Arc<Mutex<serde_json::Value>>,
     roles: Roles,
 }
@@ -112,24 +111,29 @@ impl Node {
     /// # Errors
     ///
     /// When a port is taken, the data directory cannot be used, or the configuration contradicts it.
-    pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
+    pub(crate) async fn start(mut config: Config) -> anyhow::Result<Self> {
         telemetry::log_panics();
         let metrics = telemetry::start_metrics()?;
         let server = Arc::new(Server::bind(config.http.listen, config.http.tls.clone()).await?);
         let scheme = if config.http.tls.is_some() { "https" } else { "http" };
         let http_url = format!("{scheme}://{}", server.address()?);
         let roles = Roles::new();
-        let (router, routes) = watch::channel(Router::new().fallback(recovering));
+        config.alerting.public_url.get_or_insert_with(|| http_url.clone());
+        let settings = logwarden_web::Settings {
+            public_url: config.public_url.clone(),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+        };
+        let (router, routes) = watch::channel(logwarden_web::recovering(&settings));
         roles.front.spawn({
             let (server, doors) = (Arc::clone(&server), roles.doors.clone());
             async move { server.serve(routes, doors).await }
         });
 
+        let fail_fast = config.store.fail_fast;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let place = config.store.data_dir.display().to_string();
         let (store, recovery) = Store::embedded(&config.store, Arc::clone(&clock))
             .await
-        let fail_fast = config.store.fail_fast;
             .with_context(|| format!("cannot open the data directory `{place}`"))?;
         info!(recovery = ?recovery, "journal is open with {} records", recovery.records);
         let identity = Identity::open(Arc::clone(&store.catalog), clock).await?;
@@ -140,10 +144,6 @@ impl Node {
         roles.follow("identity", run_identity(Arc::clone(&identity), roles.consumers.clone()));
         roles.follow("index", run_index(Arc::clone(&index), roles.consumers.clone()));
         roles.follow("alerting", run_alerting(Arc::clone(&alerting), roles.consumers.clone()));
-        let ingest = Ingest::start(
-            config.ingest,
-            store.clone(),
-            Arc::clone(&identity),
         if fail_fast {
             roles.follow("journal", run_until_failure(store.clone(), roles.consumers.clone()));
         }
@@ -155,19 +155,34 @@ impl Node {
                 anyhow::bail!("a part of the server ended while it started; see the log");
             }
         }
+        let ingest = Ingest::start(
+            config.ingest,
+            store.clone(),
+            Arc::clone(&identity),
             index.visible(),
             roles.doors.clone(),
         )
         .await
         .context("cannot take records")?;
 
-        let public_url = config.public_url.clone();
-        let setup_link = setup_link(&identity, public_url.as_deref().unwrap_or(&http_url)).await?;
+        let public_url = settings.public_url.as_deref().unwrap_or(&http_url);
+        let setup_link = setup_link(&identity, public_url).await?;
+        let audit = Audit::new(store.clone());
+        roles.follow("audit", run_audit(Arc::clone(&audit), roles.consumers.clone()));
         let shown = Arc::new(Mutex::new(config.shown));
-        let node =
-            Self { http_url, setup_link, server, store, identity, alerting, ingest, shown, roles };
-        let settings =
-            logwarden_web::Settings { public_url, trusted_proxies: config.http.trusted_proxies };
+        let node = Self {
+            http_url,
+            setup_link,
+            server,
+            store,
+            identity,
+            alerting,
+            ingest,
+            audit,
+            shown,
+            roles,
+        };
+        node.note("server.start", "started").await;
         let _ = router.send_replace(node.router(engine, &index, metrics, settings));
         Ok(node)
     }
@@ -198,7 +213,8 @@ impl Node {
     }
 
     /// Takes what can be changed in a running node: certificates, rules, notifiers, routes.
-    pub(crate) async fn reload(&self, config: Config) {
+    pub(crate) async fn reload(&self, mut config: Config) {
+        config.alerting.public_url.get_or_insert_with(|| self.http_url.clone());
         if let Err(error) = self.server.reload_tls() {
             warn!("certificate was not reloaded: {error:#}");
         }
@@ -207,16 +223,23 @@ impl Node {
             Err(error) => warn!("rules, notifiers and routes were not reloaded: {error}"),
         }
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = config.shown;
+        self.note("config.reload", "read its configuration again").await;
     }
 
     /// Stops in order; what was acknowledged is on disk.
     pub(crate) async fn stop(self) {
         self.roles.doors.cancel();
         Roles::finish("connections", &self.roles.front).await;
+        self.note("server.stop", "is stopping").await;
         self.ingest.join().await;
         self.roles.consumers.cancel();
         Roles::finish("consumers", &self.roles.followers).await;
         self.store.journal.close().await;
+    }
+
+    /// Writes down what became of the server itself.
+    async fn note(&self, action: &'static str, message: &str) {
+        self.audit.record(Entry::new(action, "server", env!("CARGO_PKG_VERSION"), message)).await;
     }
 
     fn router(
@@ -226,8 +249,6 @@ impl Node {
         metrics: PrometheusHandle,
         settings: logwarden_web::Settings,
     ) -> Router {
-        let audit = Audit::new(self.store.clone());
-        self.roles.follow("audit", run_audit(Arc::clone(&audit), self.roles.consumers.clone()));
         let normalizer = Normalizer;
         let (shown, store) = (Arc::clone(&self.shown), self.store.clone());
         let (index, alerting) = (Arc::clone(index), Arc::clone(&self.alerting));
@@ -235,7 +256,7 @@ impl Node {
             identity: Arc::clone(&self.identity),
             engine,
             alerting: Arc::clone(&self.alerting),
-            audit,
+            audit: Arc::clone(&self.audit),
             normalize: Arc::new(move |record| {
                 normalizer.normalize(record, &Origin::new("test"), SystemClock.now())
             }),
@@ -299,22 +320,6 @@ async fn run_alerting(alerting: Arc<Alerting>, shutdown: CancellationToken) -> a
     Ok(())
 }
 
-/// The code travels in the fragment, which browsers never send.
-async fn setup_link(identity: &Identity, url: &str) -> anyhow::Result<Option<String>> {
-    let code = identity.setup_code().await?;
-    Ok(code.map(|code| format!("{}/setup#code={code}", url.trim_end_matches('/'))))
-}
-
-async fn recovering() -> Response {
-    let body = serde_json::json!({ "status": "recovering", "error": {
-        "code": "recovering", "message": "the server is starting", "request_id": "" } });
-    let headers = [
-        ("content-type", "application/json"),
-        ("retry-after", "1"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (StatusCode::SERVICE_UNAVAILABLE, headers, body.to_string()).into_response()
-}
 /// Ends when the journal cannot write any more, which ends the process.
 async fn run_until_failure(store: Store, shutdown: CancellationToken) -> anyhow::Result<()> {
     let mut looks = tokio::time::interval(JOURNAL_LOOK_INTERVAL);
@@ -327,4 +332,10 @@ async fn run_until_failure(store: Store, shutdown: CancellationToken) -> anyhow:
             anyhow::bail!("the journal cannot write any more");
         }
     }
+}
+
+/// The code travels in the fragment, which browsers never send.
+async fn setup_link(identity: &Identity, url: &str) -> anyhow::Result<Option<String>> {
+    let code = identity.setup_code().await?;
+    Ok(code.map(|code| format!("{}/setup#code={code}", url.trim_end_matches('/'))))
 }

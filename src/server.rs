@@ -175,16 +175,25 @@ fn admit(
 ) -> Result<Request<Body>, Box<Response<Body>>> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if bytes + request.uri().to_string().len() > HEADER_BYTES_MAX {
-        let code = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(refusal(code, "header_too_large", "the header is over 16 KiB"));
+    let url_bytes = request.uri().to_string().len();
+    let refusal = |status, code, message| {
+        Err(Box::new(logwarden_web::refusal(status, code, message, is_tls)))
+    };
+    // A query that is too long is a bad request, not a bad header.
+    if url_bytes > HEADER_BYTES_MAX {
+        let message = "the address is over 16 KiB; a long query is sent with POST";
+        return refusal(StatusCode::BAD_REQUEST, "url_too_long", message);
+    }
+    if bytes + url_bytes > HEADER_BYTES_MAX {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return refusal(status, "header_too_large", "the header is over 16 KiB");
     }
     // RFC 9112, section 6.3: both together are how requests are smuggled.
     if headers.contains_key(header::TRANSFER_ENCODING)
         && headers.contains_key(header::CONTENT_LENGTH)
     {
         let message = "Content-Length and Transfer-Encoding exclude each other";
-        return Err(refusal(StatusCode::BAD_REQUEST, "ambiguous_length", message));
+        return refusal(StatusCode::BAD_REQUEST, "ambiguous_length", message);
     }
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
@@ -192,20 +201,6 @@ fn admit(
         request.extensions_mut().insert(OverTls);
     }
     Ok(request)
-}
-
-fn refusal(status: StatusCode, code: &str, message: &str) -> Box<Response<Body>> {
-    let body =
-        serde_json::json!({ "error": { "code": code, "message": message, "request_id": "" } });
-    Box::new(
-        Response::builder()
-            .status(status)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONNECTION, "close")
-            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-            .body(Body::from(body.to_string()))
-            .expect("constant parts make a response"),
-    )
 }
 
 /// TLS 1.2 and 1.3 by rustls; clients must show a certificate when an authority for them is named.

@@ -7,6 +7,7 @@ mod export;
 mod fields;
 mod health;
 mod histogram;
+mod ingest;
 mod notifiers;
 mod own;
 mod rules;
@@ -22,12 +23,13 @@ mod users;
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, Paths};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 use utoipa_axum::routes;
 
 use crate::error::ErrorBody;
 use crate::route::{Permission, Routes};
 
+pub(crate) use health::recovering;
 pub use health::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
 
 /// Every route of the API, in the order of the manual. A new group adds one line.
@@ -74,6 +76,7 @@ pub(crate) fn openapi() -> OpenApi {
         .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
         .build();
     routes().document(&mut api);
+    api.merge(ingest::Ingest::openapi());
     api
 }
 

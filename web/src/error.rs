@@ -11,6 +11,8 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::json;
+
 /// An answer that is no success.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
@@ -58,14 +60,23 @@ pub(crate) struct ErrorContent<'a> {
 impl ErrorDetail {
     /// The JSON text, for the request with this id.
     pub(crate) fn to_json(&self, request_id: &str) -> String {
-        let error = ErrorContent {
+        let error = self.content(request_id);
+        serde_json::to_string(&ErrorBody { error }).expect("text and numbers always serialize")
+    }
+
+    /// Writes what stands under `error`, for an answer that says something besides.
+    pub(crate) fn write(&self, request_id: &str, out: &mut Vec<u8>) {
+        json::write_serialized(&self.content(request_id), out);
+    }
+
+    fn content<'a>(&'a self, request_id: &'a str) -> ErrorContent<'a> {
+        ErrorContent {
             code: self.code,
             message: &self.message,
             request_id,
             position: self.position,
             expected: &self.expected,
-        };
-        serde_json::to_string(&ErrorBody { error }).expect("text and numbers always serialize")
+        }
     }
 }
 

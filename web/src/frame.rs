@@ -66,6 +66,17 @@ pub(crate) async fn frame(State(scheme): State<Scheme>, request: Request, next: 
     response
 }
 
+/// Answers a request that is refused before any route is asked, in the shape and with the headers of
+/// every other error; the connection ends with it.
+pub fn refusal(status: StatusCode, code: &'static str, message: &str, is_tls: bool) -> Response {
+    let request_id = RequestId(new_request_id());
+    let refused = ApiError::new(status, code, message).into_response();
+    let mut response = render_error(refused, &request_id);
+    set_headers(response.headers_mut(), &request_id, is_tls);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// 16 hexadecimal digits from the system's random numbers; not a secret.
 fn new_request_id() -> Arc<str> {
     let mut bytes = [0u8; 8];

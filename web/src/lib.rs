@@ -34,6 +34,7 @@ use logwarden_store::identity::Identity;
 pub use api::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
 pub use audit::{Audit, DATASET as AUDIT_DATASET, Entry, Outcome};
 pub use config::Settings;
+pub use frame::refusal;
 pub use origin::OverTls;
 
 use assets::Assets;
@@ -129,6 +130,11 @@ fn fallback(app: &App, assets: &Assets, request: Request) -> Response {
 /// framework the API's shape. Harmless on what [`router`] made.
 pub fn framed(router: Router, settings: &Settings) -> Router {
     router.layer(middleware::from_fn_with_state(Scheme::new(settings), frame::frame))
+}
+
+/// Answers every path while the node is not ready yet: 503 with the code `recovering`.
+pub fn recovering(settings: &Settings) -> Router {
+    framed(Router::new().fallback(api::recovering), settings)
 }
 
 /// The description of the API, as `GET /api/v1/openapi.json` gives it.

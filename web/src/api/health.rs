@@ -1,5 +1,6 @@
 //! `/health`, `/livez`, `/readyz` and `/metrics`: how the node is.
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -10,6 +11,9 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::MaybeSignedIn;
+use crate::error::ApiError;
+use crate::frame::RequestId;
+use crate::json::{self, ObjectWriter};
 use crate::route::{Permission, Routes};
 
 /// How the node is, as the root sees it.
@@ -121,6 +125,21 @@ async fn ready(Extract(app): Extract<App>) -> Response {
 async fn metrics(Extract(app): Extract<App>) -> Response {
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], (app.metrics)()).into_response()
+}
+
+/// Says that the node is starting: as health it is read by its status, elsewhere by its error.
+pub(crate) async fn recovering(Extension(request_id): Extension<RequestId>) -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let error = ApiError::new(status, "recovering", "the server is starting");
+    let mut response = json::response(|out| {
+        let mut object = ObjectWriter::begin(out);
+        object.member("status", "recovering");
+        error.detail().write(&request_id.0, object.key("error"));
+        object.end();
+    });
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 fn answer(app: &App, may_see_details: bool) -> Response {

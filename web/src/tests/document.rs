@@ -22,6 +22,7 @@ fn the_committed_document_is_up_to_date() {
 fn every_operation_says_what_it_is_for() {
     let document = serde_json::to_value(crate::openapi()).expect("serializes");
     let paths = document["paths"].as_object().expect("paths");
+    assert!(paths["/api/v1/ingest"]["post"].is_object(), "the door that another crate serves");
     for (path, item) in paths {
         for (method, operation) in item.as_object().expect("operations") {
             let summary = operation["summary"].as_str().unwrap_or_default();

@@ -40,6 +40,39 @@ async fn every_answer_carries_the_security_headers() {
     }
 }
 
+/// The body of an answer that has the headers of every answer, with its request id cut out.
+async fn framed_body(response: axum::response::Response) -> String {
+    let (parts, body) = response.into_parts();
+    assert_eq!(parts.headers["content-security-policy"], DATA_SECURITY_POLICY);
+    assert_eq!(parts.headers["x-content-type-options"], "nosniff");
+    assert_eq!(parts.headers["content-type"], "application/json");
+    let id = parts.headers["x-request-id"].to_str().expect("text").to_owned();
+    let body = axum::body::to_bytes(body, 1_000).await.expect("read");
+    String::from_utf8_lossy(&body).replace(&id, "ID")
+}
+
+#[tokio::test]
+async fn what_is_refused_before_any_route_is_framed_as_well() {
+    let refused = crate::refusal(http::StatusCode::BAD_REQUEST, "url_too_long", "too long", true);
+    assert_eq!(refused.headers()["connection"], "close");
+    assert_eq!(refused.headers()["strict-transport-security"], "max-age=63072000");
+    let expected = r#"{"error":{"code":"url_too_long","message":"too long","request_id":"ID"}}"#;
+    assert_eq!(framed_body(refused).await, expected);
+}
+
+#[tokio::test]
+async fn a_node_that_starts_says_so_on_every_path() {
+    for path in ["/api/v1/health", "/search", "/api/v1/ingest"] {
+        let app = crate::recovering(&crate::Settings::default());
+        let request = http::Request::get(path).body(axum::body::Body::empty()).expect("valid");
+        let response = tower::ServiceExt::oneshot(app, request).await.expect("infallible");
+        assert_eq!(response.status(), 503, "{path}");
+        assert_eq!(response.headers()["retry-after"], "1");
+        let expected = r#"{"status":"recovering","error":{"code":"recovering","message":"the server is starting","request_id":"ID"}}"#;
+        assert_eq!(framed_body(response).await, expected, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_browser_keeps_to_tls_once_it_spoke_it() {
     let harness = Harness::new().await;
