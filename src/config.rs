@@ -5,12 +5,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use ipnet::IpNet;
-use logwarden_alerting::{NotifierConfig, RouteConfig, RulesConfig};
+use logwarden_alerting::{AlertingError, NotifierConfig, RouteConfig, RulesConfig};
 use logwarden_ingest::config::{ListenerConfig, SourceConfig};
 use serde::Deserialize;
+use toml::de::DeTable;
 
 /// Where the API and the dashboard listen when nothing is said.
 const HTTP_DEFAULT: SocketAddr =
@@ -129,12 +131,51 @@ pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
 ///
 /// When the file cannot be read, a key is unknown or a value cannot be used.
 pub(crate) fn load_with(file: Option<&Path>, overrides: &Overrides) -> anyhow::Result<Config> {
+    load_text(&read(file)?, file, overrides)
+}
+
+/// The same, and checks what else would keep a server from starting: notifiers and routes with the
+/// secrets and files they name.
+///
+/// # Errors
+///
+/// As [`load_with`].
+pub(crate) fn load_checked(file: Option<&Path>, overrides: &Overrides) -> anyhow::Result<Config> {
     let text = read(file)?;
+    let config = load_text(&text, file, overrides)?;
+    let checked = logwarden_alerting::check_config(&config.alerting);
+    checked.map_err(|error| {
+        let line = match &error {
+            AlertingError::Config { path, .. } => line_of(&text, path),
+            _ => None,
+        };
+        let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        anyhow!("configuration file {}: {place}{error}", name_of(file))
+    })?;
+    Ok(config)
+}
+
+fn load_text(text: &str, file: Option<&Path>, overrides: &Overrides) -> anyhow::Result<Config> {
     let parsed =
-        toml::from_str(&text).with_context(|| format!("configuration file {}", name_of(file)))?;
-    let shown = masked(toml::from_str(&text)?);
+        toml::from_str(text).with_context(|| format!("configuration file {}", name_of(file)))?;
+    let shown = masked(toml::from_str(text)?);
     let base = file.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     assemble(parsed, shown, &base, overrides)
+}
+
+/// The line, from 1 on, of what stands at a path such as `notifiers[2].url`; that of the table's
+/// beginning where the key is not there.
+fn line_of(text: &str, path: &str) -> Option<usize> {
+    let (table, rest) = path.split_once('[')?;
+    let (place, key) = rest.split_once(']')?;
+    let document = DeTable::parse(text).ok()?;
+    let tables = document.get_ref().get(table)?.get_ref().as_array()?;
+    let item = tables.get(place.parse::<usize>().ok()?)?;
+    let keys = item.get_ref().as_table()?.keys();
+    let wanted = key.trim_start_matches('.');
+    let known = keys.into_iter().find(|known| known.get_ref().as_ref() == wanted);
+    let at = known.map_or(item.span().start, |known| known.span().start);
+    Some(text.get(..at)?.matches('\n').count() + 1)
 }
 
 /// What the file says, secrets masked.
@@ -222,6 +263,8 @@ fn assemble(
         notifiers: file.notifiers,
         routes: file.routes,
         public_url: file.public_url.clone(),
+        base: base.to_owned(),
+        lateness: ingest.sources.iter().map(lateness_of).collect(),
     };
     let query = logwarden_query::Config::default();
     Ok(Config {
@@ -264,6 +307,10 @@ fn ingest_config(
     Ok(ingest)
 }
 
+fn lateness_of(source: &SourceConfig) -> (String, Duration) {
+    (source.name.clone(), Duration::from_secs(source.lateness_secs))
+}
+
 /// Names of keys whose values nobody should see.
 const SECRET_KEYS: [&str; 4] = ["password", "secret", "token", "shared_key"];
 
@@ -274,13 +321,26 @@ fn masked(value: serde_json::Value) -> serde_json::Value {
             table
                 .into_iter()
                 .map(|(key, value)| {
-                    let is_secret = SECRET_KEYS.contains(&key.as_str());
-                    (key, if is_secret { Value::String("***".to_owned()) } else { masked(value) })
+                    let value = match value {
+                        _ if SECRET_KEYS.contains(&key.as_str()) => Value::String("***".to_owned()),
+                        Value::String(url) if key == "url" => Value::String(without_path(&url)),
+                        other => masked(other),
+                    };
+                    (key, value)
                 })
                 .collect(),
         ),
         Value::Array(values) => Value::Array(values.into_iter().map(masked).collect()),
         other => other,
+    }
+}
+
+/// A URL up to its path, which often is a webhook's password.
+fn without_path(text: &str) -> String {
+    match url::Url::parse(text) {
+        Ok(url) if url.path() == "/" && url.query().is_none() => text.to_owned(),
+        Ok(url) => format!("{}/***", url.origin().ascii_serialization()),
+        Err(_) => "***".to_owned(),
     }
 }
 
@@ -317,5 +377,42 @@ mod tests {
             masked(value),
             serde_json::json!({ "notifiers": [{ "password": "***", "name": "n" }] })
         );
+        let value = serde_json::json!({ "url": "https://hooks.example/services/T0/key?x=1" });
+        assert_eq!(masked(value), serde_json::json!({ "url": "https://hooks.example/***" }));
+    }
+
+    #[test]
+    fn a_wrong_notifier_is_named_with_its_line() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("logwarden.toml");
+        let check = |text: &str, expected: &str| {
+            std::fs::write(&file, text).expect("written");
+            let checked = load_checked(Some(&file), &Overrides::default());
+            let said = checked.map_or_else(|error| format!("{error:#}"), |_| "good".to_owned());
+            assert!(said.contains(expected), "`{text}` gave: {said}");
+        };
+        let hook =
+            "[[notifiers]]\nname = \"a\"\nkind = \"webhook\"\nurl = \"https://a.example/\"\n";
+        check(hook, "good");
+        check(
+            &format!("{hook}sekret = \"env:X\"\n"),
+            "line 5: notifiers[0].sekret: unknown field `sekret`, expected one of `url`, `secret`",
+        );
+        check(
+            &format!("{hook}\n[[routes]]\nnotify = [\"a\", \"b\"]\n"),
+            "line 7: routes[0].notify: there is no notifier `b`",
+        );
+        // What a notifier names starts at the file, whatever the working directory.
+        std::fs::write(dir.path().join("hook.secret"), "s3cret").expect("written");
+        check(&format!("{hook}secret = \"file:hook.secret\"\n"), "good");
+    }
+
+    #[test]
+    fn how_late_a_source_may_be_reaches_the_rules() {
+        let file = toml::from_str("[[sources]]\nname = \"edge\"\nlateness_secs = 900\n");
+        let file = file.expect("a file");
+        let config = assemble(file, serde_json::Value::Null, Path::new(""), &Overrides::default())
+            .expect("good");
+        assert_eq!(config.alerting.lateness.get("edge"), Some(&Duration::from_secs(900)));
     }
 }

@@ -376,6 +376,8 @@ pub struct Delivery {
     pub next_attempt_at: Option<Timestamp>,
     /// What the receiver said, or why there was no answer.
     pub answer: String,
+    /// The alert's title when it was first tried: what the subject of all its mails is made of.
+    pub title: Option<String>,
 }
 
 /// The search that shows every event of an alert.
@@ -392,11 +394,11 @@ pub struct SearchLink {
 impl SearchLink {
     /// The dashboard's path and query string, `/search?q=…&from=…&to=…`.
     pub fn path(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::from("/search?"));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("q", &self.query);
         query.append_pair("from", &self.from.to_string());
         query.append_pair("to", &self.to.to_string());
-        query.finish()
+        format!("/search?{}", query.finish())
     }
 }
 

@@ -3,7 +3,9 @@
 //! Input: parsed TOML. What only a notifier's own file understands stays a table until that file
 //! reads it ([`crate::notify::NOTIFIERS`]); unknown keys are errors there and here.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -23,6 +25,14 @@ pub struct Config {
     /// Where the dashboard is reached, for the links in notifications, such as
     /// `https://logs.example`. Without it notifications hold paths only.
     pub public_url: Option<String>,
+    /// Where relative paths of notifiers start: the configuration file's directory. Default: the
+    /// working directory.
+    #[serde(skip)]
+    pub base: PathBuf,
+    /// How late the events of a source may come, by its name, where a rule does not say. Default: 2
+    /// minutes.
+    #[serde(skip)]
+    pub lateness: HashMap<String, Duration>,
 }
 
 /// Which rules are loaded.

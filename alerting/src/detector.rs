@@ -126,7 +126,7 @@ impl Detector {
         let saved = checkpoint.map(|checkpoint| checkpoint.position);
         let position = saved.unwrap_or_else(|| store.journal.start(LANE));
         store.journal.hold(CONSUMER, position);
-        let mut engine = Engine::new(rules.clone());
+        let mut engine = Engine::with_lateness(rules.clone(), shared.lateness());
         let (groups, pending) = load_state(&shared).await?;
         let mut obsolete = 0u64;
         for group in &groups {

@@ -18,10 +18,15 @@ use crate::metrics;
 use crate::rule::{Correlation, CorrelationKind, Logic, Rule, RuleSet, target_of};
 use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
 
+/// How late the events of a source may come, by its name.
+pub type Lateness = HashMap<String, Duration>;
+
 /// Groups one rule may keep state for.
 pub const GROUPS_PER_RULE_MAX: usize = 20_000;
 /// How long further matches of a plain rule count into the same detection.
 pub const PLAIN_HOLD: Duration = Duration::from_secs(600);
+/// How late an event may come where neither its rule nor its source says.
+const LATENESS_DEFAULT: Duration = Duration::from_secs(120);
 /// The fields that say who or what an event is about, the first that is there.
 const ENTITY_FIELDS: [&str; 3] = ["source.ip", "user.name", "host.name"];
 /// Bytes of one value of a group; longer ones are cut and end in a hash of the whole.
@@ -61,6 +66,8 @@ pub enum Found {
         episode: Episode,
         /// Events that came into it.
         fresh: Vec<Member>,
+        /// Episodes that became part of it: they were no detections of their own after all.
+        absorbed: Vec<Episode>,
     },
     /// A detection is over.
     Ended {
@@ -89,6 +96,8 @@ type Evicted = (Arc<str>, Vec<Episode>);
 #[derive(Debug)]
 struct Groups {
     window: Window,
+    /// The rule says itself how late an event may come.
+    has_own_lateness: bool,
     fingerprint: String,
     groups: HashMap<Arc<str>, Group>,
     by_age: BTreeSet<(i64, Arc<str>)>,
@@ -113,8 +122,16 @@ pub struct GroupRow {
 pub struct Engine {
     rules: Arc<RuleSet>,
     matcher: Matcher,
+    lateness: Arc<Lateness>,
     groups: Vec<Option<Groups>>,
     hits: Vec<usize>,
+}
+
+/// When an event was observed, and how late its source may be, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    observed: i64,
+    lateness: Option<i64>,
 }
 
 /// Where a group's values come from.
@@ -127,8 +144,13 @@ enum Origin<'a> {
 impl Engine {
     /// Starts without state.
     pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self::with_lateness(rules, Arc::default())
+    }
+
+    /// Starts without state; the events of these sources may be late.
+    pub fn with_lateness(rules: Arc<RuleSet>, lateness: Arc<Lateness>) -> Self {
         let groups = (0..rules.rules().len()).map(|place| groups_of(&rules, place)).collect();
-        Self { matcher: Matcher::new(rules.clone()), rules, groups, hits: Vec::new() }
+        Self { matcher: Matcher::new(rules.clone()), rules, lateness, groups, hits: Vec::new() }
     }
 
     /// The rules it runs.
@@ -143,9 +165,12 @@ impl Engine {
         hits.clear();
         self.matcher.match_event(event, &mut hits);
         let member = Member { at: event.timestamp().nanos(), id: event.id().to_u128(), weight: 1 };
+        let arrival = Arrival {
+            observed: event.observed_at().nanos(),
+            lateness: self.lateness.get(event.source()).copied().map(nanos),
+        };
         for place in &hits {
-            let observed = event.observed_at().nanos();
-            self.take_hit(*place, Origin::Event(event), member, observed, &mut findings);
+            self.take_hit(*place, Origin::Event(event), member, arrival, &mut findings);
         }
         self.hits = hits;
         findings
@@ -249,7 +274,7 @@ impl Engine {
         place: usize,
         origin: Origin<'_>,
         member: Member,
-        observed: i64,
+        arrival: Arrival,
         findings: &mut Findings,
     ) {
         let rules = self.rules.clone();
@@ -258,7 +283,7 @@ impl Engine {
             ::metrics::counter!(metrics::HITS_TOTAL, "rule" => rule.id.clone()).increment(1);
             if rules.opens_alerts(place) {
                 let group = plain_group(rule, event);
-                self.insert(place, group, member, member.id, observed, findings);
+                self.insert(place, group, member, member.id, arrival, findings);
             }
         }
         for edge in rules.edges_of(place) {
@@ -272,10 +297,10 @@ impl Engine {
                 continue;
             };
             let values = group.clone();
-            let hits = self.insert(edge.correlation, group, member, tag, observed, findings);
+            let hits = self.insert(edge.correlation, group, member, tag, arrival, findings);
             for hit in hits {
                 let origin = Origin::Group(&values);
-                self.take_hit(edge.correlation, origin, hit, observed, findings);
+                self.take_hit(edge.correlation, origin, hit, arrival, findings);
             }
         }
     }
@@ -286,17 +311,19 @@ impl Engine {
         group: GroupValues,
         member: Member,
         tag: u128,
-        observed: i64,
+        arrival: Arrival,
         findings: &mut Findings,
     ) -> Vec<Member> {
         let opens_alerts = self.rules.opens_alerts(place);
         let Some(groups) = &mut self.groups[place] else { return Vec::new() };
         let key: Arc<str> = Arc::from(key_of_group(&group));
         let rule_id = || self.rules.rules()[place].id.clone();
-        if member.at < observed.saturating_sub(groups.window.lateness_ns) {
+        let window = groups.window_for(&arrival);
+        if member.at < arrival.observed.saturating_sub(window.lateness_ns) {
             ::metrics::counter!(metrics::LATE_TOTAL, "rule" => rule_id()).increment(1);
         }
-        let (outcome, evicted) = groups.insert(&key, (member.at, member.id, tag), observed);
+        let point = (member.at, member.id, tag);
+        let (outcome, evicted) = groups.insert(&window, &key, point, arrival.observed);
         if outcome.coarsened > 0 {
             let count = outcome.coarsened as u64;
             ::metrics::counter!(metrics::POINTS_COARSENED_TOTAL, "rule" => rule_id())
@@ -304,7 +331,7 @@ impl Engine {
         }
         findings.is_kept |= outcome.change != Change::Known;
         findings.is_waiting |= outcome.change == Change::Waiting;
-        let keep_until = member.at.max(observed).saturating_add(groups.window.memory_ns());
+        let keep_until = member.at.max(arrival.observed).saturating_add(window.memory_ns());
         findings.keep_until = findings.keep_until.max(keep_until);
         if opens_alerts {
             report(place, &key, group, &outcome, evicted, findings);
@@ -338,15 +365,25 @@ fn report(
             let (members, fresh) = (members.clone(), fresh.clone());
             report(key, group, Found::Began { episode: *episode, members, fresh });
         }
-        Change::Grew { episode, fresh, .. } => {
-            report(key, group, Found::Grew { episode: *episode, fresh: fresh.clone() });
+        Change::Grew { episode, fresh, absorbed } => {
+            let (fresh, absorbed) = (fresh.clone(), absorbed.clone());
+            report(key, group, Found::Grew { episode: *episode, fresh, absorbed });
         }
     }
 }
 
 impl Groups {
+    /// The window for an event: how late it may come is the rule's to say, then its source's.
+    fn window_for(&self, arrival: &Arrival) -> Window {
+        match arrival.lateness {
+            Some(lateness_ns) if !self.has_own_lateness => Window { lateness_ns, ..self.window },
+            _ => self.window,
+        }
+    }
+
     fn insert(
         &mut self,
+        window: &Window,
         key: &Arc<str>,
         point: (i64, u128, u128),
         observed: i64,
@@ -357,7 +394,7 @@ impl Groups {
         }
         let group = self.groups.entry(key.clone()).or_default();
         self.by_age.remove(&(group.last_observed(), key.clone()));
-        let outcome = group.insert(&self.window, point, observed);
+        let outcome = group.insert(window, point, observed);
         self.by_age.insert((group.last_observed(), key.clone()));
         self.dirty.insert(key.clone());
         (outcome, evicted)
@@ -372,7 +409,7 @@ impl Groups {
     }
 
     fn expire(&mut self, now: i64) -> Vec<(Arc<str>, Episode)> {
-        // Nothing is over sooner than the window's memory after its last point was observed.
+        // Nothing is looked at sooner than the rule's own memory after its last point was observed.
         let before = now.saturating_sub(self.window.memory_ns());
         let due: Vec<(i64, Arc<str>)> =
             self.by_age.iter().take_while(|(seen, _)| *seen < before).cloned().collect();
@@ -396,8 +433,7 @@ impl Groups {
 
 fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
     let rule = &rules.rules()[place];
-    let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    let lateness_ns = nanos(rule.settings.lateness);
+    let lateness_ns = nanos(rule.settings.lateness.unwrap_or(LATENESS_DEFAULT));
     let (timespan, condition) = match &rule.logic {
         Logic::Match(_) if !rules.opens_alerts(place) => return None,
         Logic::Match(_) => (PLAIN_HOLD, Condition::Count(1)),
@@ -411,11 +447,16 @@ fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
     };
     Some(Groups {
         window,
+        has_own_lateness: rule.settings.lateness.is_some(),
         fingerprint: fingerprint(rules, place),
         groups: HashMap::new(),
         by_age: BTreeSet::new(),
         dirty: HashSet::new(),
     })
+}
+
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn condition_of(correlation: &Correlation) -> Condition {

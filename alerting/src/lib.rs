@@ -104,6 +104,11 @@ impl Shared {
         read(&self.settings).routing.clone()
     }
 
+    /// How late the events of each source may come.
+    pub(crate) fn lateness(&self) -> Arc<engine::Lateness> {
+        Arc::new(read(&self.settings).config.lateness.clone())
+    }
+
     pub(crate) fn rule_changes(&self) -> watch::Receiver<u64> {
         self.rule_changes.subscribe()
     }
@@ -193,6 +198,7 @@ impl Alerting {
     /// the one that was followed before.
     pub async fn open(store: Store, config: Config) -> Result<Arc<Self>, AlertingError> {
         store.catalog.migrate(alert::tables::ROOM, alert::tables::MIGRATIONS).await?;
+        notify::outbox::free_leases(&*store.catalog).await?;
         let checkpoint = store.catalog.checkpoint(detector::CONSUMER, 0).await?;
         if checkpoint.as_ref().is_some_and(|known| known.journal != store.journal.identity()) {
             return Err(AlertingError::ForeignJournal);
@@ -393,6 +399,7 @@ impl Alerting {
             id: NotificationId::from_parts(sent_at, entropy),
             event: String::from("notifier.test"),
             alert: None,
+            also: Vec::new(),
             sent_at,
             public_url: routing.public_url.clone(),
             held_back: 0,
@@ -457,12 +464,14 @@ async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
         let stop = shutdown.child_token();
         let mut workers = JoinSet::new();
         for named in routing.notifiers() {
-            let status = shared.clone();
+            let (status, waking) = (shared.clone(), shared.clone());
             let worker = notify::outbox::Worker {
                 store: shared.store.clone(),
                 named: named.clone(),
                 public_url: routing.public_url.clone(),
+                others: routing.others(&named.name),
                 report: Arc::new(move |name, is_failing| status.set_failing(name, is_failing)),
+                wake_others: Arc::new(move || waking.wake_workers()),
             };
             workers.spawn(worker.run(shared.outbox_changes.subscribe(), stop.clone()));
         }
@@ -476,6 +485,15 @@ async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
             return;
         }
     }
+}
+
+/// Says whether [`Alerting::open`] would take a configuration, without opening anything.
+///
+/// # Errors
+///
+/// [`AlertingError::Config`] with the place of the setting that cannot be used.
+pub fn check_config(config: &Config) -> Result<(), AlertingError> {
+    Routing::new(config).map(drop)
 }
 
 /// Parses rule files and says what is wrong with them.

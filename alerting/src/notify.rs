@@ -13,7 +13,10 @@ pub(crate) mod outbox;
 mod template;
 mod webhook;
 
+use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use logwarden_event::{NotificationId, Timestamp};
@@ -41,7 +44,8 @@ pub trait NotifierKind: Sync {
     /// The word in the configuration and the API.
     fn name(&self) -> &'static str;
 
-    /// Makes a notifier of its settings, which stand at `path` in the configuration.
+    /// Makes a notifier of its settings, which stand at `path` in the configuration; the files they
+    /// name start at `base`.
     ///
     /// # Errors
     ///
@@ -50,6 +54,7 @@ pub trait NotifierKind: Sync {
         &self,
         path: &str,
         settings: &Map<String, Value>,
+        base: &Path,
     ) -> Result<Arc<dyn Notifier>, AlertingError>;
 }
 
@@ -64,6 +69,12 @@ pub trait Notifier: Send + Sync {
 
     /// Notifications it may send in an hour; `None`: any number.
     fn per_hour_max(&self) -> Option<u32>;
+
+    /// Whether many alerts at once become one message that lists them.
+    fn lists_alerts(&self) -> bool;
+
+    /// How often it gives a sign of life, so that its silence is noticed.
+    fn heartbeat(&self) -> Option<Duration>;
 
     /// Sends, within a bounded time; answers the receiver's words. The same message sent again
     /// carries the same id.
@@ -86,8 +97,10 @@ pub struct Outgoing {
     pub id: NotificationId,
     /// What it says, such as `alert.opened` or `notifier.test`.
     pub event: String,
-    /// What it is about; `None` for a test.
+    /// What it is about; `None` for a test and a sign of life.
     pub alert: Option<Alert>,
+    /// Alerts that were opened at about the same time and are told of in the same message.
+    pub also: Vec<AlertSummary>,
     /// When this attempt is made.
     pub sent_at: Timestamp,
     /// Where the dashboard is reached, without a slash at the end; empty when that is not known.
@@ -177,7 +190,7 @@ impl Routing {
                 let message = format!("`{}` is taken by another notifier", notifier.name);
                 return Err(AlertingError::config(format!("{path}.name"), message));
             }
-            let built = kind.build(&path, &notifier.settings)?;
+            let built = kind.build(&path, &notifier.settings, &config.base)?;
             let name = notifier.name.clone();
             notifiers.push(Named { name, kind: kind.name(), notifier: built });
         }
@@ -198,6 +211,11 @@ impl Routing {
     #[cfg(test)]
     pub(crate) fn of(notifiers: Vec<Named>) -> Self {
         Self { notifiers, ..Self::default() }
+    }
+
+    /// Every notifier but the one of this name.
+    pub(crate) fn others(&self, name: &str) -> Vec<Named> {
+        self.notifiers.iter().filter(|known| known.name != name).cloned().collect()
     }
 
     /// Every notifier.
@@ -307,11 +325,22 @@ pub(crate) fn insert(
     }
 }
 
+/// How often a sign of life is given, from its setting.
+fn heartbeat(minutes: Option<NonZeroU32>) -> Option<Duration> {
+    minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes.get())))
+}
+
 /// Reads a kind's settings; unknown keys and wrong types are errors that name them.
 fn read_settings<T: serde::de::DeserializeOwned>(
     path: &str,
     settings: &Map<String, Value>,
 ) -> Result<T, AlertingError> {
-    serde_json::from_value(Value::Object(settings.clone()))
-        .map_err(|error| AlertingError::config(path, error.to_string()))
+    serde_json::from_value(Value::Object(settings.clone())).map_err(|error| {
+        let message = error.to_string();
+        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+        match unknown {
+            Some((key, _)) => AlertingError::config(format!("{path}.{key}"), message),
+            None => AlertingError::config(path, message),
+        }
+    })
 }

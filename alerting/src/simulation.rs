@@ -1,6 +1,7 @@
 //! Stories and seeded crash tests of the whole role over the simulated store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use logwarden_store::{
     Append, AppendOutcome, Draft, IdempotencyKey, RecordKind, Simulation, Store,
 };
 
+use crate::alert::EVIDENCE_EVENTS_MAX;
 use crate::detector::Detector;
 use crate::identity::hash;
 use crate::notify::outbox::Worker;
@@ -23,7 +25,12 @@ use crate::{Alert, AlertQuery, AlertState, Alerting, Config, Resolution};
 #[derive(Default)]
 struct Receiver {
     taken: Mutex<Vec<(String, String, String)>>,
+    /// Alerts in each message.
+    told: Mutex<Vec<usize>>,
     failures: Mutex<u32>,
+    /// It does not answer the next message.
+    is_silent: AtomicBool,
+    lists_alerts: bool,
 }
 
 #[async_trait]
@@ -40,13 +47,25 @@ impl Notifier for Receiver {
         None
     }
 
+    fn lists_alerts(&self) -> bool {
+        self.lists_alerts
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        None
+    }
+
     async fn send(&self, message: &Outgoing) -> Result<String, SendError> {
+        if self.is_silent.swap(false, Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         let mut failures = self.failures.lock().expect("not poisoned");
         if *failures > 0 {
             *failures -= 1;
             return Err(SendError(String::from("503 try later")));
         }
         let alert = message.alert.as_ref().map(|alert| alert.summary.id.to_string());
+        self.told.lock().expect("not poisoned").push(1 + message.also.len());
         let taken = (message.id.to_string(), message.event.clone(), alert.unwrap_or_default());
         self.taken.lock().expect("not poisoned").push(taken);
         Ok(String::from("200 taken"))
@@ -62,6 +81,11 @@ struct World {
     batches: u64,
 }
 
+fn named(name: &str, receiver: &Arc<Receiver>) -> Named {
+    let notifier = receiver.clone() as Arc<dyn Notifier>;
+    Named { name: name.to_owned(), kind: "webhook", notifier }
+}
+
 async fn open(store: &Store, receiver: &Arc<Receiver>) -> (Arc<Alerting>, Detector) {
     let alerting = loop {
         match Alerting::open(store.clone(), Config::default()).await {
@@ -69,12 +93,8 @@ async fn open(store: &Store, receiver: &Arc<Receiver>) -> (Arc<Alerting>, Detect
             Err(error) => assert!(error.to_string().contains("did not say"), "{error}"),
         }
     };
-    let named = Named {
-        name: String::from("test"),
-        kind: "webhook",
-        notifier: receiver.clone() as Arc<dyn Notifier>,
-    };
-    crate::write(&alerting.shared.settings).routing = Arc::new(Routing::of(vec![named]));
+    let routing = Routing::of(vec![named("test", receiver)]);
+    crate::write(&alerting.shared.settings).routing = Arc::new(routing);
     let detector = loop {
         match Detector::open(alerting.shared.clone()).await {
             Ok(detector) => break detector,
@@ -86,8 +106,12 @@ async fn open(store: &Store, receiver: &Arc<Receiver>) -> (Arc<Alerting>, Detect
 
 impl World {
     async fn new(seed: u64) -> Self {
+        Self::told_through(seed, Receiver::default()).await
+    }
+
+    async fn told_through(seed: u64, receiver: Receiver) -> Self {
         let (store, simulation) = Store::simulated(seed);
-        let receiver = Arc::new(Receiver::default());
+        let receiver = Arc::new(receiver);
         let (alerting, detector) = open(&store, &receiver).await;
         Self { store, simulation, alerting, detector, receiver, batches: 0 }
     }
@@ -120,11 +144,20 @@ impl World {
     }
 
     async fn send(&self) {
+        self.send_through(0).await;
+    }
+
+    /// Lets the worker of the notifier in this place send what is due.
+    async fn send_through(&self, place: usize) {
+        let routing = self.alerting.shared.routing();
+        let named = routing.notifiers()[place].clone();
         let worker = Worker {
             store: self.store.clone(),
-            named: self.alerting.shared.routing().notifiers()[0].clone(),
+            others: routing.others(&named.name),
+            named,
             public_url: String::new(),
             report: Arc::new(|_, _| {}),
+            wake_others: Arc::new(|| {}),
         };
         // A catalog that does not know is asked again at the next turn.
         let _ = worker.send_due().await;
@@ -183,6 +216,98 @@ async fn a_spike_opens_one_alert_with_its_numbers_and_evidence() {
     assert_eq!((alerts.len(), alerts[0].summary.events), (1, 32));
     assert_eq!(alerts[0].notifications.len(), 1);
     assert_eq!(world.receiver.taken.lock().expect("not poisoned").len(), 1);
+    let title_told = alerts[0].notifications[0].title.clone();
+
+    world.append(&attack(now - 10, "10.2.0.9", 5)).await;
+    world.detector.catch_up().await.expect("detector");
+    let alerts = world.alerts().await;
+    assert_eq!(alerts[0].summary.events, 37);
+    assert_eq!(alerts[0].notifications[0].title, title_told, "later mails keep the subject");
+}
+
+#[tokio::test]
+async fn a_success_after_failures_names_who_got_in() {
+    let mut world = World::new(11).await;
+    let start = world.now_secs() - 300;
+    let mut records = vec![login(start, "10.2.0.9", "ana", "success")];
+    // More failures than an alert keeps: the success that follows is kept all the same.
+    let failures = i64::try_from(EVIDENCE_EVENTS_MAX).expect("small") + 5;
+    records.extend(attack(start + 1, "10.2.0.9", failures));
+    records.push(login(start + 150, "10.2.0.9", "deploy", "success"));
+    records.push(login(start + 160, "10.2.0.9", "bob", "success"));
+    world.append(&records).await;
+    world.detector.catch_up().await.expect("detector");
+    let alerts = world.alerts().await;
+    let of_rule = |alert: &&Alert| alert.summary.rule.name == "login_after_failures";
+    let alert = alerts.iter().find(of_rule).expect("it opened");
+    assert_eq!(alert.summary.title, "Successful login after failures from 10.2.0.9, user deploy");
+    assert_eq!((alert.why.observed, alert.why.threshold), (2, 2));
+    let flagged: Vec<&str> = alert
+        .evidence
+        .iter()
+        .filter(|evidence| evidence.flag.as_deref() == Some("first_success"))
+        .map(|evidence| evidence.message.as_str())
+        .collect();
+    assert_eq!(flagged, ["success for deploy from 10.2.0.9"]);
+}
+
+#[tokio::test]
+async fn many_alerts_at_once_become_one_message() {
+    let receiver = Receiver { lists_alerts: true, ..Receiver::default() };
+    let mut world = World::told_through(6, receiver).await;
+    let now = world.now_secs();
+    let records: Vec<String> =
+        (0..12).flat_map(|n| attack(now - 60, &format!("10.2.0.{n}"), 10)).collect();
+    world.append(&records).await;
+    world.detector.catch_up().await.expect("detector");
+    *world.receiver.failures.lock().expect("not poisoned") = 1;
+    for _ in 0..2 {
+        world.send().await;
+        world.simulation.advance(Duration::from_secs(5));
+    }
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [12]);
+    let alerts = world.alerts().await;
+    assert!(alerts.iter().all(|alert| alert.notifications[0].answer == "200 taken"));
+}
+
+#[tokio::test]
+async fn what_is_over_ten_messages_a_minute_waits() {
+    let receiver = Receiver { lists_alerts: true, ..Receiver::default() };
+    let mut world = World::told_through(7, receiver).await;
+    for n in 0..12 {
+        let now = world.now_secs();
+        world.append(&attack(now - 60, &format!("10.2.0.{n}"), 10)).await;
+        world.detector.catch_up().await.expect("detector");
+        world.send().await;
+        world.simulation.advance(Duration::from_secs(1));
+    }
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [1; 10]);
+    world.simulation.advance(Duration::from_secs(60));
+    world.send().await;
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [1; 12]);
+}
+
+#[tokio::test]
+async fn a_notifier_that_fails_for_a_day_is_told_of_through_another() {
+    let mut world = World::new(8).await;
+    let other = Arc::new(Receiver::default());
+    let routing = Routing::of(vec![named("test", &world.receiver), named("other", &other)]);
+    crate::write(&world.alerting.shared.settings).routing = Arc::new(routing);
+    *world.receiver.failures.lock().expect("not poisoned") = u32::MAX;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    for _ in 0..3 {
+        world.send_through(0).await;
+        world.send_through(1).await;
+        world.simulation.advance(Duration::from_secs(25 * 3_600));
+    }
+    let taken = other.taken.lock().expect("not poisoned").clone();
+    let events: Vec<&str> = taken.iter().map(|(_, event, _)| event.as_str()).collect();
+    assert_eq!(events, ["alert.opened", "notifier.failed"]);
+    let alerts = world.alerts().await;
+    let failed = alerts[0].notifications.iter().find(|delivery| delivery.notifier == "test");
+    let failed = failed.expect("it stays visible");
+    assert_eq!((failed.state.name(), failed.answer.as_str()), ("failed", "503 try later"));
 }
 
 #[tokio::test]
@@ -244,6 +369,28 @@ async fn a_failing_receiver_gets_the_same_notification_later() {
     assert_eq!((delivery.attempts, delivery.answer.as_str()), (3, "200 taken"));
     let taken = world.receiver.taken.lock().expect("not poisoned").clone();
     assert_eq!(taken.iter().map(|t| t.0.clone()).collect::<Vec<_>>(), [delivery.id.to_string()]);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_was_sending_is_sent_by_the_next_at_once() {
+    let mut world = World::new(9).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.receiver.is_silent.store(true, Ordering::Relaxed);
+    {
+        let mut sending = std::pin::pin!(world.send());
+        while world.receiver.is_silent.load(Ordering::Relaxed) {
+            tokio::select! {
+                () = &mut sending => panic!("the receiver answered"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    world.crash().await;
+    world.send().await;
+    let alerts = world.alerts().await;
+    let delivery = &alerts[0].notifications[0];
+    assert_eq!((delivery.attempts, delivery.answer.as_str()), (2, "200 taken"));
 }
 
 #[tokio::test]

@@ -34,11 +34,18 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
             }
         }
         for finding in engine.process(&event).found {
-            if let (Found::Began { episode, .. } | Found::Grew { episode, .. }, true) =
-                (finding.what, matches!(rules.rules()[finding.rule].logic, Logic::Correlate(_)))
-            {
-                episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
+            if !matches!(rules.rules()[finding.rule].logic, Logic::Correlate(_)) {
+                continue;
             }
+            let (episode, absorbed) = match finding.what {
+                Found::Began { episode, .. } => (episode, Vec::new()),
+                Found::Grew { episode, absorbed, .. } => (episode, absorbed),
+                Found::Ended { .. } => continue,
+            };
+            for other in absorbed {
+                episodes.remove(&(finding.rule, finding.key.clone(), other.key));
+            }
+            episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
         }
     }
     for ((place, _, _), started_by) in episodes {
@@ -100,6 +107,9 @@ fn test_events(test: &TestCase, normalize: &dyn Fn(&[u8]) -> Event) -> Vec<Event
 
 #[cfg(test)]
 mod tests {
+    use logwarden_event::{EventBuilder, Value};
+    use proptest::prelude::*;
+
     use super::*;
     use crate::rule::RuleFile;
     use crate::sample::event_of_json;
@@ -265,6 +275,73 @@ mod tests {
         assert_eq!(fired(&events), in_order);
         events.rotate_left(5);
         assert_eq!(fired(&events), in_order);
+    }
+
+    /// A sign-in of one of three addresses and twelve users, within a quarter of an hour.
+    fn sign_in() -> impl Strategy<Value = (u32, u32, u32, bool)> {
+        (0u32..900, 0u32..3, 0u32..12, proptest::bool::weighted(0.8))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+        #[test]
+        fn bundled_rules_fire_the_same_in_every_order(
+            sign_ins in proptest::collection::vec(sign_in(), 1..80),
+            seed in any::<u64>(),
+        ) {
+            let rules = Arc::new(RuleSet::load(&crate::bundled_rules()).0);
+            let record = |(second, address, user, is_failure): &(u32, u32, u32, bool)| {
+                let outcome = if *is_failure { "failure" } else { "success" };
+                event_of_json(format!(
+                    r#"{{"time":{second},"event.category":"authentication","event.outcome":"{outcome}","user.name":"u{user}","source.ip":"10.2.0.{address}"}}"#
+                ).as_bytes())
+            };
+            let mut events: Vec<Event> = sign_ins.iter().map(record).collect();
+            let fired = |events: &[Event]| {
+                let found = run(&rules, events).into_iter();
+                let mut found: Vec<(String, Timestamp)> =
+                    found.map(|m| (m.rule_id, events[m.event_index].timestamp())).collect();
+                found.sort();
+                found
+            };
+            let expected = fired(&events);
+            let mut places: Vec<usize> = (0..events.len()).collect();
+            places.sort_by_key(|place| crate::identity::hash(&[&seed.to_le_bytes(), &place.to_le_bytes()]));
+            events = places.iter().map(|place| events[*place].clone()).collect();
+            prop_assert_eq!(fired(&events), expected);
+        }
+    }
+
+    #[test]
+    fn a_late_event_counts_as_long_as_its_rule_or_source_allows() {
+        let fires = |settings: &str, source: &str| {
+            let text = format!(
+                "title: b\nname: b\nlogsource: {{}}\ndetection: {{ s: {{ k: a }}, condition: s }}\n---\n\
+                 title: two\nid: two\ncorrelation:\n  type: event_count\n  rules: [b]\n  timespan: 60s\n  \
+                 condition: {{ gte: 2 }}\n{settings}"
+            );
+            let (rules, problems) = load(&text);
+            assert_eq!(problems, [] as [String; 0]);
+            let slow = HashMap::from([("slow".to_owned(), Duration::from_secs(3_600))]);
+            let mut engine = Engine::with_lateness(rules, Arc::new(slow));
+            let mut found = 0;
+            for (seq, (happened, received)) in [(0, 0), (30, 600)].into_iter().enumerate() {
+                let mut event = EventBuilder::new(b"{}");
+                event.source(source).timestamp(Some(Timestamp::from_secs(happened)));
+                event.field("k", Value::String("a"));
+                let mut event = event.build();
+                event.stamp(
+                    Position { lane: 0, seq: seq as u64 + 1 },
+                    Timestamp::from_secs(received),
+                );
+                found += engine.process(&event).found.len();
+            }
+            found == 1
+        };
+        assert!(!fires("", "usual"), "ten minutes late, two are allowed");
+        assert!(fires("", "slow"), "the source is allowed an hour");
+        assert!(!fires("logwarden: { lateness: 1m }\n", "slow"), "the rule says a minute");
+        assert!(fires("logwarden: { lateness: 1h }\n", "usual"), "the rule says an hour");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::cli::Failure;
-use crate::config;
+use crate::config::{self, Overrides};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     match arguments.action {
         Action::Check { config } => {
-            config::load(config.as_deref()).map_err(Failure::Bad)?;
+            config::load_checked(config.as_deref(), &Overrides::default()).map_err(Failure::Bad)?;
             let _ = writeln!(out, "configuration is good");
         }
         Action::Show { config } => {

@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         insecure: arguments.insecure_http,
     };
     let config =
-        config::load_with(arguments.config.as_deref(), &overrides).map_err(Failure::Usage)?;
+        config::load_checked(arguments.config.as_deref(), &overrides).map_err(Failure::Usage)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(anyhow::Error::from)?;
@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 return Err(Failure::Environment(anyhow::anyhow!("a part of the server ended by itself; see the log")));
             }
             _ = hangup.recv() => {
-                match config::load_with(arguments.config.as_deref(), &overrides) {
+                match config::load_checked(arguments.config.as_deref(), &overrides) {
                     Ok(config) => node.reload(config).await,
                     Err(error) => warn!("configuration was not reloaded: {error:#}"),
                 }

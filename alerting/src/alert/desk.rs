@@ -56,7 +56,8 @@ struct Live {
     entries: Vec<(TimelineKind, Timestamp, String)>,
     untold_events: u64,
     events_told_at: Timestamp,
-    has_first_success: bool,
+    /// The event by which a sequence was complete, to be flagged if it is a success.
+    decisive: Option<u128>,
     /// Fields whose values are counted, each with the names it goes by.
     counted: Vec<(String, Vec<String>)>,
 }
@@ -140,9 +141,12 @@ impl Desk {
                 self.by_episode.insert((place.0, place.1, episode.key), id);
                 self.refresh(&rules, rule, id);
             }
-            Found::Grew { episode, fresh } => {
+            Found::Grew { episode, fresh, absorbed } => {
                 let Some(id) = self.alert_of(&place, &episode) else { return Ok(()) };
+                let same = |other: &&Episode| self.alert_of(&place, other) == Some(id);
+                let fewer = absorbed.iter().filter(same).count() as u64;
                 if self.load(catalog, rule, id, &place).await? {
+                    self.merge(id, fewer);
                     self.add(id, &fresh, now);
                     self.refresh(&rules, rule, id);
                 }
@@ -222,7 +226,7 @@ impl Desk {
             entries: Vec::new(),
             untold_events: 0,
             events_told_at: Timestamp::MIN,
-            has_first_success: true,
+            decisive: None,
             counted: counted(rule),
         };
         self.live.insert(id, live);
@@ -243,6 +247,7 @@ impl Desk {
         let first = EventId::from_u128(episode.key);
         let id = alert_id(&rule.id, &place.1, first);
         let started = EventId::from_u128(episode.started_by).observed_at();
+        let decided_by = self.decided_by(rule, episode);
         let row = AlertRow {
             summary: AlertSummary {
                 id,
@@ -276,6 +281,7 @@ impl Desk {
                 what_to_do: rule.settings.what_to_do.clone(),
                 search_query: wording::search_query(rules, rule, &group),
                 group,
+                decided_by,
                 received_ms: Some(millis_between(episode.started_at, started.nanos())),
                 evaluated_ms: Some(millis_between(started.nanos(), now.nanos())),
             },
@@ -292,7 +298,7 @@ impl Desk {
             entries: vec![(TimelineKind::Opened, now, String::from("opened"))],
             untold_events: 0,
             events_told_at: now,
-            has_first_success: false,
+            decisive: is_sequence(rule).then_some(episode.started_by),
             counted: counted(rule),
         };
         self.live.insert(id, live);
@@ -300,6 +306,15 @@ impl Desk {
         self.by_group.insert(place.clone(), id);
         self.count_fields(rules, rule, id, members);
         id
+    }
+
+    /// What the event by which a sequence was complete says of those the rule counts.
+    fn decided_by(&self, rule: &Rule, episode: &Episode) -> Vec<(String, String)> {
+        let event = self.pending.get(&episode.started_by).filter(|_| is_sequence(rule));
+        let entities = event
+            .into_iter()
+            .flat_map(|known| entities_of(&known.evidence, &counted(rule)).collect::<Vec<_>>());
+        entities.map(|entity| (entity.field, entity.value)).collect()
     }
 
     /// A detection joins an alert that is not resolved.
@@ -313,6 +328,14 @@ impl Desk {
             live.entries.push((TimelineKind::Events, now, words));
         }
         self.add(id, fresh, now);
+    }
+
+    /// Detections turned out to be one, because of an event that came later.
+    fn merge(&mut self, id: AlertId, fewer: u64) {
+        if let Some(live) = self.live.get_mut(&id).filter(|_| fewer > 0) {
+            live.row.summary.detections = live.row.summary.detections.saturating_sub(fewer).max(1);
+            live.is_dirty = true;
+        }
     }
 
     /// Events come into an alert.
@@ -337,8 +360,6 @@ impl Desk {
     /// The first events of a new alert.
     fn count_fields(&mut self, rules: &RuleSet, rule: &Rule, id: AlertId, members: &[Member]) {
         let Some(live) = self.live.get_mut(&id) else { return };
-        live.has_first_success = !matches!(&rule.logic, Logic::Correlate(correlation)
-            if correlation.kind == CorrelationKind::TemporalOrdered);
         live.add(members, &self.pending);
         live.row.summary.title =
             wording::refresh(rules, rule, live.row.summary.events, &mut live.row.body);
@@ -429,12 +450,12 @@ impl Live {
             summary.last_event_at = summary.last_event_at.max(at);
             wording::add_to_series(&mut self.row.body.why.series, member.at, weight);
             let Some(known) = pending.get(&member.id) else { continue };
-            let has_room = self.evidence_known < EVIDENCE_EVENTS_MAX;
+            let is_decisive = self.decisive == Some(member.id);
+            let has_room = self.evidence_known < EVIDENCE_EVENTS_MAX || is_decisive;
             if has_room && self.evidence.insert(member.id) {
                 self.evidence_known += 1;
                 let mut evidence = known.evidence.clone();
-                if !self.has_first_success && is_success(&evidence) {
-                    self.has_first_success = true;
+                if is_decisive && is_success(&evidence) {
                     Arc::make_mut(&mut evidence).flag = Some(String::from("first_success"));
                 }
                 self.new_evidence.push(evidence);
@@ -483,6 +504,11 @@ impl Live {
         }
         statements
     }
+}
+
+fn is_sequence(rule: &Rule) -> bool {
+    matches!(&rule.logic, Logic::Correlate(correlation)
+        if correlation.kind == CorrelationKind::TemporalOrdered)
 }
 
 fn is_success(evidence: &Evidence) -> bool {

@@ -56,6 +56,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         event_id TEXT PRIMARY KEY, keep_until_ns BIGINT NOT NULL, body TEXT NOT NULL)",
     "CREATE TABLE alerting_rules (
         rule_id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, version INTEGER NOT NULL)",
+    "ALTER TABLE alerting_outbox ADD COLUMN title TEXT",
 ];
 
 /// What the detector keeps of an alert besides the columns lists are made by.
@@ -73,6 +74,9 @@ pub(crate) struct Body {
     pub entities: Vec<EntityCount>,
     /// What to do.
     pub what_to_do: String,
+    /// What the event says by which a sequence was complete: who got in, not who was tried.
+    #[serde(default)]
+    pub decided_by: Vec<(String, String)>,
     /// Selects its events in the query language.
     pub search_query: String,
     /// From the sender's time to our receiving the event that fired.
@@ -369,7 +373,7 @@ pub(crate) async fn load(catalog: &dyn Catalog, id: AlertId) -> Result<Alert, Al
             ),
             by_id(
                 "SELECT id, alert_id, event, notifier, kind, state, attempts, last_ns, next_ns,
-                    answer, sent_ns FROM alerting_outbox WHERE alert_id = ?1
+                    answer, title, sent_ns FROM alerting_outbox WHERE alert_id = ?1
                 ORDER BY created_ns, id",
             ),
             by_id(
@@ -452,6 +456,7 @@ fn delivery_row(row: &Row) -> Result<Delivery, AlertingError> {
     let last_attempt_at = columns.optional_instant()?;
     let next_attempt_at = columns.optional_instant()?.filter(|_| state == DeliveryState::Pending);
     let answer = columns.text()?.to_owned();
+    let title = columns.optional_text()?.map(str::to_owned);
     Ok(Delivery {
         id,
         alert_id,
@@ -463,6 +468,7 @@ fn delivery_row(row: &Row) -> Result<Delivery, AlertingError> {
         last_attempt_at,
         next_attempt_at,
         answer,
+        title,
     })
 }
 
@@ -526,7 +532,7 @@ pub(crate) async fn deliveries(
     let alert_id = query.alert_id.map(|id| id.to_string());
     let statement = Statement {
         sql: "SELECT id, alert_id, event, notifier, kind, state, attempts, last_ns, next_ns,
-                answer, created_ns
+                answer, title, created_ns
             FROM alerting_outbox
             WHERE (?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR state = ?2)
                 AND (created_ns < ?3 OR (created_ns = ?3 AND id < ?4))

@@ -23,6 +23,8 @@ pub(crate) struct Numbers<'a> {
     pub entities: &'a [EntityCount],
     /// The group.
     pub group: &'a GroupValues,
+    /// The fields of the event by which a sequence was complete.
+    pub decided_by: &'a [(String, String)],
 }
 
 impl Numbers<'_> {
@@ -38,12 +40,13 @@ impl Numbers<'_> {
     }
 
     fn value_of(&self, field: &str) -> String {
-        let in_group = self.group.iter().find(|(name, _)| name == field).map(|(_, value)| value);
+        let known = self.group.iter().chain(self.decided_by);
+        let known = known.rev().find(|(name, _)| name == field).map(|(_, value)| value);
         let most_frequent = || {
             let of_field = self.entities.iter().filter(|known| known.entity.field == field);
             of_field.max_by_key(|known| known.count).map(|known| &known.entity.value)
         };
-        in_group.or_else(most_frequent).map_or_else(|| String::from("(unknown)"), |v| shown(v))
+        known.or_else(most_frequent).map_or_else(|| String::from("(unknown)"), |v| shown(v))
     }
 }
 
@@ -115,7 +118,11 @@ pub(crate) fn figures(rule: &Rule, numbers: &Numbers<'_>) -> (u64, u64, u64) {
                     u64::try_from(values).unwrap_or(u64::MAX).max(correlation.count_min)
                 }
                 CorrelationKind::EventCount => numbers.events,
-                _ => numbers.events.max(correlation.count_min),
+                CorrelationKind::ValueCount => numbers.events.max(correlation.count_min),
+                // So many rules are needed, and so many matched.
+                CorrelationKind::Temporal | CorrelationKind::TemporalOrdered => {
+                    correlation.count_min
+                }
             };
             (observed, correlation.count_min, correlation.timespan.as_secs())
         }
@@ -225,7 +232,12 @@ pub(crate) fn add_to_series(series: &mut Vec<SeriesPoint>, at_ns: i64, events: u
 
 /// Brings title and reason up to the numbers.
 pub(crate) fn refresh(rules: &RuleSet, rule: &Rule, events: u64, body: &mut Body) -> String {
-    let numbers = Numbers { events, entities: &body.entities, group: &body.group };
+    let numbers = Numbers {
+        events,
+        entities: &body.entities,
+        group: &body.group,
+        decided_by: &body.decided_by,
+    };
     let title = title(rule, &numbers);
     let text = reason(rules, rule, &numbers);
     let (observed, threshold, window_secs) = figures(rule, &numbers);

@@ -1,16 +1,19 @@
 //! Mails and webhooks as receivers see them, over loopback.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use hmac::{Hmac, KeyInit, Mac};
 use logwarden_event::{AlertId, EventId, NotificationId, Timestamp};
 use serde_json::{Map, Value, json};
+use sha2::Sha256;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::{NOTIFIERS, Notifier, Outgoing};
 use crate::alert::{
-    Alert, AlertRule, AlertState, AlertSummary, Entity, EntityCount, Evidence, Latency, SearchLink,
-    Why,
+    Alert, AlertRule, AlertState, AlertSummary, Delivery, DeliveryState, Entity, EntityCount,
+    Evidence, Latency, SearchLink, Why,
 };
 use crate::error::AlertingError;
 use crate::rule::Level;
@@ -74,6 +77,7 @@ fn outgoing(title: &str) -> Outgoing {
         id: NotificationId::from_u128(99),
         event: "alert.opened".into(),
         alert: Some(alert(title)),
+        also: Vec::new(),
         sent_at: Timestamp::from_secs(1_767_225_610),
         public_url: "https://logs.example".into(),
         held_back: 2,
@@ -84,7 +88,7 @@ fn outgoing(title: &str) -> Outgoing {
 fn build(kind: &str, settings: Value) -> Result<Arc<dyn Notifier>, AlertingError> {
     let settings: Map<String, Value> = settings.as_object().expect("an object").clone();
     let kind = NOTIFIERS.iter().find(|known| known.name() == kind).expect("a known kind");
-    kind.build("notifiers[0]", &settings)
+    kind.build("notifiers[0]", &settings, Path::new(""))
 }
 
 /// Answers one SMTP session; hands back the commands and the message.
@@ -136,7 +140,7 @@ async fn a_mail_has_its_headers_and_hostile_values_stay_text() {
     assert_eq!(recipients, ["RCPT TO:<oncall@example.org>"]);
     let (headers, body) = message.split_once("\n\n").expect("headers and body");
     for wanted in [
-        "Message-ID: <00000000000000000000000033@example.org>",
+        "Message-ID: <00000000000000000000000007.00000000000000000000000033@example.org>",
         "References: <00000000000000000000000007@example.org>",
         "Auto-Submitted: auto-generated",
         "X-Logwarden-Severity: critical",
@@ -148,6 +152,47 @@ async fn a_mail_has_its_headers_and_hostile_values_stay_text() {
     assert!(!body.contains('\u{1b}') && !body.contains("\nBcc:"), "{body}");
     assert!(body.contains("&lt;script&gt;") && body.contains("412 events"), "{body}");
     assert!(body.contains("2 notifications before this one were held back"), "{body}");
+}
+
+#[tokio::test]
+async fn a_later_mail_keeps_the_subject_and_several_alerts_are_listed() {
+    let receive = async |outgoing: Outgoing| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let settings = json!({"smtp": address.to_string(), "tls": "none", "from": "lw@example.org", "to": ["oncall@example.org"]});
+        let mailer = build("email", settings).expect("settings");
+        let server = tokio::spawn(smtp_server(listener));
+        mailer.send(&outgoing).await.expect("sent");
+        drop(mailer);
+        server.await.expect("server").1
+    };
+    let mut resolved = outgoing("412 failures");
+    resolved.event = "alert.resolved".into();
+    let first = Delivery {
+        id: NotificationId::from_u128(50),
+        alert_id: AlertId::from_u128(7),
+        event: "alert.opened".into(),
+        notifier: "oncall".into(),
+        kind: "email".into(),
+        state: DeliveryState::Sent,
+        attempts: 1,
+        last_attempt_at: None,
+        next_attempt_at: None,
+        answer: "250 ok".into(),
+        title: Some("10 failures".into()),
+    };
+    resolved.alert.as_mut().expect("an alert").notifications.push(first);
+    let message = receive(resolved).await;
+    assert!(message.contains("Subject: Re: [CRIT] 10 failures"), "{message}");
+    let first_id = "<00000000000000000000000007.0000000000000000000000001J@example.org>";
+    assert!(message.contains(&format!("In-Reply-To: {first_id}")), "{message}");
+
+    let mut several = outgoing("412 failures");
+    several.also = vec![alert("9 failures <b>").summary];
+    let message = receive(several).await;
+    assert!(message.contains("Subject: [CRIT] 2 alerts: 412 failures"), "{message}");
+    let message = message.replace("=\n", "");
+    assert!(message.contains("9 failures &lt;b&gt;"), "{message}");
 }
 
 #[tokio::test]
@@ -214,7 +259,11 @@ async fn a_webhook_is_signed_and_names_its_notification() {
         .lines()
         .find_map(|line| line.strip_prefix("x-logwarden-signature: t=1767225610,v1="))
         .expect("a signature");
-    assert_eq!(signature.len(), 64);
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"s3cret").expect("any key");
+    mac.update(format!("1767225610.{body}").as_bytes());
+    let expected: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(signature, expected);
     let json: Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(json["alert"]["dedup_key"], "rule-1/source.ip=10.2.0.9");
     assert_eq!(json["alert"]["url"], "https://logs.example/alerts/00000000000000000000000007");

@@ -3,7 +3,10 @@
 //! TLS is required unless the configuration says `none`. Values from records never decide a
 //! header: the subject is cut and freed of controls, everything else is in the body.
 
-use std::path::PathBuf;
+mod pinned;
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +15,22 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::response::Response;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use logwarden_event::{AlertId, NotificationId};
 use logwarden_store::SecretRef;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Notifier, NotifierKind, Outgoing, PER_HOUR_MAX_DEFAULT, SendError, message, read_settings,
-    template,
+    Notifier, NotifierKind, Outgoing, PER_HOUR_MAX_DEFAULT, SendError, heartbeat, message,
+    read_settings, template,
 };
 use crate::alert::Alert;
 use crate::alert::wording::visible;
 use crate::error::AlertingError;
 use crate::rule::Level;
+use pinned::Pinned;
 
 /// Characters of a subject before folding.
 const SUBJECT_CHARS_MAX: usize = 78;
@@ -44,7 +50,8 @@ struct Settings {
     /// How the connection is protected.
     #[serde(default)]
     tls: TlsMode,
-    /// Certificates in PEM of the authority that signed the server's, instead of the system's.
+    /// Certificates in PEM, instead of the system's: of the authority that signed the server's, or
+    /// the server's own.
     ca: Option<PathBuf>,
     username: Option<String>,
     password: Option<SecretRef>,
@@ -53,6 +60,8 @@ struct Settings {
     /// Mails per hour; further ones are held back and counted in the next.
     #[serde(default = "default_per_hour_max")]
     per_hour_max: u32,
+    /// A sign of life every so many minutes. Default: none.
+    heartbeat_mins: Option<NonZeroU32>,
 }
 
 fn default_per_hour_max() -> u32 {
@@ -73,10 +82,13 @@ enum TlsMode {
 
 struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// Tried first: the server that the configuration knows by its own certificate.
+    pinned: Option<Pinned>,
     server: String,
     from: Mailbox,
     to: Vec<Mailbox>,
     per_hour_max: u32,
+    heartbeat: Option<Duration>,
 }
 
 impl NotifierKind for Email {
@@ -88,8 +100,10 @@ impl NotifierKind for Email {
         &self,
         path: &str,
         settings: &Map<String, Value>,
+        base: &Path,
     ) -> Result<Arc<dyn Notifier>, AlertingError> {
-        let settings: Settings = read_settings(path, settings)?;
+        let mut settings: Settings = read_settings(path, settings)?;
+        settings.ca = settings.ca.map(|ca| base.join(ca));
         let fault =
             |key: &str, message: String| AlertingError::config(format!("{path}.{key}"), message);
         let mailbox = |key: &str, text: &str| {
@@ -122,19 +136,33 @@ impl NotifierKind for Email {
             .port(port)
             .tls(tls)
             .timeout(Some(SEND_TIMEOUT));
-        match (settings.username, settings.password) {
+        let credentials = match (settings.username, settings.password) {
             (Some(username), Some(password)) => {
-                let password =
-                    password.resolve().map_err(|error| fault("password", error.to_string()))?;
-                builder =
-                    builder.credentials(Credentials::new(username, password.expose().clone()));
+                let password = password
+                    .relative_to(base)
+                    .resolve()
+                    .map_err(|error| fault("password", error.to_string()))?;
+                Some(Credentials::new(username, password.expose().clone()))
             }
-            (None, None) => {}
+            (None, None) => None,
             _ => return Err(fault("username", String::from("needs `password`, and it needs it"))),
+        };
+        if let Some(credentials) = &credentials {
+            builder = builder.credentials(credentials.clone());
         }
-        let per_hour_max = settings.per_hour_max;
-        let server = settings.smtp.clone();
-        Ok(Arc::new(Mailer { transport: builder.build(), server, from, to, per_hour_max }))
+        let pinned = settings.ca.as_ref().and_then(|ca| std::fs::read(ca).ok()).and_then(|pem| {
+            let is_wrapped = settings.tls == TlsMode::Tls;
+            Pinned::named_in(&pem, (host, port), is_wrapped, credentials, SEND_TIMEOUT)
+        });
+        Ok(Arc::new(Mailer {
+            transport: builder.build(),
+            pinned,
+            server: settings.smtp.clone(),
+            from,
+            to,
+            per_hour_max: settings.per_hour_max,
+            heartbeat: heartbeat(settings.heartbeat_mins),
+        }))
     }
 }
 
@@ -165,17 +193,24 @@ impl Notifier for Mailer {
     }
 
     fn wants(&self, event: &str) -> bool {
-        matches!(event, "alert.opened" | "alert.escalated" | "alert.resolved" | "notifier.test")
+        matches!(event, "alert.opened" | "alert.resolved" | "notifier.failed" | "notifier.test")
     }
 
     fn per_hour_max(&self) -> Option<u32> {
         Some(self.per_hour_max)
     }
 
+    fn lists_alerts(&self) -> bool {
+        true
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        self.heartbeat
+    }
+
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {
         let message = self.message(outgoing)?;
-        let sending = self.transport.send(message);
-        let response = tokio::time::timeout(SEND_TIMEOUT, sending)
+        let response = tokio::time::timeout(SEND_TIMEOUT, self.hand_over(message))
             .await
             .map_err(|_| SendError(format!("no answer within {} s", SEND_TIMEOUT.as_secs())))?
             .map_err(|error| SendError(visible(&error_chain(&error), 500)))?;
@@ -200,11 +235,22 @@ fn error_chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Mailer {
+    async fn hand_over(
+        &self,
+        message: Message,
+    ) -> Result<Response, lettre::transport::smtp::Error> {
+        if let Some(pinned) = &self.pinned
+            && let Some(response) = pinned.send(&message).await?
+        {
+            return Ok(response);
+        }
+        self.transport.send(message).await
+    }
+
     fn message(&self, outgoing: &Outgoing) -> Result<Message, SendError> {
         let host = self.from.email.domain();
         let mut builder = Message::builder()
             .from(self.from.clone())
-            .message_id(Some(format!("<{}@{host}>", outgoing.id)))
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("List-Id", &format!("Logwarden alerts <logwarden.{host}>")));
         for to in &self.to {
@@ -212,12 +258,17 @@ impl Mailer {
         }
         let failed = |error: lettre::error::Error| SendError(format!("mail: {error}"));
         let Some(alert) = &outgoing.alert else {
-            let text = format!(
-                "This is a test notification of \"{}\". If you read it, mails arrive.\n{}\n",
-                visible(&outgoing.notifier, 100),
-                outgoing.public_url
-            );
-            return builder.subject("[TEST] Logwarden notification").body(text).map_err(failed);
+            let (subject, text) = match outgoing.event.as_str() {
+                "notifier.heartbeat" => {
+                    ("[OK] Logwarden is watching", "Logwarden runs, and its mails arrive.")
+                }
+                _ => ("[TEST] Logwarden notification", "If you read this, mails arrive."),
+            };
+            let notifier = visible(&outgoing.notifier, 100);
+            let text =
+                format!("{text}\nSent by notifier \"{notifier}\".\n{}\n", outgoing.public_url);
+            let id = format!("<{}@{host}>", outgoing.id);
+            return builder.message_id(Some(id)).subject(subject).body(text).map_err(failed);
         };
         let summary = &alert.summary;
         // One message that never was sent stands for the alert: mail programs thread by it.
@@ -225,6 +276,7 @@ impl Mailer {
         let first = self.first_message_of(alert, outgoing, host);
         let references = first.as_ref().map_or(thread.clone(), |first| format!("{thread} {first}"));
         builder = builder
+            .message_id(Some(message_id(summary.id, outgoing.id, host)))
             .in_reply_to(first.unwrap_or(thread))
             .references(references)
             .raw_header(header("X-Logwarden-Alert", &summary.id.to_string()))
@@ -247,8 +299,14 @@ impl Mailer {
                 delivery.notifier == outgoing.notifier && delivery.event == "alert.opened"
             })
             .filter(|delivery| delivery.id != outgoing.id)
-            .map(|delivery| format!("<{}@{host}>", delivery.id))
+            .map(|delivery| message_id(delivery.alert_id, delivery.id, host))
     }
+}
+
+/// The id of a mail: the alert's and the notification's, so that both are seen in a mail server's
+/// log and an attempt repeated has the same.
+fn message_id(alert: AlertId, notification: NotificationId, host: &str) -> String {
+    format!("<{alert}.{notification}@{host}>")
 }
 
 /// A header of ours; only visible ASCII without line ends comes through.
@@ -257,7 +315,17 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
+/// The subject stays what it was when the alert's first mail was tried, whatever came since: mail
+/// programs put mails of one subject together.
 fn subject(outgoing: &Outgoing, alert: &Alert) -> String {
+    let first = alert.notifications.iter().find(|delivery| {
+        delivery.notifier == outgoing.notifier && delivery.event == "alert.opened"
+    });
+    let title = first.and_then(|first| first.title.as_deref()).unwrap_or(&alert.summary.title);
+    let several = match outgoing.also.len() {
+        0 => String::new(),
+        others => format!("{} alerts: ", others + 1),
+    };
     let word = match alert.summary.severity {
         Level::Informational => "INFO",
         Level::Low => "LOW",
@@ -266,7 +334,7 @@ fn subject(outgoing: &Outgoing, alert: &Alert) -> String {
         Level::Critical => "CRIT",
     };
     let prefix = if outgoing.event == "alert.opened" { "" } else { "Re: " };
-    let whole = format!("{prefix}[{word}] {}", visible(&alert.summary.title, 300));
+    let whole = format!("{prefix}[{word}] {several}{}", visible(title, 300));
     if whole.chars().count() <= SUBJECT_CHARS_MAX {
         return whole;
     }

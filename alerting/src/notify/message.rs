@@ -39,6 +39,7 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
         .collect();
     json!({
         "heading": heading(&outgoing.event),
+        "group": group_lines(outgoing, alert),
         "severity": summary.severity.name().to_uppercase(),
         "title": visible(&summary.title, 300),
         "rule": visible(&summary.rule.title, 200),
@@ -76,9 +77,25 @@ fn heading(event: &str) -> &'static str {
         "alert.resolved" => "Resolved",
         "alert.acknowledged" => "Acknowledged",
         "alert.reopened" => "Reopened",
-        "alert.updated" => "More of the same",
+        "notifier.failed" => "Another notifier could not send this for a day",
         _ => "",
     }
+}
+
+/// Every alert of a message about several; nothing for a message about one.
+fn group_lines(outgoing: &Outgoing, alert: &Alert) -> Vec<Value> {
+    if outgoing.also.is_empty() {
+        return Vec::new();
+    }
+    let all = std::iter::once(&alert.summary).chain(&outgoing.also);
+    all.map(|summary| {
+        json!({
+            "severity": summary.severity.name().to_uppercase(),
+            "title": visible(&summary.title, 200),
+            "link": link(outgoing, &format!("/alerts/{}", summary.id)),
+        })
+    })
+    .collect()
 }
 
 fn late_note(outgoing: &Outgoing, alert: &Alert) -> Option<String> {
@@ -223,9 +240,14 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
             })
         })
         .collect();
-    body["links"] = json!({ "search": link(outgoing, &alert.search.path()) });
+    body["links"] = json!({
+        "search": link(outgoing, &alert.search.path()),
+        "acknowledge": null,
+        "silence": null,
+    });
     body["latency_ms"] = json!({
         "received": alert.latency.received_ms,
+        "searchable": null,
         "evaluated": alert.latency.evaluated_ms,
     });
     body

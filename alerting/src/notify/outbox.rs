@@ -1,24 +1,30 @@
 //! Sends what lies in the outbox: one worker per notifier, so that a bad receiver delays nobody
 //! else.
 //!
+//! Many alerts at once become one message where the notifier lists them ([`GROUP_MIN`]), and such a
+//! notifier sends at most [`PER_MINUTE_MAX`] messages a minute; what waits meanwhile is sent after.
+//!
 //! At least once: a row is leased, sent, and marked after the receiver took it; a crash between
 //! sends the same notification again, under the same id. What fails is tried again with growing
-//! pauses for a day, then kept as failed. Every attempt that did not arrive stays visible.
+//! pauses for a day, then kept as failed and told through the other notifiers. Every attempt that did
+//! not arrive stays visible.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use logwarden_event::{AlertId, NotificationId, Timestamp};
-use logwarden_store::{Statement, Step, StepOutcome, Store};
+use logwarden_store::{Catalog, Statement, Step, StepOutcome, Store};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Named, Outgoing, SendError};
+use super::{Named, Outgoing, SendError, insert};
 use crate::alert::TimelineKind;
 use crate::alert::lifecycle::{commit, timeline_entry};
-use crate::alert::tables::{self, Columns, instant, integer, rows, text};
+use crate::alert::tables::{self, AlertRow, Columns, instant, integer, rows, text};
 use crate::error::AlertingError;
+use crate::identity;
 use crate::metrics;
 
 /// How long a row belongs to the worker that took it; longer than any sending takes.
@@ -31,13 +37,35 @@ const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
 /// The longest sleep of a worker: a clock may jump.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// The shortest sleep.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// What a notification says about another notifier that did not get through.
+const FAILED_EVENT: &str = "notifier.failed";
 /// The pause when the catalog does not answer.
 const CATALOG_PAUSE: Duration = Duration::from_secs(1);
+/// Alerts waiting to be told of that become one message.
+const GROUP_MIN: usize = 10;
+/// Alerts in one message; more become several.
+const GROUP_MAX: usize = 50;
+/// Messages a minute through a notifier that lists alerts.
+const PER_MINUTE_MAX: usize = 10;
+const MINUTE: Duration = Duration::from_secs(60);
 /// What the answer of a notification begins with that was held back.
 const HELD_BACK: &str = "held back";
 
 /// Takes a notifier's name and whether its last attempt failed.
 pub(crate) type Report = Arc<dyn Fn(&str, bool) + Send + Sync>;
+
+/// Frees what a process was sending that is gone. Whoever opens a data directory is alone in it, so
+/// nobody sends these rows, and to wait for their leases would keep people waiting for minutes.
+pub(crate) async fn free_leases(catalog: &dyn Catalog) -> Result<(), AlertingError> {
+    let statement = Statement {
+        sql: "UPDATE alerting_outbox SET lease_until_ns = 0
+            WHERE state = 'pending' AND lease_until_ns > 0",
+        values: Vec::new(),
+    };
+    commit(catalog, Step { statements: vec![statement], ..Step::default() }).await
+}
 
 /// A row that is to be sent now.
 struct Due {
@@ -53,15 +81,25 @@ pub(crate) struct Worker {
     pub store: Store,
     pub named: Named,
     pub public_url: String,
+    /// Those who are told when this one fails for good.
+    pub others: Vec<Named>,
     /// Says whether the last attempt failed.
     pub report: Report,
+    /// Lets the other workers look into the outbox.
+    pub wake_others: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Worker {
     /// Sends until `shutdown`; `wake` changes when something was put into the outbox.
     pub(crate) async fn run(self, mut wake: watch::Receiver<u64>, shutdown: CancellationToken) {
+        let mut next_heartbeat = self.named.notifier.heartbeat().map(|_| Instant::now());
         loop {
             wake.mark_unchanged();
+            if next_heartbeat.is_some_and(|at| at <= Instant::now()) {
+                self.give_sign_of_life().await;
+                next_heartbeat =
+                    self.named.notifier.heartbeat().map(|every| Instant::now() + every);
+            }
             let pause = tokio::select! {
                 () = shutdown.cancelled() => return,
                 sent = self.send_due() => match sent {
@@ -72,6 +110,8 @@ impl Worker {
                     }
                 },
             };
+            let until_heartbeat = next_heartbeat.map_or(pause, |at| at - Instant::now());
+            let pause = pause.min(until_heartbeat);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = wake.changed() => {}
@@ -84,39 +124,79 @@ impl Worker {
     pub(crate) async fn send_due(&self) -> Result<Duration, AlertingError> {
         loop {
             let now = self.store.clock.now();
-            let Some(due) = self.next_due(now).await? else { break };
-            if self.lease(&due, now).await? {
-                self.deliver(due).await?;
+            if let Some(pause) = self.until_room(now).await? {
+                return Ok(pause);
+            }
+            let due = self.due(now).await?;
+            let group = self.leased(grouped(due, self.named.notifier.lists_alerts()), now).await?;
+            match group {
+                None => return self.pause().await,
+                Some(group) if group.is_empty() => {}
+                Some(group) => self.deliver(group).await?,
             }
         }
-        self.pause().await
     }
 
-    async fn next_due(&self, now: Timestamp) -> Result<Option<Due>, AlertingError> {
+    /// How long to wait because a minute's messages were sent; `None`: not at all.
+    async fn until_room(&self, now: Timestamp) -> Result<Option<Duration>, AlertingError> {
+        if !self.named.notifier.lists_alerts() {
+            return Ok(None);
+        }
+        // Rows that were told of in one message were marked at one instant.
+        let statement = Statement {
+            sql: "SELECT DISTINCT sent_ns FROM alerting_outbox
+                WHERE notifier = ?1 AND state = 'sent' AND sent_ns > ?2
+                ORDER BY sent_ns DESC LIMIT ?3",
+            values: vec![
+                text(self.named.name.clone()),
+                instant(now.saturating_sub(MINUTE)),
+                integer(PER_MINUTE_MAX),
+            ],
+        };
+        let answers = self.store.catalog.query(vec![statement]).await?;
+        let Some(oldest) = rows(&answers, 0).get(PER_MINUTE_MAX - 1) else { return Ok(None) };
+        let room_at = Columns::of(oldest).instant()?.saturating_add(MINUTE);
+        Ok(Some(room_at.since(now).max(PAUSE_MIN)))
+    }
+
+    async fn due(&self, now: Timestamp) -> Result<Vec<Due>, AlertingError> {
         let statement = Statement {
             sql: "SELECT id, alert_id, event, attempts, created_ns FROM alerting_outbox
                 WHERE notifier = ?1 AND state = 'pending' AND next_ns <= ?2
                     AND lease_until_ns <= ?2
-                ORDER BY next_ns, id LIMIT 1",
-            values: vec![text(self.named.name.clone()), instant(now)],
+                ORDER BY next_ns, id LIMIT ?3",
+            values: vec![text(self.named.name.clone()), instant(now), integer(GROUP_MAX)],
         };
         let answers = self.store.catalog.query(vec![statement]).await?;
-        let Some(row) = rows(&answers, 0).first() else { return Ok(None) };
-        let mut columns = Columns::of(row);
-        Ok(Some(Due {
-            id: columns.id()?,
-            alert_id: columns.id()?,
-            event: columns.text()?.to_owned(),
-            attempts: u32::try_from(columns.integer()?).unwrap_or(u32::MAX),
-            created_at: columns.instant()?,
-        }))
+        let read = |row| -> Result<Due, AlertingError> {
+            let mut columns = Columns::of(row);
+            Ok(Due {
+                id: columns.id()?,
+                alert_id: columns.id()?,
+                event: columns.text()?.to_owned(),
+                attempts: u32::try_from(columns.integer()?).unwrap_or(u32::MAX),
+                created_at: columns.instant()?,
+            })
+        };
+        rows(&answers, 0).iter().map(read).collect()
     }
 
-    /// Takes a row; false when another worker was faster. Repeating the step changes nothing more.
-    async fn lease(&self, due: &Due, now: Timestamp) -> Result<bool, AlertingError> {
+    /// Takes rows and notes the alerts' titles as they are at the first attempt; hands back those
+    /// that no other worker took before, and `None` when there were none to take. Repeating the step
+    /// changes nothing more.
+    async fn leased(
+        &self,
+        group: Vec<Due>,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Due>>, AlertingError> {
+        if group.is_empty() {
+            return Ok(None);
+        }
         let until = now.saturating_add(LEASE);
-        let statement = Statement {
-            sql: "UPDATE alerting_outbox SET lease_until_ns = ?3, last_ns = ?2, attempts = ?4
+        let lease = |due: &Due| Statement {
+            sql: "UPDATE alerting_outbox SET lease_until_ns = ?3, last_ns = ?2, attempts = ?4,
+                    title = COALESCE(title, (SELECT title FROM alerting_alerts
+                        WHERE alerting_alerts.id = alerting_outbox.alert_id))
                 WHERE id = ?1 AND state = 'pending'
                     AND (lease_until_ns <= ?2 OR lease_until_ns = ?3)",
             values: vec![
@@ -126,37 +206,46 @@ impl Worker {
                 integer(due.attempts.saturating_add(1)),
             ],
         };
-        let step = Step { statements: vec![statement], ..Step::default() };
+        let step = Step { statements: group.iter().map(lease).collect(), ..Step::default() };
         let mut outcome = self.store.catalog.step(step.clone()).await;
         if matches!(outcome, Err(logwarden_store::CatalogError::Unknown)) {
             outcome = self.store.catalog.step(step).await;
         }
-        match outcome? {
-            StepOutcome::Done { changed, .. } => Ok(changed.first() == Some(&1)),
-            _ => Ok(false),
-        }
+        let StepOutcome::Done { changed, .. } = outcome? else { return Ok(Some(Vec::new())) };
+        let taken = group.into_iter().zip(changed).filter(|(_, changed)| *changed == 1);
+        Ok(Some(taken.map(|(due, _)| due).collect()))
     }
 
-    async fn deliver(&self, due: Due) -> Result<(), AlertingError> {
+    /// Sends one message about these rows: one, or several of alerts that were opened.
+    async fn deliver(&self, group: Vec<Due>) -> Result<(), AlertingError> {
         let (sent_lately, held_back) = self.traffic().await?;
         let is_over = |limit: u32| sent_lately >= u64::from(limit);
         if let Some(limit) = self.named.notifier.per_hour_max().filter(|limit| is_over(*limit)) {
             ::metrics::counter!(metrics::NOTIFICATIONS_HELD_TOTAL, "notifier" => self.named.name.clone())
-                .increment(1);
+                .increment(group.len() as u64);
             let answer = format!("{HELD_BACK}: more than {limit} notifications in one hour");
-            return self.give_up(&due, &answer).await;
+            return self.give_up(&group, &answer).await;
         }
-        let alert = match tables::load(&*self.store.catalog, due.alert_id).await {
-            Ok(alert) => Some(alert),
-            Err(AlertingError::NotFound) => {
-                return self.give_up(&due, "the alert does not exist any more").await;
+        let mut alerts = Vec::new();
+        let mut told = Vec::new();
+        for due in group {
+            match tables::row_of(&*self.store.catalog, due.alert_id).await? {
+                Some(row) => alerts.push((due.id, row.summary)),
+                None => {
+                    self.give_up(&[due], "the alert does not exist any more").await?;
+                    continue;
+                }
             }
-            Err(error) => return Err(error),
-        };
+            told.push(due);
+        }
+        // The worst of them stands first, with everything that is known about it.
+        alerts.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.severity));
+        let Some((id, first)) = alerts.first() else { return Ok(()) };
         let outgoing = Outgoing {
-            id: due.id,
-            event: due.event.clone(),
-            alert,
+            id: *id,
+            event: told.first().map(|due| due.event.clone()).unwrap_or_default(),
+            alert: Some(tables::load(&*self.store.catalog, first.id).await?),
+            also: alerts.iter().skip(1).map(|(_, summary)| summary.clone()).collect(),
             sent_at: self.store.clock.now(),
             public_url: self.public_url.clone(),
             held_back,
@@ -165,8 +254,31 @@ impl Worker {
         let outcome = self.named.notifier.send(&outgoing).await;
         (self.report)(&self.named.name, outcome.is_err());
         match outcome {
-            Ok(answer) => self.mark_sent(&due, &answer).await,
-            Err(error) => self.mark_failed(&due, &error).await,
+            Ok(answer) => self.mark_sent(&told, &answer).await,
+            Err(error) => self.mark_failed(&told, &error).await,
+        }
+    }
+
+    /// Sends what says that notifications arrive, so that their silence is noticed. It is not kept:
+    /// the next one comes anyway.
+    async fn give_sign_of_life(&self) {
+        let sent_at = self.store.clock.now();
+        let name = self.named.name.as_bytes();
+        let entropy = identity::hash(&[b"heartbeat", name, &sent_at.nanos().to_le_bytes()]);
+        let outgoing = Outgoing {
+            id: NotificationId::from_parts(sent_at, entropy),
+            event: String::from("notifier.heartbeat"),
+            alert: None,
+            also: Vec::new(),
+            sent_at,
+            public_url: self.public_url.clone(),
+            held_back: 0,
+            notifier: self.named.name.clone(),
+        };
+        let outcome = self.named.notifier.send(&outgoing).await;
+        (self.report)(&self.named.name, outcome.is_err());
+        if let Err(error) = outcome {
+            warn!(notifier = %self.named.name, %error, "sign of life failed");
         }
     }
 
@@ -194,46 +306,64 @@ impl Worker {
         Ok((count(0)?, count(1)?))
     }
 
-    async fn mark_sent(&self, due: &Due, answer: &str) -> Result<(), AlertingError> {
+    async fn mark_sent(&self, told: &[Due], answer: &str) -> Result<(), AlertingError> {
         let now = self.store.clock.now();
         let name = self.named.name.clone();
-        ::metrics::counter!(metrics::NOTIFICATIONS_SENT_TOTAL, "notifier" => name).increment(1);
-        let update = Statement {
-            sql: "UPDATE alerting_outbox SET state = 'sent', sent_ns = ?2, lease_until_ns = 0,
-                    answer = ?3 WHERE id = ?1",
-            values: vec![text(due.id.to_string()), instant(now), text(answer)],
+        ::metrics::counter!(metrics::NOTIFICATIONS_SENT_TOTAL, "notifier" => name)
+            .increment(told.len() as u64);
+        let words = match told.len() {
+            1 => format!("{} {}: {answer}", self.named.kind, self.named.name),
+            n => format!("{} {}, with {} more: {answer}", self.named.kind, self.named.name, n - 1),
         };
-        let words = format!("{} {}: {answer}", self.named.kind, self.named.name);
-        let entry = timeline_entry(due.alert_id, TimelineKind::Notified, None, &words, now);
-        self.commit(vec![update, entry]).await
+        let mark = |due: &Due| {
+            let update = Statement {
+                sql: "UPDATE alerting_outbox SET state = 'sent', sent_ns = ?2, lease_until_ns = 0,
+                        answer = ?3 WHERE id = ?1",
+                values: vec![text(due.id.to_string()), instant(now), text(answer)],
+            };
+            [update, timeline_entry(due.alert_id, TimelineKind::Notified, None, &words, now)]
+        };
+        self.commit(told.iter().flat_map(mark).collect()).await
     }
 
-    async fn mark_failed(&self, due: &Due, error: &SendError) -> Result<(), AlertingError> {
+    async fn mark_failed(&self, told: &[Due], error: &SendError) -> Result<(), AlertingError> {
         let now = self.store.clock.now();
         let name = self.named.name.clone();
         ::metrics::counter!(metrics::NOTIFICATION_ATTEMPTS_FAILED_TOTAL, "notifier" => name)
             .increment(1);
-        warn!(notifier = %self.named.name, notification = %due.id, %error, "notification failed");
-        if now.since(due.created_at) >= GIVE_UP_AFTER {
-            return self.give_up(due, &error.0).await;
+        let mut statements = Vec::new();
+        for due in told {
+            let id = due.id;
+            warn!(notifier = %self.named.name, notification = %id, %error, "notification failed");
+            if now.since(due.created_at) >= GIVE_UP_AFTER {
+                statements.extend(self.given_up(due, &error.0, now));
+                statements.extend(self.told_to_others(due, now).await?);
+                continue;
+            }
+            let next = now.saturating_add(backoff(due.attempts, due.id));
+            statements.push(Statement {
+                sql: "UPDATE alerting_outbox SET next_ns = ?2, lease_until_ns = 0, answer = ?3
+                    WHERE id = ?1",
+                values: vec![text(due.id.to_string()), instant(next), text(error.0.clone())],
+            });
+            if due.attempts == 0 {
+                let (kind, name) = (self.named.kind, &self.named.name);
+                let words = format!("{kind} {name}: {error}; trying again");
+                let entry = timeline_entry(due.alert_id, TimelineKind::Failed, None, &words, now);
+                statements.push(entry);
+            }
         }
-        let next = now.saturating_add(backoff(due.attempts, due.id));
-        let update = Statement {
-            sql: "UPDATE alerting_outbox SET next_ns = ?2, lease_until_ns = 0, answer = ?3
-                WHERE id = ?1",
-            values: vec![text(due.id.to_string()), instant(next), text(error.0.clone())],
-        };
-        let mut statements = vec![update];
-        if due.attempts == 0 {
-            let words = format!("{} {}: {error}; trying again", self.named.kind, self.named.name);
-            let entry = timeline_entry(due.alert_id, TimelineKind::Failed, None, &words, now);
-            statements.push(entry);
-        }
-        self.commit(statements).await
+        self.commit(statements).await?;
+        (self.wake_others)();
+        Ok(())
     }
 
-    async fn give_up(&self, due: &Due, answer: &str) -> Result<(), AlertingError> {
+    async fn give_up(&self, group: &[Due], answer: &str) -> Result<(), AlertingError> {
         let now = self.store.clock.now();
+        self.commit(group.iter().flat_map(|due| self.given_up(due, answer, now)).collect()).await
+    }
+
+    fn given_up(&self, due: &Due, answer: &str, now: Timestamp) -> [Statement; 2] {
         let name = self.named.name.clone();
         ::metrics::counter!(metrics::NOTIFICATIONS_FAILED_TOTAL, "notifier" => name).increment(1);
         let update = Statement {
@@ -242,8 +372,26 @@ impl Worker {
             values: vec![text(due.id.to_string()), text(answer)],
         };
         let words = format!("{} {}: {answer}; not sent", self.named.kind, self.named.name);
-        let entry = timeline_entry(due.alert_id, TimelineKind::Failed, None, &words, now);
-        self.commit(vec![update, entry]).await
+        [update, timeline_entry(due.alert_id, TimelineKind::Failed, None, &words, now)]
+    }
+
+    /// The statements that put into the outbox of every other notifier that this one did not get
+    /// through. What says so itself is not told again: two dead notifiers would do so for ever.
+    async fn told_to_others(
+        &self,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<Vec<Statement>, AlertingError> {
+        if due.event == FAILED_EVENT {
+            return Ok(Vec::new());
+        }
+        let row = tables::row_of(&*self.store.catalog, due.alert_id).await?;
+        let Some(AlertRow { summary, .. }) = row else { return Ok(Vec::new()) };
+        let occasion = format!("{FAILED_EVENT} {}", due.id);
+        let others = self.others.iter().filter(|other| other.notifier.wants(FAILED_EVENT));
+        let tell =
+            |other: &Named| insert(&summary, FAILED_EVENT, &occasion, &other.name, other.kind, now);
+        Ok(others.map(tell).collect())
     }
 
     async fn commit(&self, statements: Vec<Statement>) -> Result<(), AlertingError> {
@@ -263,17 +411,26 @@ impl Worker {
         for row in rows(&answers, 0) {
             let mut columns = Columns::of(row);
             let due = columns.instant()?.max(columns.instant()?);
-            pause = pause.min(due.since(now).max(Duration::from_millis(50)));
+            pause = pause.min(due.since(now).max(PAUSE_MIN));
         }
         Ok(pause)
     }
+}
+
+/// What becomes one message of rows that are due, the oldest first: several alerts that were opened
+/// where there are many and they may be listed, else the oldest row alone.
+fn grouped(due: Vec<Due>, lists_alerts: bool) -> Vec<Due> {
+    let is_opened = |due: &Due| due.event == "alert.opened";
+    if lists_alerts && due.iter().filter(|due| is_opened(due)).count() >= GROUP_MIN {
+        return due.into_iter().filter(is_opened).collect();
+    }
+    due.into_iter().take(1).collect()
 }
 
 /// The pause after this many earlier attempts: it doubles up to a bound, and lies between half of
 /// that and all of it, by the notification's id, so that many of them do not come at once.
 fn backoff(attempts: u32, id: NotificationId) -> Duration {
     let whole = BACKOFF_MIN.saturating_mul(1 << attempts.min(20)).min(BACKOFF_MAX);
-    let share =
-        crate::identity::hash(&[&id.to_u128().to_le_bytes(), &attempts.to_le_bytes()]) % 512;
+    let share = identity::hash(&[&id.to_u128().to_le_bytes(), &attempts.to_le_bytes()]) % 512;
     whole / 2 + (whole / 2) * u32::try_from(share).unwrap_or(0) / 512
 }

@@ -5,6 +5,8 @@
 //! bound, and only the status counts.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use sha2::Sha256;
 use url::{Host, Url};
 
 use super::address::{check, check_all};
-use super::{Notifier, NotifierKind, Outgoing, SendError, message, read_settings};
+use super::{Notifier, NotifierKind, Outgoing, SendError, heartbeat, message, read_settings};
 use crate::alert::wording::visible;
 use crate::error::AlertingError;
 
@@ -46,6 +48,8 @@ struct Settings {
     allow_networks: Vec<String>,
     /// Notifications per hour. Default: any number.
     per_hour_max: Option<u32>,
+    /// A sign of life every so many minutes. Default: none.
+    heartbeat_mins: Option<NonZeroU32>,
 }
 
 struct Hook {
@@ -54,6 +58,7 @@ struct Hook {
     secret: Option<Secret<String>>,
     allowed: Arc<[IpNet]>,
     per_hour_max: Option<u32>,
+    heartbeat: Option<Duration>,
 }
 
 impl NotifierKind for Webhook {
@@ -65,6 +70,7 @@ impl NotifierKind for Webhook {
         &self,
         path: &str,
         settings: &Map<String, Value>,
+        base: &Path,
     ) -> Result<Arc<dyn Notifier>, AlertingError> {
         let settings: Settings = read_settings(path, settings)?;
         let fault =
@@ -73,7 +79,7 @@ impl NotifierKind for Webhook {
             .map_err(|message| fault("url", message))?;
         let secret = settings
             .secret
-            .map(|secret| secret.resolve())
+            .map(|secret| secret.relative_to(base).resolve())
             .transpose()
             .map_err(|error| fault("secret", error.to_string()))?;
         let network = |text: &String| {
@@ -85,7 +91,8 @@ impl NotifierKind for Webhook {
         let client = client(&allowed, settings.allow_http)
             .map_err(|error| fault("url", error.to_string()))?;
         let per_hour_max = settings.per_hour_max;
-        Ok(Arc::new(Hook { client, url, secret, allowed, per_hour_max }))
+        let heartbeat = heartbeat(settings.heartbeat_mins);
+        Ok(Arc::new(Hook { client, url, secret, allowed, per_hour_max, heartbeat }))
     }
 }
 
@@ -169,6 +176,14 @@ impl Notifier for Hook {
 
     fn per_hour_max(&self) -> Option<u32> {
         self.per_hour_max
+    }
+
+    fn lists_alerts(&self) -> bool {
+        false
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        self.heartbeat
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {

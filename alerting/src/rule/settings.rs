@@ -9,8 +9,6 @@ use super::yaml::{Fault, Node, Place, Yaml};
 
 /// Events of one embedded test, repetitions counted.
 const TEST_EVENTS_MAX: usize = 10_000;
-/// How long a source may be late where nothing is said.
-const LATENESS_DEFAULT: Duration = Duration::from_secs(120);
 
 /// What stands under `logwarden:`.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +23,8 @@ pub struct Settings {
     pub entity: Option<String>,
     /// How many points of risk a detection is worth. Kept, not used yet.
     pub risk: Option<u64>,
-    /// How late an event may come and still count.
-    pub lateness: Duration,
+    /// How late an event may come and still count, whatever its source is allowed.
+    pub lateness: Option<Duration>,
     /// An event without a group-by field counts in the group of its own, instead of not at all.
     pub missing_as_null: bool,
     /// The title of alerts.
@@ -47,7 +45,7 @@ impl Default for Settings {
             notify: None,
             entity: None,
             risk: None,
-            lateness: LATENESS_DEFAULT,
+            lateness: None,
             missing_as_null: false,
             title: None,
             what_to_do: String::new(),
@@ -163,7 +161,7 @@ impl Settings {
                 })?;
             }
             "suppress" => self.suppress = Some(read_span(value)?),
-            "lateness" => self.lateness = read_span(value)?,
+            "lateness" => self.lateness = Some(read_span(value)?),
             "notify" => {
                 let names: Option<Vec<String>> =
                     value.items().iter().map(|item| item.text().map(str::to_owned)).collect();
