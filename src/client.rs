@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -60,6 +61,16 @@ impl Client {
         answer.json().await.context("the server's answer is not JSON").map_err(Failure::from)
     }
 
+    /// Asks how the server is; a server that is not ready answers that as well.
+    pub(crate) async fn health(&self) -> Result<Value, Failure> {
+        let answer = self.request("/api/v1/health", &[], "application/json").await?;
+        let answer = match answer.status() {
+            StatusCode::SERVICE_UNAVAILABLE => answer,
+            _ => checked(answer).await?,
+        };
+        answer.json().await.context("the server's answer is not JSON").map_err(Failure::from)
+    }
+
     /// Asks for a stream of server-sent events.
     pub(crate) async fn stream(
         &self,
@@ -75,26 +86,40 @@ impl Client {
         query: &[(&str, String)],
         accept: &str,
     ) -> Result<reqwest::Response, Failure> {
+        checked(self.request(path, query, accept).await?).await
+    }
+
+    async fn request(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        accept: &str,
+    ) -> Result<reqwest::Response, Failure> {
         let mut url = url::Url::parse(&format!("{}{path}", self.base))
             .map_err(|error| Failure::Usage(anyhow!("`{}` is not a URL: {error}", self.base)))?;
-        url.query_pairs_mut()
-            .extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
+        for (name, value) in query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
         let mut request = self.http.get(url).header("accept", accept);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let answer =
-            request.send().await.with_context(|| format!("cannot reach `{}`", self.base))?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status();
-        let reason = match answer.json::<ErrorBody>().await {
-            Ok(body) => {
-                format!("{} ({status}, request {})", body.error.message, body.error.request_id)
-            }
-            Err(_) => format!("the server answered {status}"),
-        };
-        Err(Failure::Bad(anyhow!(reason)))
+        let answer = request.send().await;
+        Ok(answer.with_context(|| format!("cannot reach `{}`", self.base))?)
     }
+}
+
+/// An answer that is a success; any other in words.
+async fn checked(answer: reqwest::Response) -> Result<reqwest::Response, Failure> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let reason = match answer.json::<ErrorBody>().await {
+        Ok(body) => {
+            format!("{} ({status}, request {})", body.error.message, body.error.request_id)
+        }
+        Err(_) => format!("the server answered {status}"),
+    };
+    Err(Failure::Bad(anyhow!(reason)))
 }

@@ -171,9 +171,8 @@ fn render_matches(matches: &[Match], format: Format) -> Result<String, Failure> 
     let line = |found: &Match| match format {
         Format::Table => format!("{:>8}  {}\n", found.event_index, found.rule_id),
         _ => {
-            serde_json::json!({ "rule_id": found.rule_id, "event_index": found.event_index })
-                .to_string()
-                + "\n"
+            let rule_id = serde_json::Value::from(found.rule_id.as_str());
+            format!("{{\"rule_id\":{rule_id},\"event_index\":{}}}\n", found.event_index)
         }
     };
     match format {
@@ -229,4 +228,17 @@ fn xml(text: &str) -> String {
     let escaped =
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     escaped.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_match_is_one_line_of_json() {
+        let found = [Match { rule_id: "a\"b".to_owned(), event_index: 7 }];
+        let text = render_matches(&found, Format::Ndjson).expect("printed");
+        assert_eq!(text, "{\"rule_id\":\"a\\\"b\",\"event_index\":7}\n");
+        assert!(render_matches(&found, Format::Junit).is_err());
+    }
 }

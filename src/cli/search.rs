@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use crate::cli::Failure;
-use crate::cli::terminal::{csv_cell, printable};
+use crate::cli::terminal::{csv_cell, printable, printable_json};
 use crate::client::{Client, Connection};
 
 /// Fields that earn a column of their own in a table, when any hit has them.
@@ -62,42 +62,36 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(progress) = &progress {
         progress.finish_and_clear();
     }
-    let text = render(&answer?, arguments.format);
-    let text =
-        if arguments.raw || arguments.format == Format::Json { text } else { escape_lines(&text) };
+    let text = render(&answer?, arguments.format, arguments.raw);
     // A reader that closed the pipe has seen enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 
-fn escape_lines(text: &str) -> String {
-    text.lines().fold(String::with_capacity(text.len()), |mut shown, line| {
-        shown.push_str(&printable(line));
-        shown.push('\n');
-        shown
-    })
-}
-
-fn render(answer: &Value, format: Format) -> String {
-    if format == Format::Json {
-        return format!("{answer:#}\n");
-    }
-    match (answer.get("columns"), answer.get("rows")) {
-        (Some(Value::Array(columns)), Some(Value::Array(rows))) => {
-            render_groups(columns, rows, format)
+/// With `is_raw` control characters stay what they are, but for those that JSON escapes itself.
+fn render(answer: &Value, format: Format, is_raw: bool) -> String {
+    let text = match (format, answer.get("columns"), answer.get("rows")) {
+        (Format::Json, ..) => format!("{answer:#}\n"),
+        (_, Some(Value::Array(columns)), Some(Value::Array(rows))) => {
+            render_groups(columns, rows, format, is_raw)
         }
-        _ => render_hits(answer, format),
-    }
+        _ => render_hits(answer, format, is_raw),
+    };
+    let is_json = matches!(format, Format::Json | Format::Ndjson);
+    if is_json && !is_raw { printable_json(&text) } else { text }
 }
 
-fn render_groups(columns: &[Value], rows: &[Value], format: Format) -> String {
+fn render_groups(columns: &[Value], rows: &[Value], format: Format, is_raw: bool) -> String {
+    let plain = |value: &Value| cell(value, is_raw);
     let names: Vec<String> = columns.iter().map(|column| plain(&column["name"])).collect();
     let cells =
         |row: &Value| row.as_array().map(|row| row.iter().map(plain).collect()).unwrap_or_default();
     match format {
         Format::Ndjson => rows.iter().fold(String::new(), |text, row| {
+            let keys = columns.iter().map(|column| column["name"].as_str().unwrap_or_default());
+            let values = row.as_array().cloned().unwrap_or_default();
             let object: serde_json::Map<String, Value> =
-                names.iter().cloned().zip(row.as_array().cloned().unwrap_or_default()).collect();
+                keys.map(str::to_owned).zip(values).collect();
             text + &Value::Object(object).to_string() + "\n"
         }),
         Format::Csv => csv(&names, rows.iter().map(cells)),
@@ -105,7 +99,8 @@ fn render_groups(columns: &[Value], rows: &[Value], format: Format) -> String {
     }
 }
 
-fn render_hits(answer: &Value, format: Format) -> String {
+fn render_hits(answer: &Value, format: Format, is_raw: bool) -> String {
+    let plain = |value: &Value| cell(value, is_raw);
     let none = Vec::new();
     let hits = answer["hits"].as_array().unwrap_or(&none);
     let fixed = ["timestamp", "severity", "dataset"];
@@ -160,10 +155,11 @@ fn summary(answer: &Value, shown: usize) -> String {
     format!("{shown} of {total} events, {} ms{partial}", answer["took_ms"])
 }
 
-fn plain(value: &Value) -> String {
+fn cell(value: &Value, is_raw: bool) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) if is_raw => text.clone(),
+        Value::String(text) => printable(text).into_owned(),
         other => other.to_string(),
     }
 }
@@ -173,16 +169,16 @@ fn table(names: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     table
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(names.iter().map(|name| printable(name).into_owned()));
+    table.set_header(names);
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell).into_owned()));
+        table.add_row(row);
     }
     format!("{table}\n")
 }
 
 fn csv(names: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| {
-        cells.iter().map(|cell| csv_cell(&printable(cell))).collect::<Vec<_>>().join(",") + "\r\n"
+        cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(",") + "\r\n"
     };
     rows.fold(line(names), |text, row| text + &line(&row))
 }
@@ -192,15 +188,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn control_characters_are_shown_unless_they_are_asked_for() {
+        let hits = serde_json::json!({ "total": 1, "complete": true, "took_ms": 1, "hits": [
+            { "timestamp": "T", "message": "a\u{1b}[31m\u{9b}b", "fields": {} } ] });
+        for format in [Format::Table, Format::Json, Format::Ndjson, Format::Csv] {
+            let shown = render(&hits, format, false);
+            assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{format:?}: {shown}");
+            assert!(render(&hits, format, true).contains('\u{9b}'), "{format:?}");
+        }
+        let line = render(&hits, Format::Ndjson, false);
+        let read: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read, hits["hits"][0]);
+    }
+
+    #[test]
     fn hits_and_groups_are_printed_in_every_format() {
         let hits = serde_json::json!({ "total": 1, "complete": true, "took_ms": 1.5, "hits": [
             { "id": "A", "timestamp": "T", "severity": "info", "source": "s", "dataset": "d",
               "message": "=x", "fields": { "user.name": "root" } } ] });
-        let csv = render(&hits, Format::Csv);
+        let csv = render(&hits, Format::Csv, false);
         assert_eq!(csv.lines().last(), Some(r#""A","T","info","s","d","'=x","root""#));
-        assert!(render(&hits, Format::Table).contains("1 of 1 events"));
+        assert!(render(&hits, Format::Table, false).contains("1 of 1 events"));
 
         let groups = serde_json::json!({ "columns": [{"name": "source.ip"}, {"name": "count"}], "rows": [["1.1.1.1", 4]] });
-        assert_eq!(render(&groups, Format::Ndjson), "{\"count\":4,\"source.ip\":\"1.1.1.1\"}\n");
+        assert_eq!(
+            render(&groups, Format::Ndjson, false),
+            "{\"count\":4,\"source.ip\":\"1.1.1.1\"}\n"
+        );
     }
 }

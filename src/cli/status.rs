@@ -1,6 +1,9 @@
-//! `logwarden status`: how a running server is.
+//! `logwarden status`: how a running server is; exit code 1 when it is not ready.
 
 use std::io::Write;
+
+use anyhow::anyhow;
+use serde_json::Value;
 
 use crate::cli::Failure;
 use crate::cli::terminal::printable;
@@ -17,11 +20,19 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let client = Client::open(&arguments.connection)?;
-    let health = client.get("/api/v1/health", &[]).await?;
+    let health = client.health().await?;
+    print(&health, arguments.json);
+    match health["status"].as_str() {
+        Some("ready") => Ok(()),
+        status => Err(Failure::Bad(anyhow!("the server is {}", status.unwrap_or("unknown")))),
+    }
+}
+
+fn print(health: &Value, is_json: bool) {
     let mut out = std::io::stdout();
-    if arguments.json {
+    if is_json {
         let _ = writeln!(out, "{health:#}");
-        return Ok(());
+        return;
     }
     let _ = writeln!(out, "status: {}", health["status"].as_str().unwrap_or("unknown"));
     let none = serde_json::Map::new();
@@ -36,5 +47,4 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         };
         let _ = writeln!(out, "{part}: {}", printable(&details));
     }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::cli::Failure;
-use crate::cli::terminal::printable;
+use crate::cli::terminal::{printable, printable_json};
 use crate::client::{Client, Connection};
 
 /// Bytes of one server-sent event; a longer one ends the command.
@@ -36,8 +36,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let frame: Vec<u8> = buffer.drain(..end + 2).collect();
             let line = line_of(&String::from_utf8_lossy(&frame), arguments.json);
             let Some(line) = line else { continue };
-            let line =
-                if arguments.raw || arguments.json { line } else { printable(&line).into_owned() };
+            let line = match (arguments.raw, arguments.json) {
+                (true, _) => line,
+                (false, true) => printable_json(&line),
+                (false, false) => printable(&line).into_owned(),
+            };
             if writeln!(std::io::stdout(), "{line}").is_err() {
                 return Ok(());
             }

@@ -21,9 +21,25 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON with the same characters as JSON's own escapes: it stays the JSON it was. They stand only
+/// inside of strings, for a line end between values is not one that is hidden.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !is_hidden(c) {
+            shown.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            shown.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    shown
+}
+
 fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}')
 }
 
 /// One quoted cell of a CSV file (RFC 4180); what a spreadsheet would compute gets an apostrophe.
@@ -41,6 +57,14 @@ mod tests {
     fn what_would_act_on_a_terminal_is_shown() {
         assert_eq!(printable("plain ä"), "plain ä");
         assert_eq!(printable("\u{1b}[31mred\u{202e}\n"), "\\u{1b}[31mred\\u{202e}\\n");
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let value = serde_json::json!({ "m": "a\u{1b}\u{9b}2J\u{202e}\u{7f}" });
+        let shown = printable_json(&format!("{value:#}\n"));
+        assert!(shown.contains("\\u009b2J\\u202e\\u007f"), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use logwarden_event::{Clock, SystemClock};
-use logwarden_store::identity::{Identity, NewToken, Role};
+use logwarden_store::identity::{Identity, NewToken, REFRESH_INTERVAL, Role};
 
 use crate::cli::Failure;
 use crate::config;
@@ -80,6 +80,12 @@ impl Place {
     }
 }
 
+/// Waits until a running server has seen what was changed in its data directory, so that a script
+/// that goes on with a new token is not refused, and a revoked one counts no longer.
+pub(crate) async fn until_seen() {
+    tokio::time::sleep(REFRESH_INTERVAL + Duration::from_millis(100)).await;
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     match arguments.action {
@@ -98,6 +104,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 .create_token(NewToken { name, role, source, filter, expires_at })
                 .await
                 .map_err(|error| Failure::Bad(error.into()))?;
+            until_seen().await;
             let _ = writeln!(out, "{token}");
         }
         Action::List { place } => {
@@ -114,6 +121,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 .revoke_token(&name)
                 .await
                 .map_err(|error| Failure::Bad(error.into()))?;
+            until_seen().await;
         }
     }
     Ok(())

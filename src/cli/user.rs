@@ -8,7 +8,7 @@ use clap::Subcommand;
 use logwarden_store::identity::Role;
 
 use crate::cli::Failure;
-use crate::cli::token::Place;
+use crate::cli::token::{Place, until_seen};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -57,5 +57,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .create_user(&name, role, password)
         .await
         .map_err(|error| Failure::Bad(error.into()))?;
+    until_seen().await;
     Ok(())
 }
