@@ -7,6 +7,8 @@ use logwarden_event::{Event, Position};
 use logwarden_index::Index;
 use logwarden_store::{Append, AppendOutcome, Draft, RecordKind, Store};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use tokio_util::sync::CancellationToken;
 
 use super::request;
@@ -73,7 +75,42 @@ fn filters() -> impl Strategy<Value = Vec<Filter>> {
         arbitrary::filter(),
         arbitrary::query_text().prop_map(|text| super::query(&text).filter),
     ];
-    prop::collection::vec(one, 1..20)
+    prop::collection::vec(one, 20..60)
+}
+
+/// The name of every form in a filter: of the filters, targets and tests in it.
+fn forms(filter: &Filter, found: &mut BTreeSet<String>) {
+    let name = |debug: String| {
+        let end = debug.find(|c: char| !c.is_alphanumeric()).unwrap_or(debug.len());
+        debug[..end].to_owned()
+    };
+    found.insert(name(format!("{filter:?}")));
+    match filter {
+        Filter::And(filters) | Filter::Or(filters) => {
+            filters.iter().for_each(|filter| forms(filter, found));
+        }
+        Filter::Not(filter) => forms(filter, found),
+        Filter::Is(predicate) => {
+            found.insert(name(format!("{:?}", predicate.target)));
+            found.insert(name(format!("{:?}", predicate.test)));
+        }
+        Filter::All | Filter::Nothing => {}
+    }
+}
+
+#[test]
+fn the_filters_that_are_tried_have_every_form() {
+    let mut runner = TestRunner::deterministic();
+    let mut found = BTreeSet::new();
+    for _ in 0..40 {
+        let filters = filters().new_tree(&mut runner).expect("filters").current();
+        filters.iter().for_each(|filter| forms(filter, &mut found));
+    }
+    // Those of `Filter`, `Target` and `Test`, in the order of their names.
+    let every = "Address All And Class Contains Dataset Each EndsWith Equals Exists Field FirstOf Is \
+        IsNull Like Message Network Not Nothing Number ObservedAt Or Record Regex SameAs Seq Severity \
+        Source StartsWith Text Time Timestamp Words WordsThenPrefix";
+    assert_eq!(found.into_iter().collect::<Vec<_>>().join(" "), every);
 }
 
 proptest! {
