@@ -9,8 +9,7 @@
 //! once more leaf by leaf, marked as inner, so that they can be searched.
 
 mod packed;
-
-use std::net::IpAddr;
+pub mod parts;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -22,45 +21,10 @@ use crate::severity::Severity;
 use crate::time::Timestamp;
 
 use packed::{Reader, decode_entry, encode_entry, encode_span};
+use parts::{Entry, Name, Packed, Span};
 
 const FORMAT_VERSION: u8 = 1;
 const FLAG_TIME_OBSERVED: u8 = 1;
-
-/// Bytes `start .. start + len` of an event's buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Span {
-    start: u32,
-    len: u32,
-}
-
-/// A field's name: a standard one by its place in the list, any other by its letters.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Name {
-    Standard(u16),
-    Text(Span),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Packed {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    /// A whole number above `i64::MAX`.
-    Unsigned(u64),
-    Float(f64),
-    String(Span),
-    Ip(IpAddr),
-    Timestamp(Timestamp),
-    Json(Span),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Entry {
-    name: Name,
-    alias: Option<Name>,
-    value: Packed,
-    options: FieldOptions,
-}
 
 /// What a field is besides its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

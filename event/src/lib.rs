@@ -12,7 +12,7 @@ mod text;
 mod time;
 
 pub use class::{Class, Logsource};
-pub use event::{DecodeError, Event, EventBuilder, Field, FieldOptions};
+pub use event::{DecodeError, Event, EventBuilder, Field, FieldOptions, parts};
 pub use field::{FieldSpec, FieldType, STANDARD_FIELDS, Value, standard_field};
 pub use id::{AlertId, EventId, IdError, NotificationId, Position, SplitId};
 pub use severity::Severity;
