@@ -115,6 +115,7 @@ struct File {
     http: HttpConfig,
     listeners: Option<Vec<ListenerConfig>>,
     sources: Vec<SourceConfig>,
+    retention: Vec<logwarden_index::Policy>,
     rules: RulesConfig,
     notifiers: Vec<NotifierConfig>,
     routes: Vec<RouteConfig>,
@@ -266,17 +267,21 @@ fn assemble(
         base: base.to_owned(),
         lateness: ingest.sources.iter().map(lateness_of).collect(),
     };
+    let index = logwarden_index::Config { retention: retention(file.retention)?, ..file.index };
     let query = logwarden_query::Config::default();
-    Ok(Config {
-        store,
-        http,
-        ingest,
-        index: file.index,
-        query,
-        alerting,
-        public_url: file.public_url,
-        shown,
-    })
+    Ok(Config { store, http, ingest, index, query, alerting, public_url: file.public_url, shown })
+}
+
+fn retention(
+    policies: Vec<logwarden_index::Policy>,
+) -> anyhow::Result<Vec<logwarden_index::Policy>> {
+    if policies.len() > logwarden_index::POLICIES_MAX {
+        bail!("retention: at most {} policies", logwarden_index::POLICIES_MAX);
+    }
+    for (place, policy) in policies.iter().enumerate() {
+        policy.check().map_err(|reason| anyhow::anyhow!("retention[{place}]: {reason}"))?;
+    }
+    Ok(policies)
 }
 
 fn ingest_config(
@@ -367,6 +372,8 @@ mod tests {
         check("[http]\nlisten = \"0.0.0.0:80\"", "http.listen: `0.0.0.0:80` is not loopback");
         check("[http]\nlisten = \"0.0.0.0:80\"\ninsecure = true", "0.0.0.0:80");
         check("[http]\nlitsen = \"x\"", "line 2");
+        check("[[retention]]\ndataset = \"a\"", "retention[0]: either `keep_days`");
+        check("[[retention]]\ndataset = \"a\"\nkeep_days = 9", "127.0.0.1:7514");
         check("nonsense = 1", "unknown field `nonsense`");
     }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::retention::Policy;
+
 /// Bounds of the index. The defaults suit one node with 512 MB of memory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +28,9 @@ pub struct Config {
     /// Bytes of events, before compression, that a merged split holds at most; building one takes
     /// about twice as much memory. Default 96 MiB.
     pub merge_bytes_max: u64,
+    /// How long events are kept. Not a key of the section: `[[retention]]` is a table of its own.
+    #[serde(skip)]
+    pub retention: Vec<Policy>,
 }
 
 impl Config {
@@ -48,6 +53,7 @@ impl Default for Config {
             block_cache_bytes_max: 32 << 20,
             merge_events_max: 500_000,
             merge_bytes_max: 96 << 20,
+            retention: Vec::new(),
         }
     }
 }

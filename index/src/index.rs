@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::error::IndexError;
+use crate::expire::Retention;
 use crate::head::Head;
 use crate::indexer;
 use crate::merge;
@@ -40,6 +41,7 @@ pub struct Index {
     pub(crate) visible: watch::Sender<Position>,
     /// Told at every publication.
     pub(crate) published: Notify,
+    pub(crate) retention: Retention,
     state: Mutex<State>,
 }
 
@@ -84,6 +86,7 @@ impl Index {
         let blobs = Arc::clone(&store.blobs);
         off_async(move || remove_orphans(&*blobs, &metas)).await;
         store.journal.hold(CONSUMER, start);
+        let retention = Retention::open(&store).await?;
         let filling = Head::new(start);
         Ok(Arc::new(Self {
             store,
@@ -91,6 +94,7 @@ impl Index {
             readers,
             visible: watch::Sender::new(start),
             published: Notify::new(),
+            retention,
             state: Mutex::new(State {
                 filling,
                 sealed: None,

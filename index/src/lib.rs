@@ -28,15 +28,19 @@ mod rowset;
 mod schema;
 
 mod cache;
+mod expire;
 mod merge;
 mod publish;
 mod reader;
+mod retention;
 
 pub use config::Config;
 pub use error::IndexError;
+pub use expire::{RetentionPreview, RetentionView};
 pub use index::{Index, Snapshot};
 pub use lookup::Lookup;
 pub use piece::{FieldStat, Piece, UnreadableSplit};
+pub use retention::{Due, POLICIES_MAX, Policy, Reason, Refusal};
 
 #[cfg(test)]
 mod tests;

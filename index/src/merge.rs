@@ -16,6 +16,7 @@ use tracing::{debug, error, warn};
 use crate::builder::{BuiltSplit, CONVERT, Convert, SplitBuilder};
 use crate::config::Config;
 use crate::error::IndexError;
+use crate::expire::expire_when_due;
 use crate::head::order_of;
 use crate::index::{Index, off_async};
 use crate::indexer::store_split;
@@ -68,6 +69,7 @@ pub(crate) async fn keep_merged(
     // A split that cannot be read stays as it is; others must not wait for it.
     let mut broken: HashSet<SplitId> = HashSet::new();
     loop {
+        expire_when_due(index, shutdown).await?;
         delete_retired(index).await;
         let metas: Vec<SplitMeta> = {
             let state = index.state();

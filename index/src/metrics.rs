@@ -26,6 +26,14 @@ pub(crate) const SPLITS: &str = "logwarden_index_splits";
 pub(crate) const SPLITS_OPENED_TOTAL: &str = "logwarden_index_splits_opened_total";
 /// Times a split could not be opened.
 pub(crate) const SPLITS_UNREADABLE_TOTAL: &str = "logwarden_index_splits_unreadable_total";
+/// Splits that retention removed.
+pub(crate) const RETENTION_SPLITS_TOTAL: &str = "logwarden_index_retention_splits_total";
+/// Events in them.
+pub(crate) const RETENTION_EVENTS_TOTAL: &str = "logwarden_index_retention_events_total";
+/// Bytes of them.
+pub(crate) const RETENTION_BYTES_TOTAL: &str = "logwarden_index_retention_bytes_total";
+/// Whether something is due that a guard keeps: 1 or 0.
+pub(crate) const RETENTION_REFUSED: &str = "logwarden_index_retention_refused";
 /// Splits that were merged into larger ones.
 pub(crate) const SPLITS_MERGED_TOTAL: &str = "logwarden_index_splits_merged_total";
 /// Times splits could not be merged.

@@ -19,7 +19,8 @@ use crate::metrics::{ORPHANS_REMOVED_TOTAL, PUBLISH_RETRIES_TOTAL};
 use crate::split::{BLOB_PREFIX, SplitMeta};
 
 /// The tables of this crate.
-pub(crate) const MIGRATIONS: &[Migration] = &["CREATE TABLE index_splits (
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    "CREATE TABLE index_splits (
     id TEXT PRIMARY KEY,
     lane BIGINT NOT NULL,
     seq_first BIGINT NOT NULL,
@@ -29,7 +30,17 @@ pub(crate) const MIGRATIONS: &[Migration] = &["CREATE TABLE index_splits (
     time_last BIGINT NOT NULL,
     size_bytes BIGINT NOT NULL,
     raw_bytes BIGINT NOT NULL
-)"];
+)",
+    "CREATE TABLE index_retention (
+    id TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+)",
+    "CREATE TABLE index_tombstones (
+    split TEXT PRIMARY KEY,
+    record TEXT NOT NULL,
+    told BIGINT NOT NULL
+)",
+];
 /// The name under which the tables are migrated.
 pub(crate) const ROOM: &str = "index";
 
@@ -142,13 +153,26 @@ pub(crate) async fn replace_splits(
     new: &SplitMeta,
     shutdown: &CancellationToken,
 ) -> Result<bool, IndexError> {
-    let delete = |id: &SplitId| Statement {
-        sql: DELETE_SPLIT,
-        values: vec![SqlValue::Text(id.to_string())],
-    };
     let statements = std::iter::once(insert(new)).chain(old.iter().map(delete)).collect();
     let step = Step { statements, ..Step::default() };
     Ok(step_until_known(store, step, shutdown).await?.is_some())
+}
+
+/// Removes splits and writes what is said of it, in one transaction; tries until it is known to be
+/// done. `false`: `shutdown` came first, and it may be done or not.
+pub(crate) async fn remove_splits(
+    store: &Store,
+    going: &[SplitId],
+    tombstones: Vec<Statement>,
+    shutdown: &CancellationToken,
+) -> Result<bool, IndexError> {
+    let statements = tombstones.into_iter().chain(going.iter().map(delete)).collect();
+    let step = Step { statements, ..Step::default() };
+    Ok(step_until_known(store, step, shutdown).await?.is_some())
+}
+
+fn delete(id: &SplitId) -> Statement {
+    Statement { sql: DELETE_SPLIT, values: vec![SqlValue::Text(id.to_string())] }
 }
 
 async fn step_until_known(

@@ -256,6 +256,8 @@ fn places(events: u64, plants: &Plants) -> BTreeMap<u64, Plant> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use logwarden_event::{Event, Value};
     use logwarden_ingest::{Normalizer, Origin};
 
@@ -279,8 +281,8 @@ mod tests {
         event.value_of(field).map(|value| value.to_string())
     }
 
-    fn has_word(text: &str, word: &str) -> bool {
-        text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
+    fn words_of(text: &str) -> BTreeSet<&str> {
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').collect()
     }
 
     #[test]
@@ -338,32 +340,39 @@ mod tests {
     #[test]
     fn words_stand_where_the_account_says() {
         let (lines, truth, plants) = generate(PLAN);
-        let values: Vec<(String, String)> = lines
-            .lines()
-            .map(|line| {
-                let event = Normalizer.normalize(line.as_bytes(), &Origin::new("x"), truth.end);
-                let all: String =
-                    event.fields().map(|field| field.value.to_string() + "\n").collect();
-                (event.message().to_lowercase(), all.to_lowercase())
-            })
-            .collect();
-        for (place, word) in WORDS.iter().enumerate() {
+        let mut found = [[0u64; 2]; WORDS.len()];
+        for line in lines.lines() {
+            let event = Normalizer.normalize(line.as_bytes(), &Origin::new("x"), truth.end);
+            let message = event.message().to_lowercase();
+            let others: String =
+                event.fields().map(|field| field.value.to_string() + "\n").collect();
+            let others = others.to_lowercase();
+            let (message, others) = (words_of(&message), words_of(&others));
+            for (word, [in_message, anywhere]) in WORDS.iter().zip(&mut found) {
+                *in_message += u64::from(message.contains(word));
+                *anywhere += u64::from(message.contains(word) || others.contains(word));
+            }
+        }
+        for (place, [in_message, anywhere]) in found.into_iter().enumerate() {
             let expected: u64 = truth.words[place].iter().sum();
-            let in_message = values.iter().filter(|(text, _)| has_word(text, word)).count() as u64;
-            let anywhere = |(message, others): &&(String, String)| {
-                has_word(message, word) || has_word(others, word)
-            };
-            assert_eq!(values.iter().filter(anywhere).count() as u64, expected, "{word}");
+            assert_eq!(anywhere, expected, "{}", WORDS[place]);
             if place < WORDS_IN_MESSAGES {
-                assert_eq!(in_message, expected, "{word} in messages");
+                assert_eq!(in_message, expected, "{} in messages", WORDS[place]);
+            }
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for line in lines.lines() {
+            for word in words_of(line).into_iter().filter(|word| word.contains("zq")) {
+                *counts.entry(word).or_default() += 1;
             }
         }
         for planted in plants.needles.iter().chain(&plants.labels).chain(&plants.rare) {
-            let count = lines.lines().filter(|line| has_word(line, &planted.word)).count();
-            assert_eq!(count, planted.at.len(), "{}", planted.word);
+            let count = counts.get(&*planted.word).copied();
+            assert_eq!(count, Some(planted.at.len()), "{}", planted.word);
         }
         for planted in &plants.fragments {
-            let count = lines.lines().filter(|line| line.contains(&planted.word)).count();
+            let inside = counts.iter().filter(|(word, _)| word.contains(&planted.word));
+            let count: usize = inside.map(|(_, count)| count).sum();
             assert_eq!((count, planted.at.len()), (FRAGMENT_COUNT, FRAGMENT_COUNT));
         }
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use logwarden_event::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::generator::{Generator, Plan, Plants};
@@ -22,10 +23,13 @@ use super::truth::Truth;
 pub(super) const BATCH_EVENTS: usize = 1_000;
 /// Bytes that are read and written at once.
 const BUFFER_BYTES: usize = 1 << 20;
-/// Every so many batches, one is asked for from its acknowledgement until it is found.
-const PROBE_EVERY: u64 = 16;
-const PROBE_PAUSE: Duration = Duration::from_millis(5);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Every so many batches, one is asked for from its acknowledgement until it is found, unless another
+/// one still is.
+const PROBE_EVERY: u64 = 8;
+/// The first pause between two questions, and the longest; each is longer than the last by a quarter.
+const PROBE_PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+/// After this an acknowledged event counts as lost.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// Writes the records of a plan into a file.
 pub(super) fn generate(plan: Plan, file: &Path) -> anyhow::Result<(Truth, Plants)> {
@@ -107,6 +111,7 @@ pub(super) async fn measure(
         "acknowledged_to_searchable": {
             "probes": millis.len(),
             "p50_ms": percentile(&mut millis, 50), "p99_ms": percentile(&mut millis, 99),
+            "longest_ms": percentile(&mut millis, 100),
         },
     }))
 }
@@ -120,6 +125,8 @@ struct Shipped {
 struct Shipping {
     subject: Arc<Subject>,
     batches: Mutex<(u64, Batches)>,
+    /// Held by the probe under way.
+    probe: Arc<Semaphore>,
     progress: Progress,
 }
 
@@ -140,6 +147,7 @@ async fn ship(
     let shipping = Arc::new(Shipping {
         subject: Arc::clone(subject),
         batches: Mutex::new((0, Batches::open(file)?)),
+        probe: Arc::new(Semaphore::new(1)),
         progress: Progress::new("ship", truth.events),
     });
     let mut under_way = JoinSet::new();
@@ -164,8 +172,11 @@ async fn send(shipping: Arc<Shipping>) -> anyhow::Result<(u64, Probes)> {
     while let Some((number, batch)) = shipping.next_batch()? {
         let last = last_time(&batch).context("a batch ends with an event that has a time")?;
         refusals += shipping.subject.ingest(batch).await?;
-        if number % PROBE_EVERY == 0 {
-            probes.push(tokio::spawn(until_found(Arc::clone(&shipping.subject), last)));
+        if number % PROBE_EVERY == 0
+            && let Ok(turn) = Arc::clone(&shipping.probe).try_acquire_owned()
+        {
+            let found = until_found(Arc::clone(&shipping.subject), last, turn);
+            probes.push(tokio::spawn(found));
         }
         shipping.progress.add(BATCH_EVENTS as u64);
     }
@@ -173,8 +184,12 @@ async fn send(shipping: Arc<Shipping>) -> anyhow::Result<(u64, Probes)> {
 }
 
 /// Asks for the one event of this time until it is found; answers how long that took.
-async fn until_found(subject: Arc<Subject>, at: Timestamp) -> anyhow::Result<Duration> {
-    let acknowledged = Instant::now();
+async fn until_found(
+    subject: Arc<Subject>,
+    at: Timestamp,
+    _turn: OwnedSemaphorePermit,
+) -> anyhow::Result<Duration> {
+    let (acknowledged, mut pause) = (Instant::now(), PROBE_PAUSES.0);
     let to = at.saturating_add(Duration::from_micros(1));
     let params = [
         ("q", "*".to_owned()),
@@ -191,7 +206,8 @@ async fn until_found(subject: Arc<Subject>, at: Timestamp) -> anyhow::Result<Dur
             acknowledged.elapsed() < PROBE_TIMEOUT,
             "an acknowledged event is not found: {answer}"
         );
-        tokio::time::sleep(PROBE_PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = pause.mul_f64(1.25).min(PROBE_PAUSES.1);
     }
 }
 
