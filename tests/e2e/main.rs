@@ -2,3 +2,21 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../harness/hook.rs"]
+mod hook;
+#[path = "../harness/mail.rs"]
+mod mail;
+#[path = "../harness/programs.rs"]
+mod programs;
+#[path = "../harness/rsyslog.rs"]
+mod rsyslog;
+#[path = "../harness/sshd.rs"]
+mod sshd;
+
+mod command_line;
+mod delivery;
+mod first_day;
+mod kills;
+mod load;
+mod senders;
+mod signals;

@@ -49,10 +49,15 @@ impl Answer {
 impl Client {
     /// A client of `node`; with an empty token it shows none.
     pub(crate) fn new(node: &Node, token: &str) -> Self {
+        Self::of_url(node.http(), token)
+    }
+
+    /// A client of whatever listens there, such as at `http://127.0.0.1:40001`.
+    pub(crate) fn of_url(base: &str, token: &str) -> Self {
         // The first one of a process decides; they are all the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().expect("a client");
-        Self { http, base: node.http().to_owned(), token: token.to_owned() }
+        Self { http, base: base.to_owned(), token: token.to_owned() }
     }
 
     /// The same token at another node, or at the one that was started again.

@@ -18,11 +18,11 @@ use self::wait::{LONG, until};
 #[tokio::test]
 async fn a_node_takes_and_finds_and_can_be_stopped_and_killed() {
     let place = Place::new("");
+    let (token, reader) = (place.token("ingest", "sender"), place.token("reader", "reader"));
     let node = place.start().await;
     assert!(node.setup_code().await.len() > 8);
-    let token = place.token("ingest", "sender");
     let sender = Client::new(&node, &token);
-    let reader = Client::new(&node, &place.token("reader", "reader"));
+    let reader = Client::new(&node, &reader);
     let answer = sender.ingest("{\"message\":\"one\"}\n{\"message\":\"two\"}\n").await;
     assert_eq!((answer.status, answer.json()["accepted"].as_u64()), (200, Some(2)));
     assert_eq!(Client::new(&node, "").ingest("{}").await.refusal(), "401 unauthorized");

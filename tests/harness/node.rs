@@ -62,7 +62,7 @@ impl Place {
         command
     }
 
-    /// Makes a token through the command line, whether or not a node runs here.
+    /// Makes a token through the command line. A node that runs here notices it within a second.
     pub(crate) fn token(&self, role: &str, name: &str) -> String {
         let data_dir = self.data_dir();
         let output = self
@@ -132,7 +132,6 @@ impl Node {
     /// The code of the one-time link that a first start prints.
     pub(crate) async fn setup_code(&self) -> String {
         let link = until("the set-up link", LONG, async || self.said("set-up link: ")).await;
-        assert!(link.starts_with(&self.http), "the link leads elsewhere: {link}");
         link.split_once("#code=").expect("the code is in the fragment").1.to_owned()
     }
 
