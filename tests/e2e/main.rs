@@ -1,5 +1,7 @@
 //! Stories against the real binary on loopback: what a person, a sender and a receiver see.
 
+#[path = "../harness/certificates.rs"]
+mod certificates;
 #[path = "../harness/mod.rs"]
 mod harness;
 #[path = "../harness/hook.rs"]

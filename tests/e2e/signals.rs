@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -10,10 +12,12 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
+use crate::certificates::make_certificates;
 use crate::harness::client::Client;
 use crate::harness::node::{Node, Place};
 use crate::harness::wait::{LONG, pass, until};
 use crate::load::Load;
+use crate::programs;
 
 /// How long it may take records before it is asked to stop.
 const LOAD_SPAN: Duration = Duration::from_millis(800);
@@ -106,6 +110,42 @@ async fn on_a_hangup_it_reads_rules_and_configuration_again() {
     .await;
     opens_an_alert(&sender, &desk, "two", "songbird").await;
     assert_eq!(node.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn on_a_hangup_it_shows_the_new_certificate() {
+    if !programs::has("a new certificate", &["openssl"]) {
+        return;
+    }
+    let place = Place::new("[http]\ntls = { cert = \"server.pem\", key = \"server.key\" }\n");
+    make_certificates(place.root());
+    let node = place.start().await;
+    assert!(node.http().starts_with("https://"), "{}", node.http());
+    fs::copy(place.file("ca.pem"), place.file("old.pem")).expect("copied");
+    assert!(is_signed_by(&node, &place.file("old.pem")), "not the certificate of the file");
+
+    make_certificates(place.root());
+    hang_up(&node, "notifiers and routes reloaded").await;
+    assert!(is_signed_by(&node, &place.file("ca.pem")), "not the new certificate");
+    assert!(!is_signed_by(&node, &place.file("old.pem")), "any certificate is good");
+
+    // One that cannot be read leaves the last good one in force.
+    fs::write(place.file("server.pem"), "no certificate").expect("written");
+    hang_up(&node, "certificate was not reloaded").await;
+    assert!(is_signed_by(&node, &place.file("ca.pem")), "no certificate any more");
+}
+
+/// Whether a stranger who trusts this authority alone gets a connection over TLS.
+fn is_signed_by(node: &Node, authority: &Path) -> bool {
+    let address = node.http().trim_start_matches("https://");
+    let mut command = Command::new(programs::find("openssl").expect("it is there"));
+    command
+        .args(["s_client", "-verify_return_error", "-no-CApath", "-no-CAstore", "-connect"])
+        .arg(address)
+        .arg("-CAfile")
+        .arg(authority)
+        .stdin(Stdio::null());
+    command.output().expect("openssl runs").status.success()
 }
 
 /// Sends the signal and waits until the log says what came of it.

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use super::certificates::make_certificates;
 use super::harness::wait::{LONG, until};
-use super::programs::{Running, find, python, repository, run};
+use super::programs::{Running, python, repository};
 
 /// The password the server takes; the user is `logwarden`.
 const PASSWORD: &str = "the mail server's password";
@@ -114,20 +115,4 @@ impl Mail {
     pub(crate) fn fact(&self, name: &str) -> &Value {
         &self.0[name]
     }
-}
-
-/// An authority, and a certificate of it for loopback, as an administrator makes them.
-fn make_certificates(folder: &Path) {
-    let openssl = find("openssl").expect("openssl");
-    let make = |arguments: &[&str]| {
-        run(Command::new(&openssl).args(arguments).current_dir(folder));
-    };
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-    let authority = ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority"];
-    make(&[&["req", "-x509"][..], &curve, &authority].concat());
-    let server = ["-keyout", "server.key", "-out", "server.pem", "-subj", "/CN=localhost"];
-    let signed = ["-CA", "ca.pem", "-CAkey", "ca.key"];
-    let names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-    let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
-    make(&[&["req", "-x509"][..], &curve, &server, &signed, &names, &leaf].concat());
 }
