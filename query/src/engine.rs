@@ -61,6 +61,15 @@ impl Engine {
         Ok((Self::new(Arc::clone(&index), store, Config::default()), index))
     }
 
+    /// The index it reads, for those who administer it.
+    pub fn index(&self) -> Option<&Arc<Index>> {
+        match &self.source {
+            Source::Index(index) => Some(index),
+            #[cfg(test)]
+            Source::Pieces(_) => None,
+        }
+    }
+
     /// An engine over these pieces.
     #[cfg(test)]
     pub(crate) fn over_pieces(

@@ -44,6 +44,9 @@ pub use language::{
     Aggregate, CLAUSES_MAX, Figure, Function, GroupBy, NESTING_MAX, Pipe, QUERY_BYTES_MAX, Query,
     RowOrder, SortKey, SyntaxError, TimeError, parse_query, parse_time,
 };
+pub use logwarden_index::{
+    POLICIES_MAX as RETENTION_POLICIES_MAX, Policy as RetentionPolicy, RetentionPreview,
+};
 pub use lookups::{ContextAnswer, ContextRequest};
 pub use request::{Control, Coverage, Progress, Splits, Visibility, time_range};
 pub use search::{SearchAnswer, SearchRequest};

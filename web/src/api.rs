@@ -10,6 +10,7 @@ mod histogram;
 mod ingest;
 mod notifiers;
 mod own;
+mod retention;
 mod rules;
 mod scope;
 mod search;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Routes {
         .join(notifiers::routes())
         .join(sources::routes())
         .join(own::routes())
+        .join(retention::routes())
         .join(tokens::routes())
         .join(users::routes())
         .join(config::routes())

@@ -6,5 +6,6 @@ mod browser;
 mod document;
 mod frame;
 mod harness;
+mod retention;
 mod search;
 mod streams;

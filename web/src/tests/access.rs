@@ -43,6 +43,9 @@ const TABLE: &str = "
     GET    /api/v1/sources                      reader analyst admin
     GET    /api/v1/deadletters                  admin
     GET    /api/v1/audit                        admin
+    GET    /api/v1/retention                    admin
+    PUT    /api/v1/retention                    admin
+    POST   /api/v1/retention/confirm            admin
     GET    /api/v1/tokens                       admin
     POST   /api/v1/tokens                       admin
     DELETE /api/v1/tokens/{name}                admin
