@@ -36,8 +36,7 @@ pub(super) fn measure(plan: Plan, rule_dirs: &[PathBuf]) -> anyhow::Result<(Valu
     let (rules, problems) = RuleSet::load(&files);
     let load_secs = cpu_secs(ClockId::ThreadCPUTime) - before;
     let rules = Arc::new(rules);
-    let (mut engine, mut generator) =
-        (Engine::new(Arc::clone(&rules), Arc::default()), Generator::new(plan));
+    let (mut engine, mut generator) = (Engine::new(Arc::clone(&rules)), Generator::new(plan));
     let mut found = Detections::new();
     let (mut parse_secs, mut rules_secs, mut events) = (0.0, 0.0, 0u64);
     let progress = Progress::new("detect", plan.events);
