@@ -12,6 +12,7 @@ use logwarden_event::{Clock, SystemClock, Timestamp};
 use logwarden_store::identity::{NewToken, Role};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use self::inbox::Inbox;
@@ -112,9 +113,11 @@ fn random_password() -> anyhow::Result<String> {
 }
 
 async fn until_interrupted(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     tokio::select! {
         ended = work => Ok(ended?),
         _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = terminate.recv() => Ok(()),
     }
 }
 
