@@ -19,6 +19,7 @@ use reqwest::Method;
 use self::records::{Record, Verdict};
 use crate::harness::client::Client;
 use crate::harness::node::{Node, Place};
+use crate::harness::wait::{LONG, until};
 use crate::wire::{self, Lines, Then};
 
 /// What one input may add to the memory in use, at its peak (security requirement for bombs).
@@ -29,7 +30,6 @@ struct Siege {
     place: Place,
     node: Node,
     token: String,
-    reader_token: String,
     client: Client,
     inputs: u64,
     greatest_growth: (u64, &'static str),
@@ -40,19 +40,29 @@ impl Siege {
     async fn begin(config: &str) -> Self {
         let place = Place::new(config);
         let token = place.token("admin", "operator");
-        let reader_token = place.token("reader", "reader");
         let node = place.start().await;
         let client = Client::new(&node, &token);
         Self {
             place,
             node,
             token,
-            reader_token,
             client,
             inputs: 0,
             greatest_growth: (0, "none"),
             surprises: Vec::new(),
         }
+    }
+
+    /// Another token, known to the running node.
+    async fn another_token(&self, role: &str) -> String {
+        let token = self.place.token(role, role);
+        let client = Client::new(&self.node, &token);
+        until("the token is known", LONG, async || {
+            let answer = client.try_get("/api/v1/session", &[]).await.expect("an answer");
+            (answer.status == 200).then_some(())
+        })
+        .await;
+        token
     }
 
     fn http(&self) -> SocketAddr {
@@ -312,7 +322,7 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn strangers_at_the_tcp_door_store_nothing() {
     let mut siege = Siege::begin("").await;
-    let reader = siege.reader_token.clone();
+    let reader = siege.another_token("reader").await;
     let line = "{\"message\":\"stranger\"}\n";
     let inputs: Vec<(&str, String)> = vec![
         ("no token", line.to_owned()),

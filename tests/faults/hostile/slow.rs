@@ -45,9 +45,10 @@ async fn drip(address: SocketAddr, first: String) -> Duration {
 async fn slow_senders_are_cut_off_and_hold_up_nobody() {
     let mut siege = Siege::begin("").await;
     let before = siege.memory_before();
+    // Of a source of their own: what a source has under way is bounded, and shared by its senders.
+    let slow_token = siege.another_token("ingest").await;
     let head = format!(
-        "POST /api/v1/ingest HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n",
-        siege.token
+        "POST /api/v1/ingest HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {slow_token}\r\n"
     );
     let kinds = [
         (siege.http(), "GET / HTTP/1.1\r\nX-Slow: ".to_owned()),
