@@ -24,7 +24,7 @@ mod tcp_json;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
+use axum::{Router, middleware};
 
 use crate::config::ListenerKind;
 use crate::pipeline::Pipeline;
@@ -68,6 +68,7 @@ pub(crate) fn routes(pipeline: &Arc<Pipeline>) -> Router {
         .iter()
         .filter_map(|protocol| protocol.routes(pipeline))
         .fold(Router::new(), Router::merge)
+        .layer(middleware::from_fn(door::see_through))
 }
 
 /// `others` with the answers that the senders' own first questions need, where the paths are not

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::middleware::Next;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use logwarden_event::Timestamp;
 use logwarden_store::IdempotencyKey;
 use logwarden_store::identity::{Action, Object, authorize};
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
 
 use super::answer::Failure;
 use super::body::{self, BodyError, Encoding};
@@ -39,6 +42,9 @@ const KEY_CHARS_MAX: usize = 128;
 const UNKNOWN_LENGTH_BYTES: usize = 1 << 20;
 /// A compressed body is expected to grow by this much.
 const GROWTH: usize = 16;
+/// Records of a batch with the envelope of each may together be so many times as large as a body: one
+/// envelope around many records counts for each of them.
+const ENVELOPED_GROWTH: usize = 2;
 /// Headers of other vendors whose whole value is the token.
 const TOKEN_HEADERS: [&str; 2] = ["dd-api-key", "x-amz-firehose-access-key"];
 /// Names of query parameters that would put a credential into logs.
@@ -46,6 +52,7 @@ const CREDENTIAL_PARAMETERS: [&str; 6] =
     ["token", "access_token", "api_key", "apikey", "key", "dd-api-key"];
 
 /// A sender that may write, and what the head of its request says about the body.
+#[derive(Clone)]
 pub(super) struct Admission {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) origin: Arc<Origin>,
@@ -95,6 +102,13 @@ impl Admission {
         let room = self.take_room().await?;
         let body = body::read(body, self.pipeline.limits()).await.map_err(Failure::of_body)?;
         Ok(Shipment { admission: self, body, room })
+    }
+
+    /// Takes room in memory for a part of the body that was read already.
+    pub(super) async fn part(mut self, part: Bytes) -> Result<Shipment, Failure> {
+        self.length = Some(part.len());
+        let room = self.take_room().await?;
+        Ok(Shipment { admission: self, body: part, room })
     }
 
     /// Room for the body in memory; a short wait is better than an answer that many senders take as
@@ -168,6 +182,9 @@ impl Shipment {
             if records.is_over {
                 return Err(Failure::too_many_records(limits.batch_records_max));
             }
+            if records.bytes_left == 0 {
+                return Err(Failure::of_body(BodyError::TooLarge));
+            }
             let is_repeatable = records.is_repeatable;
             let batch = records.taker.batch;
             let idempotency = admission.idempotency(&body, is_repeatable);
@@ -181,7 +198,10 @@ impl Shipment {
 pub(super) struct Records<'a> {
     taker: Taker<'a>,
     records_max: u64,
+    /// More than [`Records::records_max`].
     is_over: bool,
+    /// What records and envelopes may still take together.
+    bytes_left: usize,
     /// Set by the protocol when the same body again means the same records: they have ids of their
     /// own. It is then stored once without a key.
     pub(super) is_repeatable: bool,
@@ -196,7 +216,8 @@ impl<'a> Records<'a> {
             record_bytes_max: limits.record_bytes_max,
         };
         let records_max = limits.batch_records_max as u64;
-        Self { taker, records_max, is_over: false, is_repeatable: false }
+        let bytes_left = limits.body_bytes_max.saturating_mul(ENVELOPED_GROWTH);
+        Self { taker, records_max, is_over: false, bytes_left, is_repeatable: false }
     }
 
     /// Cuts `body` into JSON documents, one record each.
@@ -204,9 +225,15 @@ impl<'a> Records<'a> {
         documents::cut(body, self.taker.record_bytes_max, self);
     }
 
+    /// Cuts `body` into JSON documents, one record each, with the same envelope around all.
+    pub(super) fn take_documents_within(&mut self, body: &[u8], line: u64, envelope: &str) {
+        let record_bytes_max = self.taker.record_bytes_max;
+        documents::cut(body, record_bytes_max, &mut Within { records: self, line, envelope });
+    }
+
     /// Takes one record inside its envelope; the reason when it became a dead letter instead.
     pub(super) fn take_wrapped(&mut self, line: u64, wrapped: &Wrapped<'_>) -> Option<String> {
-        if self.is_at_bound() {
+        if self.is_at_bound() || !self.has_room_for(wrapped) {
             return None;
         }
         let (record, record_bytes_max) = (wrapped.record, self.taker.record_bytes_max);
@@ -252,6 +279,13 @@ impl<'a> Records<'a> {
         self.taker.batch.drafts.len() as u64
     }
 
+    /// Takes the room for a record and its envelope; false when there is none left.
+    fn has_room_for(&mut self, wrapped: &Wrapped<'_>) -> bool {
+        let bytes = wrapped.record.len() + wrapped.envelope.len();
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        self.bytes_left > 0
+    }
+
     /// Whether one more record would be too many.
     fn is_at_bound(&mut self) -> bool {
         self.is_over |= self.taker.batch.record_count() >= self.records_max;
@@ -274,7 +308,34 @@ impl documents::Sink for Records<'_> {
     }
 
     fn is_full(&self) -> bool {
-        self.is_over
+        self.is_over || self.bytes_left == 0
+    }
+}
+
+/// Documents that stand in one envelope and count as one line.
+struct Within<'r, 'a, 'e> {
+    records: &'r mut Records<'a>,
+    line: u64,
+    envelope: &'e str,
+}
+
+impl documents::Sink for Within<'_, '_, '_> {
+    fn take(&mut self, _line: u64, document: &[u8]) -> Result<(), Malformed> {
+        let envelope = self.envelope;
+        let wrapped = Wrapped { must_be_json: true, envelope, ..Wrapped::bare(document) };
+        if self.records.is_at_bound() || !self.records.has_room_for(&wrapped) {
+            return Ok(());
+        }
+        let taker = &mut self.records.taker;
+        taker.batch.add_wrapped(taker.intake, self.line, &wrapped)
+    }
+
+    fn reject(&mut self, _line: u64, bytes: &[u8], code: &'static str, reason: String) {
+        documents::Sink::reject(self.records, self.line, bytes, code, reason);
+    }
+
+    fn is_full(&self) -> bool {
+        documents::Sink::is_full(self.records)
     }
 }
 
@@ -318,6 +379,19 @@ impl<T> Cut<T> {
             return Ok(Delivery { stored: Some(stored), tally: first });
         }
         Ok(Delivery { stored: Some(stored), tally })
+    }
+}
+
+/// Serves a request to its end, whatever its sender does meanwhile: one that goes as soon as it has
+/// sent everything, as graypy does, has sent it nevertheless.
+pub(super) async fn see_through(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends.
+            Err(_) => Failure::refused(Refusal::Unavailable).into_response(),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! GELF over HTTP: `POST /gelf`.
 //!
-//! Input: one GELF object or several, plain or compressed; clients do not say which, the first bytes
-//! tell. Output: 202. The record is the object as it was sent. Additional fields keep their `_`, by
+//! Input: one GELF object or several, plain or compressed. Clients do not say which, or say it wrong:
+//! the first bytes tell. Output: 202. The record is the object as it was sent. Additional fields keep their `_`, by
 //! which a name is found as well: `_user_name` is the user's name.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
+use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode};
 
 use super::Protocol;
@@ -41,7 +42,9 @@ async fn receive(State(pipeline): State<Arc<Pipeline>>, request: Request) -> Res
     }
 }
 
-async fn handle(pipeline: &Arc<Pipeline>, request: Request) -> Result<Response, Failure> {
+async fn handle(pipeline: &Arc<Pipeline>, mut request: Request) -> Result<Response, Failure> {
+    // graypy says `gzip,deflate` and sends one of them.
+    request.headers_mut().remove(CONTENT_ENCODING);
     let admission = Admission::of(pipeline, &request, Gelf.name(), &[Method::POST])?;
     admission.within_quota()?;
     let shipment = admission.read(request.into_body()).await?.sniff().await?;

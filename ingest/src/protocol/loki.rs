@@ -24,13 +24,15 @@ use super::answer::{self, Failure};
 use super::body::Encoding;
 use super::documents::{Sink as _, same_length_text};
 use super::door::{Admission, Records};
-use super::members::{Object, each_item, each_member, is_object, items, string};
+use super::members::{Object, each_item, each_member, is_object, items, members, string};
 use super::protobuf::{self, Broken, Value};
 use crate::normalize::scan::{Malformed, Scanner};
 use crate::normalize::{Wrapped, time};
 use crate::pipeline::Pipeline;
 
 const PATH: &str = "/loki/api/v1/push";
+/// Structured metadata that is looked for among the labels.
+const REPEATED_MAX: usize = 64;
 
 /// Loki's push API.
 pub(super) struct Loki;
@@ -177,10 +179,16 @@ fn envelope_of<'t>(
         return Cow::Borrowed(labels);
     }
     let mut envelope = Object::default();
-    for object in [labels, metadata.unwrap_or_default()] {
-        if !object.is_empty() {
-            envelope.put_all(object).expect("it was taken as a whole object");
+    let metadata = metadata.unwrap_or_default();
+    // Some clients say everything twice.
+    let said_twice: Vec<_> = members(metadata).map_while(Result::ok).take(REPEATED_MAX).collect();
+    for (key, value) in members(labels).map_while(Result::ok) {
+        if !said_twice.contains(&(key.clone(), value)) {
+            envelope.put(&key, value);
         }
+    }
+    for (key, value) in members(metadata).map_while(Result::ok) {
+        envelope.put(&key, value);
     }
     if let Some(at) = unread_time {
         envelope.put_text("timestamp", at);

@@ -19,9 +19,11 @@ async fn graypy_compresses_without_saying_so() {
         let answer = node.ship(GELF, body).await;
         assert_eq!((answer.status, answer.text()), (202, ""));
     }
+    let wrong = format!("{GELF}\ncontent-encoding: gzip,deflate");
+    assert_eq!(node.ship(&wrong, gzip(graypy.as_bytes())).await.status, 202);
     let once = "2025-01-02T03:04:05.250Z | paid | warning | web1 | shop | ann | 4 | 5";
     let names = "timestamp message severity host.name service.name user.name log.level _order.id";
-    assert_eq!(node.shown(names).await, lines(&format!("{once}\n{once}\n{once}")));
+    assert_eq!(node.shown(names).await, lines(&format!("{once}\n{once}\n{once}\n{once}")));
     assert_eq!(node.events().await[0].raw(), graypy.as_bytes());
 }
 
@@ -39,4 +41,22 @@ async fn what_is_no_object_is_a_dead_letter() {
     assert_eq!(node.ship(GELF, "{\"short_message\":\"a\"}\nnonsense").await.status, 202);
     let expected = "nonsense | invalid_json\na | -\nnonsense | invalid_json";
     assert_eq!(node.shown("message lw.code").await, expected);
+}
+
+#[tokio::test]
+async fn a_sender_that_does_not_wait_for_the_answer_has_sent_nevertheless() {
+    let node = node(|_| {}).await;
+    let mut request = Box::pin(node.ship(GELF, "{\"short_message\":\"a\"}"));
+    assert!(
+        futures_util::poll!(request.as_mut()).is_pending(),
+        "it is stored in a task of its own"
+    );
+    drop(request);
+    let stored = async {
+        while node.store.journal.end(0).seq < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), stored).await.expect("stored");
+    assert_eq!(node.shown("message").await, "a");
 }

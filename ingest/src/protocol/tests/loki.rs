@@ -69,7 +69,7 @@ async fn entries_of_json_streams_are_events_with_labels() {
     let body = r#"{"streams":[
         {"stream":{"app":"shop","env":"prod","level":"warn"},"values":[
             ["1735787045123456789","{\"msg\":\"paid\",\"time\":\"2020-01-01T00:00:00Z\"}"],
-            ["1735787045123000000","two\nlines",{"user":"ann","order":"{\"id\":5}"}]]},
+            ["1735787045123000000","two\nlines",{"user":"ann","env":"prod","order":"{\"id\":5}"}]]},
         {"values":[["1735787046000000000","first comes the line"]],"stream":{"app":"other"}}]}"#;
     let answer = node.ship(JSON, body).await;
     assert_eq!((answer.status, answer.text()), (204, ""));
@@ -77,6 +77,7 @@ async fn entries_of_json_streams_are_events_with_labels() {
         2025-01-02T03:04:05.123Z | two⏎lines | warning | shop | prod | ann
         2025-01-02T03:04:06Z | first comes the line | info | other | - | -";
     let names = "timestamp message severity service.name service.environment user.name";
+    assert!(!node.shown("lw.duplicate_keys").await.contains("env"));
     assert_eq!(node.shown(names).await.replace("two\nlines", "two⏎lines"), lines(expected));
     let events = node.events().await;
     assert_eq!(events[0].raw(), br#"{"msg":"paid","time":"2020-01-01T00:00:00Z"}"#);
@@ -149,5 +150,16 @@ async fn many_empty_entries_stop_at_the_bound() {
     body.extend(stream);
     let answer = node.ship(PROTOBUF, snappy(&body)).await;
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (413, &"too_many_records".into()));
+    assert_eq!(node.events().await.len(), 0);
+}
+
+#[tokio::test]
+async fn labels_count_for_every_entry() {
+    let node = node(|_| {}).await;
+    let labels = "x".repeat(8 << 10);
+    let entries = vec![r#"["1735787045000000000","a"]"#; 9_000].join(",");
+    let body = format!(r#"{{"streams":[{{"stream":{{"a":"{labels}"}},"values":[{entries}]}}]}}"#);
+    let answer = node.ship(JSON, body).await;
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (413, &"too_large".into()));
     assert_eq!(node.events().await.len(), 0);
 }
