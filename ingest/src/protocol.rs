@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod datadog;
 pub(crate) mod documents;
 mod door;
 mod elastic_bulk;
@@ -40,6 +41,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &loki::Loki,
     &otlp::Otlp,
     &gelf::Gelf,
+    &datadog::Datadog,
 ];
 
 /// A way in which senders ship records.
