@@ -10,6 +10,7 @@ mod datadog;
 pub(crate) mod documents;
 mod door;
 mod elastic_bulk;
+mod form;
 pub(crate) mod framing;
 mod gelf;
 mod http_json;

@@ -1,5 +1,6 @@
 //! The doors, tried from outside: requests and streams in, answers and records of the journal out.
 
+mod applications;
 mod datadog;
 mod elastic_bulk;
 mod gelf;
