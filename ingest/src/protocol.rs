@@ -10,6 +10,7 @@ mod datadog;
 pub(crate) mod documents;
 mod door;
 mod elastic_bulk;
+mod firehose;
 mod form;
 pub(crate) mod framing;
 mod gelf;
@@ -43,6 +44,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &otlp::Otlp,
     &gelf::Gelf,
     &datadog::Datadog,
+    &firehose::Firehose,
 ];
 
 /// A way in which senders ship records.

@@ -3,6 +3,7 @@
 mod applications;
 mod datadog;
 mod elastic_bulk;
+mod firehose;
 mod gelf;
 mod http;
 mod listening;
