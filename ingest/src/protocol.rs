@@ -15,6 +15,7 @@ mod form;
 pub(crate) mod framing;
 mod gelf;
 mod http_json;
+mod journal_upload;
 mod loki;
 mod members;
 mod otlp;
@@ -45,6 +46,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &gelf::Gelf,
     &datadog::Datadog,
     &firehose::Firehose,
+    &journal_upload::JournalUpload,
 ];
 
 /// A way in which senders ship records.

@@ -6,6 +6,7 @@ mod elastic_bulk;
 mod firehose;
 mod gelf;
 mod http;
+mod journal_upload;
 mod listening;
 mod loki;
 mod otlp;
