@@ -1,35 +1,17 @@
 //! Builds a split in memory, from events that come newest first.
 //!
-//! An event that breaks the code which reads it is kept, and its row becomes a candidate of every
-//! lookup, so that it is found and no other event is lost with it.
-
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! An event that breaks the code which reads it is kept verbatim, and its row becomes a candidate of
+//! every lookup, so that it is found and no other event is lost with it.
 
 use logwarden_event::{Event, SplitId, Timestamp};
-use tantivy::directory::{Directory, RamDirectory};
-use tantivy::index::{SegmentComponent, SegmentMeta};
-use tantivy::store::Compressor;
-use tantivy::{IndexSettings, SingleSegmentIndexWriter, TantivyDocument};
-use tracing::error;
 
-use crate::bundle::FileRange;
-use crate::eventstore::BlockWriter;
-use crate::head::FieldStats;
-use crate::metrics::POISON_EVENTS_TOTAL;
-use crate::schema::{Schema, document, tokenizers};
+use crate::columnstore::PartRange;
+use crate::columnstore::writer::{Dissect, MessageWords, Writer};
 use crate::split::{FORMAT, Footer, MAGIC, SplitMeta};
+use crate::wordindex::WordIndexBuilder;
 
-/// Memory that tantivy plans with; it sizes its tables by it and is not held to it.
-const WRITER_BYTES: usize = 64 << 20;
 /// Datasets a footer counts at most; the events of more are counted under `""`.
 const DATASETS_MAX: usize = 1_000;
-
-/// How an event becomes terms.
-pub(crate) type Convert = fn(&Schema, &Event) -> TantivyDocument;
-
-/// By its words and values.
-pub(crate) const CONVERT: Convert = document;
 
 /// A split that is not stored yet.
 pub(crate) struct BuiltSplit {
@@ -41,14 +23,9 @@ pub(crate) struct BuiltSplit {
 
 /// Takes events, newest first.
 pub(crate) struct SplitBuilder {
-    /// `None`: events get no terms at all.
-    convert: Option<Convert>,
-    schema: Schema,
-    directory: RamDirectory,
-    writer: SingleSegmentIndexWriter,
-    blocks: BlockWriter,
-    stats: FieldStats,
-    datasets: BTreeMap<String, u64>,
+    columns: Writer,
+    /// Made for the first message that it is needed for.
+    words: Option<WordIndexBuilder>,
     unsure_rows: Vec<u32>,
     event_count: u32,
     lane: u32,
@@ -59,29 +36,11 @@ pub(crate) struct SplitBuilder {
 }
 
 impl SplitBuilder {
-    /// An empty split. Without `convert` every event is a candidate of every lookup.
-    pub(crate) fn new(convert: Option<Convert>) -> Result<Self, String> {
-        let schema = Schema::new();
-        let directory = RamDirectory::create();
-        let settings = IndexSettings {
-            docstore_compression: Compressor::None,
-            docstore_compress_dedicated_thread: false,
-            ..IndexSettings::default()
-        };
-        let writer = tantivy::Index::builder()
-            .schema(schema.tantivy.clone())
-            .settings(settings)
-            .tokenizers(tokenizers())
-            .single_segment_index_writer(directory.clone(), WRITER_BYTES)
-            .map_err(|error| error.to_string())?;
+    /// An empty split. Without `dissect` every event is kept verbatim.
+    pub(crate) fn new(dissect: Option<Dissect>) -> Result<Self, String> {
         Ok(Self {
-            convert,
-            schema,
-            directory,
-            writer,
-            blocks: BlockWriter::default(),
-            stats: FieldStats::default(),
-            datasets: BTreeMap::new(),
+            columns: Writer::new(dissect).map_err(|error| error.to_string())?,
+            words: None,
             unsure_rows: Vec::new(),
             event_count: 0,
             lane: 0,
@@ -95,16 +54,12 @@ impl SplitBuilder {
     /// Adds the next event, which is not newer than the last one.
     pub(crate) fn add(&mut self, event: &Event) -> Result<(), String> {
         debug_assert!(event.timestamp() <= self.first, "rows are newest first");
-        let document = self.convert(event).unwrap_or_else(|| {
-            self.unsure_rows.push(self.event_count);
-            TantivyDocument::new()
-        });
-        self.writer.add_document(document).map_err(|error| error.to_string())?;
-        self.blocks.add(event).map_err(|error| error.to_string())?;
-        let dataset = event.dataset();
-        let is_listed = self.datasets.len() < DATASETS_MAX || self.datasets.contains_key(dataset);
-        let dataset = if is_listed { dataset } else { "" };
-        *self.datasets.entry(dataset.to_owned()).or_default() += 1;
+        match self.columns.add(event) {
+            MessageWords::InPieces => {}
+            MessageWords::Unknown => self.unsure_rows.push(self.event_count),
+            MessageWords::ToIndex if event.message().is_empty() => {}
+            MessageWords::ToIndex => self.index(event.message())?,
+        }
         self.event_count += 1;
         self.lane = event.id().position().lane;
         self.seq_first = self.seq_first.min(event.seq());
@@ -114,18 +69,12 @@ impl SplitBuilder {
         Ok(())
     }
 
-    fn convert(&mut self, event: &Event) -> Option<TantivyDocument> {
-        let convert = self.convert?;
-        let converted = catch_unwind(AssertUnwindSafe(|| {
-            let document = convert(&self.schema, event);
-            self.stats.add(event);
-            document
-        }));
-        if converted.is_err() {
-            ::metrics::counter!(POISON_EVENTS_TOTAL).increment(1);
-            error!(event.id = %event.id(), "event {} has no terms: reading it failed", event.id());
-        }
-        converted.ok()
+    fn index(&mut self, message: &str) -> Result<(), String> {
+        let words = match &mut self.words {
+            Some(words) => words,
+            None => self.words.insert(WordIndexBuilder::new().map_err(|error| error.to_string())?),
+        };
+        words.add(self.event_count, message).map_err(|error| error.to_string())
     }
 
     /// Finishes the split under this id; `gaps` are positions that the journal did not have.
@@ -133,12 +82,19 @@ impl SplitBuilder {
         if self.event_count == 0 {
             return Err("a split holds at least one event".to_owned());
         }
-        let raw_bytes = self.blocks.raw_bytes_so_far();
-        let (mut content, blocks) = self.blocks.finish().map_err(|error| error.to_string())?;
-        let index = self.writer.finalize().map_err(|error| error.to_string())?;
-        let segments = index.searchable_segment_metas().map_err(|error| error.to_string())?;
-        let segment = segments.first().ok_or("tantivy made no segment")?;
-        let files = append_files(&self.directory, segment, &mut content)?;
+        let raw_bytes = self.columns.raw_bytes();
+        let written = self.columns.finish();
+        let mut content = written.content;
+        let words = self.words.map(|words| words.finish(&mut content)).transpose()?;
+        let mut store = written.info;
+        store.directory =
+            PartRange { offset: content.len() as u64, size_bytes: written.directory.len() as u64 };
+        content.extend_from_slice(&written.directory);
+        let mut datasets = written.datasets;
+        while datasets.len() > DATASETS_MAX {
+            let (_, count) = datasets.pop_last().unwrap_or_default();
+            *datasets.entry(String::new()).or_default() += count;
+        }
         let footer = Footer {
             lane: self.lane,
             seq_first: self.seq_first,
@@ -147,11 +103,11 @@ impl SplitBuilder {
             event_count: self.event_count,
             first: self.first.nanos(),
             last: self.last.nanos(),
-            datasets: self.datasets,
-            fields: self.stats.into_list(),
+            datasets,
+            fields: written.fields,
             unsure_rows: self.unsure_rows,
-            blocks,
-            files,
+            columns: store,
+            words,
         };
         append_footer(&footer, &mut content)?;
         let meta = SplitMeta {
@@ -168,31 +124,6 @@ impl SplitBuilder {
         Ok(BuiltSplit { meta, content })
     }
 }
-
-fn append_files(
-    directory: &RamDirectory,
-    segment: &SegmentMeta,
-    content: &mut Vec<u8>,
-) -> Result<BTreeMap<String, FileRange>, String> {
-    use SegmentComponent::{FastFields, FieldNorms, Positions, Postings, Store, Terms};
-    let components = [Postings, Positions, Terms, Store, FastFields, FieldNorms];
-    let paths = components.into_iter().map(|component| segment.relative_path(component));
-    let mut files = BTreeMap::new();
-    for path in paths.chain([META_FILE.into()]) {
-        if !directory.exists(&path).map_err(|error| error.to_string())? {
-            continue;
-        }
-        let file = directory.open_read(&path).map_err(|error| error.to_string())?;
-        let bytes = file.read_bytes().map_err(|error| error.to_string())?;
-        let range = FileRange { offset: content.len() as u64, size_bytes: bytes.len() as u64 };
-        content.extend_from_slice(&bytes);
-        files.insert(path.to_string_lossy().into_owned(), range);
-    }
-    Ok(files)
-}
-
-/// The file in which tantivy keeps schema and segments.
-const META_FILE: &str = "meta.json";
 
 fn append_footer(footer: &Footer, content: &mut Vec<u8>) -> Result<(), String> {
     let footer = serde_json::to_vec(footer).map_err(|error| error.to_string())?;

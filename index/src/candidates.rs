@@ -1,16 +1,18 @@
-//! From a lookup to the rows of a split that may satisfy it, by the split's terms alone.
+//! From a lookup to the rows of a split that may satisfy it.
+//!
+//! Shapes say which slots a condition is about; their columns say which rows pass. Words of messages
+//! that are not cut into pieces are found by the word index.
 
-use std::io;
-use std::ops::RangeBounds;
+use std::ops::Range;
 
-use tantivy::postings::SegmentPostings;
-use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocSet, SegmentReader, TERMINATED, Term};
+use logwarden_event::{standard_field, words};
 
-use crate::eventstore::BlockInfo;
-use crate::lookup::{EVENT_PARTS, Lookup, number};
+use crate::columns::shape::{Kind, ShapeValue};
+use crate::columnstore::search::{Places, TextTest};
+use crate::columnstore::{ColumnStore, StoredShape};
+use crate::lookup::{EVENT_PARTS, Lookup};
 use crate::rowset::RowSet;
-use crate::schema::{ExactTerm, Schema, is_id, name_term, value_in, value_term, value_terms_of};
+use crate::wordindex::WordIndex;
 
 /// Rows that may satisfy a lookup: none that does is missing.
 #[derive(Debug, Clone)]
@@ -22,18 +24,20 @@ pub(crate) struct Candidates {
 }
 
 /// What rows are looked up in.
-pub(crate) struct Terms<'a> {
-    /// The terms and their rows.
-    pub(crate) reader: &'a SegmentReader,
-    /// The tantivy fields.
-    pub(crate) schema: &'a Schema,
-    /// The blocks of events.
-    pub(crate) blocks: &'a [BlockInfo],
+pub(crate) struct Finder<'a> {
+    /// The columns.
+    pub(crate) store: &'a ColumnStore,
+    /// Words of messages that have no pieces; `None` when there is no such message.
+    pub(crate) words: Option<&'a WordIndex>,
+    /// The rows that are asked for; others may be missing.
+    pub(crate) range: Range<u32>,
+    /// Rows of the split.
+    pub(crate) row_count: u32,
 }
 
-impl Terms<'_> {
+impl Finder<'_> {
     /// The rows that may satisfy `lookup`.
-    pub(crate) fn candidates(&self, lookup: &Lookup) -> tantivy::Result<Candidates> {
+    pub(crate) fn candidates(&self, lookup: &Lookup) -> Result<Candidates, String> {
         match lookup {
             Lookup::All => Ok(self.exact(self.all())),
             Lookup::Nothing => Ok(self.exact(self.none())),
@@ -41,49 +45,48 @@ impl Terms<'_> {
             Lookup::Or(lookups) => self.or(lookups),
             Lookup::Not(lookup) => self.not(lookup),
             Lookup::Word { field, word } => {
-                let mut rows = self.rows_of(self.schema.message, word)?;
-                if field.is_none() {
-                    rows.unite(&self.rows_of(self.schema.others, word)?);
+                if !self.may_have([word.as_str()])? {
+                    return Ok(self.exact(self.none()));
                 }
-                Ok(self.exact(rows))
+                self.words(*field, &TextTest::Word(word))
             }
             Lookup::WordPrefix { field, prefix } => {
-                let mut rows = self.rows_of_prefix(self.schema.message, prefix, |_| true)?;
-                if field.is_none() {
-                    rows.unite(&self.rows_of_prefix(self.schema.others, prefix, |_| true)?);
-                }
-                Ok(self.exact(rows))
-            }
-            Lookup::Value { field, value } if is_id(value) && !is_event_part(field) => {
-                self.ids(field, self.rows_of(self.schema.others, value)?)
+                self.words(*field, &TextTest::WordPrefix(prefix))
             }
             Lookup::Value { field, value } => {
-                let ExactTerm { text, is_exact } = value_term(field, value);
-                Ok(Candidates { rows: self.rows_of(self.schema.values, &text)?, is_exact })
+                let is_part = EVENT_PARTS.contains(&field.as_str());
+                // In other scripts lower case depends on what stands around a word.
+                if !is_part
+                    && value.is_ascii()
+                    && !self
+                        .may_have(words(value).collect::<Vec<_>>().iter().map(|word| &**word))?
+                {
+                    return Ok(self.exact(self.none()));
+                }
+                self.values(field, &TextTest::Is(value))
             }
-            Lookup::ValuePrefix { field, prefix } => self.value_prefix(field, prefix),
-            Lookup::Number { field, from, to } => self.numbers(field, (*from, *to)),
-            Lookup::Exists { field } => {
-                let ExactTerm { text, is_exact } = name_term(field);
-                Ok(Candidates { rows: self.rows_of(self.schema.fields, &text)?, is_exact })
+            Lookup::ValuePrefix { field, prefix } => {
+                self.values(field, &TextTest::BeginsWith(prefix))
             }
-            Lookup::Seq { first, last } => Ok(self.seqs(*first, *last)),
+            Lookup::Number { field, from, to } => self.values(field, &TextTest::Number(*from, *to)),
+            Lookup::Exists { field } => self.exists(field),
+            Lookup::Seq { first, last } => self.seqs(*first, *last),
         }
     }
 
     fn none(&self) -> RowSet {
-        RowSet::empty(self.reader.max_doc())
+        RowSet::empty(self.row_count)
     }
 
     fn all(&self) -> RowSet {
-        RowSet::full(self.reader.max_doc())
+        RowSet::full(self.row_count)
     }
 
     fn exact(&self, rows: RowSet) -> Candidates {
         Candidates { rows, is_exact: true }
     }
 
-    fn and(&self, lookups: &[Lookup]) -> tantivy::Result<Candidates> {
+    fn and(&self, lookups: &[Lookup]) -> Result<Candidates, String> {
         let mut both = self.exact(self.all());
         for lookup in lookups {
             let next = self.candidates(lookup)?;
@@ -96,7 +99,7 @@ impl Terms<'_> {
         Ok(both)
     }
 
-    fn or(&self, lookups: &[Lookup]) -> tantivy::Result<Candidates> {
+    fn or(&self, lookups: &[Lookup]) -> Result<Candidates, String> {
         let mut any = self.exact(self.none());
         for lookup in lookups {
             let next = self.candidates(lookup)?;
@@ -107,7 +110,7 @@ impl Terms<'_> {
     }
 
     /// Rows outside of a superset surely do not satisfy the lookup, those inside may or may not.
-    fn not(&self, lookup: &Lookup) -> tantivy::Result<Candidates> {
+    fn not(&self, lookup: &Lookup) -> Result<Candidates, String> {
         let mut inner = self.candidates(lookup)?;
         if inner.is_exact || inner.rows.is_empty() {
             inner.rows.complement();
@@ -116,97 +119,140 @@ impl Terms<'_> {
         Ok(Candidates { rows: self.all(), is_exact: false })
     }
 
-    /// The values that begin so, and the ids that do and that stand in the same row as the field.
-    fn value_prefix(&self, field: &str, prefix: &str) -> tantivy::Result<Candidates> {
-        let ExactTerm { text, is_exact } = value_term(field, prefix);
-        let rows = self.rows_of_prefix(self.schema.values, &text, |_| true)?;
-        let mut found = Candidates { rows, is_exact };
-        let could_begin_an_id = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if could_begin_an_id && !is_event_part(field) {
-            let ids = self.rows_of_prefix(self.schema.others, prefix, is_id)?;
-            let ids = self.ids(field, ids)?;
-            found.rows.unite(&ids.rows);
-            found.is_exact &= ids.is_exact;
+    /// Whether all these words may be in the split. Numbers are not in the filter.
+    fn may_have<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Result<bool, String> {
+        for word in words {
+            let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+            if !is_number && !self.store.may_have_word(word)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn shapes(&self) -> impl Iterator<Item = (u32, &StoredShape)> {
+        (0u32..).zip(self.store.shapes())
+    }
+
+    /// Rows with a word in the message or, without a `field`, anywhere.
+    fn words(&self, field: Option<&str>, test: &TextTest<'_>) -> Result<Candidates, String> {
+        let mut places = Places::default();
+        for (number, stored) in self.shapes() {
+            let shape = &stored.shape;
+            if !shape.is_indexed {
+                places.add_pieces((number, stored), shape.pieces_of(shape.message), test);
+            }
+            if field.is_some() {
+                continue;
+            }
+            for field in &shape.fields {
+                match (shape.slot_of(field), field.value) {
+                    (Some(slot), _) => places.add_slot(number, stored, slot),
+                    (None, ShapeValue::Text(_)) if shape.is_unclear(field) => {
+                        places.unsure.push(number)
+                    }
+                    (None, ShapeValue::Text(stretch)) => {
+                        places.add_pieces((number, stored), shape.pieces_of(stretch), test);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut found = self.passing(&places, test)?;
+        if let Some(index) = self.words {
+            index.insert(test, &mut found.rows)?;
+        }
+        if field.is_none() {
+            self.add_verbatim(&mut found)?;
         }
         Ok(found)
     }
 
-    /// Of the rows in which an id stands somewhere, those that have the field at all.
-    fn ids(&self, field: &str, mut rows: RowSet) -> tantivy::Result<Candidates> {
-        if !rows.is_empty() {
-            rows.intersect(&self.rows_of(self.schema.fields, &name_term(field).text)?);
+    /// Rows in which a value of a field passes.
+    fn values(&self, field: &str, test: &TextTest<'_>) -> Result<Candidates, String> {
+        let mut places = Places::default();
+        let standard = standard_field(field);
+        for (number, stored) in self.shapes() {
+            let shape = &stored.shape;
+            if let Some(text) = event_part(stored, field) {
+                if !text.is_empty() && test.passes(&text) {
+                    places.whole.push(number);
+                }
+                continue;
+            }
+            for named in shape.fields.iter().filter(|named| shape.is_named(named, field, standard))
+            {
+                match (shape.slot_of(named), named.value) {
+                    (Some(slot), _) => places.add_slot(number, stored, slot),
+                    (None, ShapeValue::Text(stretch)) => match shape.constant(stretch) {
+                        Some(text) if test.passes(&text) => places.whole.push(number),
+                        Some(_) => {}
+                        None => places.unsure.push(number),
+                    },
+                    _ => {}
+                }
+            }
         }
-        Ok(Candidates { is_exact: rows.is_empty(), rows })
+        let mut found = self.passing(&places, test)?;
+        self.add_verbatim(&mut found)?;
+        Ok(found)
     }
 
-    /// Looks at every value of the field: there are far fewer of them than rows.
-    fn numbers(&self, field: &str, range: impl RangeBounds<f64>) -> tantivy::Result<Candidates> {
-        let ExactTerm { text, mut is_exact } = value_terms_of(field);
-        let rows = self.rows_of_prefix(self.schema.values, &text, |term| {
-            let (value, is_whole) = value_in(term);
-            is_exact &= is_whole;
-            !is_whole || number(value).is_some_and(|number| range.contains(&number))
-        })?;
-        Ok(Candidates { rows, is_exact })
-    }
-
-    /// The rows of every block that holds one of these numbers.
-    fn seqs(&self, first: u64, last: u64) -> Candidates {
+    fn exists(&self, field: &str) -> Result<Candidates, String> {
         let mut found = self.exact(self.none());
-        let ends = self.blocks.iter().skip(1).map(|block| block.first_row);
-        let ends = ends.chain([self.reader.max_doc()]);
-        for (block, end) in self.blocks.iter().zip(ends) {
-            if block.seq_min <= last && first <= block.seq_max {
-                (block.first_row..end).for_each(|row| found.rows.insert(row));
-                found.is_exact &= first <= block.seq_min && block.seq_max <= last;
-            }
-        }
-        found
+        let standard = standard_field(field);
+        let has_it = |stored: &StoredShape| match event_part(stored, field) {
+            Some(text) => !text.is_empty(),
+            None => stored.shape.fields.iter().any(|named| {
+                named.kind != Kind::Null && stored.shape.is_named(named, field, standard)
+            }),
+        };
+        let codes: Vec<u32> = self
+            .shapes()
+            .filter(|(_, stored)| has_it(stored))
+            .map(|(number, _)| number + 1)
+            .collect();
+        self.store.insert_shapes(&codes, &self.range, &mut found.rows)?;
+        self.add_verbatim(&mut found)?;
+        Ok(found)
     }
 
-    fn rows_of(&self, field: Field, term: &str) -> tantivy::Result<RowSet> {
+    fn passing(&self, places: &Places, test: &TextTest<'_>) -> Result<Candidates, String> {
         let mut rows = self.none();
-        let index = self.reader.inverted_index(field)?;
-        let term = Term::from_field_text(field, term);
-        if let Some(postings) = index.read_postings(&term, IndexRecordOption::Basic)? {
-            insert_all(&mut rows, postings);
-        }
-        Ok(rows)
+        self.store.insert_passing(places, test, &self.range, &mut rows)?;
+        Ok(Candidates { rows, is_exact: places.unsure.is_empty() })
     }
 
-    /// The rows of the terms that begin so and that `takes` wants.
-    fn rows_of_prefix(
-        &self,
-        field: Field,
-        prefix: &str,
-        mut takes: impl FnMut(&str) -> bool,
-    ) -> tantivy::Result<RowSet> {
+    fn add_verbatim(&self, found: &mut Candidates) -> Result<(), String> {
+        found.is_exact &= !self.store.has_verbatim();
+        self.store.insert_verbatim(&self.range, &mut found.rows)
+    }
+
+    fn seqs(&self, first: u64, last: u64) -> Result<Candidates, String> {
         let mut rows = self.none();
-        let index = self.reader.inverted_index(field)?;
-        let mut terms = index.terms().range().ge(prefix).into_stream()?;
-        while terms.advance() {
-            if !terms.key().starts_with(prefix.as_bytes()) {
-                break;
+        for block in self.store.blocks_in(&self.range) {
+            let info = &self.store.blocks()[block];
+            if info.seq_min > last || first > info.seq_max {
+                continue;
             }
-            let term = std::str::from_utf8(terms.key()).map_err(io::Error::other)?;
-            if takes(term) {
-                let postings =
-                    index.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
-                insert_all(&mut rows, postings);
+            let wanted = first..=last;
+            for (seq, row) in self.store.seqs(block)?.iter().zip(info.first_row..) {
+                if wanted.contains(&(*seq as u64)) {
+                    rows.insert(row);
+                }
             }
         }
-        Ok(rows)
+        Ok(self.exact(rows))
     }
 }
 
-fn is_event_part(field: &str) -> bool {
-    EVENT_PARTS.contains(&field)
-}
-
-fn insert_all(rows: &mut RowSet, mut postings: SegmentPostings) {
-    let mut row = postings.doc();
-    while row != TERMINATED {
-        rows.insert(row);
-        row = postings.advance();
+/// The text of that part of a shape's events; `None` when `field` is none of [`EVENT_PARTS`].
+fn event_part(stored: &StoredShape, field: &str) -> Option<String> {
+    let shape = &stored.shape;
+    match field {
+        "dataset" => Some(shape.constant(shape.dataset).unwrap_or_default()),
+        "severity" => Some(shape.severity.name().to_owned()),
+        "lw.source" => Some(shape.constant(shape.source).unwrap_or_default()),
+        _ => None,
     }
 }

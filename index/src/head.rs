@@ -215,6 +215,18 @@ impl FieldStats {
         }
     }
 
+    /// Counts events that have a value of this type under this name.
+    pub(crate) fn add_count(&mut self, name: &str, type_name: &'static str, count: u64) {
+        if count == 0 || self.0.len() >= Config::FIELDS_MAX && !self.0.contains_key(name) {
+            return;
+        }
+        let types = self.0.entry(name.to_owned()).or_default();
+        match types.iter_mut().find(|counted| counted.type_name == type_name) {
+            Some(counted) => counted.count += count,
+            None => types.push(Counted { type_name, count, last_seq: None }),
+        }
+    }
+
     /// The counts, by name and type.
     pub(crate) fn into_list(self) -> Vec<FieldStat> {
         let stat = |name: &String, counted: Counted| FieldStat {

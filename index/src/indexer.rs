@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::builder::{BuiltSplit, CONVERT, Convert, SplitBuilder};
+use crate::builder::{BuiltSplit, SplitBuilder};
+use crate::columnstore::writer::{DISSECT, Dissect};
 use crate::error::IndexError;
 use crate::head::Head;
 use crate::index::{CONSUMER, Index, off_async};
@@ -200,13 +201,13 @@ async fn publish_head(
     Ok(())
 }
 
-/// Builds the split; without terms when it cannot be built with them. `None`: `shutdown` came.
+/// Builds the split; of verbatim events when it cannot be built of columns. `None`: `shutdown` came.
 async fn build(head: &Arc<Head>, shutdown: &CancellationToken) -> Option<BuiltSplit> {
     let mut backoff = Backoff::new();
     loop {
-        for convert in [Some(CONVERT), None] {
+        for dissect in [Some(DISSECT), None] {
             let head = Arc::clone(head);
-            let built = tokio::task::spawn_blocking(move || build_from_head(&head, convert));
+            let built = tokio::task::spawn_blocking(move || build_from_head(&head, dissect));
             let reason = match built.await {
                 Ok(Ok(built)) => return Some(built),
                 Ok(Err(reason)) => reason,
@@ -221,8 +222,8 @@ async fn build(head: &Arc<Head>, shutdown: &CancellationToken) -> Option<BuiltSp
     }
 }
 
-fn build_from_head(head: &Head, convert: Option<Convert>) -> Result<BuiltSplit, String> {
-    let mut builder = SplitBuilder::new(convert)?;
+fn build_from_head(head: &Head, dissect: Option<Dissect>) -> Result<BuiltSplit, String> {
+    let mut builder = SplitBuilder::new(dissect)?;
     let mut events = head.every_event();
     events.try_for_each(|event| builder.add(event))?;
     builder.finish(SplitId::default(), head.gaps.clone())

@@ -23,9 +23,10 @@ mod split;
 mod builder;
 mod bundle;
 mod candidates;
-mod eventstore;
+mod columns;
+mod columnstore;
 mod rowset;
-mod schema;
+mod wordindex;
 
 mod cache;
 mod expire;

@@ -13,7 +13,8 @@ use logwarden_event::{Event, SplitId};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::builder::{BuiltSplit, CONVERT, Convert, SplitBuilder};
+use crate::builder::{BuiltSplit, SplitBuilder};
+use crate::columnstore::writer::{DISSECT, Dissect};
 use crate::config::Config;
 use crate::error::IndexError;
 use crate::expire::expire_when_due;
@@ -144,12 +145,12 @@ async fn delete_retired(index: &Arc<Index>) {
     .await;
 }
 
-/// Builds the split; without terms when it cannot be built with them. `None`: it cannot be built.
+/// Builds the split; of verbatim events when it cannot be built of columns. `None`: it cannot be built.
 async fn build(old: &[Arc<SplitPiece>], shutdown: &CancellationToken) -> Option<BuiltSplit> {
-    for convert in [Some(CONVERT), None] {
+    for dissect in [Some(DISSECT), None] {
         let (old, stop) = (old.to_vec(), shutdown.clone());
         let built =
-            tokio::task::spawn_blocking(move || build_from_splits(&old, convert, &stop)).await;
+            tokio::task::spawn_blocking(move || build_from_splits(&old, dissect, &stop)).await;
         let reason = match built {
             Ok(Ok(built)) => return Some(built),
             Ok(Err(reason)) => reason,
@@ -166,7 +167,7 @@ async fn build(old: &[Arc<SplitPiece>], shutdown: &CancellationToken) -> Option<
 
 fn build_from_splits(
     old: &[Arc<SplitPiece>],
-    convert: Option<Convert>,
+    dissect: Option<Dissect>,
     stop: &CancellationToken,
 ) -> Result<BuiltSplit, String> {
     let open: Result<Vec<Arc<Split>>, IndexError> = old.iter().map(|split| split.open()).collect();
@@ -174,7 +175,7 @@ fn build_from_splits(
     let mut gaps: Vec<(u64, u64)> =
         open.iter().flat_map(|split| split.footer.gaps.iter().copied()).collect();
     gaps.sort_unstable();
-    let mut builder = SplitBuilder::new(convert)?;
+    let mut builder = SplitBuilder::new(dissect)?;
     for (count, event) in in_order(open.iter().map(|split| split.events())).enumerate() {
         builder.add(&event.map_err(|error| error.to_string())?)?;
         if count % YIELD_EVENTS == 0 {

@@ -9,12 +9,13 @@ use logwarden_store::Blobs;
 use tracing::error;
 
 use crate::cache::Cache;
+use crate::columnstore::PartCache;
 use crate::config::Config;
 use crate::error::IndexError;
 use crate::lookup::Lookup;
 use crate::metrics::{SPLITS_OPENED_TOTAL, SPLITS_UNREADABLE_TOTAL};
 use crate::piece::{FieldStat, Piece, UnreadableSplit};
-use crate::split::{BlockCache, Split, SplitMeta};
+use crate::split::{Split, SplitMeta};
 
 /// How long a split that could not be read is not tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -23,7 +24,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 pub(crate) struct Readers {
     blobs: Arc<dyn Blobs>,
     open: Cache<SplitId, Arc<Split>>,
-    blocks: Arc<BlockCache>,
+    parts: Arc<PartCache>,
 }
 
 impl Readers {
@@ -32,7 +33,7 @@ impl Readers {
         Self {
             blobs,
             open: Cache::new(config.open_splits_max),
-            blocks: Arc::new(Cache::new(config.block_cache_bytes_max)),
+            parts: Arc::new(Cache::new(config.block_cache_bytes_max)),
         }
     }
 
@@ -42,8 +43,8 @@ impl Readers {
             return Ok(split);
         }
         ::metrics::counter!(SPLITS_OPENED_TOTAL).increment(1);
-        let (blobs, blocks) = (Arc::clone(&self.blobs), Arc::clone(&self.blocks));
-        let split = Arc::new(Split::open(blobs, meta.clone(), blocks)?);
+        let (blobs, parts) = (Arc::clone(&self.blobs), Arc::clone(&self.parts));
+        let split = Arc::new(Split::open(blobs, meta.clone(), parts)?);
         self.open.insert(meta.id, Arc::clone(&split), 1);
         Ok(split)
     }
@@ -51,7 +52,7 @@ impl Readers {
     /// Forgets everything of a split.
     pub(crate) fn forget(&self, id: SplitId) {
         self.open.retain(|open| *open != id);
-        self.blocks.retain(|(split, _)| *split != id);
+        self.parts.retain(|(split, ..)| *split != id);
     }
 }
 

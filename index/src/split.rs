@@ -1,7 +1,7 @@
 //! A split: one immutable blob of events, newest first, with what is needed to find them.
 //!
 //! ```text
-//! blocks of events | tantivy files | footer (JSON) | footer length u64 | format u32 | magic
+//! columns | words | directory | footer (JSON) | footer length u64 | format u32 | magic
 //! ```
 //!
 //! See `docs/SPLIT.md`. This file reads splits, by ranges; [`crate::builder`] makes them.
@@ -15,20 +15,17 @@ use bytes::Bytes;
 use logwarden_event::{Event, SplitId, TimeRange, Timestamp};
 use logwarden_store::Blobs;
 use serde::{Deserialize, Serialize};
-use tantivy::SegmentReader;
 
-use crate::bundle::{Bundle, FileRange};
-use crate::cache::Cache;
-use crate::candidates::{Candidates, Terms};
+use crate::candidates::{Candidates, Finder};
+use crate::columnstore::{BlockView, ColumnStore, PartCache, StoreInfo};
 use crate::error::IndexError;
-use crate::eventstore::{Block, BlockInfo};
 use crate::head::may_match;
 use crate::lookup::Lookup;
 use crate::piece::FieldStat;
-use crate::schema::{Schema, tokenizers};
+use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// The last bytes of every split.
 pub(crate) const MAGIC: [u8; 8] = *b"LWSPLIT\n";
 /// Length of footer length, format and magic.
@@ -90,27 +87,21 @@ pub(crate) struct Footer {
     pub(crate) datasets: BTreeMap<String, u64>,
     /// Events per field and type.
     pub(crate) fields: Vec<FieldStat>,
-    /// Rows without terms: candidates of every lookup.
+    /// Rows whose texts could not be read: candidates of every lookup.
     pub(crate) unsure_rows: Vec<u32>,
-    /// The blocks of events.
-    pub(crate) blocks: Vec<BlockInfo>,
-    /// The tantivy files.
-    pub(crate) files: BTreeMap<String, FileRange>,
+    /// The columns.
+    pub(crate) columns: StoreInfo,
+    /// Words of messages that are not cut into pieces.
+    pub(crate) words: Option<WordIndexInfo>,
 }
-
-/// Decompressed blocks, by split and number.
-pub(crate) type BlockCache = Cache<(SplitId, u32), Arc<Block>>;
 
 /// An open split.
 pub(crate) struct Split {
-    meta: SplitMeta,
     /// What stands at its end.
     pub(crate) footer: Footer,
-    schema: Schema,
-    terms: SegmentReader,
-    blobs: Arc<dyn Blobs>,
+    columns: ColumnStore,
+    words: Option<WordIndex>,
     blob: Arc<str>,
-    cache: Arc<BlockCache>,
 }
 
 impl Split {
@@ -122,17 +113,23 @@ impl Split {
     pub(crate) fn open(
         blobs: Arc<dyn Blobs>,
         meta: SplitMeta,
-        cache: Arc<BlockCache>,
+        cache: Arc<PartCache>,
     ) -> Result<Self, IndexError> {
         let blob: Arc<str> = meta.blob().into();
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let footer = read_footer(&*blobs, &blob, &meta)?;
-            let (schema, terms) = open_terms(&blobs, &blob, &footer)?;
-            Ok((footer, schema, terms))
+            let tail = Tail::read(&*blobs, &blob, &meta)?;
+            let rows = tail.footer.event_count;
+            let info = &tail.footer.columns;
+            let directory = tail.bytes(&*blobs, &blob, info.directory.range())?;
+            let place = (Arc::clone(&blobs), Arc::clone(&blob));
+            let columns = ColumnStore::open(place, (meta.id, rows), info, &directory, cache)?;
+            let words = tail.footer.words.as_ref();
+            let words = words.map(|info| WordIndex::open(&blobs, &blob, info, rows)).transpose()?;
+            Ok((tail.footer, columns, words))
         }));
-        let (footer, schema, terms) =
+        let (footer, columns, words) =
             flatten(opened).map_err(|reason| unreadable(&blob, reason))?;
-        Ok(Self { meta, footer, schema, terms, blobs, blob, cache })
+        Ok(Self { footer, columns, words, blob })
     }
 
     /// Visits events as [`crate::Piece::search`] does.
@@ -146,17 +143,16 @@ impl Split {
         if rows.is_empty() {
             return Ok(());
         }
-        let candidates = self.candidates(lookup)?;
-        let mut block: Option<(usize, Arc<Block>)> = None;
+        let candidates = self.candidates(lookup, rows.clone())?;
+        let mut block: Option<BlockView<'_>> = None;
         for row in candidates.rows.rows(rows) {
-            let number = self.block_of(row);
-            let current = match &block {
-                Some((open, current)) if *open == number => current,
-                _ => &block.insert((number, self.cached_block(number)?)).1,
+            let number = self.columns.block_of(row);
+            let current = match &mut block {
+                Some(open) if open.block() == number => open,
+                _ => block.insert(self.readable(BlockView::new(&self.columns, number))?),
             };
-            let place = row - self.footer.blocks[number].first_row;
-            let event = current.event(self.footer.lane, place as usize);
-            let event = event.map_err(|reason| self.unreadable(reason))?;
+            let place = row - self.columns.rows_of(number).start;
+            let event = self.readable(current.event(self.footer.lane, place as usize))?;
             let is_wanted = candidates.is_exact || may_match(lookup, &event);
             if is_wanted && visit(&event).is_break() {
                 break;
@@ -172,39 +168,35 @@ impl Split {
         range: TimeRange,
     ) -> Result<Option<u64>, IndexError> {
         let rows = self.rows_inside(range)?;
-        if rows.is_empty() {
-            return Ok(Some(0));
+        if rows.is_empty() || *lookup == Lookup::All {
+            return Ok(Some(rows.len() as u64));
         }
-        let candidates = self.candidates(lookup)?;
-        let is_exact = candidates.is_exact && self.footer.unsure_rows.is_empty();
-        Ok(is_exact.then(|| candidates.rows.count(rows)))
+        let candidates = self.candidates(lookup, rows.clone())?;
+        Ok(candidates.is_exact.then(|| candidates.rows.count(rows)))
     }
 
-    /// All events, in the order of the rows; reads one block at a time, past the cache.
+    /// All events, in the order of the rows; reads one block at a time.
     pub(crate) fn events(&self) -> impl Iterator<Item = Result<Event, IndexError>> + '_ {
-        (0..self.footer.blocks.len()).flat_map(move |number| {
-            let (block, error) = match self.block(number) {
+        (0..self.columns.blocks().len()).flat_map(move |number| {
+            let (block, error) = match self.readable(BlockView::new(&self.columns, number)) {
                 Ok(block) => (Some(block), None),
                 Err(error) => (None, Some(Err(error))),
             };
-            let events = block.into_iter().flat_map(move |block| {
-                (0..block.len()).map(move |row| {
-                    let event = block.event(self.footer.lane, row);
-                    event.map_err(|reason| self.unreadable(reason))
-                })
+            let events = block.into_iter().flat_map(move |mut block| {
+                (0..self.columns.rows_of(number).len())
+                    .map(move |row| self.readable(block.event(self.footer.lane, row)))
             });
             events.chain(error)
         })
     }
 
-    fn candidates(&self, lookup: &Lookup) -> Result<Candidates, IndexError> {
-        let terms =
-            Terms { reader: &self.terms, schema: &self.schema, blocks: &self.footer.blocks };
-        let found = catch_unwind(AssertUnwindSafe(|| {
-            terms.candidates(lookup).map_err(|error| error.to_string())
-        }));
-        let mut found = flatten(found).map_err(|reason| self.unreadable(reason))?;
+    fn candidates(&self, lookup: &Lookup, range: Range<u32>) -> Result<Candidates, IndexError> {
+        let row_count = self.footer.event_count;
+        let finder = Finder { store: &self.columns, words: self.words.as_ref(), range, row_count };
+        let found = catch_unwind(AssertUnwindSafe(|| finder.candidates(lookup)));
+        let mut found = self.readable(flatten(found))?;
         self.footer.unsure_rows.iter().for_each(|row| found.rows.insert(*row));
+        found.is_exact &= self.footer.unsure_rows.is_empty();
         Ok(found)
     }
 
@@ -218,43 +210,11 @@ impl Split {
         if at.nanos() <= self.footer.first {
             return Ok(self.footer.event_count);
         }
-        let blocks = &self.footer.blocks;
-        let touched = blocks.partition_point(|block| block.newest >= at.nanos());
-        let Some(number) = touched.checked_sub(1) else { return Ok(0) };
-        let inside = self.cached_block(number)?.rows_not_before(at);
-        Ok(blocks[number].first_row + inside as u32)
+        self.readable(self.columns.rows_not_before(at))
     }
 
-    fn block_of(&self, row: u32) -> usize {
-        self.footer.blocks.partition_point(|block| block.first_row <= row).saturating_sub(1)
-    }
-
-    fn cached_block(&self, number: usize) -> Result<Arc<Block>, IndexError> {
-        let key = (self.meta.id, number as u32);
-        if let Some(block) = self.cache.get(key) {
-            return Ok(block);
-        }
-        let block = Arc::new(self.block(number)?);
-        self.cache.insert(key, Arc::clone(&block), block.size_bytes());
-        Ok(block)
-    }
-
-    fn block(&self, number: usize) -> Result<Block, IndexError> {
-        let info = &self.footer.blocks[number];
-        let range = info.offset..info.offset + u64::from(info.size_bytes);
-        let bytes = self.blobs.get_range(&self.blob, range);
-        let bytes = bytes.map_err(|error| self.unreadable(error.to_string()))?;
-        let block = Block::decode(info, &bytes).map_err(|reason| self.unreadable(reason))?;
-        let next_row = self.footer.blocks.get(number + 1).map(|next| next.first_row);
-        let rows = next_row.unwrap_or(self.footer.event_count) - info.first_row;
-        if block.len() != rows as usize {
-            return Err(self.unreadable(format!("a block has {} rows, not {rows}", block.len())));
-        }
-        Ok(block)
-    }
-
-    fn unreadable(&self, reason: String) -> IndexError {
-        unreadable(&self.blob, reason)
+    fn readable<T>(&self, read: Result<T, String>) -> Result<T, IndexError> {
+        read.map_err(|reason| unreadable(&self.blob, reason))
     }
 }
 
@@ -262,82 +222,65 @@ fn unreadable(blob: &str, reason: String) -> IndexError {
     IndexError::Split { name: blob.to_owned(), reason }
 }
 
-/// A panic inside tantivy on bytes that it did not expect is damage like any other.
+/// A panic on bytes that nobody expected is damage like any other.
 fn flatten<T>(result: std::thread::Result<Result<T, String>>) -> Result<T, String> {
-    result.unwrap_or_else(|_| Err("its terms make no sense".to_owned()))
+    result.unwrap_or_else(|_| Err("it makes no sense".to_owned()))
 }
 
-fn read_footer(blobs: &dyn Blobs, blob: &str, meta: &SplitMeta) -> Result<Footer, String> {
-    let io = |error: logwarden_store::BlobError| error.to_string();
-    let size_bytes = blobs.size_bytes(blob).map_err(io)?;
-    if size_bytes != meta.size_bytes || size_bytes < TRAILER_BYTES {
-        return Err(format!("it has {size_bytes} bytes, not {}", meta.size_bytes));
-    }
-    let tail_start = size_bytes.saturating_sub(TAIL_BYTES);
-    let tail = blobs.get_range(blob, tail_start..size_bytes).map_err(io)?;
-    let (tail, trailer) = tail.split_at(tail.len() - TRAILER_BYTES as usize);
-    if trailer[12..] != MAGIC {
-        return Err("it does not end as a split does".to_owned());
-    }
-    let format = u32::from_le_bytes(trailer[8..12].try_into().map_err(|_| "short trailer")?);
-    if format != FORMAT {
-        return Err(format!("it has format {format}, this release reads {FORMAT}"));
-    }
-    let len = u64::from_le_bytes(trailer[..8].try_into().map_err(|_| "short trailer")?);
-    let end = size_bytes - TRAILER_BYTES;
-    let start = end.checked_sub(len).ok_or("its footer is longer than the split")?;
-    let footer = match tail.len().checked_sub(len as usize) {
-        Some(start) => Bytes::copy_from_slice(&tail[start..]),
-        None => blobs.get_range(blob, start..end).map_err(io)?,
-    };
-    let footer: Footer = serde_json::from_slice(&footer)
-        .map_err(|error| format!("its footer cannot be read: {error}"))?;
-    check_footer(&footer, meta, start)?;
-    Ok(footer)
+/// The last bytes of a split, and the footer in them.
+struct Tail {
+    footer: Footer,
+    start: u64,
+    bytes: Bytes,
 }
 
-/// Everything that later code relies on.
-fn check_footer(footer: &Footer, meta: &SplitMeta, end: u64) -> Result<(), String> {
+impl Tail {
+    fn read(blobs: &dyn Blobs, blob: &str, meta: &SplitMeta) -> Result<Self, String> {
+        let io = |error: logwarden_store::BlobError| error.to_string();
+        let size_bytes = blobs.size_bytes(blob).map_err(io)?;
+        if size_bytes != meta.size_bytes || size_bytes < TRAILER_BYTES {
+            return Err(format!("it has {size_bytes} bytes, not {}", meta.size_bytes));
+        }
+        let start = size_bytes.saturating_sub(TAIL_BYTES);
+        let bytes = blobs.get_range(blob, start..size_bytes).map_err(io)?;
+        let (before, trailer) = bytes.split_at(bytes.len() - TRAILER_BYTES as usize);
+        if trailer[12..] != MAGIC {
+            return Err("it does not end as a split does".to_owned());
+        }
+        let format = u32::from_le_bytes(trailer[8..12].try_into().map_err(|_| "short trailer")?);
+        if format != FORMAT {
+            return Err(format!("it has format {format}, this release reads {FORMAT}"));
+        }
+        let len = u64::from_le_bytes(trailer[..8].try_into().map_err(|_| "short trailer")?);
+        let end = size_bytes - TRAILER_BYTES;
+        let footer_start = end.checked_sub(len).ok_or("its footer is longer than the split")?;
+        let footer = match before.len().checked_sub(len as usize) {
+            Some(at) => bytes.slice(at..before.len()),
+            None => blobs.get_range(blob, footer_start..end).map_err(io)?,
+        };
+        let footer: Footer = serde_json::from_slice(&footer)
+            .map_err(|error| format!("its footer cannot be read: {error}"))?;
+        check_footer(&footer, meta)?;
+        Ok(Self { footer, start, bytes })
+    }
+
+    /// Bytes of the split, which are nearly always in the tail.
+    fn bytes(&self, blobs: &dyn Blobs, blob: &str, range: Range<u64>) -> Result<Bytes, String> {
+        let at = |offset: u64| usize::try_from(offset.checked_sub(self.start)?).ok();
+        match (at(range.start), at(range.end)) {
+            (Some(from), Some(to)) if from <= to && to <= self.bytes.len() => {
+                Ok(self.bytes.slice(from..to))
+            }
+            _ => blobs.get_range(blob, range).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// That it is the split which the catalog means.
+fn check_footer(footer: &Footer, meta: &SplitMeta) -> Result<(), String> {
     let is_the_one = footer.lane == meta.lane
         && footer.seq_first == meta.seq_first
         && footer.seq_last == meta.seq_last
         && u64::from(footer.event_count) == meta.event_count;
-    if !is_the_one {
-        return Err("it holds other events than the catalog says".to_owned());
-    }
-    let rows = footer.blocks.iter().map(|block| block.first_row).chain([footer.event_count]);
-    let are_rows_ascending = rows.clone().zip(rows.skip(1)).all(|(row, next)| row < next);
-    let starts_at_zero = footer.blocks.first().is_some_and(|block| block.first_row == 0);
-    let blocks = footer.blocks.iter().map(|block| (block.offset, u64::from(block.size_bytes)));
-    let files = footer.files.values().map(|file| (file.offset, file.size_bytes));
-    let is_inside = blocks
-        .chain(files)
-        .all(|(offset, len)| offset.checked_add(len).is_some_and(|until| until <= end));
-    if !are_rows_ascending || !starts_at_zero || !is_inside {
-        return Err("its footer contradicts itself".to_owned());
-    }
-    Ok(())
-}
-
-fn open_terms(
-    blobs: &Arc<dyn Blobs>,
-    blob: &Arc<str>,
-    footer: &Footer,
-) -> Result<(Schema, SegmentReader), String> {
-    let files = Arc::new(footer.files.clone());
-    let bundle = Bundle::new(Arc::clone(blobs), Arc::clone(blob), files);
-    let open = || {
-        let mut index = tantivy::Index::open(bundle)?;
-        index.set_tokenizers(tokenizers());
-        let segments = index.searchable_segments()?;
-        let segment = segments.first().map(SegmentReader::open).transpose()?;
-        Ok((index.schema(), segment))
-    };
-    let (found, reader) = open().map_err(|error: tantivy::TantivyError| error.to_string())?;
-    let schema = Schema::new();
-    let reader = reader.filter(|reader| reader.max_doc() == footer.event_count);
-    match reader {
-        Some(reader) if found == schema.tantivy => Ok((schema, reader)),
-        _ => Err("its terms belong to other events".to_owned()),
-    }
+    if is_the_one { Ok(()) } else { Err("it holds other events than the catalog says".to_owned()) }
 }

@@ -2,5 +2,6 @@
 
 mod agreement;
 mod expire;
+mod golden;
 mod recovery;
 mod world;

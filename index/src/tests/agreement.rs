@@ -1,6 +1,6 @@
 //! Head, split and merged split give exactly the events that satisfy a lookup, in one order.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::{Bound, ControlFlow, Range};
 use std::sync::Arc;
 
 use logwarden_event::{
@@ -9,8 +9,9 @@ use logwarden_event::{
 use logwarden_store::{Record, RecordKind, Store};
 use proptest::prelude::*;
 
-use crate::builder::{CONVERT, Convert, SplitBuilder};
+use crate::builder::SplitBuilder;
 use crate::cache::Cache;
+use crate::columnstore::writer::{DISSECT, Dissect};
 use crate::head::{Head, order_of};
 use crate::lookup::Lookup;
 use crate::piece::Piece;
@@ -37,6 +38,8 @@ const TEXTS: [&str; 13] = [
 /// What a generated event is made of.
 #[derive(Debug, Clone)]
 struct Recipe {
+    /// Whether the record is JSON, in which the texts stand.
+    is_json: bool,
     timestamp: i64,
     message: String,
     dataset: String,
@@ -55,17 +58,62 @@ enum Made {
     Json(String),
 }
 
-fn event_of(recipe: &Recipe, seq: u64) -> Event {
-    let mut event = EventBuilder::new(recipe.message.as_bytes());
-    event.timestamp(Some(Timestamp::from_secs(recipe.timestamp)));
-    event.message(&recipe.message).dataset(&recipe.dataset).severity(Severity::Error);
+/// The record, and where in it the message and each text stand letter for letter.
+fn record_of(recipe: &Recipe) -> (String, Vec<Option<Range<usize>>>) {
+    if !recipe.is_json {
+        let len = recipe.message.len();
+        let nowhere = recipe.fields.iter().map(|_| None);
+        return (recipe.message.clone(), std::iter::once(Some(0..len)).chain(nowhere).collect());
+    }
+    let mut record = "{".to_owned();
+    let mut places = Vec::new();
+    let mut put = |name: &str, text: Option<&str>, other: String| {
+        record.push_str(&format!("{}:", serde_json::to_string(name).expect("a text")));
+        let value = text.map_or(other, |text| serde_json::to_string(text).expect("a text"));
+        let start = record.len() + 1;
+        record.push_str(&value);
+        record.push(',');
+        let is_plain = text.is_some_and(|text| value.len() == text.len() + 2);
+        places.push(is_plain.then(|| start..start + value.len() - 2));
+    };
+    put("message", Some(&recipe.message), String::new());
     for (name, alias, made) in &recipe.fields {
+        let text = match made {
+            Made::Text(text) => Some(text.as_str()),
+            _ => None,
+        };
+        let ip = |octets: &[u8; 4]| format!("\"{}\"", std::net::IpAddr::from(*octets));
+        let other = match made {
+            Made::Null | Made::Text(_) => "null".to_owned(),
+            Made::Bool(value) => value.to_string(),
+            Made::Integer(value) => value.to_string(),
+            Made::Float(value) => value.to_string(),
+            Made::Ip(octets) => ip(octets),
+            Made::Time(secs) => format!("\"{}\"", Timestamp::from_secs(*secs)),
+            Made::Json(text) => text.clone(),
+        };
+        put(alias.as_ref().unwrap_or(name), text, other);
+    }
+    record.push_str(&format!("\"@timestamp\":\"{}\"}}", Timestamp::from_secs(recipe.timestamp)));
+    (record, places)
+}
+
+fn event_of(recipe: &Recipe, seq: u64) -> Event {
+    let (record, places) = record_of(recipe);
+    let slice = |place: usize, text: &str| -> Option<&str> {
+        places[place].clone().map(|range| &record[range]).filter(|found| *found == text)
+    };
+    let mut event = EventBuilder::new(record.as_bytes());
+    event.timestamp(Some(Timestamp::from_secs(recipe.timestamp)));
+    event.message(slice(0, &recipe.message).unwrap_or(&recipe.message));
+    event.dataset(&recipe.dataset).severity(Severity::Error);
+    for (place, (name, alias, made)) in recipe.fields.iter().enumerate() {
         let value = match made {
             Made::Null => Value::Null,
             Made::Bool(value) => Value::Bool(*value),
             Made::Integer(value) => Value::Integer(i128::from(*value)),
             Made::Float(value) => Value::Float(*value),
-            Made::Text(text) => Value::String(text),
+            Made::Text(text) => Value::String(slice(place + 1, text).unwrap_or(text)),
             Made::Ip(octets) => Value::Ip((*octets).into()),
             Made::Time(secs) => Value::Timestamp(Timestamp::from_secs(*secs)),
             Made::Json(text) => Value::Json(text),
@@ -104,8 +152,19 @@ fn recipes() -> impl Strategy<Value = Recipe> {
     ];
     let field = (names(), proptest::option::of(names()), made);
     let dataset = proptest::sample::select(&["", "sshd.auth", "Web"]).prop_map(str::to_owned);
-    (0i64..20, texts(), dataset, proptest::collection::vec(field, 0..5)).prop_map(
-        |(timestamp, message, dataset, fields)| Recipe { timestamp, message, dataset, fields },
+    let message = prop_oneof![
+        texts(),
+        (texts(), texts()).prop_map(|(one, other)| format!("user {one} from {other}")),
+    ];
+    let fields = proptest::collection::vec(field, 0..5);
+    (any::<bool>(), 0i64..20, message, dataset, fields).prop_map(
+        |(is_json, timestamp, message, dataset, fields)| Recipe {
+            is_json,
+            timestamp,
+            message,
+            dataset,
+            fields,
+        },
     )
 }
 
@@ -173,8 +232,8 @@ fn head_of(events: &[Event], sizes: &[usize]) -> Head {
     head
 }
 
-fn split_of<'a>(events: impl Iterator<Item = &'a Event>, convert: Option<Convert>) -> Arc<Split> {
-    let mut builder = SplitBuilder::new(convert).expect("an empty split");
+fn split_of<'a>(events: impl Iterator<Item = &'a Event>, dissect: Option<Dissect>) -> Arc<Split> {
+    let mut builder = SplitBuilder::new(dissect).expect("an empty split");
     events.for_each(|event| builder.add(event).expect("in memory"));
     let built = builder.finish(SplitId::from_u128(7), Vec::new()).expect("in memory");
     let (store, _simulation) = Store::simulated(0);
@@ -206,7 +265,7 @@ proptest! {
     ) {
         let events: Vec<Event> = recipes.iter().zip(0..).map(|(r, seq)| event_of(r, seq)).collect();
         let head = head_of(&events, &sizes);
-        let split = split_of(head.every_event(), Some(CONVERT));
+        let split = split_of(head.every_event(), Some(DISSECT));
         let mut sorted: Vec<&Event> = events.iter().collect();
         sorted.sort_by_key(|event| order_of(event));
         for (lookup, range, most) in lookups {
@@ -234,6 +293,7 @@ proptest! {
 #[test]
 fn a_split_gives_back_every_event_whole() {
     let recipe = Recipe {
+        is_json: true,
         timestamp: 5,
         message: "failed password".to_owned(),
         dataset: "sshd.auth".to_owned(),
@@ -244,8 +304,8 @@ fn a_split_gives_back_every_event_whole() {
         )],
     };
     let events: Vec<Event> = (0..20).map(|seq| event_of(&recipe, seq)).collect();
-    let split = split_of(events.iter().rev(), Some(CONVERT));
-    assert!(split.footer.blocks.len() > 3, "several blocks");
+    let split = split_of(events.iter().rev(), Some(DISSECT));
+    assert!(split.footer.columns.blocks.len() > 1, "several blocks");
     let back: Vec<Event> = split.events().map(|event| event.expect("readable")).collect();
     for (event, back) in events.iter().rev().zip(&back) {
         assert_eq!((event.id(), event.timestamp()), (back.id(), back.timestamp()));
@@ -257,11 +317,12 @@ fn a_split_gives_back_every_event_whole() {
 
 #[test]
 fn an_event_that_breaks_the_code_is_found_and_takes_no_other_with_it() {
-    let convert: Convert = |schema, event| {
-        assert_ne!(event.message(), "poison");
-        CONVERT(schema, event)
+    let dissect: Dissect = |dissector, parts, message_as| {
+        assert!(!parts.buffer.starts_with(b"poison"));
+        DISSECT(dissector, parts, message_as)
     };
     let recipe = |message: &str| Recipe {
+        is_json: false,
         timestamp: 5,
         message: message.to_owned(),
         dataset: String::new(),
@@ -270,8 +331,8 @@ fn an_event_that_breaks_the_code_is_found_and_takes_no_other_with_it() {
     let messages = ["good", "poison", "other"];
     let events: Vec<Event> =
         messages.iter().zip(0..).map(|(message, seq)| event_of(&recipe(message), seq)).collect();
-    let check = |convert, expected: &[u64]| {
-        let split = split_of(events.iter().rev(), convert);
+    let check = |dissect, expected: &[u64]| {
+        let split = split_of(events.iter().rev(), dissect);
         let good = Lookup::Word { field: None, word: "good".to_owned() };
         let search: &Search<'_> =
             &|visit| split.search(&good, TimeRange::ALL, visit).expect("readable");
@@ -279,6 +340,6 @@ fn an_event_that_breaks_the_code_is_found_and_takes_no_other_with_it() {
         let count = split.count(&good, TimeRange::ALL).expect("readable");
         assert_eq!(count, None, "only reading would tell");
     };
-    check(Some(convert), &[1, 0]);
-    check(None, &[2, 1, 0]);
+    check(Some(dissect), &[0]);
+    check(None, &[0]);
 }

@@ -1,0 +1,265 @@
+//! The texts of one column over the rows of one block, in the form that is shortest.
+//!
+//! Codes of the column's dictionary where texts repeat; else whole numbers, ids, or plain texts.
+//! What is written is read back at once and compared; what does not come back is written plainly.
+
+use super::dictionary::{Builder, Dictionary};
+use super::ids::{self, Ids};
+use super::texts::{self, Texts};
+use super::wire::{Damaged, Packer, Reader, put_number};
+use super::{codes, ints};
+
+const CODES: u8 = 0;
+const INTS: u8 = 1;
+const IDS: u8 = 2;
+const TEXTS: u8 = 3;
+
+/// Texts a block holds at most; a larger claim is damage.
+const TEXTS_MAX: usize = 64 << 20;
+
+/// A column of a split in the making.
+#[derive(Debug, Default)]
+pub(crate) struct ColumnBuilder {
+    /// The texts that repeat.
+    pub(crate) dictionary: Builder,
+    /// Texts stopped to repeat: later blocks are not tried.
+    is_direct: bool,
+}
+
+impl ColumnBuilder {
+    /// Appends a block of texts; true when they are in the dictionary.
+    pub(crate) fn encode(
+        &mut self,
+        texts: &[&[u8]],
+        packer: &mut Packer,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        put_number(out, texts.len() as u64);
+        let start = out.len();
+        if !self.is_direct {
+            let mut codes = Vec::with_capacity(texts.len());
+            // The second half of a block of ids is not worth hashing.
+            if self.dictionary.add_all(texts, texts.len() / 2 + 32, &mut codes) {
+                out.push(CODES);
+                codes::encode(&codes, packer, out);
+                return true;
+            }
+            self.is_direct = true;
+        }
+        encode_direct(texts, packer, out);
+        let mut reader = Reader::new(&out[start..]);
+        let is_same = Values::decode_of(&mut reader, texts.len()).is_ok_and(|values| {
+            let mut buffer = Vec::new();
+            let dictionary = Dictionary::default();
+            texts
+                .iter()
+                .enumerate()
+                .all(|(place, text)| values.text(place, &dictionary, &mut buffer) == Ok(text))
+        });
+        if !is_same {
+            out.truncate(start);
+            out.push(TEXTS);
+            texts::encode(texts, packer, out);
+        }
+        false
+    }
+}
+
+fn encode_direct(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) {
+    if let Some(numbers) = texts.iter().map(|text| number_of(text)).collect::<Option<Vec<i64>>>() {
+        out.push(INTS);
+        ints::encode(&numbers, packer, out);
+        return;
+    }
+    out.push(IDS);
+    if !ids::encode(texts, out) {
+        out.pop();
+        out.push(TEXTS);
+        texts::encode(texts, packer, out);
+    }
+}
+
+/// The number that is written as this text and no other.
+pub(crate) fn number_of(text: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let is_canonical = match digits {
+        [] => false,
+        [b'0'] => !is_negative,
+        [first, ..] => {
+            *first != b'0' && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit)
+        }
+    };
+    let number = || digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    is_canonical.then(|| if is_negative { -number() } else { number() })
+}
+
+/// The texts of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Codes of the column's dictionary.
+    Codes(Vec<u32>),
+    /// Whole numbers in decimal.
+    Ints(Vec<i64>),
+    /// Hexadecimal ids.
+    Ids(Ids),
+    /// Any texts.
+    Texts(Texts),
+}
+
+impl Values {
+    /// Reads a block.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut reader = Reader::new(bytes);
+        let len = reader.number_up_to(TEXTS_MAX)?;
+        Self::decode_of(&mut reader, len)
+    }
+
+    fn decode_of(reader: &mut Reader<'_>, len: usize) -> Result<Self, Damaged> {
+        let form = reader.byte()?;
+        let values = match form {
+            CODES => Self::Codes(codes::decode(reader, len)?),
+            INTS => Self::Ints(ints::decode(reader, len)?),
+            IDS => Self::Ids(ids::decode(reader, len)?),
+            TEXTS => Self::Texts(texts::decode(reader, len)?),
+            _ => return Err(Damaged("a block of an unknown form")),
+        };
+        if reader.is_empty() { Ok(values) } else { Err(Damaged("a block goes on after its end")) }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Codes(codes) => codes.len(),
+            Self::Ints(numbers) => numbers.len(),
+            Self::Ids(ids) => ids.len(),
+            Self::Texts(texts) => texts.len(),
+        }
+    }
+
+    /// Bytes they take in memory.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Codes(codes) => codes.len() * 4,
+            Self::Ints(numbers) => numbers.len() * 8,
+            Self::Ids(ids) => ids.size_bytes(),
+            Self::Texts(texts) => texts.size_bytes(),
+        }
+    }
+
+    /// The text at a place; `buffer` holds it where it is not there letter for letter.
+    pub(crate) fn text<'a>(
+        &'a self,
+        place: usize,
+        dictionary: &'a Dictionary,
+        buffer: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], Damaged> {
+        if place >= self.len() {
+            return Err(Damaged("a column has too few values"));
+        }
+        match self {
+            Self::Codes(codes) => {
+                let code = codes[place] as usize;
+                if code >= dictionary.texts.len() {
+                    return Err(Damaged("a code is not in its dictionary"));
+                }
+                Ok(dictionary.texts.get(code))
+            }
+            Self::Ints(numbers) => {
+                buffer.clear();
+                put_decimal(buffer, numbers[place]);
+                Ok(buffer)
+            }
+            Self::Ids(ids) => Ok(ids.text(place, buffer)),
+            Self::Texts(texts) => Ok(texts.get(place)),
+        }
+    }
+}
+
+/// Appends a number in decimal.
+pub(crate) fn put_decimal(out: &mut Vec<u8>, number: i64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::columns::dictionary;
+
+    fn texts() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let text = prop_oneof![
+            "[ab]".prop_map(String::into_bytes),
+            any::<i64>().prop_map(|number| number.to_string().into_bytes()),
+            (-9i64..99).prop_map(|number| number.to_string().into_bytes()),
+            "[0-9a-f]{8}-[0-9a-f]{4}".prop_map(String::into_bytes),
+            "0[0-9]{0,3}|-0|[0-9A-F]{16}".prop_map(String::into_bytes),
+            proptest::collection::vec(any::<u8>(), 0..9),
+        ];
+        let same = text.clone().prop_flat_map(|text| proptest::collection::vec(Just(text), 0..60));
+        prop_oneof![
+            proptest::collection::vec(text, 0..90),
+            same,
+            proptest::collection::vec(any::<u32>().prop_map(|n| n.to_string().into_bytes()), 0..90),
+            proptest::collection::vec(
+                any::<u64>().prop_map(|n| format!("{n:016x}").into_bytes()),
+                0..90
+            ),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_comes_back(blocks in proptest::collection::vec(texts(), 1..4)) {
+            let mut packer = Packer::new().expect("memory");
+            let mut column = ColumnBuilder::default();
+            let mut encoded = Vec::new();
+            for block in &blocks {
+                let given: Vec<&[u8]> = block.iter().map(Vec::as_slice).collect();
+                let mut out = Vec::new();
+                column.encode(&given, &mut packer, &mut out);
+                encoded.push(out);
+            }
+            let mut out = Vec::new();
+            column.dictionary.encode(&mut packer, &mut out);
+            let dictionary = dictionary::decode(&mut Reader::new(&out)).expect("just written");
+            for (block, bytes) in blocks.iter().zip(&encoded) {
+                let values = Values::decode(bytes).expect("just written");
+                prop_assert_eq!(values.len(), block.len());
+                let mut buffer = Vec::new();
+                for (place, text) in block.iter().enumerate() {
+                    prop_assert_eq!(values.text(place, &dictionary, &mut buffer), Ok(&text[..]));
+                }
+                prop_assert!(values.text(block.len(), &dictionary, &mut buffer).is_err());
+            }
+        }
+
+        #[test]
+        fn damage_is_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut bytes = bytes;
+            if let Some(len) = bytes.first_mut() {
+                *len %= 100;
+            }
+            if let Ok(values) = Values::decode(&bytes) {
+                let _ = values.text(0, &Dictionary::default(), &mut Vec::new());
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Small whole numbers, such as codes of a dictionary: one constant, packed bits, or byte planes.
+//!
+//! The number of values is known to whoever reads. Byte planes are compressed and taken where that
+//! is clearly shorter than packed bits.
+
+use super::wire::{Damaged, Packer, Reader, put_number};
+
+const CONSTANT: u8 = 0;
+const BITS: u8 = 1;
+const PLANES: u8 = 2;
+
+/// Appends the codes.
+pub(crate) fn encode(codes: &[u32], packer: &mut Packer, out: &mut Vec<u8>) {
+    let greatest = codes.iter().copied().max().unwrap_or(0);
+    if codes.iter().all(|code| *code == greatest) {
+        out.push(CONSTANT);
+        put_number(out, u64::from(greatest));
+        return;
+    }
+    let width = 32 - greatest.leading_zeros();
+    let bits_bytes = (codes.len() * width as usize).div_ceil(8);
+    let planes = width.div_ceil(8);
+    let mut bytes = Vec::with_capacity(codes.len() * planes as usize);
+    for plane in 0..planes {
+        bytes.extend(codes.iter().map(|code| (code >> (8 * plane)) as u8));
+    }
+    let start = out.len();
+    out.push(PLANES);
+    out.push(planes as u8);
+    packer.put(out, &bytes);
+    if out.len() - start > bits_bytes - bits_bytes / 8 {
+        out.truncate(start);
+        out.push(BITS);
+        out.push(width as u8);
+        pack(codes, width, out);
+    }
+}
+
+fn pack(codes: &[u32], width: u32, out: &mut Vec<u8>) {
+    let (mut held, mut held_bits) = (0u64, 0);
+    for code in codes {
+        held |= u64::from(*code) << held_bits;
+        held_bits += width;
+        while held_bits >= 8 {
+            out.push(held as u8);
+            held >>= 8;
+            held_bits -= 8;
+        }
+    }
+    if held_bits > 0 {
+        out.push(held as u8);
+    }
+}
+
+/// Reads so many codes.
+pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Vec<u32>, Damaged> {
+    match reader.byte()? {
+        CONSTANT => {
+            let code =
+                u32::try_from(reader.number()?).map_err(|_| Damaged("a code is too large"))?;
+            Ok(vec![code; len])
+        }
+        BITS => {
+            let width = u32::from(reader.byte()?);
+            if !(1..=32).contains(&width) {
+                return Err(Damaged("codes have an impossible width"));
+            }
+            let bytes = reader.take((len * width as usize).div_ceil(8))?;
+            Ok(unpack(bytes, width, len))
+        }
+        PLANES => {
+            let planes = usize::from(reader.byte()?);
+            let bytes = reader.packed()?;
+            if !(1..=4).contains(&planes) || bytes.len() != planes * len {
+                return Err(Damaged("planes of codes have another length"));
+            }
+            let mut codes: Vec<u32> = bytes[..len].iter().map(|byte| u32::from(*byte)).collect();
+            for plane in 1..planes {
+                let bytes = &bytes[plane * len..(plane + 1) * len];
+                let shift = 8 * plane;
+                codes
+                    .iter_mut()
+                    .zip(bytes)
+                    .for_each(|(code, byte)| *code |= u32::from(*byte) << shift);
+            }
+            Ok(codes)
+        }
+        _ => Err(Damaged("codes of an unknown form")),
+    }
+}
+
+fn unpack(bytes: &[u8], width: u32, len: usize) -> Vec<u32> {
+    let mask = (1u64 << width) - 1;
+    let (mut held, mut held_bits) = (0u64, 0);
+    let mut bytes = bytes.iter();
+    (0..len)
+        .map(|_| {
+            while held_bits < width {
+                held |= u64::from(bytes.next().copied().unwrap_or_default()) << held_bits;
+                held_bits += 8;
+            }
+            let code = (held & mask) as u32;
+            held >>= width;
+            held_bits -= width;
+            code
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn codes_come_back(
+            codes in proptest::collection::vec(any::<u32>(), 0..300),
+            shift in 0u32..32,
+        ) {
+            let codes: Vec<u32> = codes.iter().map(|code| code >> shift).collect();
+            let mut out = Vec::new();
+            encode(&codes, &mut Packer::new().expect("memory"), &mut out);
+            prop_assert_eq!(decode(&mut Reader::new(&out), codes.len()), Ok(codes));
+        }
+
+        #[test]
+        fn damage_is_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..60), len in 0usize..99) {
+            let _ = decode(&mut Reader::new(&bytes), len);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Texts that nothing else fits: their lengths, then all of them side by side, compressed.
+
+use super::codes;
+use super::wire::{Damaged, Packer, Reader};
+
+/// Texts side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Texts {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<u32>,
+}
+
+/// Appends the texts.
+pub(crate) fn encode(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) {
+    let lengths: Vec<u32> = texts
+        .iter()
+        .map(|text| u32::try_from(text.len()).expect("a text is far below 4 GiB"))
+        .collect();
+    codes::encode(&lengths, packer, out);
+    packer.put(out, &texts.concat());
+}
+
+/// Reads so many texts.
+pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Texts, Damaged> {
+    let mut ends = codes::decode(reader, len)?;
+    let bytes = reader.packed()?.into_owned();
+    let mut end = 0u32;
+    for length in &mut ends {
+        end = end.checked_add(*length).ok_or(Damaged("texts are too long"))?;
+        *length = end;
+    }
+    if end as usize != bytes.len() {
+        return Err(Damaged("texts have another length"));
+    }
+    Ok(Texts { bytes, ends })
+}
+
+impl Texts {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Bytes they take in memory.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.bytes.len() + self.ends.len() * 4
+    }
+
+    /// The text at a place.
+    pub(crate) fn get(&self, place: usize) -> &[u8] {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start as usize..self.ends[place] as usize]
+    }
+
+    /// Keeps the first so many.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
+    }
+
+    /// Adds a text at the end.
+    pub(crate) fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(u32::try_from(self.bytes.len()).expect("a block is far below 4 GiB"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_come_back(texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..40)) {
+            let given: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+            let mut out = Vec::new();
+            encode(&given, &mut Packer::new().expect("memory"), &mut out);
+            let back = decode(&mut Reader::new(&out), given.len()).expect("just written");
+            let mut again = Texts::default();
+            given.iter().for_each(|text| again.push(text));
+            prop_assert_eq!(&again, &back);
+            prop_assert!((0..back.len()).map(|place| back.get(place)).eq(given));
+        }
+
+        #[test]
+        fn damage_is_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..60), len in 0usize..99) {
+            let _ = decode(&mut Reader::new(&bytes), len);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One block of rows, from which events and single texts are taken.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use logwarden_event::{Event, Position, Timestamp};
+
+use super::ColumnStore;
+use super::layout::{Group, Layout, VERBATIM};
+use crate::columns::block::Values;
+use crate::columns::dictionary::Dictionary;
+use crate::columns::rebuild::Rebuilder;
+use crate::columns::texts::Texts;
+
+/// A block with what was read of it so far.
+pub(crate) struct BlockView<'a> {
+    store: &'a ColumnStore,
+    block: usize,
+    /// Which rows have which shape.
+    pub(crate) layout: Arc<Layout>,
+    times: Arc<Vec<i64>>,
+    seqs: Arc<Vec<i64>>,
+    places_by_seq: Arc<Vec<u16>>,
+    arrivals: Arc<Vec<i64>>,
+    columns: HashMap<u32, ColumnView>,
+    rebuilder: Rebuilder,
+    texts: Texts,
+    buffer: Vec<u8>,
+}
+
+/// The texts of a column in a block.
+pub(crate) struct ColumnView {
+    /// The texts, or their codes.
+    pub(crate) values: Arc<Values>,
+    /// The column's dictionary.
+    pub(crate) dictionary: Arc<Dictionary>,
+    /// By group of the layout: where its texts begin, and how many a row has.
+    pub(crate) starts: Vec<(u32, u32)>,
+}
+
+impl ColumnView {
+    /// A column in a block; `None`: it has no texts there.
+    pub(crate) fn new(
+        store: &ColumnStore,
+        column: u32,
+        block: usize,
+        layout: &Layout,
+    ) -> Result<Option<Self>, String> {
+        let Some(values) = store.values(column, block)? else { return Ok(None) };
+        let mut next = 0;
+        let start = |group: &Group| {
+            let count = match group.shape {
+                VERBATIM => 0,
+                shape => store.shapes()[shape as usize - 1].slots_of(column),
+            };
+            let start = next;
+            next += count * group.len;
+            (start, count)
+        };
+        let starts: Vec<(u32, u32)> = layout.groups.iter().map(start).collect();
+        if next as usize != values.len() {
+            return Err("a column has another number of values than its shapes say".to_owned());
+        }
+        Ok(Some(Self { values, dictionary: store.dictionary(column)?, starts }))
+    }
+}
+
+impl<'a> BlockView<'a> {
+    /// A block.
+    pub(crate) fn new(store: &'a ColumnStore, block: usize) -> Result<Self, String> {
+        Ok(Self {
+            store,
+            block,
+            layout: store.layout(block)?,
+            times: store.times(block)?,
+            seqs: store.seqs(block)?,
+            places_by_seq: store.places_by_seq(block)?,
+            arrivals: store.arrivals(block)?,
+            columns: HashMap::new(),
+            rebuilder: Rebuilder::default(),
+            texts: Texts::default(),
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Which block it is.
+    pub(crate) fn block(&self) -> usize {
+        self.block
+    }
+
+    /// The event in a row of the block, counted from its first.
+    pub(crate) fn event(&mut self, lane: u32, row: usize) -> Result<Event, String> {
+        let (group, place) = self.layout.find(row).ok_or("a block has too few rows")?;
+        let shape = self.layout.groups[group].shape;
+        let position = Position { lane, seq: self.seqs[row] as u64 };
+        let observed_at = self.observed_at(row)?;
+        if shape == VERBATIM {
+            let events = self.store.verbatim(self.block)?;
+            if place >= events.len() {
+                return Err("a block has too few verbatim events".to_owned());
+            }
+            let bytes = Bytes::copy_from_slice(events.get(place));
+            return Event::decode(&bytes, position, observed_at).map_err(|error| error.to_string());
+        }
+        let stored = &self.store.shapes()[shape as usize - 1];
+        self.texts.truncate(0);
+        for (column, before) in &stored.slots {
+            let column = match self.columns.entry(*column) {
+                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::hash_map::Entry::Vacant(new) => {
+                    let view = ColumnView::new(self.store, *column, self.block, &self.layout)?;
+                    new.insert(view.ok_or("a block lacks a column")?)
+                }
+            };
+            let (start, count) = column.starts[group];
+            let place = (start + place as u32 * count + before) as usize;
+            let text = column.values.text(place, &column.dictionary, &mut self.buffer)?;
+            self.texts.push(text);
+        }
+        let texts = &self.texts;
+        let when = (Timestamp::from_nanos(self.times[row]), position, observed_at);
+        Ok(self.rebuilder.event(&stored.shape, |slot| texts.get(slot), when)?)
+    }
+
+    fn observed_at(&self, row: usize) -> Result<Timestamp, String> {
+        let place = self.places_by_seq.get(row).map(|place| usize::from(*place));
+        let nanos =
+            place.and_then(|place| self.arrivals.get(place)).ok_or("a block has too few rows")?;
+        Ok(Timestamp::from_nanos(*nanos))
+    }
+}
