@@ -13,6 +13,7 @@ pub mod identity;
 pub mod journal;
 pub mod metrics;
 mod random;
+pub mod replay;
 pub mod secret;
 pub mod simulation;
 
@@ -31,11 +32,13 @@ pub use journal::{
     Append, AppendOutcome, Chunk, Draft, Fullness, IdempotencyKey, Journal, JournalError,
     JournalHealth, JournalState, Receipt, Record, RecordKind,
 };
+pub use replay::{Replay, Replays};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use simulation::Simulation;
 
 use catalog::embedded::EmbeddedCatalog;
 use config::{OnForeignJournal, OnFull};
+use disk::Disk;
 use disk::real::{RealDisk, create_private_dir};
 use journal::idempotency;
 use journal::local::{Driver, LocalJournal, Setup};
@@ -55,6 +58,8 @@ pub struct Store {
     pub catalog: Arc<dyn Catalog>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where consumers note what they are at work on.
+    pub replays: Replays,
 }
 
 /// What recovery found and did.
@@ -91,13 +96,13 @@ impl Store {
         config: &Config,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), OpenError> {
-        let disk = Arc::new(RealDisk::open(&config.data_dir)?);
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&config.data_dir)?);
         let catalog = Arc::new(EmbeddedCatalog::open(&config.data_dir.join(CATALOG_FILE))?);
         let blobs = blobs::local::LocalBlobs::open(disk.clone())
             .map_err(|error| OpenError::io_at("blobs", &error))?;
         catalog.migrate(idempotency::ROOM, idempotency::MIGRATIONS).await?;
         let setup = Setup {
-            disk,
+            disk: Arc::clone(&disk),
             catalog: catalog.clone(),
             clock: Arc::clone(&clock),
             config,
@@ -108,8 +113,19 @@ impl Store {
         if config.on_foreign_journal == OnForeignJournal::Refuse {
             check_checkpoints(&journal, config, &catalog.checkpoints().await?)?;
         }
-        let store = Self { journal: Arc::new(journal), blobs: Arc::new(blobs), catalog, clock };
+        let store = Self {
+            journal: Arc::new(journal),
+            blobs: Arc::new(blobs),
+            catalog,
+            clock,
+            replays: Replays::new(disk),
+        };
         Ok((store, recovery))
+    }
+
+    /// Begins a consumer's way through the journal; one at a time for each consumer.
+    pub async fn replay(&self, consumer: &'static str) -> Replay {
+        self.replays.open(Arc::clone(&self.journal), consumer).await
     }
 
     /// Makes an empty store over a simulated disk; the run repeats from `seed`.

@@ -38,3 +38,7 @@ pub const WAL_SEGMENTS_DROPPED: &str = "logwarden_wal_segments_dropped_total";
 pub const IDEMPOTENCY_KEYS_FORGOTTEN: &str = "logwarden_idempotency_keys_forgotten_total";
 /// Sign-ins refused because there were too many attempts.
 pub const SIGN_INS_LIMITED: &str = "logwarden_sign_ins_limited_total";
+/// Records that a consumer was not given because it died of them.
+pub const REPLAY_RECORDS_LEFT_OUT: &str = "logwarden_replay_records_left_out_total";
+/// Notes of what a consumer is at work on that could not be written.
+pub const REPLAY_NOTES_FAILED: &str = "logwarden_replay_notes_failed_total";

@@ -17,6 +17,7 @@ use crate::error::OpenError;
 use crate::journal::idempotency;
 use crate::journal::local::{Driver, LocalJournal, Setup};
 use crate::random::{Entropy, Random};
+use crate::replay::Replays;
 use crate::{Recovery, Store, check_checkpoints};
 
 pub use crate::disk::simulated::DiskFaults;
@@ -152,7 +153,7 @@ impl Simulation {
         self.catalog.migrate_now(idempotency::ROOM, idempotency::MIGRATIONS)?;
         let random = self.entropy.lock().expect("no holder of this lock panics").fork();
         let setup = Setup {
-            disk,
+            disk: Arc::clone(&disk),
             catalog: self.catalog.clone(),
             clock: clock.clone(),
             config: &self.config,
@@ -168,6 +169,7 @@ impl Simulation {
             blobs: Arc::new(blobs),
             catalog: self.catalog.clone(),
             clock,
+            replays: Replays::new(disk),
         };
         Ok((store, recovery))
     }
