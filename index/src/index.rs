@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use logwarden_event::Position;
-use logwarden_store::{Checkpoint, Store};
+use logwarden_store::{Checkpoint, Replay, Store};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,7 @@ pub struct Index {
     /// Told at every publication.
     pub(crate) published: Notify,
     pub(crate) retention: Retention,
+    pub(crate) replay: Arc<Replay>,
     state: Mutex<State>,
 }
 
@@ -87,6 +88,7 @@ impl Index {
         off_async(move || remove_orphans(&*blobs, &metas)).await;
         store.journal.hold(CONSUMER, start);
         let retention = Retention::open(&store).await?;
+        let replay = Arc::new(store.replay(CONSUMER).await);
         let filling = Head::new(start);
         Ok(Arc::new(Self {
             store,
@@ -95,6 +97,7 @@ impl Index {
             visible: watch::Sender::new(start),
             published: Notify::new(),
             retention,
+            replay,
             state: Mutex::new(State {
                 filling,
                 sealed: None,

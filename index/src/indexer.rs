@@ -6,13 +6,14 @@
 //! memory are at their bound the journal is not read on: it keeps them, and they become visible
 //! later.
 //!
-//! Whatever was not published is read again from the journal after a crash.
+//! Whatever was not published is read again from the journal after a crash; an event of which the
+//! process dies again and again is left out ([`Replay`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use logwarden_event::{Position, SplitId};
-use logwarden_store::{Chunk, JournalError};
+use logwarden_store::{Chunk, JournalError, Replay};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -87,7 +88,7 @@ async fn fill_and_seal(
             () = shutdown.cancelled() => return Ok(()),
             done = finished(sealing), if is_sealing => { *sealing = None; done?; }
             () = tokio::time::sleep_until(seal_at), if !is_sealing && !is_empty => {}
-            chunk = index.store.journal.read(from, READ_RECORDS_MAX), if !is_full => match chunk {
+            chunk = index.replay.read(from, READ_RECORDS_MAX), if !is_full => match chunk {
                 Ok(chunk) => take(index, &chunk),
                 Err(JournalError::Closed) => return Ok(()),
                 Err(error) => pause_after(&error, shutdown).await,
@@ -178,7 +179,7 @@ async fn publish_head(
     head: Arc<Head>,
     shutdown: CancellationToken,
 ) -> Result<(), IndexError> {
-    let Some(built) = build(&head, &shutdown).await else { return Ok(()) };
+    let Some(built) = build(&index, &head, &shutdown).await else { return Ok(()) };
     let Some(split) = store_split(&index, built, &shutdown).await else { return Ok(()) };
     let expected = index.state().checkpoint;
     if !publish_split(&index.store, &split.meta, expected, head.next, &shutdown).await? {
@@ -202,12 +203,17 @@ async fn publish_head(
 }
 
 /// Builds the split; of verbatim events when it cannot be built of columns. `None`: `shutdown` came.
-async fn build(head: &Arc<Head>, shutdown: &CancellationToken) -> Option<BuiltSplit> {
+async fn build(
+    index: &Index,
+    head: &Arc<Head>,
+    shutdown: &CancellationToken,
+) -> Option<BuiltSplit> {
     let mut backoff = Backoff::new();
     loop {
         for dissect in [Some(DISSECT), None] {
-            let head = Arc::clone(head);
-            let built = tokio::task::spawn_blocking(move || build_from_head(&head, dissect));
+            let (head, replay) = (Arc::clone(head), Arc::clone(&index.replay));
+            let build = move || build_from_head(&head, dissect, &replay);
+            let built = tokio::task::spawn_blocking(build);
             let reason = match built.await {
                 Ok(Ok(built)) => return Some(built),
                 Ok(Err(reason)) => reason,
@@ -222,10 +228,19 @@ async fn build(head: &Arc<Head>, shutdown: &CancellationToken) -> Option<BuiltSp
     }
 }
 
-fn build_from_head(head: &Head, dissect: Option<Dissect>) -> Result<BuiltSplit, String> {
+fn build_from_head(
+    head: &Head,
+    dissect: Option<Dissect>,
+    replay: &Replay,
+) -> Result<BuiltSplit, String> {
     let mut builder = SplitBuilder::new(dissect)?;
     let mut events = head.every_event();
-    events.try_for_each(|event| builder.add(event))?;
+    let added = events.try_for_each(|event| {
+        replay.begin(event.seq());
+        builder.add(event)
+    });
+    replay.rest();
+    added?;
     builder.finish(SplitId::default(), head.gaps.clone())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use logwarden_event::Position;
-use logwarden_store::simulation::Faults;
+use logwarden_store::simulation::{DiskFaults, Faults};
 use logwarden_store::{
     Append, AppendOutcome, Checkpoint, Chunk, Journal, JournalError, Step, Store,
     journal::JournalHealth,
@@ -18,7 +18,7 @@ use super::world::{
 };
 use crate::config::Config;
 use crate::error::IndexError;
-use crate::index::Index;
+use crate::index::{CONSUMER, Index};
 
 /// A hundred events make ten splits, of which eight become one.
 const BATCHES: usize = 10;
@@ -234,6 +234,54 @@ async fn what_the_journal_lost_is_stepped_over_and_noted() {
     let gaps = pieces.iter().flat_map(|piece| piece.open().expect("readable").footer.gaps.clone());
     assert_eq!(gaps.collect::<Vec<_>>(), [(11, 15)]);
     stop(running, &shutdown).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_which_the_index_died_twice_is_left_out_and_no_other() {
+    let (store, simulation) = Store::simulated(9);
+    append(&store).await;
+    append(&store).await;
+    drop(store);
+    for _ in 0..2 {
+        let (store, _) = simulation.reopen().expect("opened");
+        store.replay(CONSUMER).await.begin(13);
+        simulation.kill();
+    }
+    let (store, _) = simulation.reopen().expect("opened");
+    let (index, running, shutdown) = start(store).await;
+    all_visible(&index).await;
+    let left: Vec<u64> = found(&index.snapshot().await.expect("a snapshot")).into_keys().collect();
+    assert_eq!(left, (1..13).chain(14..23).collect::<Vec<u64>>(), "and two records that say so");
+    stop(running, &shutdown).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_while_a_split_is_built_is_laid_to_the_event_at_work() {
+    for operations in 0..100 {
+        let (store, simulation) = Store::simulated(10);
+        append(&store).await;
+        drop(store);
+        for _ in 0..2 {
+            let (store, _) = simulation.reopen().expect("opened");
+            let (index, running, shutdown) = start(store).await;
+            let crash_after_operations = Some(operations);
+            let disk = DiskFaults { crash_after_operations, ..DiskFaults::default() };
+            simulation.set_faults(Faults { disk, ..Faults::default() });
+            until(&index, |index| simulation.has_crashed() || has_published(index)).await;
+            shutdown.cancel();
+            running.abort();
+            simulation.kill();
+        }
+        let (store, _) = simulation.reopen().expect("opened");
+        let replay = store.replay(CONSUMER).await;
+        for seq in 1..11 {
+            let chunk = replay.read(Position { lane: 0, seq }, 1).await.expect("read");
+            if matches!(chunk, Chunk::Gap { .. }) {
+                return;
+            }
+        }
+    }
+    panic!("no death is laid to an event");
 }
 
 /// A journal that lost some of its records.
