@@ -8,16 +8,24 @@ const FILES: &[(&str, &str)] = &[
     ("privilege.yml", include_str!("../rules/privilege.yml")),
 ];
 
+/// About the server itself: always loaded, and only true of records that nobody can send.
+const OWN: (&str, &str) = ("server.yml", include_str!("../rules/server.yml"));
+
 /// What the name of a bundled file begins with in problems and lists.
 const PREFIX: &str = "bundled/";
 
 /// The bundled rule files.
 pub(crate) fn files() -> Vec<RuleFile> {
-    let file = |(name, text): &(&str, &str)| RuleFile {
-        name: format!("{PREFIX}{name}"),
-        text: (*text).to_owned(),
-    };
     FILES.iter().map(file).collect()
+}
+
+/// The rules about the server itself.
+pub(crate) fn own() -> RuleFile {
+    file(&OWN)
+}
+
+fn file((name, text): &(&str, &str)) -> RuleFile {
+    RuleFile { name: format!("{PREFIX}{name}"), text: (*text).to_owned() }
 }
 
 #[cfg(test)]
@@ -28,7 +36,9 @@ mod tests {
 
     #[test]
     fn every_bundled_rule_loads_and_passes_its_own_tests() {
-        let (rules, problems) = RuleSet::load(&files());
+        let mut files = files();
+        files.push(own());
+        let (rules, problems) = RuleSet::load(&files);
         assert_eq!(problems, []);
         let results = crate::run_rule_tests(&rules, &event_of_json);
         assert!(results.len() >= rules.rules().len(), "each rule has a test");

@@ -7,19 +7,23 @@
 //! the same alerts. After the step each new alert is told to the journal as well; an alert that the
 //! journal knows and the catalog does not is put back.
 //!
+//! An event of which the process dies, or that breaks the detector, again and again is left out
+//! ([`Replay`]). Of our own records only those are looked at that say what is wrong with the server.
+//!
 //! Batches in which nothing was found move the checkpoint at most once per [`IDLE_SAVE_INTERVAL`].
 
 mod fired;
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use logwarden_event::{AlertId, Event, Position, Timestamp};
+use logwarden_event::{AlertId, Event, Position, Severity, Timestamp};
 use logwarden_store::{
     Append, AppendOutcome, CatalogError, Checkpoint, Chunk, Draft, IdempotencyKey, JournalError,
-    Record, RecordKind, SqlValue, Statement, Step, StepOutcome,
+    Record, RecordKind, Replay, SqlValue, Statement, Step, StepOutcome,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -99,6 +103,7 @@ pub(crate) struct Detector {
     saved: Option<Position>,
     saved_at: Timestamp,
     position: Position,
+    replay: Arc<Replay>,
     /// Alerts that the journal was not told of yet.
     untold: Vec<Opened>,
 }
@@ -137,6 +142,7 @@ impl Detector {
         }
         let versions = save_versions(&shared, &rules).await?;
         let untold = load_untold(&shared).await?;
+        let replay = Arc::new(store.replay(CONSUMER).await);
         Ok(Self {
             saved_at: store.clock.now(),
             shared,
@@ -146,6 +152,7 @@ impl Detector {
             versions,
             saved,
             position,
+            replay,
             untold,
         })
     }
@@ -159,12 +166,12 @@ impl Detector {
             if !Arc::ptr_eq(&self.rules, &self.shared.rules()) {
                 return self.stop(Restart::Rules).await;
             }
-            let journal = self.shared.store.journal.clone();
+            let replay = self.replay.clone();
             let chunk = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.stop(Restart::Shutdown).await,
                 _ = changes.changed() => continue,
-                chunk = journal.read(self.position, BATCH_RECORDS_MAX) => Some(chunk),
+                chunk = replay.read(self.position, BATCH_RECORDS_MAX) => Some(chunk),
                 _ = tick.tick() => None,
             };
             let done = match chunk {
@@ -229,13 +236,16 @@ impl Detector {
 
     async fn look_at(&mut self, records: Arc<[Record]>) -> Result<Work, Restart> {
         let engine = self.engine.take().ok_or_else(|| Restart::Reload("no engine".into()))?;
-        let (engine, work) = if records.len() <= INLINE_RECORDS_MAX {
-            look_at(engine, &records)
+        let replay = self.replay.clone();
+        let is_short = records.len() <= INLINE_RECORDS_MAX;
+        // A panic leaves its note behind, as a death does.
+        let look = AssertUnwindSafe(move || look_at(engine, &records, &replay));
+        let looked = if is_short {
+            catch_unwind(look).map_err(|_| String::from("a panic, see the log"))
         } else {
-            tokio::task::spawn_blocking(move || look_at(engine, &records))
-                .await
-                .map_err(|error| Restart::Reload(error.to_string()))?
+            tokio::task::spawn_blocking(look).await.map_err(|error| error.to_string())
         };
+        let (engine, work) = looked.map_err(Restart::Reload)?;
         self.engine = Some(engine);
         Ok(work)
     }
@@ -392,14 +402,14 @@ impl Detector {
     /// Works off one chunk; for tests.
     #[cfg(test)]
     pub(crate) async fn take_next(&mut self) -> Result<(), String> {
-        let read = self.shared.store.journal.read(self.position, BATCH_RECORDS_MAX).await;
+        let read = self.replay.read(self.position, BATCH_RECORDS_MAX).await;
         let chunk = read.map_err(|error| error.to_string())?;
         self.take_chunk(chunk).await.map_err(|_| String::from("restart"))
     }
 }
 
 /// Runs the rules over a batch.
-fn look_at(mut engine: Engine, records: &[Record]) -> (Engine, Work) {
+fn look_at(mut engine: Engine, records: &[Record], replay: &Replay) -> (Engine, Work) {
     let mut work = Work::default();
     let mut events = 0u64;
     for record in records {
@@ -409,9 +419,12 @@ fn look_at(mut engine: Engine, records: &[Record]) -> (Engine, Work) {
                 work.told.push(record.event.clone());
                 continue;
             }
+            // What the server finds wrong with itself; who did what is not for rules.
+            RecordKind::Audit if record.event.severity() == Severity::Critical => {}
             RecordKind::DeadLetter | RecordKind::Audit => continue,
         }
         events += 1;
+        replay.begin(record.event.seq());
         let findings = engine.process(&record.event);
         if findings.is_kept {
             let evidence = Arc::new(writing::evidence_of(&record.event));
@@ -424,6 +437,7 @@ fn look_at(mut engine: Engine, records: &[Record]) -> (Engine, Work) {
         }
         work.findings.extend(findings.found);
     }
+    replay.rest();
     ::metrics::counter!(metrics::EVENTS_TOTAL).increment(events);
     (engine, work)
 }

@@ -167,6 +167,7 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 
 fn rule_files(config: &RulesConfig) -> (Vec<RuleFile>, Vec<Problem>) {
     let mut files = if config.bundled { bundled::files() } else { Vec::new() };
+    files.push(bundled::own());
     let (own, problems) = read_rule_files(&config.dirs);
     files.extend(own);
     (files, problems)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use logwarden_event::Timestamp;
+use logwarden_event::{EventBuilder, Severity, Timestamp, Value};
 use logwarden_store::simulation::Faults;
 use logwarden_store::{
     Append, AppendOutcome, Draft, IdempotencyKey, RecordKind, Simulation, Store,
@@ -553,4 +553,57 @@ async fn a_restart_in_the_middle_comes_to_identical_alerts() {
         stories.push((story, alerts.iter().map(|a| a.evidence.clone()).collect::<Vec<_>>()));
     }
     assert!(stories.windows(2).all(|pair| pair[0] == pair[1]), "{stories:#?}");
+}
+
+fn own_draft(action: &str, field: &str, severity: Severity) -> Draft {
+    let mut event = EventBuilder::new(action.as_bytes());
+    event.severity(severity).source("logwarden").dataset("logwarden.audit");
+    event.field("event.action", Value::String(action)).field(field, Value::Integer(17));
+    Draft { kind: RecordKind::Audit, event: event.build() }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_server_itself_opens_an_alert() {
+    let mut world = World::new(21).await;
+    let drafts = vec![
+        own_draft("journal_gap", "lw.gap.seq_first", Severity::Critical),
+        own_draft("record_left_out", "lw.left_out.seq", Severity::Critical),
+        own_draft("journal_gap", "lw.gap.seq_first", Severity::Info),
+    ];
+    let append = Append { drafts, ..Append::default() };
+    world.store.journal.append(append).await.expect("taken");
+    world.append(&[String::from(r#"{"event.action":"journal_gap"}"#)]).await;
+    world.detector.catch_up().await.expect("caught up");
+    let mut titles: Vec<(String, u64)> = (world.alerts().await.into_iter())
+        .map(|alert| (alert.summary.title, alert.summary.events))
+        .collect();
+    titles.sort();
+    let expected = [
+        (String::from("Records of the journal are lost"), 1),
+        (String::from("The server died of a record and leaves it out"), 1),
+    ];
+    assert_eq!(titles, expected);
+}
+
+#[tokio::test]
+async fn a_record_of_which_the_detector_died_twice_is_left_out_and_told_of() {
+    let mut world = World::new(22).await;
+    let now = world.now_secs();
+    world.append(&attack(now - 60, "10.2.0.9", 20)).await;
+    for _ in 0..2 {
+        world.simulation.kill();
+        let (store, _) = world.simulation.reopen().expect("opened");
+        store.replay("detector").await.begin(5);
+    }
+    world.simulation.kill();
+    let (store, _) = world.simulation.reopen().expect("opened");
+    let (alerting, detector) = open(&store, &world.receiver).await;
+    (world.store, world.alerting, world.detector) = (store, alerting, detector);
+    world.detector.catch_up().await.expect("caught up");
+    let mut found: Vec<(String, u64)> = (world.alerts().await.into_iter())
+        .map(|alert| (alert.summary.rule.name, alert.summary.events))
+        .collect();
+    found.sort();
+    let expected = [(String::from("failed_login_spike"), 19), (String::from("record_left_out"), 1)];
+    assert_eq!(found, expected);
 }
