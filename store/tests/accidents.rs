@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use logwarden_event::{EventBuilder, Position};
+use logwarden_event::{EventBuilder, Position, Value};
 use logwarden_store::config::{Durability, OnCorruption, OnFull};
 use logwarden_store::simulation::{DiskFaults, Faults};
 use logwarden_store::{
@@ -136,6 +136,38 @@ async fn the_oldest_go_when_that_was_asked_for() {
     assert!(gaps.len() == 1 && gaps[0].0 == 1, "{gaps:?}");
     assert_eq!(seqs.first(), Some(&gaps[0].1));
     assert!(seqs.len() > 300 && store.journal.end(0) > at(900), "{}", seqs.len());
+    let dropped = tombstones(&store).await;
+    // The records of what went first are gone themselves.
+    assert!(dropped.len() > 1, "{dropped:?}");
+    assert_eq!(dropped.last().map(|(_, last)| last + 1), seqs.first().copied());
+    assert!(dropped.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0), "{dropped:?}");
+}
+
+/// First and last seq of what the audit records say was dropped.
+async fn tombstones(store: &Store) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    let mut next = store.journal.start(0);
+    while next < store.journal.end(0) {
+        let Chunk::Records { records, next: after } =
+            store.journal.read(next, 1_000).await.expect("read")
+        else {
+            panic!("a gap");
+        };
+        let audit = records.iter().filter(|record| record.kind == RecordKind::Audit);
+        found.extend(audit.map(|record| {
+            let event = &record.event;
+            assert_eq!(event.value_of("event.action"), Some(Value::String("journal_dropped")));
+            assert_eq!(event.value_of("lw.reason"), Some(Value::String("disk_full")));
+            let number = |name| match event.value_of(name) {
+                Some(Value::Integer(number)) => u64::try_from(number).expect("not negative"),
+                other => panic!("{name}: {other:?}"),
+            };
+            assert!(number("lw.dropped.bytes") > 0);
+            (number("lw.dropped.seq_first"), number("lw.dropped.seq_last"))
+        }));
+        next = after;
+    }
+    found
 }
 
 /// A journal of many groups in several segments, one of them with a flipped bit inside a record.

@@ -14,7 +14,7 @@ use super::batch::Batch;
 use super::cache::Cache;
 use super::damage::{self, Lost};
 use super::idempotency::{Keys, Known};
-use super::local::Setup;
+use super::local::{Driver, Setup};
 use super::queue::{Next, Queue, Submission};
 use super::reader::Reader;
 use super::recovery::Recovered;
@@ -148,26 +148,37 @@ impl Shared {
             return Ok(());
         }
         let drafts = unreported.iter().map(Lost::to_draft).collect();
-        let append = Append { drafts, ..Append::default() };
-        let batch = match Batch::encode(append) {
+        if self.put_on_record(drafts, Driver::Inline) {
+            return damage::forget_unreported(&*self.disk).map_err(io);
+        }
+        // The next start puts it on record.
+        warn!("what is lost is not on record yet");
+        Ok(())
+    }
+
+    /// Appends records of our own, also when there is no room for those of senders; says whether
+    /// they are durable. With threads this waits for the writer, so it is not for async callers.
+    pub(super) fn put_on_record(&self, drafts: Vec<Draft>, driver: Driver) -> bool {
+        let batch = match Batch::encode(Append { drafts, ..Append::default() }) {
             Ok(batch) => batch,
             Err(error) => {
-                error!(error = %error, "what is lost cannot be put on record: {error}");
-                return Ok(());
+                error!(error = %error, "records of our own cannot be made: {error}");
+                return false;
             }
         };
         let (answer, mut answered) = oneshot::channel();
-        self.commit(vec![Submission { batch, reservation: None, answer, permit: None }]);
-        match answered.try_recv() {
-            Ok(Ok(AppendOutcome::Appended(_))) => {
-                damage::forget_unreported(&*self.disk).map_err(io)
+        let submission = Submission { batch, reservation: None, answer, permit: None };
+        let outcome = match driver {
+            Driver::Inline => {
+                self.commit(vec![submission]);
+                answered.try_recv().ok()
             }
-            // The next start puts it on record.
-            other => {
-                warn!("what is lost is not on record yet: {other:?}");
-                Ok(())
+            Driver::Threads => {
+                let is_queued = self.queue.push(submission);
+                is_queued.then(|| answered.blocking_recv().ok()).flatten()
             }
-        }
+        };
+        matches!(outcome, Some(Ok(AppendOutcome::Appended(_))))
     }
 
     /// Notes what a reader has found lost; answers what is not on record yet, or nothing when it was

@@ -3,15 +3,15 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use logwarden_event::Timestamp;
+use logwarden_event::{EventBuilder, Severity, Timestamp, Value};
 use metrics::counter;
 use tracing::{error, info, warn};
 
-use super::JournalError;
-use super::local::failed;
-use super::segment;
+use super::local::{Driver, failed};
+use super::segment::{self, Segment};
 use super::shared::{Shared, lock};
 use super::space::Level;
+use super::{Draft, JournalError, RecordKind};
 use crate::config::OnFull;
 use crate::disk::is_no_room;
 use crate::metrics::{WAL_SEGMENTS_DROPPED, WAL_SEGMENTS_TRIMMED};
@@ -40,7 +40,7 @@ impl Shared {
             {
                 warn!(error = %error, "the files cannot be counted: {error}");
             }
-            self.look();
+            self.look(Driver::Threads);
             if self.sync_interval.is_some() {
                 self.sync();
             }
@@ -52,14 +52,14 @@ impl Shared {
         if let Err(error) = self.space.count_used() {
             warn!(error = %error, "the files cannot be counted: {error}");
         }
-        self.look();
+        self.look(Driver::Inline);
         self.prepare_next_segment();
     }
 
-    pub(super) fn look(&self) {
+    fn look(&self, driver: Driver) {
         let now = self.clock.now();
         match self.space.look(now) {
-            Ok(Level::Full) if self.on_full == OnFull::DropOldest => self.drop_oldest(now),
+            Ok(Level::Full) if self.on_full == OnFull::DropOldest => self.drop_oldest(now, driver),
             Ok(_) => {}
             Err(error) => warn!(error = %error, "the room cannot be looked at: {error}"),
         }
@@ -84,22 +84,29 @@ impl Shared {
         }
     }
 
-    /// Gives up the oldest segments, read or not, until there is room.
-    pub(super) fn drop_oldest(&self, now: Timestamp) {
+    /// Gives up the oldest segments, read or not, until there is room. Each is on record first, or,
+    /// when there is no room even for that, right after.
+    fn drop_oldest(&self, now: Timestamp, driver: Driver) {
         while let Some(oldest) = self.segments.oldest_to_drop() {
             let path = segment::path_of(oldest.base_seq);
             warn!(segment.path = %path, "segment `{path}` is dropped to make room");
+            let is_on_record = self.put_on_record(vec![tombstone(&oldest)], driver);
             let dropped = self.remove_segment(oldest.base_seq).and_then(|()| {
                 counter!(WAL_SEGMENTS_DROPPED).increment(1);
                 self.space.count_used()?;
                 self.space.look(now)
             });
-            match dropped {
-                Ok(Level::Full) => {}
-                Ok(_) => return,
+            let level = match dropped {
+                Ok(level) => level,
                 Err(error) => {
                     return error!(error = %error, "`{path}` cannot be dropped: {error}");
                 }
+            };
+            if !is_on_record && !self.put_on_record(vec![tombstone(&oldest)], driver) {
+                error!(segment.path = %path, "that `{path}` was dropped is on no record");
+            }
+            if level != Level::Full {
+                return;
             }
         }
     }
@@ -154,6 +161,30 @@ impl Shared {
             warn!(error = %error, "keys cannot be moved to the catalog: {error}");
         }
     }
+}
+
+/// The audit record about a segment that goes before its time.
+fn tombstone(segment: &Segment) -> Draft {
+    let (first, last) = (segment.base_seq, segment.seq_next.saturating_sub(1));
+    let message = format!("records {first} to {last} are dropped, the disk is full");
+    let record = serde_json::json!({
+        "event.action": "journal_dropped", "lw.dropped.seq_first": first,
+        "lw.dropped.seq_last": last, "lw.dropped.bytes": segment.size_bytes,
+        "lw.reason": "disk_full", "message": message,
+    })
+    .to_string();
+    let mut event = EventBuilder::new(record.as_bytes());
+    event
+        .severity(Severity::Warning)
+        .source("logwarden")
+        .dataset("logwarden.audit")
+        .message(&message)
+        .field("event.action", Value::String("journal_dropped"))
+        .field("lw.dropped.seq_first", Value::Integer(i128::from(first)))
+        .field("lw.dropped.seq_last", Value::Integer(i128::from(last)))
+        .field("lw.dropped.bytes", Value::Integer(i128::from(segment.size_bytes)))
+        .field("lw.reason", Value::String("disk_full"));
+    Draft { kind: RecordKind::Audit, event: event.build() }
 }
 
 impl Upkeep {
