@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use ipnet::IpNet;
+use logwarden_store::SecretRef;
 use serde::Deserialize;
+
+use crate::memory;
 
 /// Where JSON and syslog are listened for when nothing is said.
 pub const TCP_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5514);
@@ -55,13 +58,15 @@ pub struct HttpConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListenerKind {
-    /// JSON lines or syslog, told apart by the first bytes.
+    /// Any of the following, told apart by the first bytes.
     #[default]
     Auto,
     /// JSON lines.
     Json,
     /// Syslog, and plain lines of text.
     Syslog,
+    /// Fluent forward.
+    Forward,
 }
 
 /// One address to listen on.
@@ -80,6 +85,9 @@ pub struct ListenerConfig {
     pub source: Option<String>,
     /// Certificates; without them the connection is plain.
     pub tls: Option<TlsConfig>,
+    /// What senders must know, kind `forward` only; then no network is admitted without it. Read for
+    /// each connection, so that it can be changed.
+    pub shared_key: Option<SecretRef>,
     /// Allows an address off loopback without `tls`. Default: false.
     pub insecure: bool,
 }
@@ -159,7 +167,8 @@ pub struct Limits {
     pub connection_bytes_max: usize,
     /// Bytes in flight per source; HTTP: 429, TCP: reading stops. Default: 16 MiB.
     pub source_bytes_max: usize,
-    /// Bytes in flight of all sources; HTTP: 429, TCP: reading stops. Default: 128 MiB.
+    /// Bytes in flight of all sources; HTTP: 429, TCP: reading stops. Default: a tenth of the memory,
+    /// 64 MiB to 4 GiB.
     pub total_bytes_max: usize,
     /// How long an HTTP request waits for room before it is refused. Default: 2 s.
     pub room_wait: Duration,
@@ -187,7 +196,7 @@ impl Default for Limits {
             connection_records_max: 1_000,
             connection_bytes_max: 1 << 20,
             source_bytes_max: 16 << 20,
-            total_bytes_max: 128 << 20,
+            total_bytes_max: memory::in_flight_bytes(),
             room_wait: Duration::from_secs(2),
             connections_max: 1_024,
             first_bytes_timeout: Duration::from_secs(10),
@@ -286,6 +295,18 @@ impl ListenerConfig {
         let has_client_ca = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         if has_client_ca && self.source.is_none() {
             return Err(("source", "`tls.client_ca` needs a `source` that its records belong to"));
+        }
+        if self.shared_key.is_some() && self.kind != ListenerKind::Forward {
+            return Err(("shared_key", "only a listener of kind `forward` has a `shared_key`"));
+        }
+        if self.shared_key.is_some() && self.source.is_none() {
+            return Err(("source", "`shared_key` needs a `source` that its records belong to"));
+        }
+        if self.shared_key.as_ref().is_some_and(|key| key.resolve().is_err()) {
+            return Err(("shared_key", "the secret cannot be read, or is empty"));
+        }
+        if self.udp.is_some() && !matches!(self.kind, ListenerKind::Auto | ListenerKind::Syslog) {
+            return Err(("udp", "only listeners of kind `auto` and `syslog` take datagrams"));
         }
         if self.udp.is_some() && self.allow.is_empty() {
             return Err(("allow", "datagrams have no token, so `udp` needs `allow` and `source`"));

@@ -14,6 +14,7 @@ pub mod normalize;
 
 mod batch;
 mod listener;
+mod memory;
 mod pipeline;
 mod protocol;
 mod quota;
