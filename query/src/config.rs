@@ -1,4 +1,4 @@
-//! Bounds of queries.
+//! How much one query may take, and how many run at once.
 
 use std::thread::available_parallelism;
 use std::time::Duration;

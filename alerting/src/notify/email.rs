@@ -1,4 +1,4 @@
-//! Mail over SMTP.
+//! Tells people by mail, over SMTP.
 //!
 //! TLS is required unless the configuration says `none`. Values from records never decide a
 //! header: the subject is cut and freed of controls, everything else is in the body.

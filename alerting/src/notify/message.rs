@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Outgoing;
 use crate::alert::wording::{span_text, visible};
-use crate::alert::{Alert, Evidence};
+use crate::alert::{Alert, AlertSummary, Evidence};
 
 /// Events that a mail shows.
 pub(super) const MAIL_EVIDENCE_MAX: usize = 10;
@@ -164,24 +164,7 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
     let summary = &alert.summary;
     let group: serde_json::Map<String, Value> =
         summary.group.iter().map(|(field, value)| (field.clone(), value.clone().into())).collect();
-    let dedup: Vec<String> =
-        summary.group.iter().map(|(field, value)| format!("{field}={value}")).collect();
-    body["alert"] = json!({
-        "id": summary.id.to_string(),
-        "url": link(outgoing, &format!("/alerts/{}", summary.id)),
-        "title": summary.title,
-        "severity": summary.severity.name(),
-        "state": summary.state.name(),
-        "opened_at": summary.opened_at.to_string(),
-        "first_event_at": summary.first_event_at.to_string(),
-        "last_event_at": summary.last_event_at.to_string(),
-        "detections": summary.detections,
-        "events": summary.events,
-        "assignee": summary.assignee,
-        "resolution": summary.resolution.map(crate::alert::Resolution::name),
-        "dedup_key": format!("{}/{}", summary.rule.id, dedup.join(",")),
-        "labels": {},
-    });
+    body["alert"] = alert_json(outgoing, summary);
     body["rule"] = json!({
         "id": summary.rule.id,
         "name": summary.rule.title,
@@ -251,4 +234,26 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
         "evaluated": alert.latency.evaluated_ms,
     });
     body
+}
+
+/// The alert itself, as lists of the API show it.
+fn alert_json(outgoing: &Outgoing, summary: &AlertSummary) -> Value {
+    let dedup: Vec<String> =
+        summary.group.iter().map(|(field, value)| format!("{field}={value}")).collect();
+    json!({
+        "id": summary.id.to_string(),
+        "url": link(outgoing, &format!("/alerts/{}", summary.id)),
+        "title": summary.title,
+        "severity": summary.severity.name(),
+        "state": summary.state.name(),
+        "opened_at": summary.opened_at.to_string(),
+        "first_event_at": summary.first_event_at.to_string(),
+        "last_event_at": summary.last_event_at.to_string(),
+        "detections": summary.detections,
+        "events": summary.events,
+        "assignee": summary.assignee,
+        "resolution": summary.resolution.map(crate::alert::Resolution::name),
+        "dedup_key": format!("{}/{}", summary.rule.id, dedup.join(",")),
+        "labels": {},
+    })
 }
