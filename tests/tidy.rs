@@ -182,12 +182,20 @@ fn unfinished_and_silenced_code_stays_out() {
 #[test]
 fn tests_do_not_sleep() {
     let mut broken = Vec::new();
-    for (path, text) in sources(&["rs"]) {
-        let code = code_of(&text);
-        let is_story = path.starts_with("tests/");
-        let tests_begin = if is_story { 0 } else { test_module_line(&code) };
-        // With the clock of tokio stopped a sleep takes no time.
-        let paused = code.contains("start_paused") || code.contains("time::pause()");
+    let all = sources(&["rs"]);
+    let modules: BTreeSet<(String, String)> =
+        all.iter().flat_map(|(path, text)| test_modules(path, text)).collect();
+    for (path, text) in &all {
+        let code = code_of(text);
+        let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let is_test_code = path.split('/').any(|folder| folder == "tests")
+            || modules.contains(&(crate_of(path), stem));
+        let tests_begin = if is_test_code { 0 } else { test_module_line(&code) };
+        // With the clock of tokio stopped a sleep takes no time; neighbours share what waits.
+        let stops = |text: &str| text.contains("start_paused") || text.contains("time::pause()");
+        let folder = Path::new(path).parent();
+        let paused = stops(&code)
+            || all.iter().any(|(other, text)| Path::new(other).parent() == folder && stops(text));
         for (number, line) in code.lines().enumerate().skip(tests_begin) {
             let sleeps =
                 line.contains("thread::sleep") || (line.contains("time::sleep") && !paused);
@@ -366,9 +374,26 @@ fn own_crates_used(manifest: &toml::Table) -> BTreeSet<String> {
     used
 }
 
-/// The line from which on a file is test code; past its end when there is none.
+/// Modules in files of their own that only tests have, each with its crate.
+fn test_modules(path: &str, text: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let names = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").filter_map(|pair| {
+        let words = pair[1].trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+        words.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    names.map(|name| (crate_of(path), name.to_owned())).collect()
+}
+
+/// The folder of the crate that a file belongs to; `src` for the root's.
+fn crate_of(path: &str) -> String {
+    path.split('/').next().unwrap_or_default().to_owned()
+}
+
+/// The line from which on a file with tests in it is test code; past its end when there is none.
 fn test_module_line(code: &str) -> usize {
-    code.lines().position(|line| line.trim() == "#[cfg(test)]").unwrap_or(usize::MAX)
+    let lines: Vec<&str> = code.lines().map(str::trim).collect();
+    let begins = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].ends_with('{');
+    lines.windows(2).position(begins).unwrap_or(usize::MAX)
 }
 
 /// Functions with a body: name, line of the `fn`, lines up to the closing brace. Takes text from [`code_of`].
