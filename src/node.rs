@@ -289,7 +289,11 @@ fn health(store: &Store, index: &Index, alerting: &Alerting) -> HealthReport {
     HealthReport {
         status,
         details: HealthDetails {
-            journal: JournalDetails { end, free_bytes: journal.free_bytes },
+            journal: JournalDetails {
+                end,
+                free_bytes: journal.free_bytes,
+                durability: journal.durability.as_str(),
+            },
             index: IndexDetails {
                 visible,
                 lag_events: end.saturating_sub(visible),

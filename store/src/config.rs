@@ -70,6 +70,16 @@ pub enum Durability {
     UnsafeIntervalMs,
 }
 
+impl Durability {
+    /// As in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fsync => "fsync",
+            Self::UnsafeIntervalMs => "unsafe_interval_ms",
+        }
+    }
+}
+
 /// What happens to new batches when there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -46,6 +46,8 @@ pub struct JournalDetails {
     /// Bytes free on its volume.
     pub free_bytes: u64,
 }
+    /// When a batch is acknowledged: `fsync`, or `unsafe_interval_ms` before it is on the disk.
+    pub durability: &'static str,
 
 /// The index in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

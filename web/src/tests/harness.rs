@@ -215,7 +215,7 @@ fn report() -> HealthReport {
     HealthReport {
         status: "ready",
         details: HealthDetails {
-            journal: JournalDetails { end: 1, free_bytes: 2 },
+            journal: JournalDetails { end: 1, free_bytes: 2, durability: "fsync" },
             index: IndexDetails { visible: 1, lag_events: 0, splits: 0 },
             detector: DetectorDetails { lag_events: 0 },
             version: "0.0.0",

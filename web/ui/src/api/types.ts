@@ -218,7 +218,7 @@ export interface RuleItem {
 export interface Health {
   status: string;
   details?: {
-    journal?: { end?: number; free_bytes?: number };
+    journal?: { end?: number; free_bytes?: number; durability?: string };
     index?: { visible?: number; lag_events?: number; splits?: number };
     detector?: { lag_events?: number };
     version?: string;
