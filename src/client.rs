@@ -71,6 +71,13 @@ impl Client {
         answer.json().await.context("the server's answer is not JSON").map_err(Failure::from)
     }
 
+    /// Asks for something to be done that needs no more to be said.
+    pub(crate) async fn post(&self, path: &str) -> Result<Value, Failure> {
+        let request = self.http.post(self.url(path)?);
+        let answer = checked(self.answer(request, "application/json").await?).await?;
+        answer.json().await.context("the server's answer is not JSON").map_err(Failure::from)
+    }
+
     /// Asks for a stream of server-sent events.
     pub(crate) async fn stream(
         &self,
@@ -95,12 +102,24 @@ impl Client {
         query: &[(&str, String)],
         accept: &str,
     ) -> Result<reqwest::Response, Failure> {
-        let mut url = url::Url::parse(&format!("{}{path}", self.base))
-            .map_err(|error| Failure::Usage(anyhow!("`{}` is not a URL: {error}", self.base)))?;
+        let mut url = self.url(path)?;
         for (name, value) in query {
             url.query_pairs_mut().append_pair(name, value);
         }
-        let mut request = self.http.get(url).header("accept", accept);
+        self.answer(self.http.get(url), accept).await
+    }
+
+    fn url(&self, path: &str) -> Result<url::Url, Failure> {
+        url::Url::parse(&format!("{}{path}", self.base))
+            .map_err(|error| Failure::Usage(anyhow!("`{}` is not a URL: {error}", self.base)))
+    }
+
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+        accept: &str,
+    ) -> Result<reqwest::Response, Failure> {
+        let mut request = request.header("accept", accept);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }

@@ -257,6 +257,7 @@ impl Node {
             engine,
             alerting: Arc::clone(&self.alerting),
             audit: Arc::clone(&self.audit),
+            journal: Arc::clone(&store.journal),
             normalize: Arc::new(move |record| {
                 normalizer.normalize(record, &Origin::new("test"), SystemClock.now())
             }),

@@ -14,13 +14,20 @@ pub(crate) struct Arguments {
     /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
+    /// Take note of what the journal lost, so that the server is ready again. Needs a token of an
+    /// administrator.
+    #[arg(long)]
+    acknowledge_damage: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let client = Client::open(&arguments.connection)?;
-    let health = client.health().await?;
+    let health = match arguments.acknowledge_damage {
+        true => client.post("/api/v1/health/acknowledge-damage").await?,
+        false => client.health().await?,
+    };
     print(&health, arguments.json);
     match health["status"].as_str() {
         Some("ready") => Ok(()),

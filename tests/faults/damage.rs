@@ -81,6 +81,25 @@ async fn a_flipped_bit_costs_its_batch_alone_and_is_told() {
         );
         assert_eq!(node.stop().await, Some(0));
     }
+    let node = place.start().await;
+    let admin = Client::new(&node, &token);
+    let alerts = admin.get("/api/v1/alerts", &[]).await;
+    let alerts = alerts["items"].as_array().expect("a list");
+    let told = alerts.iter().filter(|alert| alert["rule"]["name"] == "journal_gap").count();
+    assert_eq!(told, 1, "{alerts:?}");
+    let acknowledge = "/api/v1/health/acknowledge-damage";
+    let answer = Client::send(admin.request(reqwest::Method::POST, acknowledge)).await;
+    assert_eq!((answer.status, &answer.json()["status"]), (200, &"ready".into()));
+    assert_eq!(node.stop().await, Some(0));
+    let node = place.start().await;
+    let health = admin.at(&node).try_get("/api/v1/health", &[]).await.expect("an answer");
+    assert_eq!(
+        (health.status, &health.json()["status"]),
+        (200, &"ready".into()),
+        "{}",
+        health.text
+    );
+    assert_eq!(node.stop().await, Some(0));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ use axum::{Router, middleware};
 use logwarden_alerting::Alerting;
 use logwarden_event::Event;
 use logwarden_query::Engine;
+use logwarden_store::Journal;
 use logwarden_store::identity::Identity;
 
 pub use api::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
@@ -56,6 +57,8 @@ pub struct State {
     pub engine: Arc<Engine>,
     /// The way into the audit records; the root runs it.
     pub audit: Arc<Audit>,
+    /// For taking note of what it lost.
+    pub journal: Arc<dyn Journal>,
     /// For trying rules on raw records.
     pub normalize: Normalize,
     /// How the node is, now.

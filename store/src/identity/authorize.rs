@@ -135,6 +135,8 @@ pub enum Action {
     ReadConfig,
     /// See how the node is, in detail.
     ReadHealth,
+    /// Take note of what the journal lost, so that the node is ready again.
+    AcknowledgeDamage,
     /// Read metrics.
     ReadMetrics,
 }
@@ -243,6 +245,7 @@ mod tests {
         check(Role::Analyst, Action::WriteRules, true);
         check(Role::Analyst, Action::WriteNotifiers, false);
         check(Role::Analyst, Action::ManageTokens, false);
+        check(Role::Analyst, Action::AcknowledgeDamage, false);
         check(Role::Metrics, Action::ReadMetrics, true);
         check(Role::Metrics, Action::Search, false);
         check(Role::Admin, Action::Ingest, true);

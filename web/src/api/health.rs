@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::MaybeSignedIn;
+use crate::audit::Entry;
+use crate::auth::{MaybeSignedIn, SignedIn};
 use crate::error::ApiError;
 use crate::frame::RequestId;
 use crate::json::{self, ObjectWriter};
@@ -45,9 +46,9 @@ pub struct JournalDetails {
     pub end: u64,
     /// Bytes free on its volume.
     pub free_bytes: u64,
-}
     /// When a batch is acknowledged: `fsync`, or `unsafe_interval_ms` before it is on the disk.
     pub durability: &'static str,
+}
 
 /// The index in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -87,6 +88,7 @@ struct Health {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .add(Permission::Open, routes!(health))
+        .add(Permission::May(Action::AcknowledgeDamage), routes!(acknowledge_damage))
         .add(Permission::Open, routes!(live))
         .add(Permission::Open, routes!(ready))
         .add(Permission::May(Action::ReadMetrics), routes!(metrics))
@@ -102,6 +104,23 @@ async fn health(Extract(app): Extract<App>, MaybeSignedIn(caller): MaybeSignedIn
         authorize(&caller.principal, Action::ReadHealth, &Object::Any).is_ok()
     });
     answer(&app, may_see_details)
+}
+
+/// Takes note of what the journal lost: the node is no longer degraded because of it.
+#[utoipa::path(
+    post, path = "/api/v1/health/acknowledge-damage", tag = "health",
+    responses((status = 200, body = Health))
+)]
+async fn acknowledge_damage(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+) -> Result<axum::Json<Health>, ApiError> {
+    app.journal.acknowledge_damage().await.map_err(ApiError::internal)?;
+    let message = "took note of what the journal lost";
+    let entry = Entry::new("journal.acknowledge_damage", &caller.principal.name, "", message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    let report = (app.health)();
+    Ok(axum::Json(Health { status: report.status, details: Some(report.details) }))
 }
 
 /// Says that the process answers.

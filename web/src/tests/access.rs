@@ -55,6 +55,7 @@ const TABLE: &str = "
     DELETE /api/v1/users/{name}                 admin
     GET    /api/v1/config                       admin
     GET    /api/v1/health                       open
+    POST   /api/v1/health/acknowledge-damage    admin
     GET    /livez                               open
     GET    /readyz                              open
     GET    /metrics                             admin metrics

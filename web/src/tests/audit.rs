@@ -39,3 +39,14 @@ async fn a_full_disk_keeps_nobody_from_signing_in() {
     let reader = harness.call("GET", "/api/v1/nobody", Some("lw_unknown"), "").await;
     assert_eq!(reader.status, 401);
 }
+
+#[tokio::test]
+async fn taking_note_of_damage_is_on_record() {
+    let harness = Harness::new().await;
+    let admin = harness.token(Role::Admin).await;
+    let path = "/api/v1/health/acknowledge-damage";
+    let answer = harness.call("POST", path, Some(&admin), "").await;
+    assert_eq!((answer.status.as_u16(), answer.json()["status"].as_str()), (200, Some("ready")));
+    assert_eq!(answer.json()["details"]["journal"]["durability"], "fsync");
+    assert_eq!(harness.audit_records().await, ["journal.acknowledge_damage success admin -"]);
+}

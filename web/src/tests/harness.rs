@@ -76,6 +76,7 @@ impl Harness {
             alerting: alerting.await.expect("opened"),
             engine,
             audit,
+            journal: Arc::clone(&store.journal),
             normalize: Arc::new(normalize),
             health: Arc::new(report),
             metrics: Arc::new(|| "logwarden_up 1\n".to_owned()),
