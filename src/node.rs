@@ -344,3 +344,40 @@ async fn setup_link(identity: &Identity, url: &str) -> anyhow::Result<Option<Str
     let code = identity.setup_code().await?;
     Ok(code.map(|code| format!("{}/setup#code={code}", url.trim_end_matches('/'))))
 }
+
+#[cfg(test)]
+mod tests {
+    use logwarden_event::EventBuilder;
+    use logwarden_store::simulation::{DiskFaults, Faults};
+    use logwarden_store::{Append, AppendOutcome, Draft, RecordKind};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn with_fail_fast_a_journal_that_cannot_write_ends_the_node() {
+        let (store, simulation) = Store::simulated(1);
+        let roles = Roles::new();
+        roles.follow("journal", run_until_failure(store.clone(), roles.consumers.clone()));
+        tokio::time::advance(JOURNAL_LOOK_INTERVAL * 3).await;
+        assert!(!roles.broken.is_cancelled(), "the journal can write");
+
+        let disk = DiskFaults { sync_fails_per_mille: 1_000, ..DiskFaults::default() };
+        simulation.set_faults(Faults { disk, ..Faults::default() });
+        let draft = Draft { kind: RecordKind::Event, event: EventBuilder::new(b"x").build() };
+        let append = Append { drafts: vec![draft], ..Append::default() };
+        let outcome = store.journal.append(append).await.expect("answered");
+        assert_eq!(outcome, AppendOutcome::Unknown);
+        let ended = roles.broken.cancelled();
+        tokio::time::timeout(JOURNAL_LOOK_INTERVAL * 3, ended).await.expect("the node ends");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ordered_stop_is_no_failure() {
+        let (store, _simulation) = Store::simulated(1);
+        let roles = Roles::new();
+        roles.follow("journal", run_until_failure(store, roles.consumers.clone()));
+        roles.consumers.cancel();
+        Roles::finish("consumers", &roles.followers).await;
+        assert!(!roles.broken.is_cancelled());
+    }
+}
