@@ -295,7 +295,7 @@ fn write_suspects(disk: &dyn Disk, consumer: &str, suspects: &[Suspect]) -> io::
         _ => {}
     }
     let file = disk.create_new(&new)?;
-    let lines: String = suspects.iter().map(Suspect::to_line).collect();
+    let lines: String = suspects.iter().copied().map(Suspect::to_line).collect();
     file.write_all_at(lines.as_bytes(), 0)?;
     file.sync()?;
     disk.rename(&new, &path)?;
@@ -303,7 +303,7 @@ fn write_suspects(disk: &dyn Disk, consumer: &str, suspects: &[Suspect]) -> io::
 }
 
 impl Suspect {
-    fn to_line(&self) -> String {
+    fn to_line(self) -> String {
         format!("{} {} {}\n", self.seq, self.deaths, u8::from(self.is_told))
     }
 
