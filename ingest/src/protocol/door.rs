@@ -22,6 +22,7 @@ use http::{HeaderMap, Method};
 use logwarden_event::Timestamp;
 use logwarden_store::IdempotencyKey;
 use logwarden_store::identity::{Action, Object, authorize};
+use metrics::counter;
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
@@ -31,6 +32,7 @@ use super::documents;
 use super::stream::Taker;
 use super::tcp_json::source_of_principal;
 use crate::batch::{Batch, Tally};
+use crate::metrics::BATCHES_REFUSED_TOTAL;
 use crate::normalize::scan::Malformed;
 use crate::normalize::{Origin, Wrapped};
 use crate::pipeline::{Pipeline, Refusal, Stored};
@@ -93,8 +95,11 @@ impl Admission {
 
     /// Whether the source may send now.
     pub(super) fn within_quota(&self) -> Result<(), Failure> {
-        let over = self.quota.check(self.pipeline.now());
-        over.map_err(|over| Failure::refused(Refusal::Quota(over)))
+        self.quota.check(self.pipeline.now()).map_err(|over| {
+            let refusal = Refusal::Quota(over);
+            counter!(BATCHES_REFUSED_TOTAL, "reason" => refusal.code()).increment(1);
+            Failure::refused(refusal)
+        })
     }
 
     /// Takes room in memory and reads the body into it.
@@ -119,7 +124,10 @@ impl Admission {
         let is_plain = self.encoding == Encoding::Identity;
         let expected = if is_plain { length } else { length.saturating_mul(GROWTH) };
         let room = self.quota.room(expected.min(limits.body_bytes_max));
-        tokio::time::timeout(limits.room_wait, room).await.map_err(|_| Failure::busy())
+        tokio::time::timeout(limits.room_wait, room).await.map_err(|_| {
+            counter!(BATCHES_REFUSED_TOTAL, "reason" => "busy").increment(1);
+            Failure::busy()
+        })
     }
 
     /// What the key of this request stands for, with this body.

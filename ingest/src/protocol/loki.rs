@@ -147,6 +147,9 @@ impl Taker<'_, '_> {
 
     /// `["nanoseconds", "line", {structured metadata}]`.
     fn entry(&mut self, entry: &str, labels: &str) {
+        if self.records.is_full() {
+            return;
+        }
         self.entries += 1;
         let number = self.entries;
         let parts: Vec<_> = items(entry).take(3).filter_map(Result::ok).collect();

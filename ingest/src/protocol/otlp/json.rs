@@ -50,7 +50,7 @@ impl<'b> Taker<'_, '_, 'b> {
                 has_resource = true;
                 put_attributes_of(scanner.skip_value(3)?, &mut common)
             }
-            "scopeLogs" if has_resource => self.scopes(scanner, &common),
+            "scopeLogs" if has_resource && !early => self.scopes(scanner, &common),
             "scopeLogs" => {
                 early = true;
                 scanner.skip_value(3).map(drop)

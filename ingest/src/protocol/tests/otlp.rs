@@ -174,7 +174,9 @@ async fn both_encodings_give_the_same_event() {
     let scopes = format!(r#"[{{"scope":{{"name":"shop.pay"}},"logRecords":[ {RECORD} ]}}]"#);
     for body in [
         format!(r#"{{"resourceLogs":[{{"resource":{resource},"scopeLogs":{scopes}}}]}}"#),
-        format!(r#"{{"resourceLogs":[{{"scopeLogs":{scopes},"resource":{resource}}}]}}"#),
+        format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":{scopes},"resource":{resource},"scopeLogs":[]}}]}}"#
+        ),
     ] {
         let answer = node.ship(JSON, body).await;
         assert_eq!((answer.status, answer.json()), (200, json!({})));
