@@ -307,6 +307,7 @@ fn ingest_config(
             tls.key = base.join(&tls.key);
             tls.client_ca = tls.client_ca.as_ref().map(|file| base.join(file));
         }
+        listener.shared_key = listener.shared_key.take().map(|key| key.relative_to(base));
     }
     ingest.check()?;
     Ok(ingest)

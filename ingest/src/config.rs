@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use ipnet::IpNet;
+use logwarden_store::SecretRef;
 use serde::Deserialize;
 
 use crate::memory;
@@ -57,13 +58,15 @@ pub struct HttpConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListenerKind {
-    /// JSON lines or syslog, told apart by the first bytes.
+    /// Any of the following, told apart by the first bytes.
     #[default]
     Auto,
     /// JSON lines.
     Json,
     /// Syslog, and plain lines of text.
     Syslog,
+    /// Fluent forward.
+    Forward,
 }
 
 /// One address to listen on.
@@ -82,6 +85,9 @@ pub struct ListenerConfig {
     pub source: Option<String>,
     /// Certificates; without them the connection is plain.
     pub tls: Option<TlsConfig>,
+    /// What senders must know, kind `forward` only; then no network is admitted without it. Read for
+    /// each connection, so that it can be changed.
+    pub shared_key: Option<SecretRef>,
     /// Allows an address off loopback without `tls`. Default: false.
     pub insecure: bool,
 }
@@ -289,6 +295,18 @@ impl ListenerConfig {
         let has_client_ca = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         if has_client_ca && self.source.is_none() {
             return Err(("source", "`tls.client_ca` needs a `source` that its records belong to"));
+        }
+        if self.shared_key.is_some() && self.kind != ListenerKind::Forward {
+            return Err(("shared_key", "only a listener of kind `forward` has a `shared_key`"));
+        }
+        if self.shared_key.is_some() && self.source.is_none() {
+            return Err(("source", "`shared_key` needs a `source` that its records belong to"));
+        }
+        if self.shared_key.as_ref().is_some_and(|key| key.resolve().is_err()) {
+            return Err(("shared_key", "the secret cannot be read, or is empty"));
+        }
+        if self.udp.is_some() && !matches!(self.kind, ListenerKind::Auto | ListenerKind::Syslog) {
+            return Err(("udp", "only listeners of kind `auto` and `syslog` take datagrams"));
         }
         if self.udp.is_some() && self.allow.is_empty() {
             return Err(("allow", "datagrams have no token, so `udp` needs `allow` and `source`"));

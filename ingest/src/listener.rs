@@ -240,6 +240,9 @@ impl Meeting {
 
 /// Tells the protocol by the first bytes and serves the connection until its end.
 pub(crate) async fn serve(mut connection: Connection) {
+    if let Some(protocol) = protocol::speaking_first(&connection.listener) {
+        return protocol.serve(connection).await;
+    }
     // A syslog sender may connect long before its first record, and would lose it if it were closed;
     // who still has to show a token is not waited for.
     let limits = connection.pipeline.limits();

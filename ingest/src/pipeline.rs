@@ -181,27 +181,32 @@ impl Pipeline {
     }
 
     /// Makes a batch durable, however long that takes; false when `shutdown` came first or the
-    /// journal will never take it. A batch of unknown outcome is appended again: at least once.
+    /// journal will never take it. A batch of unknown outcome is appended again: at least once, and
+    /// once with a key. A key that was used with other records does not count.
     pub(crate) async fn append_patiently(
         &self,
         batch: Batch,
         origin: &Origin,
         quota: &Quota,
+        idempotency: Option<IdempotencyKey>,
         shutdown: &CancellationToken,
     ) -> bool {
         if batch.drafts.is_empty() {
             return true;
         }
         let cost = batch.cost();
-        let append = Append { drafts: batch.drafts, idempotency: None, receipt: Bytes::new() };
+        let mut append = Append { drafts: batch.drafts, idempotency, receipt: Bytes::new() };
         loop {
             let refusal = match self.within_quota(quota) {
                 Err(over) => Refusal::Quota(over),
                 Ok(()) => match self.try_append(append.clone()).await {
-                    Ok(_) => {
-                        self.count(origin, quota, cost);
+                    Ok(stored) => {
+                        if !stored.is_duplicate {
+                            self.count(origin, quota, cost);
+                        }
                         return true;
                     }
+                    Err(Refusal::KeyConflict) if append.idempotency.take().is_some() => continue,
                     Err(refusal) => refusal,
                 },
             };

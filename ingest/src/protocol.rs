@@ -12,25 +12,29 @@ mod door;
 mod elastic_bulk;
 mod firehose;
 mod form;
+mod forward;
 pub(crate) mod framing;
 mod gelf;
 mod http_json;
 mod journal_upload;
 mod loki;
 mod members;
+mod msgpack;
 mod otlp;
 mod protobuf;
+mod sender;
 mod splunk_hec;
 pub(crate) mod stream;
 pub(crate) mod syslog;
 mod tcp_json;
+mod unfold;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::{Router, middleware};
 
-use crate::config::ListenerKind;
+use crate::config::{ListenerConfig, ListenerKind};
 use crate::pipeline::Pipeline;
 use stream::Connection;
 
@@ -47,6 +51,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &datadog::Datadog,
     &firehose::Firehose,
     &journal_upload::JournalUpload,
+    &forward::Forward,
 ];
 
 /// A way in which senders ship records.
@@ -62,6 +67,11 @@ pub(crate) trait Protocol: Sync {
 
     /// Whether a connection to a listener of this kind speaks it, by its first bytes.
     fn recognises(&self, _kind: ListenerKind, _first: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether peers of this listener wait for our first word.
+    fn speaks_first(&self, _listener: &ListenerConfig) -> bool {
         false
     }
 
@@ -87,6 +97,11 @@ pub(crate) fn greet(pipeline: &Arc<Pipeline>, others: Router) -> Router {
 /// The protocol that begins with these bytes.
 pub(crate) fn recognise(kind: ListenerKind, first: &[u8]) -> Option<&'static dyn Protocol> {
     PROTOCOLS.iter().copied().find(|protocol| protocol.recognises(kind, first))
+}
+
+/// The protocol in which we speak first to peers of this listener.
+pub(crate) fn speaking_first(listener: &ListenerConfig) -> Option<&'static dyn Protocol> {
+    PROTOCOLS.iter().copied().find(|protocol| protocol.speaks_first(listener))
 }
 
 #[cfg(test)]

@@ -100,11 +100,15 @@ impl Connection {
         }
     }
 
-    /// Writes a line for the peer, who must take it within [`WRITE_TIMEOUT`].
+    /// Writes a line for the peer, as [`Connection::write`] does.
     pub(crate) async fn write_line(&mut self, line: &str) -> io::Result<()> {
-        let line = format!("{line}\n");
+        self.write(format!("{line}\n").as_bytes()).await
+    }
+
+    /// Writes an answer for the peer, who must take it within [`WRITE_TIMEOUT`].
+    pub(crate) async fn write(&mut self, answer: &[u8]) -> io::Result<()> {
         let write = async {
-            self.stream.write_all(line.as_bytes()).await?;
+            self.stream.write_all(answer).await?;
             self.stream.flush().await
         };
         tokio::time::timeout(WRITE_TIMEOUT, write).await?
@@ -219,7 +223,7 @@ impl Pump {
             room = self.quota.room(bytes) => room,
         };
         let Ok(batch) = self.convert(&pipeline, frames, *lines, bytes).await else { return false };
-        if !pipeline.append_patiently(batch, &self.origin, &self.quota, &shutdown).await {
+        if !pipeline.append_patiently(batch, &self.origin, &self.quota, None, &shutdown).await {
             return false;
         }
         drop(room);

@@ -37,8 +37,8 @@ impl Protocol for Syslog {
     fn recognises(&self, kind: ListenerKind, first: &[u8]) -> bool {
         match kind {
             ListenerKind::Auto => first.starts_with(b"<") || is_count(first),
-            ListenerKind::Json => false,
             ListenerKind::Syslog => true,
+            _ => false,
         }
     }
 

@@ -47,7 +47,7 @@ impl Protocol for TcpJson {
         match kind {
             ListenerKind::Auto => first.trim_ascii_start().starts_with(b"{"),
             ListenerKind::Json => true,
-            ListenerKind::Syslog => false,
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@ mod applications;
 mod datadog;
 mod elastic_bulk;
 mod firehose;
+mod forward;
 mod gelf;
 mod http;
 mod journal_upload;

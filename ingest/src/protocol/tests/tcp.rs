@@ -13,7 +13,7 @@ use crate::listener;
 use crate::protocol::stream::Connection;
 
 /// A listener that admits loopback as `edge`.
-fn open() -> ListenerConfig {
+pub(super) fn open() -> ListenerConfig {
     ListenerConfig {
         allow: vec!["127.0.0.0/8".parse().expect("a network")],
         source: Some("edge".into()),
@@ -23,7 +23,10 @@ fn open() -> ListenerConfig {
 
 impl Node {
     /// Serves one end of a duplex; gives the other.
-    fn connect(&self, listener: ListenerConfig) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+    pub(super) fn connect(
+        &self,
+        listener: ListenerConfig,
+    ) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let connection = Connection {
             stream: Box::new(ours),
