@@ -67,6 +67,8 @@ pub enum ListenerKind {
     Syslog,
     /// Fluent forward.
     Forward,
+    /// Beats, which is Lumberjack in version 2.
+    Beats,
 }
 
 /// One address to listen on.

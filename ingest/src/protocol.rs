@@ -5,6 +5,7 @@
 //! decided by a token or by the network of the peer, never by what a record says.
 
 mod answer;
+mod beats;
 mod body;
 mod datadog;
 pub(crate) mod documents;
@@ -52,6 +53,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &firehose::Firehose,
     &journal_upload::JournalUpload,
     &forward::Forward,
+    &beats::Beats,
 ];
 
 /// A way in which senders ship records.

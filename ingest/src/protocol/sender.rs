@@ -18,7 +18,7 @@ use super::stream::{Connection, Reading};
 use super::{Protocol, documents};
 use crate::batch::{Batch, Intake};
 use crate::deadletter::Rejection;
-use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
+use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, DEAD_LETTERS_DROPPED_TOTAL};
 use crate::normalize::{Origin, Wrapped};
 use crate::quota::{Quota, Room};
 
@@ -27,6 +27,8 @@ const PACE_BYTES_PER_SEC: u64 = 1_024;
 /// Bytes of records in one batch, so that it stays far below the journal's bound with what
 /// normalization adds.
 const BATCH_BYTES_MAX: u64 = 4 << 20;
+/// Records of one message, which are converted together: what is compressed may claim millions.
+pub(super) const RECORDS_MAX: usize = 100_000;
 
 /// What reading has led to.
 pub(super) enum Received<T> {
@@ -136,6 +138,7 @@ impl Sender {
                 intake: pipeline.intake(&origin, &quota),
                 record_bytes_max: pipeline.limits().record_bytes_max,
                 batch_records_max: pipeline.limits().batch_records_max as u64,
+                records_left: RECORDS_MAX + 1,
                 line,
             };
             cut(&mut pieces);
@@ -192,6 +195,7 @@ pub(super) struct Pieces<'a> {
     intake: Intake<'a>,
     record_bytes_max: usize,
     batch_records_max: u64,
+    records_left: usize,
     line: u64,
 }
 
@@ -220,16 +224,41 @@ impl Pieces<'_> {
 
     /// Takes a record that is [fit](Self::is_fit) inside its envelope, or rejects it.
     pub(super) fn take(&mut self, wrapped: &Wrapped<'_>) {
+        if !self.has_room_for(wrapped.record) {
+            return;
+        }
         let (intake, line) = (self.intake, self.line + 1);
         if let Err(malformed) = self.batch().add_wrapped(intake, line, wrapped) {
             self.line -= 1;
-            self.reject(wrapped.record, malformed.problem.code(), malformed.to_string());
+            self.keep(wrapped.record, malformed.problem.code(), malformed.to_string());
         }
     }
 
     /// Keeps a record as a dead letter; only its beginning when it is long.
     pub(super) fn reject(&mut self, record: &[u8], code: &'static str, reason: String) {
+        if self.has_room_for(record) {
+            self.keep(record, code, reason);
+        }
+    }
+
+    fn keep(&mut self, record: &[u8], code: &'static str, reason: String) {
         let (intake, line, size_bytes) = (self.intake, self.line + 1, record.len());
         self.batch().reject(intake, record, Rejection { line, code, reason, size_bytes });
+    }
+
+    /// Whether the message may have one more record; the first beyond the bound says so as a dead
+    /// letter, the others are counted.
+    fn has_room_for(&mut self, record: &[u8]) -> bool {
+        match self.records_left {
+            0 => counter!(DEAD_LETTERS_DROPPED_TOTAL).increment(1),
+            1 => {
+                let reason = format!("a message has at most {RECORDS_MAX} records");
+                self.keep(record, "too_many_records", reason);
+            }
+            _ => {}
+        }
+        let has_room = self.records_left > 1;
+        self.records_left = self.records_left.saturating_sub(1);
+        has_room
     }
 }

@@ -1,6 +1,7 @@
 //! The doors, tried from outside: requests and streams in, answers and records of the journal out.
 
 mod applications;
+mod beats;
 mod datadog;
 mod elastic_bulk;
 mod firehose;

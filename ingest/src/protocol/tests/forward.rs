@@ -160,6 +160,17 @@ async fn a_bomb_is_kept_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_message_of_millions_of_entries_is_cut() {
+    let options = map(&[("compressed", text("gzip"))]);
+    let entries = gzip(&vec![0xC0; 150_000]);
+    let node = node(|_| {}).await;
+    node.forward(open(), &array(&[text("t"), binary(&entries), options])).await;
+    let journal = node.journal().await;
+    assert_eq!(journal.lines().count(), 100_001);
+    assert!(journal.ends_with(":too_many_records 1"), "{:?}", journal.lines().last());
+}
+
+#[tokio::test]
 async fn many_entries_are_taken_in_their_order() {
     let node = node(|config| config.limits.batch_records_max = 7).await;
     let entries: Vec<u8> = (0..50).flat_map(|number| entry(&number.to_string())).collect();
