@@ -69,6 +69,8 @@ pub enum ListenerKind {
     Forward,
     /// Beats, which is Lumberjack in version 2.
     Beats,
+    /// RELP.
+    Relp,
 }
 
 /// One address to listen on.

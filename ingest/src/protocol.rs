@@ -23,6 +23,7 @@ mod members;
 mod msgpack;
 mod otlp;
 mod protobuf;
+mod relp;
 mod sender;
 mod splunk_hec;
 pub(crate) mod stream;
@@ -54,6 +55,7 @@ pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
     &journal_upload::JournalUpload,
     &forward::Forward,
     &beats::Beats,
+    &relp::Relp,
 ];
 
 /// A way in which senders ship records.

@@ -12,6 +12,7 @@ mod journal_upload;
 mod listening;
 mod loki;
 mod otlp;
+mod relp;
 mod shipping;
 mod splunk_hec;
 mod tcp;
