@@ -176,6 +176,9 @@ pub struct Limits {
     pub total_bytes_max: usize,
     /// How long an HTTP request waits for room before it is refused. Default: 2 s.
     pub room_wait: Duration,
+    /// How long a body has room for all of itself; one that is not here by then has room for what
+    /// came. Default: 1 s.
+    pub body_room_held: Duration,
     /// TCP connections per listener; more are closed at once. Default: 1,024.
     pub connections_max: usize,
     /// Time for the handshake and first bytes of a connection. Default: 10 s.
@@ -202,6 +205,7 @@ impl Default for Limits {
             source_bytes_max: 16 << 20,
             total_bytes_max: memory::in_flight_bytes(),
             room_wait: Duration::from_secs(2),
+            body_room_held: Duration::from_secs(1),
             connections_max: 1_024,
             first_bytes_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(3_600),

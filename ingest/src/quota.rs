@@ -69,8 +69,18 @@ pub(crate) struct OverQuota {
 /// Bytes in flight, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
-    _source: OwnedSemaphorePermit,
-    _total: OwnedSemaphorePermit,
+    source: OwnedSemaphorePermit,
+    total: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Gives back what is beyond so many bytes.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        for permit in [&mut self.source, &mut self.total] {
+            let beyond = permit.num_permits().saturating_sub(bytes.div_ceil(ROOM_UNIT_BYTES));
+            drop(permit.split(beyond));
+        }
+    }
 }
 
 impl Quotas {
@@ -153,15 +163,29 @@ impl Quota {
 
     /// Waits until there is room for so many bytes in flight.
     pub(crate) async fn room(&self, bytes: usize) -> Room {
-        let units = |max: usize| {
-            let units = bytes.div_ceil(ROOM_UNIT_BYTES).clamp(1, max);
-            u32::try_from(units).unwrap_or(u32::MAX)
-        };
-        let source = Arc::clone(&self.room).acquire_many_owned(units(self.room_units_max)).await;
-        let total = Arc::clone(&self.total).acquire_many_owned(units(self.total_units_max)).await;
-        let never_closed = "the semaphores of quotas are never closed";
-        Room { _source: source.expect(never_closed), _total: total.expect(never_closed) }
+        let units = bytes.div_ceil(ROOM_UNIT_BYTES).max(1);
+        let source = acquire(&self.room, units.min(self.room_units_max)).await;
+        let total = acquire(&self.total, units.min(self.total_units_max)).await;
+        Room { source, total }
     }
+
+    /// Waits until the room holds so many bytes.
+    pub(crate) async fn grow(&self, room: &mut Room, bytes: usize) {
+        let units = bytes.div_ceil(ROOM_UNIT_BYTES);
+        let missing = |permit: &OwnedSemaphorePermit, max: usize| {
+            units.min(max).saturating_sub(permit.num_permits())
+        };
+        let more = missing(&room.source, self.room_units_max);
+        room.source.merge(acquire(&self.room, more).await);
+        let more = missing(&room.total, self.total_units_max);
+        room.total.merge(acquire(&self.total, more).await);
+    }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>, units: usize) -> OwnedSemaphorePermit {
+    let units = u32::try_from(units).unwrap_or(u32::MAX);
+    let permit = Arc::clone(semaphore).acquire_many_owned(units).await;
+    permit.expect("the semaphores of quotas are never closed")
 }
 
 impl Used {
@@ -238,5 +262,17 @@ mod tests {
         drop(room);
         // More than there ever is: it takes all there is.
         let _all = quota.room(1 << 30).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_can_be_given_back_in_part_and_taken_again() {
+        let quota = quotas().of("edge");
+        let mut room = quota.room(4_096).await;
+        room.shrink(1_000);
+        let other = quota.room(3_072).await;
+        let none = tokio::time::timeout(Duration::from_secs(1), quota.grow(&mut room, 1_025)).await;
+        assert!(none.is_err(), "the other has it");
+        drop(other);
+        quota.grow(&mut room, 1 << 30).await;
     }
 }

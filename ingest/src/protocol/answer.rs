@@ -88,6 +88,7 @@ impl Failure {
                 let message = "the body came too slowly";
                 Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
             }
+            BodyError::NoRoom => Self::busy(),
             BodyError::Broken => {
                 Self::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body broke off")
             }

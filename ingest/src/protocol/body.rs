@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
 
 use crate::config::Limits;
+use crate::quota::{Quota, Room};
 
 /// Bytes out for each byte in; real records stay below (security requirement).
 const RATIO_MAX: usize = 200;
@@ -73,23 +74,47 @@ pub(super) enum BodyError {
     Broken,
     /// It is not compressed as it says.
     BadEncoding,
+    /// It came slowly, and what came of it found no more room in memory.
+    NoRoom,
 }
 
-/// Reads the whole body.
-pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, BodyError> {
+/// Reads the whole body into room that was taken for it; true when it came slowly, and the room is
+/// that of what came.
+pub(super) async fn read(
+    mut body: Body,
+    limits: &Limits,
+    quota: &Quota,
+    room: &mut Room,
+) -> Result<(Bytes, bool), BodyError> {
     let mut read = BytesMut::new();
     let started = Instant::now();
+    let mut is_slow = false;
     loop {
         let earned = std::time::Duration::from_secs(read.len() as u64 / PACE_BYTES_PER_SEC);
         let deadline = started + limits.body_grace + earned;
-        let frame = tokio::time::timeout_at(deadline, body.frame());
-        match frame.await.map_err(|_| BodyError::TooSlow)? {
-            None => return Ok(read.freeze()),
+        let until = if is_slow { deadline } else { started + limits.body_room_held };
+        let frame = match tokio::time::timeout_at(until.min(deadline), body.frame()).await {
+            Ok(frame) => frame,
+            Err(_) if is_slow || until >= deadline => return Err(BodyError::TooSlow),
+            Err(_) => {
+                // Others of the same source do not wait for what may never come.
+                is_slow = true;
+                room.shrink(read.len());
+                continue;
+            }
+        };
+        match frame {
+            None => return Ok((read.freeze(), is_slow)),
             Some(Err(_)) => return Err(BodyError::Broken),
             Some(Ok(frame)) => {
                 let Ok(chunk) = frame.into_data() else { continue };
-                if read.len() + chunk.len() > limits.body_bytes_max {
+                let bytes = read.len() + chunk.len();
+                if bytes > limits.body_bytes_max {
                     return Err(BodyError::TooLarge);
+                }
+                if is_slow {
+                    let grown = tokio::time::timeout(limits.room_wait, quota.grow(room, bytes));
+                    grown.await.map_err(|_| BodyError::NoRoom)?;
                 }
                 read.extend_from_slice(&chunk);
             }

@@ -104,8 +104,14 @@ impl Admission {
 
     /// Takes room in memory and reads the body into it.
     pub(super) async fn read(self, body: Body) -> Result<Shipment, Failure> {
-        let room = self.take_room().await?;
-        let body = body::read(body, self.pipeline.limits()).await.map_err(Failure::of_body)?;
+        let mut room = self.take_room().await?;
+        let read = body::read(body, self.pipeline.limits(), &self.quota, &mut room).await;
+        let (body, is_slow) = read.map_err(Failure::of_body)?;
+        if is_slow && self.encoding != Encoding::Identity {
+            // It will grow, and its room was given back while it came.
+            drop(room);
+            return self.part(body).await;
+        }
         Ok(Shipment { admission: self, body, room })
     }
 

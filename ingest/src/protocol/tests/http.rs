@@ -306,6 +306,17 @@ async fn a_body_that_comes_too_slowly_is_given_up() {
     assert_eq!((answer.status, answer.code()), (StatusCode::REQUEST_TIMEOUT.as_u16(), "too_slow"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_leaves_room_for_others_of_its_source() {
+    let node = node(|_| {}).await;
+    let never = futures_util::stream::pending::<Result<&str, std::convert::Infallible>>();
+    let slow = node.request().header("content-length", 16 << 20);
+    let slow = node.send(slow.body(Body::from_stream(never)).expect("a request"));
+    // Polled after the slow one has taken room for all it announced.
+    let (slow, good) = tokio::join!(biased; slow, node.post("{\"message\":\"in time\"}"));
+    assert_eq!((good.status, slow.status), (200, StatusCode::REQUEST_TIMEOUT.as_u16()));
+}
+
 #[tokio::test]
 async fn hostile_lines_leave_their_neighbours_alone() {
     let node = node(|_| {}).await;
