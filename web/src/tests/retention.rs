@@ -12,7 +12,10 @@ async fn policies_are_tried_set_and_shown() {
     let wanted = r#"{"policies":[{"dataset":"sshd.*","keep_days":90}]}"#;
     let tried = call("PUT", "/api/v1/retention?dry_run=true", wanted).await;
     assert_eq!(tried.json()["policies"][0]["keep_days"], 90);
-    assert_eq!(call("GET", "/api/v1/retention", "").await.json()["policies"], serde_json::json!([]));
+    assert_eq!(
+        call("GET", "/api/v1/retention", "").await.json()["policies"],
+        serde_json::json!([])
+    );
 
     let set = call("PUT", "/api/v1/retention", wanted).await.json();
     assert_eq!(set["policies"][0]["origin"], "api");
