@@ -24,7 +24,8 @@ export function span(ms: number): string {
   for (const [unit_ms, name] of SPANS) {
     if (size < unit_ms) continue;
     const amount = ms / unit_ms;
-    return `${Math.abs(amount) < 10 && !Number.isInteger(amount) ? amount.toFixed(1) : Math.round(amount)} ${name}`;
+    const digits = Math.abs(amount) < 10 ? 10 : 1;
+    return `${Math.round(amount * digits) / digits} ${name}`;
   }
   return `${ms} ms`;
 }
