@@ -50,11 +50,8 @@ impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
         inner.forget(key);
         inner.weight += weight;
         inner.entries.insert(key, Entry { value, weight, last_use });
-        while inner.weight > self.weight_max && inner.entries.len() > 1 {
-            // Entries are few and large, so looking at all of them is cheap.
-            let oldest = inner.entries.iter().min_by_key(|(_, entry)| entry.last_use);
-            let Some(oldest) = oldest.map(|(key, _)| *key) else { return };
-            inner.forget(oldest);
+        if inner.weight > self.weight_max {
+            inner.make_room(self.weight_max - self.weight_max / 8);
         }
     }
 
@@ -67,7 +64,22 @@ impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
     }
 }
 
-impl<K: Eq + Hash, V> Inner<K, V> {
+impl<K: Eq + Hash + Copy, V> Inner<K, V> {
+    /// Forgets what was used longest ago until no more than this is kept, but for the newest. A part
+    /// is given up at once, so that sorting pays.
+    fn make_room(&mut self, weight_max: usize) {
+        let mut by_use: Vec<(u64, K)> =
+            self.entries.iter().map(|(key, entry)| (entry.last_use, *key)).collect();
+        by_use.sort_unstable_by_key(|(last_use, _)| *last_use);
+        by_use.pop();
+        for (_, key) in by_use {
+            if self.weight <= weight_max {
+                return;
+            }
+            self.forget(key);
+        }
+    }
+
     fn forget(&mut self, key: K) {
         if let Some(entry) = self.entries.remove(&key) {
             self.weight -= entry.weight;

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use logwarden_event::{standard_field, words};
 
-use crate::columns::shape::{Kind, ShapeValue};
+use crate::columns::shape::{Kind, Piece, ShapeValue, Stretch};
 use crate::columnstore::search::{Places, TextTest};
 use crate::columnstore::{ColumnStore, StoredShape};
-use crate::lookup::{EVENT_PARTS, Lookup};
+use crate::lookup::{EVENT_PARTS, Lookup, TextCondition};
 use crate::rowset::RowSet;
 use crate::wordindex::WordIndex;
 
@@ -70,6 +70,7 @@ impl Finder<'_> {
             }
             Lookup::Number { field, from, to } => self.values(field, &TextTest::Number(*from, *to)),
             Lookup::Exists { field } => self.exists(field),
+            Lookup::Text { field, condition } => self.texts(field.as_deref(), condition, None),
             Lookup::Seq { first, last } => self.seqs(*first, *last),
         }
     }
@@ -86,10 +87,18 @@ impl Finder<'_> {
         Candidates { rows, is_exact: true }
     }
 
+    /// Conditions on whole texts come last: they look only at the rows that are left.
     fn and(&self, lookups: &[Lookup]) -> Result<Candidates, String> {
         let mut both = self.exact(self.all());
-        for lookup in lookups {
-            let next = self.candidates(lookup)?;
+        let is_text = |lookup: &&Lookup| matches!(lookup, Lookup::Text { .. });
+        let others = lookups.iter().filter(|lookup| !is_text(lookup));
+        for lookup in others.chain(lookups.iter().filter(is_text)) {
+            let next = match lookup {
+                Lookup::Text { field, condition } => {
+                    self.texts(field.as_deref(), condition, Some(&both.rows))?
+                }
+                other => self.candidates(other)?,
+            };
             both.rows.intersect(&next.rows);
             both.is_exact &= next.is_exact;
             if both.rows.is_empty() {
@@ -174,7 +183,7 @@ impl Finder<'_> {
         let standard = standard_field(field);
         for (number, stored) in self.shapes() {
             let shape = &stored.shape;
-            if let Some(text) = event_part(stored, field) {
+            if let Some(text) = stored.event_part(field) {
                 if !text.is_empty() && test.passes(&text) {
                     places.whole.push(number);
                 }
@@ -198,10 +207,91 @@ impl Finder<'_> {
         Ok(found)
     }
 
+    /// Rows of which a text passes a condition of the caller's; those not `within` may be missing.
+    fn texts(
+        &self,
+        field: Option<&str>,
+        condition: &TextCondition,
+        within: Option<&RowSet>,
+    ) -> Result<Candidates, String> {
+        let test = TextTest::Passes(condition);
+        if let Some(field) = field.filter(|field| *field != "message") {
+            return self.values(field, &test);
+        }
+        let mut places = Places::default();
+        let mut stretches = Vec::new();
+        for (number, stored) in self.shapes() {
+            let shape = &stored.shape;
+            let mut add = |stretch: Stretch| {
+                let pieces: Vec<Piece> = shape.pieces_of(stretch).collect();
+                match (shape.constant(stretch), pieces.as_slice()) {
+                    (Some(text), _) if condition.passes(&text) => places.whole.push(number),
+                    (Some(_), _) => {}
+                    (None, [Piece::Slot(slot)]) => places.add_slot(number, stored, *slot),
+                    (None, pieces) if pieces.iter().any(Piece::is_made) => {
+                        places.unsure.push(number)
+                    }
+                    (None, _) => stretches.push((number, stretch)),
+                }
+            };
+            if shape.message.start != shape.message.end {
+                add(shape.message);
+            }
+            if field.is_some() {
+                continue;
+            }
+            for field in &shape.fields {
+                if let (None, ShapeValue::Text(stretch)) = (shape.slot_of(field), field.value) {
+                    add(stretch);
+                }
+            }
+            for slot in shape.fields.iter().filter_map(|field| shape.slot_of(field)) {
+                places.add_slot(number, stored, slot);
+            }
+        }
+        let mut found = self.passing(&places, &test)?;
+        self.add_stretches(&stretches, condition, within, &mut found.rows)?;
+        self.add_verbatim(&mut found)?;
+        Ok(found)
+    }
+
+    /// Texts of several pieces: those that cannot contain what every passing one contains are not put
+    /// together. No word lies in two pieces, so neither does the part.
+    fn add_stretches(
+        &self,
+        stretches: &[(u32, Stretch)],
+        condition: &TextCondition,
+        within: Option<&RowSet>,
+        rows: &mut RowSet,
+    ) -> Result<(), String> {
+        let mut may_pass = None;
+        if let Some(part) = condition.part() {
+            let test = TextTest::Contains(part);
+            let mut places = Places::default();
+            for (number, stretch) in stretches {
+                let stored = &self.store.shapes()[*number as usize];
+                let shape = &stored.shape;
+                if shape.is_indexed || !shape.is_clear(*stretch) {
+                    places.whole.push(*number);
+                } else {
+                    places.add_pieces((*number, stored), shape.pieces_of(*stretch), &test);
+                }
+            }
+            let mut found = self.passing(&places, &test)?.rows;
+            within.into_iter().for_each(|within| found.intersect(within));
+            may_pass = Some(found);
+        }
+        let within = may_pass.as_ref().or(within);
+        for stretch in stretches {
+            self.store.insert_stretch(*stretch, condition, (&self.range, within), rows)?;
+        }
+        Ok(())
+    }
+
     fn exists(&self, field: &str) -> Result<Candidates, String> {
         let mut found = self.exact(self.none());
         let standard = standard_field(field);
-        let has_it = |stored: &StoredShape| match event_part(stored, field) {
+        let has_it = |stored: &StoredShape| match stored.event_part(field) {
             Some(text) => !text.is_empty(),
             None => stored.shape.fields.iter().any(|named| {
                 named.kind != Kind::Null && stored.shape.is_named(named, field, standard)
@@ -243,16 +333,5 @@ impl Finder<'_> {
             }
         }
         Ok(self.exact(rows))
-    }
-}
-
-/// The text of that part of a shape's events; `None` when `field` is none of [`EVENT_PARTS`].
-fn event_part(stored: &StoredShape, field: &str) -> Option<String> {
-    let shape = &stored.shape;
-    match field {
-        "dataset" => Some(shape.constant(shape.dataset).unwrap_or_default()),
-        "severity" => Some(shape.severity.name().to_owned()),
-        "lw.source" => Some(shape.constant(shape.source).unwrap_or_default()),
-        _ => None,
     }
 }

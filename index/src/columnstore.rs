@@ -9,6 +9,7 @@ pub(crate) mod writer;
 
 pub(crate) mod layout;
 pub(crate) mod search;
+pub(crate) mod tally;
 
 mod directory;
 mod view;

@@ -39,8 +39,8 @@ pub use config::Config;
 pub use error::IndexError;
 pub use expire::{RetentionPreview, RetentionView};
 pub use index::{Index, Snapshot};
-pub use lookup::Lookup;
-pub use piece::{FieldStat, Piece, UnreadableSplit};
+pub use lookup::{Lookup, TextCondition};
+pub use piece::{Counted, FieldStat, Piece, UnreadableSplit};
 pub use retention::{Due, POLICIES_MAX, Policy, Reason, Refusal};
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! text of a value is what it displays as; lower case is [`str::to_lowercase`] of the whole text.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
 
 use logwarden_event::{Event, Value};
 
@@ -67,6 +69,14 @@ pub enum Lookup {
         /// A dotted path.
         field: String,
     },
+    /// A text passes a condition of the caller's.
+    Text {
+        /// `message`, a dotted path, one of `dataset`, `severity`, `lw.source`, or `None` for the
+        /// message and every value.
+        field: Option<String>,
+        /// The condition.
+        condition: TextCondition,
+    },
     /// Events with these numbers in their lane.
     Seq {
         /// The first.
@@ -74,6 +84,46 @@ pub enum Lookup {
         /// The last.
         last: u64,
     },
+}
+
+/// A condition on the text of a value, tried once on each different text where texts repeat.
+#[derive(Clone)]
+pub struct TextCondition {
+    test: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    part: Option<String>,
+}
+
+impl TextCondition {
+    /// The condition that `test` holds.
+    ///
+    /// With a `part` (ASCII letters, digits and `_`, in lower case), a text passes only if it contains
+    /// the part once it is in lower case.
+    pub fn new(part: Option<String>, test: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self { test: Arc::new(test), part }
+    }
+
+    /// Whether a text passes.
+    pub fn passes(&self, text: &str) -> bool {
+        (self.test)(text)
+    }
+
+    /// What every text that passes contains, in lower case.
+    pub(crate) fn part(&self) -> Option<&str> {
+        self.part.as_deref()
+    }
+}
+
+impl fmt::Debug for TextCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextCondition").field("part", &self.part).finish_non_exhaustive()
+    }
+}
+
+/// Conditions are the same when one is a clone of the other.
+impl PartialEq for TextCondition {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.test, &other.test) && self.part == other.part
+    }
 }
 
 /// The names that mean a part of the event, not one of its fields.
@@ -102,9 +152,26 @@ impl Lookup {
                 number(text).is_some_and(|number| (*from, *to).contains(&number))
             }),
             Self::Exists { field } => any_text(event, field, |_| true),
+            Self::Text { field: None, condition } => {
+                is_message_passing(event, condition)
+                    || event
+                        .fields()
+                        .filter_map(|field| text_of(&field.value))
+                        .any(|text| condition.passes(&text))
+            }
+            Self::Text { field: Some(field), condition } if field == "message" => {
+                is_message_passing(event, condition)
+            }
+            Self::Text { field: Some(field), condition } => {
+                any_text(event, field, |text| condition.passes(text))
+            }
             Self::Seq { first, last } => (*first..=*last).contains(&event.seq()),
         }
     }
+}
+
+fn is_message_passing(event: &Event, condition: &TextCondition) -> bool {
+    !event.message().is_empty() && condition.passes(event.message())
 }
 
 /// The text of a value; `null` has none.

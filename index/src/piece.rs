@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use logwarden_event::{Event, TimeRange, Timestamp};
+use logwarden_event::{Event, TimeRange, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::error::IndexError;
@@ -32,6 +32,15 @@ pub struct UnreadableSplit {
     pub last: Timestamp,
     /// Events it holds.
     pub event_count: u64,
+}
+
+/// What a piece tells of the values of a field.
+#[derive(Debug)]
+pub enum Counted<'a> {
+    /// So many events have this value and no other; with [`Value::Null`], no value.
+    Value(Value<'a>, u64),
+    /// An event that may have several values.
+    Event(&'a Event),
 }
 
 /// A part of the index: the head or a split. Immutable; its calls may read from disk and block.
@@ -65,6 +74,37 @@ pub trait Piece: Send + Sync {
     ///
     /// [`IndexError::Split`] when the piece cannot be read.
     fn count(&self, lookup: &Lookup, range: TimeRange) -> Result<Option<u64>, IndexError>;
+
+    /// The same for several ranges.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Split`] when the piece cannot be read.
+    fn count_each(
+        &self,
+        lookup: &Lookup,
+        ranges: &[TimeRange],
+    ) -> Result<Option<Vec<u64>>, IndexError> {
+        ranges.iter().map(|range| self.count(lookup, *range)).collect()
+    }
+
+    /// Tells the values of a field, or of `dataset`, `severity` or `lw.source`, of the events inside
+    /// `range` that satisfy `lookup`, each event in one of what is visited, until `visit` breaks. A
+    /// value may be visited more than once. `false`, with nothing visited: only reading the events
+    /// would tell.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Split`] when the piece cannot be read; then what was visited is worth nothing.
+    fn count_values(
+        &self,
+        _lookup: &Lookup,
+        _range: TimeRange,
+        _field: &str,
+        _visit: &mut dyn FnMut(Counted<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, IndexError> {
+        Ok(false)
+    }
 
     /// The fields of its events, by name and type, in order; at most
     /// [`FIELDS_MAX`](crate::Config::FIELDS_MAX). The event's own parts (`message`, `dataset`,

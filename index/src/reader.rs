@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::IndexError;
 use crate::lookup::Lookup;
 use crate::metrics::{SPLITS_OPENED_TOTAL, SPLITS_UNREADABLE_TOTAL};
-use crate::piece::{FieldStat, Piece, UnreadableSplit};
+use crate::piece::{Counted, FieldStat, Piece, UnreadableSplit};
 use crate::split::{Split, SplitMeta};
 
 /// How long a split that could not be read is not tried again.
@@ -146,6 +146,27 @@ impl Piece for SplitPiece {
             return Ok(Some(0));
         }
         self.open()?.count(lookup, range)
+    }
+
+    fn count_each(
+        &self,
+        lookup: &Lookup,
+        ranges: &[TimeRange],
+    ) -> Result<Option<Vec<u64>>, IndexError> {
+        self.open()?.count_each(lookup, ranges)
+    }
+
+    fn count_values(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        field: &str,
+        visit: &mut dyn FnMut(Counted<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, IndexError> {
+        if !range.overlaps(self.meta.first, self.meta.last) {
+            return Ok(true);
+        }
+        self.open()?.count_values(lookup, range, field, visit)
     }
 
     fn fields(&self) -> Vec<FieldStat> {

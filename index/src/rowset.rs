@@ -27,6 +27,11 @@ impl RowSet {
         }
     }
 
+    /// Whether a row is in it.
+    pub(crate) fn contains(&self, row: u32) -> bool {
+        self.words.get(row as usize / 64).is_some_and(|word| word & 1 << (row % 64) != 0)
+    }
+
     /// Keeps the rows that are also in `other`.
     pub(crate) fn intersect(&mut self, other: &Self) {
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
@@ -62,10 +67,21 @@ impl RowSet {
 
     /// How many rows lie inside `range`.
     pub(crate) fn count(&self, range: std::ops::Range<u32>) -> u64 {
-        if range == (0..self.len) {
-            return self.words.iter().map(|word| u64::from(word.count_ones())).sum();
+        let (start, end) = (range.start.min(self.len), range.end.min(self.len));
+        if start >= end {
+            return 0;
         }
-        self.rows(range).count() as u64
+        let (first, last) = (start as usize / 64, (end - 1) as usize / 64);
+        let before = (1u64 << (start % 64)) - 1;
+        let until = u64::MAX >> (63 - (end - 1) % 64);
+        if first == last {
+            return u64::from((self.words[first] & until & !before).count_ones());
+        }
+        let whole: u64 =
+            self.words[first + 1..last].iter().map(|word| u64::from(word.count_ones())).sum();
+        whole
+            + u64::from((self.words[first] & !before).count_ones())
+            + u64::from((self.words[last] & until).count_ones())
     }
 
     fn clear_beyond(&mut self) {
@@ -102,7 +118,9 @@ mod tests {
         assert_eq!(set.rows(0..130).collect::<Vec<_>>(), [0, 63, 64, 100, 129]);
         assert_eq!(set.rows(64..129).collect::<Vec<_>>(), [64, 100]);
         set.complement();
-        assert_eq!((set.count(0..130), set.count(60..70)), (125, 8));
+        assert_eq!((set.count(0..130), set.count(60..70), set.count(65..128)), (125, 8, 62));
+        assert_eq!((set.count(1..63), set.count(7..7), set.count(101..999)), (62, 0, 28));
+        assert!(set.contains(1) && !set.contains(0) && !set.contains(130));
         set.complement();
         set.intersect(&RowSet::full(130));
         assert_eq!(set.count(0..130), 5);

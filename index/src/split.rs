@@ -17,11 +17,12 @@ use logwarden_store::Blobs;
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::{Candidates, Finder};
+use crate::columnstore::tally::Wanted;
 use crate::columnstore::{BlockView, ColumnStore, PartCache, StoreInfo};
 use crate::error::IndexError;
 use crate::head::may_match;
 use crate::lookup::Lookup;
-use crate::piece::FieldStat;
+use crate::piece::{Counted, FieldStat};
 use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
@@ -173,6 +174,44 @@ impl Split {
         }
         let candidates = self.candidates(lookup, rows.clone())?;
         Ok(candidates.is_exact.then(|| candidates.rows.count(rows)))
+    }
+
+    /// Counts events as [`crate::Piece::count_each`] does.
+    pub(crate) fn count_each(
+        &self,
+        lookup: &Lookup,
+        ranges: &[TimeRange],
+    ) -> Result<Option<Vec<u64>>, IndexError> {
+        let rows: Vec<Range<u32>> =
+            ranges.iter().map(|range| self.rows_inside(*range)).collect::<Result<_, _>>()?;
+        let inside = rows.iter().filter(|rows| !rows.is_empty());
+        let first = inside.clone().map(|rows| rows.start).min().unwrap_or_default();
+        let end = inside.map(|rows| rows.end).max().unwrap_or_default();
+        if *lookup == Lookup::All || first == end {
+            return Ok(Some(rows.iter().map(|rows| rows.len() as u64).collect()));
+        }
+        let candidates = self.candidates(lookup, first..end)?;
+        let counts = rows.into_iter().map(|rows| candidates.rows.count(rows)).collect();
+        Ok(candidates.is_exact.then_some(counts))
+    }
+
+    /// Tells values as [`crate::Piece::count_values`] does.
+    pub(crate) fn count_values(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        field: &str,
+        visit: &mut dyn FnMut(Counted<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, IndexError> {
+        let rows = self.rows_inside(range)?;
+        let is_all = *lookup == Lookup::All;
+        let found = if is_all { None } else { Some(self.candidates(lookup, rows.clone())?) };
+        if found.as_ref().is_some_and(|found| !found.is_exact) {
+            return Ok(false);
+        }
+        let wanted = Wanted { rows, found: found.map(|found| found.rows), lane: self.footer.lane };
+        self.readable(self.columns.count_values(field, &wanted, visit))?;
+        Ok(true)
     }
 
     /// All events, in the order of the rows; reads one block at a time.

@@ -3,6 +3,7 @@
 //! Codes of the column's dictionary where texts repeat; else whole numbers, ids, or plain texts.
 //! What is written is read back at once and compared; what does not come back is written plainly.
 
+use super::codes::Codes;
 use super::dictionary::{Builder, Dictionary};
 use super::ids::{self, Ids};
 use super::texts::{self, Texts};
@@ -100,7 +101,7 @@ pub(crate) fn number_of(text: &[u8]) -> Option<i64> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Values {
     /// Codes of the column's dictionary.
-    Codes(Vec<u32>),
+    Codes(Codes),
     /// Whole numbers in decimal.
     Ints(Vec<i64>),
     /// Hexadecimal ids.
@@ -120,7 +121,7 @@ impl Values {
     fn decode_of(reader: &mut Reader<'_>, len: usize) -> Result<Self, Damaged> {
         let form = reader.byte()?;
         let values = match form {
-            CODES => Self::Codes(codes::decode(reader, len)?),
+            CODES => Self::Codes(codes::decode(reader, len)?.into()),
             INTS => Self::Ints(ints::decode(reader, len)?),
             IDS => Self::Ids(ids::decode(reader, len)?),
             TEXTS => Self::Texts(texts::decode(reader, len)?),
@@ -142,7 +143,7 @@ impl Values {
     /// Bytes they take in memory.
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
-            Self::Codes(codes) => codes.len() * 4,
+            Self::Codes(codes) => codes.size_bytes(),
             Self::Ints(numbers) => numbers.len() * 8,
             Self::Ids(ids) => ids.size_bytes(),
             Self::Texts(texts) => texts.size_bytes(),
@@ -161,7 +162,7 @@ impl Values {
         }
         match self {
             Self::Codes(codes) => {
-                let code = codes[place] as usize;
+                let code = codes.get(place) as usize;
                 if code >= dictionary.texts.len() {
                     return Err(Damaged("a code is not in its dictionary"));
                 }

@@ -9,6 +9,56 @@ const CONSTANT: u8 = 0;
 const BITS: u8 = 1;
 const PLANES: u8 = 2;
 
+/// Codes in memory, in as few bytes as the greatest needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Codes {
+    /// Below 256.
+    Bytes(Vec<u8>),
+    /// Below 65,536.
+    Shorts(Vec<u16>),
+    /// Any.
+    Longs(Vec<u32>),
+}
+
+impl From<Vec<u32>> for Codes {
+    fn from(codes: Vec<u32>) -> Self {
+        match codes.iter().copied().max().unwrap_or(0) {
+            0..=0xFF => Self::Bytes(codes.into_iter().map(|code| code as u8).collect()),
+            0x100..=0xFFFF => Self::Shorts(codes.into_iter().map(|code| code as u16).collect()),
+            _ => Self::Longs(codes),
+        }
+    }
+}
+
+impl Codes {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(codes) => codes.len(),
+            Self::Shorts(codes) => codes.len(),
+            Self::Longs(codes) => codes.len(),
+        }
+    }
+
+    /// Bytes they take in memory.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(codes) => codes.len(),
+            Self::Shorts(codes) => codes.len() * 2,
+            Self::Longs(codes) => codes.len() * 4,
+        }
+    }
+
+    /// The code at a place.
+    pub(crate) fn get(&self, place: usize) -> u32 {
+        match self {
+            Self::Bytes(codes) => codes[place].into(),
+            Self::Shorts(codes) => codes[place].into(),
+            Self::Longs(codes) => codes[place],
+        }
+    }
+}
+
 /// Appends the codes.
 pub(crate) fn encode(codes: &[u32], packer: &mut Packer, out: &mut Vec<u8>) {
     let greatest = codes.iter().copied().max().unwrap_or(0);
@@ -122,7 +172,10 @@ mod tests {
             let codes: Vec<u32> = codes.iter().map(|code| code >> shift).collect();
             let mut out = Vec::new();
             encode(&codes, &mut Packer::new().expect("memory"), &mut out);
-            prop_assert_eq!(decode(&mut Reader::new(&out), codes.len()), Ok(codes));
+            let back = decode(&mut Reader::new(&out), codes.len()).expect("just written");
+            prop_assert_eq!(&back, &codes);
+            let short = Codes::from(back);
+            prop_assert!((0..short.len()).map(|place| short.get(place)).eq(codes));
         }
 
         #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use logwarden_event::parts::{Entry, Packed, Parts, Span};
-use logwarden_event::{Event, Position, Timestamp};
+use logwarden_event::{Event, Position, Timestamp, Value};
 
 use super::shape::{Kind, Piece, Place, Shape, ShapeField, ShapeValue, Stretch};
 use super::text::{escape, put_time};
@@ -168,9 +168,26 @@ fn typed(kind: Kind, text: &[u8]) -> Result<Packed, Damaged> {
     value.ok_or(Damaged("a value is not of its type"))
 }
 
+/// The value that a text of a column is.
+pub(crate) fn value(kind: Kind, text: &[u8]) -> Result<Value<'_>, Damaged> {
+    if matches!(kind, Kind::String | Kind::Json) {
+        let text = std::str::from_utf8(text).map_err(|_| Damaged("a value is not UTF-8"))?;
+        return Ok(if kind == Kind::Json { Value::Json(text) } else { Value::String(text) });
+    }
+    Ok(match typed(kind, text)? {
+        Packed::Null | Packed::String(_) | Packed::Json(_) => Value::Null,
+        Packed::Bool(value) => Value::Bool(value),
+        Packed::Integer(value) => Value::Integer(value.into()),
+        Packed::Unsigned(value) => Value::Integer(value.into()),
+        Packed::Float(value) => Value::Float(value),
+        Packed::Ip(value) => Value::Ip(value),
+        Packed::Timestamp(value) => Value::Timestamp(value),
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use logwarden_event::{Class, EventBuilder, FieldOptions, Severity, Value};
+    use logwarden_event::{Class, EventBuilder, FieldOptions, Severity};
     use proptest::prelude::*;
 
     use super::*;

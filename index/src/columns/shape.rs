@@ -46,6 +46,13 @@ pub(crate) enum Piece {
     Escaped(u16),
 }
 
+impl Piece {
+    /// Whether its text is neither a literal nor in a slot.
+    pub(crate) fn is_made(&self) -> bool {
+        matches!(self, Self::Time(_) | Self::Escaped(_))
+    }
+}
+
 /// A place in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -419,14 +426,22 @@ impl Shape {
     /// Whether a field's text is made of several pieces and a word of it may lie in two of them, or in
     /// one that is no slot and no literal.
     pub(crate) fn is_unclear(&self, field: &ShapeField) -> bool {
-        let ShapeValue::Text(stretch) = field.value else { return false };
-        if self.slot_of(field).is_some() {
-            return false;
+        match field.value {
+            ShapeValue::Text(stretch) => self.slot_of(field).is_none() && !self.is_clear(stretch),
+            _ => false,
+        }
+    }
+
+    /// Whether the words of a stretch are those of its literals and slots, by what stands beside slots.
+    /// Messages are cut so that they are, unless the shape is indexed.
+    pub(crate) fn is_clear(&self, stretch: Stretch) -> bool {
+        if stretch == self.message {
+            return !self.is_indexed;
         }
         let pieces: Vec<Piece> = self.pieces_of(stretch).collect();
         let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| is_word_byte(*byte));
-        pieces.iter().any(|piece| matches!(piece, Piece::Time(_) | Piece::Escaped(_)))
-            || pieces.windows(2).any(|pair| match (pair[0], pair[1]) {
+        !pieces.iter().any(Piece::is_made)
+            && !pieces.windows(2).any(|pair| match (pair[0], pair[1]) {
                 (Piece::Slot(_), Piece::Slot(_)) => true,
                 (Piece::Slot(_), literal) => is_word(self.literal(literal).first()),
                 (literal, Piece::Slot(_)) => is_word(self.literal(literal).last()),

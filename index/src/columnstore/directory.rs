@@ -41,6 +41,18 @@ pub(crate) struct StoredShape {
 }
 
 impl StoredShape {
+    /// The text of that part of its events, empty when there is none; `None` when `field` is none of
+    /// the names that mean a part.
+    pub(crate) fn event_part(&self, field: &str) -> Option<String> {
+        let shape = &self.shape;
+        match field {
+            "dataset" => Some(shape.constant(shape.dataset).unwrap_or_default()),
+            "severity" => Some(shape.severity.name().to_owned()),
+            "lw.source" => Some(shape.constant(shape.source).unwrap_or_default()),
+            _ => None,
+        }
+    }
+
     /// How many slots are of a column.
     pub(crate) fn slots_of(&self, column: u32) -> u32 {
         self.slots.iter().filter(|(other, _)| *other == column).count() as u32

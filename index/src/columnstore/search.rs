@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, Range, RangeBounds};
 
 use super::layout::VERBATIM;
-use super::view::ColumnView;
+use super::view::{ColumnView, OpenColumns};
 use super::{ColumnStore, StoredShape};
 use crate::columns::block::{Values, number_of};
-use crate::columns::shape::{Piece, Shape, ShapeField, ShapeName};
-use crate::lookup::{lower, number};
+use crate::columns::shape::{Piece, Shape, ShapeField, ShapeName, Stretch};
+use crate::lookup::{TextCondition, lower, number};
 use crate::rowset::RowSet;
 use crate::scan::{has_word, has_word_prefix};
 
@@ -27,6 +27,10 @@ pub(crate) enum TextTest<'a> {
     Word(&'a str),
     /// A word of it begins so.
     WordPrefix(&'a str),
+    /// In lower case it contains this.
+    Contains(&'a str),
+    /// It passes the caller's condition.
+    Passes(&'a TextCondition),
 }
 
 impl TextTest<'_> {
@@ -40,6 +44,17 @@ impl TextTest<'_> {
             }
             Self::Word(word) => has_word(text, word),
             Self::WordPrefix(prefix) => has_word_prefix(text, prefix),
+            Self::Contains(part) => contains(text, part),
+            Self::Passes(condition) => condition.passes(text),
+        }
+    }
+
+    /// What every text that passes contains, in lower case.
+    fn part(&self) -> Option<&str> {
+        match self {
+            Self::Contains(part) => Some(part),
+            Self::Passes(condition) => condition.part(),
+            _ => None,
         }
     }
 
@@ -162,6 +177,60 @@ impl ColumnStore {
         self.block_of(range.start)..self.block_of(range.end - 1) + 1
     }
 
+    /// Adds the rows inside `range` and `within` whose text, put together, passes.
+    pub(crate) fn insert_stretch(
+        &self,
+        (number, stretch): (u32, Stretch),
+        condition: &TextCondition,
+        (range, within): (&Range<u32>, Option<&RowSet>),
+        rows: &mut RowSet,
+    ) -> Result<(), String> {
+        let stored = &self.shapes()[number as usize];
+        let pieces: Vec<Piece> = stored.shape.pieces_of(stretch).collect();
+        let mut text = Vec::new();
+        let mut buffer = Vec::new();
+        for block in self.blocks_in(range) {
+            let layout = self.layout(block)?;
+            let found = layout.groups.iter().position(|group| group.shape == number + 1);
+            let Some(place) = found else { continue };
+            let first = self.rows_of(block).start;
+            let group = layout.rows_of(&layout.groups[place]);
+            let is_wanted = |row: u32| {
+                range.contains(&row)
+                    && within.is_none_or(|within| within.contains(row))
+                    && !rows.contains(row)
+            };
+            let wanted: Vec<(u32, u32)> = group
+                .iter()
+                .zip(0u32..)
+                .map(|(row, k)| (first + u32::from(*row), k))
+                .filter(|(row, _)| is_wanted(*row))
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let mut columns = OpenColumns::default();
+            for (row, k) in wanted {
+                text.clear();
+                for piece in &pieces {
+                    let Piece::Slot(slot) = piece else {
+                        text.extend_from_slice(stored.shape.literal(*piece));
+                        continue;
+                    };
+                    let (column, before) = stored.slots[usize::from(*slot)];
+                    let view = columns.open(self, column, block, &layout)?;
+                    let (start, count) = view.starts[place];
+                    let at = (start + k * count + before) as usize;
+                    text.extend_from_slice(view.values.text(at, &view.dictionary, &mut buffer)?);
+                }
+                if std::str::from_utf8(&text).is_ok_and(|text| condition.passes(text)) {
+                    rows.insert(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn insert_column(
         &self,
         column: u32,
@@ -209,6 +278,24 @@ impl ColumnStore {
     }
 }
 
+/// Whether a text in lower case contains a part in ASCII.
+fn contains(text: &str, part: &str) -> bool {
+    let Some((first, rest)) = part.as_bytes().split_first() else { return true };
+    if !text.is_ascii() {
+        return lower(text).contains(part);
+    }
+    let text = text.as_bytes();
+    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), text).any(|start| {
+        text.get(start + 1..start + part.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(rest))
+    })
+}
+
+/// Whether a part has a byte that no text of a block can have.
+fn has_other(part: Option<&str>, may_be: impl Fn(&u8) -> bool) -> bool {
+    part.is_some_and(|part| !part.as_bytes().iter().all(may_be))
+}
+
 /// How a condition is tried on the texts of one block.
 enum DirectTest<'t> {
     /// By the code.
@@ -236,6 +323,12 @@ impl<'t> DirectTest<'t> {
             (Values::Ids(ids), TextTest::Is(wanted)) => {
                 ids.packed(wanted.as_bytes()).map_or(Self::Never, Self::Id)
             }
+            (Values::Ints(_), test) if has_other(test.part(), |byte| byte.is_ascii_digit()) => {
+                Self::Never
+            }
+            (Values::Ids(_), test) if has_other(test.part(), |byte| byte.is_ascii_hexdigit()) => {
+                Self::Never
+            }
             (_, test) => Self::Text(test),
         }
     }
@@ -249,7 +342,7 @@ impl<'t> DirectTest<'t> {
     ) -> bool {
         match (self, values) {
             (Self::Codes, Values::Codes(codes)) => {
-                passing.get(codes[place] as usize).copied().unwrap_or_default()
+                passing.get(codes.get(place) as usize).copied().unwrap_or_default()
             }
             (Self::Integer(wanted), Values::Ints(numbers)) => numbers[place] == *wanted,
             (Self::Number(from, to), Values::Ints(numbers)) => {

@@ -1,6 +1,7 @@
 //! One block of rows, from which events and single texts are taken.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub(crate) struct BlockView<'a> {
     seqs: Arc<Vec<i64>>,
     places_by_seq: Arc<Vec<u16>>,
     arrivals: Arc<Vec<i64>>,
-    columns: HashMap<u32, ColumnView>,
+    columns: OpenColumns,
     rebuilder: Rebuilder,
     texts: Texts,
     buffer: Vec<u8>,
@@ -66,6 +67,29 @@ impl ColumnView {
     }
 }
 
+/// The columns of a block that were read so far.
+#[derive(Default)]
+pub(crate) struct OpenColumns(HashMap<u32, ColumnView>);
+
+impl OpenColumns {
+    /// A column that the block has.
+    pub(crate) fn open(
+        &mut self,
+        store: &ColumnStore,
+        column: u32,
+        block: usize,
+        layout: &Layout,
+    ) -> Result<&ColumnView, String> {
+        match self.0.entry(column) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let view = ColumnView::new(store, column, block, layout)?;
+                Ok(new.insert(view.ok_or("a block lacks a column")?))
+            }
+        }
+    }
+}
+
 impl<'a> BlockView<'a> {
     /// A block.
     pub(crate) fn new(store: &'a ColumnStore, block: usize) -> Result<Self, String> {
@@ -77,7 +101,7 @@ impl<'a> BlockView<'a> {
             seqs: store.seqs(block)?,
             places_by_seq: store.places_by_seq(block)?,
             arrivals: store.arrivals(block)?,
-            columns: HashMap::new(),
+            columns: OpenColumns::default(),
             rebuilder: Rebuilder::default(),
             texts: Texts::default(),
             buffer: Vec::new(),
@@ -106,13 +130,7 @@ impl<'a> BlockView<'a> {
         let stored = &self.store.shapes()[shape as usize - 1];
         self.texts.truncate(0);
         for (column, before) in &stored.slots {
-            let column = match self.columns.entry(*column) {
-                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(new) => {
-                    let view = ColumnView::new(self.store, *column, self.block, &self.layout)?;
-                    new.insert(view.ok_or("a block lacks a column")?)
-                }
-            };
+            let column = self.columns.open(self.store, *column, self.block, &self.layout)?;
             let (start, count) = column.starts[group];
             let place = (start + place as u32 * count + before) as usize;
             let text = column.values.text(place, &column.dictionary, &mut self.buffer)?;

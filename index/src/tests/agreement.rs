@@ -1,5 +1,6 @@
 //! Head, split and merged split give exactly the events that satisfy a lookup, in one order.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow, Range};
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use crate::builder::SplitBuilder;
 use crate::cache::Cache;
 use crate::columnstore::writer::{DISSECT, Dissect};
 use crate::head::{Head, order_of};
-use crate::lookup::Lookup;
-use crate::piece::Piece;
+use crate::lookup::{Lookup, TextCondition, text_of};
+use crate::piece::{Counted, Piece};
 use crate::split::Split;
 
 const NAMES: [&str; 7] = ["source.ip", "user.name", "src", "dataset", "a\0b", "a", "lw.source"];
@@ -195,6 +196,8 @@ fn lookups() -> impl Strategy<Value = Lookup> {
             to
         }),
         field().prop_map(|field| Lookup::Exists { field }),
+        (proptest::option::of(prop_oneof![field(), Just("message".to_owned())]), condition())
+            .prop_map(|(field, condition)| Lookup::Text { field, condition }),
         (0u64..60, 0u64..60).prop_map(|(first, last)| Lookup::Seq { first, last }),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
@@ -204,6 +207,15 @@ fn lookups() -> impl Strategy<Value = Lookup> {
             several.prop_map(Lookup::Or),
             inner.prop_map(|inner| Lookup::Not(Box::new(inner))),
         ]
+    })
+}
+
+/// Texts that contain some letters, told beforehand or not.
+fn condition() -> impl Strategy<Value = TextCondition> {
+    let part = proptest::sample::select(&["oo", "pass", "use", "er", "1", "f067", "x", "true"]);
+    (part, any::<bool>()).prop_map(|(part, is_told)| {
+        let test = move |text: &str| text.to_lowercase().contains(part);
+        TextCondition::new(is_told.then(|| part.to_owned()), test)
     })
 }
 
@@ -281,6 +293,15 @@ proptest! {
                 visited(&|visit| split.search(&lookup, range, visit).expect("readable"), most);
             prop_assert_eq!(&in_split, first, "split: {:?} in {:?}", lookup, range);
 
+            let told = told(&split, &lookup, range, "user.name");
+            let satisfying = events.iter().filter(|event| satisfies(&event));
+            let expected = values_of(satisfying, "user.name");
+            prop_assert!(told.is_none() || told == Some(expected), "{:?}: {:?}", lookup, told);
+            let halves = [range, TimeRange { start: Timestamp::from_secs(7), ..range }];
+            let halves_count = |range: TimeRange| split.count(&lookup, range).expect("readable");
+            let each: Option<Vec<u64>> = halves.map(halves_count).into_iter().collect();
+            prop_assert_eq!(split.count_each(&lookup, &halves).expect("readable"), each);
+
             let count = Some(all.len() as u64);
             prop_assert_eq!(head.count(&lookup, range).expect("a head"), count);
             let counted = split.count(&lookup, range).expect("readable");
@@ -288,6 +309,38 @@ proptest! {
         }
         prop_assert_eq!(head.fields(), split.footer.fields.clone());
     }
+}
+
+/// Events by the texts of their values of a field.
+type Values = BTreeMap<Vec<String>, u64>;
+
+fn values_of<'a>(events: impl Iterator<Item = &'a Event>, field: &str) -> Values {
+    let mut values = Values::new();
+    for event in events {
+        let texts = event.values(field).filter_map(|value| text_of(&value));
+        *values.entry(texts.map(|text| text.into_owned()).collect()).or_default() += 1;
+    }
+    values
+}
+
+/// The same as a split tells it.
+fn told(split: &Split, lookup: &Lookup, range: TimeRange, field: &str) -> Option<Values> {
+    let mut values = Values::new();
+    let mut visit = |counted: Counted<'_>| {
+        match counted {
+            Counted::Value(value, times) => {
+                let texts = text_of(&value).map(|text| text.into_owned());
+                *values.entry(texts.into_iter().collect()).or_default() += times;
+            }
+            Counted::Event(event) => {
+                for (texts, times) in values_of(std::iter::once(event), field) {
+                    *values.entry(texts).or_default() += times;
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    split.count_values(lookup, range, field, &mut visit).expect("readable").then_some(values)
 }
 
 #[test]
