@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use logwarden_event::{Event, Timestamp, Value};
-use logwarden_index::Piece;
+use logwarden_index::{Counted, Piece};
 
 use crate::cell::{Cell, Rank};
 use crate::engine::{Engine, lock};
@@ -17,7 +17,7 @@ use crate::error::QueryError;
 use crate::filter::{Subject, Target, number_of, with_text};
 use crate::language::{Aggregate, Function, GroupBy, Pipe, RowOrder};
 use crate::request::Coverage;
-use crate::scan::{Memory, Scan, for_each_piece};
+use crate::scan::{Halt, Memory, Scan, for_each_piece};
 use crate::table::{Table, compare_rows};
 
 /// Groups one event may be in, by the items of its arrays.
@@ -44,6 +44,12 @@ impl Engine {
                 lock(&shared).add_count(&wanted, count);
                 return Ok(());
             }
+            if let Some((groups, count)) = counted(scan, piece, &wanted)? {
+                scan.add_total(count);
+                lock(&shared).merge(groups, &wanted, &scan.memory)?;
+                scan.tell(Vec::new());
+                return Ok(());
+            }
             let mut groups = Groups::default();
             let mut count = 0;
             let result = scan.visit(piece, scan.plan.range, |event| {
@@ -61,6 +67,52 @@ impl Engine {
         let mut table = groups.into_table(&spec);
         table.apply(pipes);
         Ok((table, coverage))
+    }
+}
+
+/// The groups of a piece and its events, when the index can tell the values without their events:
+/// figures of all events together, or counts per value of one field.
+fn counted(scan: &Scan, piece: &dyn Piece, spec: &Spec) -> Result<Option<(Groups, u64)>, Halt> {
+    let only_counts = spec.figures.iter().all(|figure| *figure == (Function::Count, None));
+    let mut groups = Groups::default();
+    match spec.by.as_slice() {
+        [] => {
+            let Some(count) = scan.count(piece, scan.plan.range)? else { return Ok(None) };
+            let mut group = Group::new(Vec::new(), spec);
+            for (figure, (_, target)) in group.figures.iter_mut().zip(&spec.figures) {
+                let Some(target) = target else {
+                    if let Figure::Count(events) = figure {
+                        *events += count;
+                    }
+                    continue;
+                };
+                let is_told = scan.count_values(piece, target, |counted| match counted {
+                    Counted::Value(value, times) => figure.add_value(value, times, &scan.memory),
+                    Counted::Event(event) => figure.add(event, Some(target), &scan.memory),
+                })?;
+                if !is_told {
+                    return Ok(None);
+                }
+            }
+            scan.memory.take(group.size_bytes(""))?;
+            groups.groups.insert(String::new(), group);
+            Ok(Some((groups, count)))
+        }
+        [Part::Values(target)] if only_counts => {
+            let mut count = 0;
+            let is_told = scan.count_values(piece, target, |counted| match counted {
+                Counted::Value(value, times) => {
+                    count += times;
+                    groups.add_counted(value, times, spec, &scan.memory)
+                }
+                Counted::Event(event) => {
+                    count += 1;
+                    groups.add(event, spec, &scan.memory)
+                }
+            })?;
+            Ok(is_told.then_some((groups, count)))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -222,6 +274,32 @@ impl Groups {
         )))
     }
 
+    /// Adds events with this one value, or none, that are only counted.
+    fn add_counted(
+        &mut self,
+        value: Value<'_>,
+        times: u64,
+        spec: &Spec,
+        memory: &Memory,
+    ) -> Result<(), QueryError> {
+        self.key.clear();
+        push_key(&mut self.key, value);
+        if !self.groups.contains_key(&self.key) {
+            let group = Group::new(vec![Cell::from(value)], spec);
+            memory.take(group.size_bytes(&self.key))?;
+            self.groups.insert(self.key.clone(), group);
+            self.check_count(spec)?;
+        }
+        for figure in
+            self.groups.get_mut(&self.key).into_iter().flat_map(|group| &mut group.figures)
+        {
+            if let Figure::Count(events) = figure {
+                *events += times;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds events that are only counted.
     fn add_count(&mut self, spec: &Spec, count: u64) {
         let group =
@@ -375,16 +453,25 @@ impl Figure {
             if value == Value::Null {
                 return false;
             }
-            result = self.add_value(value, memory);
+            result = self.add_value(value, 1, memory);
             // An event with a value counts once, however many it has.
             is_count || result.is_err()
         });
         result
     }
 
-    fn add_value(&mut self, value: Value<'_>, memory: &Memory) -> Result<(), QueryError> {
+    /// Adds a value that so many events have; null is none.
+    fn add_value(
+        &mut self,
+        value: Value<'_>,
+        times: u64,
+        memory: &Memory,
+    ) -> Result<(), QueryError> {
+        if value == Value::Null {
+            return Ok(());
+        }
         match self {
-            Self::Count(count) => *count += 1,
+            Self::Count(count) => *count += times,
             Self::Distinct(values) => {
                 if !with_text(value, |text| values.contains(text)) {
                     let text = value.to_string();
@@ -394,14 +481,14 @@ impl Figure {
             }
             Self::Sum { whole, fraction, is_whole, count } => match value {
                 Value::Integer(number) => {
-                    *whole = whole.saturating_add(number);
-                    *count += 1;
+                    *whole = whole.saturating_add(number.saturating_mul(i128::from(times)));
+                    *count += times;
                 }
                 value => {
                     if let Some(number) = number_of(value) {
-                        *fraction += number;
+                        *fraction += number * times as f64;
                         *is_whole = false;
-                        *count += 1;
+                        *count += times;
                     }
                 }
             },
@@ -414,8 +501,9 @@ impl Figure {
             }
             Self::Values(values) => {
                 if let Some(number) = number_of(value) {
-                    memory.take(size_of::<f64>())?;
-                    values.push(number);
+                    let times = usize::try_from(times).unwrap_or(usize::MAX);
+                    memory.take(size_of::<f64>().saturating_mul(times))?;
+                    values.extend(std::iter::repeat_n(number, times));
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use logwarden_event::{Event, FieldType, STANDARD_FIELDS, TimeRange, Value, standard_field};
-use logwarden_index::Piece;
+use logwarden_index::{Counted, Piece};
 
 use crate::cell::Cell;
 use crate::config::Config;
@@ -120,12 +120,30 @@ impl Engine {
         let shared = Arc::clone(&all);
         let work = move |scan: &Scan, piece: &dyn Piece| {
             let mut counted = new(&targets);
-            let result = scan.visit(piece, scan.plan.range, |event| {
-                for (values, target) in counted.iter_mut().zip(&targets) {
-                    values.add(event, target, &scan.memory);
+            let mut untold = Vec::new();
+            for (values, target) in counted.iter_mut().zip(&targets) {
+                let is_told = scan.count_values(piece, target, |counted| {
+                    match counted {
+                        Counted::Value(value, times) => {
+                            values.add_value(value, times, &scan.memory)
+                        }
+                        Counted::Event(event) => values.add(event, target, &scan.memory),
+                    }
+                    Ok(())
+                })?;
+                if !is_told {
+                    untold.push((values, target));
                 }
-                Ok(ControlFlow::Continue(()))
-            });
+            }
+            let result = match untold.is_empty() {
+                true => Ok(()),
+                false => scan.visit(piece, scan.plan.range, |event| {
+                    for (values, target) in &mut untold {
+                        values.add(event, target, &scan.memory);
+                    }
+                    Ok(ControlFlow::Continue(()))
+                }),
+            };
             let mut shared = lock(&shared);
             shared.iter_mut().zip(counted).for_each(|(all, one)| all.merge(one, &scan.memory));
             drop(shared);
@@ -271,17 +289,19 @@ impl Values {
                 }
                 seen.push(text);
             }
-            if value != Value::Null {
-                self.add_value(value, memory);
-            }
+            self.add_value(value, 1, memory);
             false
         });
     }
 
-    fn add_value(&mut self, value: Value<'_>, memory: &Memory) {
+    /// Adds a value that so many events have; null is none.
+    fn add_value(&mut self, value: Value<'_>, times: u64, memory: &Memory) {
+        if value == Value::Null {
+            return;
+        }
         let is_counted = with_text(value, |text| match self.counts.get_mut(text) {
             Some((_, count)) => {
-                *count += 1;
+                *count += times;
                 true
             }
             None => false,
@@ -298,7 +318,7 @@ impl Values {
             self.is_cut = true;
             return;
         }
-        self.counts.insert(text, (Cell::from(value), 1));
+        self.counts.insert(text, (Cell::from(value), times));
     }
 
     fn merge(&mut self, other: Self, memory: &Memory) {

@@ -258,6 +258,23 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The name by which the index counts its values; `None`: it does not.
+    pub(crate) fn counted_name(&self) -> Option<&str> {
+        match self {
+            Self::Severity => Some("severity"),
+            Self::Dataset => Some("dataset"),
+            Self::Source => Some("lw.source"),
+            // A field of that name is not the part of the event.
+            Self::Field(name) if ["severity", "dataset", "lw.source"].contains(&name.as_str()) => {
+                None
+            }
+            Self::Field(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl Comparison {
     /// Whether `left` compares so with `right`.
     pub fn holds<T: PartialOrd + ?Sized>(self, left: &T, right: &T) -> bool {

@@ -261,16 +261,15 @@ impl Counts {
     /// Lets the index count; false when it cannot.
     fn count(&mut self, scan: &Scan, piece: &dyn Piece, grid: &Grid) -> Result<bool, Halt> {
         let (first, last) = piece.time_span();
-        for bucket in 0..grid.len {
-            let range = intersection(grid.bucket(bucket), scan.plan.range);
-            if range.start >= range.end || !range.overlaps(first, last) {
-                continue;
-            }
-            match scan.count(piece, range)? {
-                Some(count) => self.events[bucket] = count,
-                None => return Ok(false),
-            }
-        }
+        let inside = |bucket: &usize| {
+            let range = intersection(grid.bucket(*bucket), scan.plan.range);
+            range.start < range.end && range.overlaps(first, last)
+        };
+        let buckets: Vec<usize> = (0..grid.len).filter(inside).collect();
+        let range = |bucket: &usize| intersection(grid.bucket(*bucket), scan.plan.range);
+        let ranges: Vec<TimeRange> = buckets.iter().map(range).collect();
+        let Some(counts) = scan.count_each(piece, &ranges)? else { return Ok(false) };
+        buckets.into_iter().zip(counts).for_each(|(bucket, count)| self.events[bucket] = count);
         Ok(true)
     }
 

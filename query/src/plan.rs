@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::ops::Bound;
 
 use ipnet::IpNet;
-use logwarden_event::{TimeRange, Timestamp};
-use logwarden_index::Lookup;
+use logwarden_event::{TimeRange, Timestamp, Value};
+use logwarden_index::{Lookup, TextCondition};
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::filter::{Comparison, Filter, Predicate, Target, Test, lower, number_of_text};
 
@@ -182,9 +183,22 @@ fn words_lookup(field: Option<&'static str>, test: &Test) -> Narrowed {
             let narrowed = all_of(words.iter().map(word).chain([prefix]));
             Narrowed { is_exact: words.is_empty(), ..narrowed }
         }
-        Test::Each(tests) => superset(all_of(tests.iter().map(|t| words_lookup(field, t))).lookup),
-        _ => superset(Lookup::All),
+        test => match text_lookup(field, test) {
+            Some(text) => exact(text),
+            None => superset(Lookup::All),
+        },
     }
+}
+
+/// A test that looks at nothing but a text, as a condition for the index.
+fn text_lookup(field: Option<&str>, test: &Test) -> Option<Lookup> {
+    if !test.is_about_text() {
+        return None;
+    }
+    let passes = test.clone();
+    let test_text = move |text: &str| passes.passes(Value::String(text));
+    let condition = TextCondition::new(part_of(test), test_text);
+    Some(Lookup::Text { field: field.map(str::to_owned), condition })
 }
 
 /// Tests of severity, dataset and source, which are text; an empty one counts as absent.
@@ -253,14 +267,12 @@ fn field_lookup(name: &str, test: &Test) -> Narrowed {
             Narrowed { is_exact: equals.is_exact && !cased, ..equals }
         }
         Test::StartsWith { text, cased: false } => exact(prefix(&lower(text))),
-        // Lower-casing other letters depends on what follows them.
-        Test::StartsWith { text, cased: true } if text.is_ascii() => {
-            superset(prefix(&text.to_ascii_lowercase()))
+        Test::Words(words) | Test::WordsThenPrefix(words, _) if name != "message" => {
+            let word = |word: &String| exact(Lookup::Word { field: None, word: word.clone() });
+            // The words alone say less; they are asked first because a filter knows them.
+            let text = text_lookup(Some(name), test).map(exact);
+            all_of(words.iter().map(word).chain(text))
         }
-        Test::Like { pattern, .. } => match literal_beginning(pattern) {
-            beginning if beginning.is_empty() => superset(exists()),
-            beginning => superset(prefix(&beginning)),
-        },
         Test::Words(words) | Test::WordsThenPrefix(words, _) => {
             let word = |word: &String| superset(Lookup::Word { field: None, word: word.clone() });
             superset(all_of(words.iter().map(word).chain([superset(exists())])).lookup)
@@ -273,6 +285,10 @@ fn field_lookup(name: &str, test: &Test) -> Narrowed {
         }
         Test::Address(address) => {
             superset(network_lookup(name, &IpNet::from(address.to_canonical())))
+        }
+        // To the index that name means the message.
+        test if name != "message" && test.is_about_text() => {
+            text_lookup(Some(name), test).map_or_else(|| superset(exists()), exact)
         }
         _ => superset(exists()),
     }
@@ -365,22 +381,43 @@ fn network_lookup(name: &str, network: &IpNet) -> Lookup {
     Lookup::Or(vec![prefix(beginning.join(".")), prefix("::".into()), prefix("0".into())])
 }
 
-/// What a pattern begins with before its first wildcard, in lower case; only ASCII.
-fn literal_beginning(pattern: &str) -> String {
-    let mut beginning = String::new();
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
-        let literal = match c {
-            '*' | '?' => break,
-            '\\' => chars.next_if(|next| ['*', '?', '\\'].contains(next)).unwrap_or('\\'),
-            c => c,
-        };
-        if !literal.is_ascii() {
-            break;
+/// Letters, digits and `_` side by side, in lower case, that every text contains which passes.
+fn part_of(test: &Test) -> Option<String> {
+    let found = match test {
+        Test::StartsWith { text, .. }
+        | Test::EndsWith { text, .. }
+        | Test::Contains { text, .. } => longest_run(&lower(text)),
+        Test::Like { pattern, .. } => longest_run(&lower(&pattern.replace('\\', "*"))),
+        Test::Regex(regex) => {
+            let parsed = regex_syntax::parse(regex.as_str()).ok()?;
+            longest_run(&lower(&required_literal(&parsed)?))
         }
-        beginning.push(literal.to_ascii_lowercase());
+        Test::Words(words) | Test::WordsThenPrefix(words, _) => {
+            words.iter().filter_map(|word| longest_run(word)).max_by_key(String::len)
+        }
+        Test::Each(tests) => tests.iter().find_map(part_of),
+        _ => None,
+    };
+    found.filter(|part| part.len() >= PART_BYTES_MIN)
+}
+
+/// Shorter parts are in too many texts.
+const PART_BYTES_MIN: usize = 3;
+
+fn longest_run(text: &str) -> Option<String> {
+    let runs = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    runs.filter(|run| !run.is_empty()).max_by_key(|run| run.len()).map(str::to_owned)
+}
+
+/// A literal that stands in every text in which the expression is found.
+fn required_literal(hir: &Hir) -> Option<String> {
+    match hir.kind() {
+        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(str::to_owned),
+        HirKind::Capture(capture) => required_literal(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required_literal(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(required_literal).max_by_key(String::len),
+        _ => None,
     }
-    beginning
 }
 
 #[cfg(test)]
@@ -411,19 +448,29 @@ mod tests {
             "NOT a:*",
             "lw.seq:[5 TO 9]",
             "timestamp:>=now-15m root",
+            "a:~\"x\"",
+            "a:\"b c\"",
+            "message:~\"x[0-9]\"",
         ] {
             assert!(planned(text).is_exact, "{text}: {:?}", planned(text));
         }
-        for text in [
-            "\"a b\"",
-            "a:~\"x\"",
-            "status:0",
-            "status:5e2",
-            "peer:10.0.0.0/8",
-            "(timestamp:>5 OR x)",
-        ] {
+        for text in ["\"a b\"", "status:0", "status:5e2", "peer:10.0.0.0/8", "(timestamp:>5 OR x)"]
+        {
             assert!(!planned(text).is_exact, "{text}");
         }
+    }
+
+    #[test]
+    fn a_part_of_every_text_that_passes_is_known() {
+        let part = |text: &str| match planned(text).lookup {
+            Lookup::Text { condition, .. } => format!("{condition:?}"),
+            other => format!("{other:?}"),
+        };
+        assert!(part(r#"message:~"ab[0-9]Login/x""#).contains(r#"Some("login")"#));
+        assert!(part(r#"message:~"(?i)login""#).contains("None"));
+        assert!(part(r#"message:~"login|out""#).contains("None"));
+        let like = Test::like("*Pass-word1*", false).expect("a pattern");
+        assert_eq!(part_of(&like).as_deref(), Some("word1"));
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use logwarden_event::{Event, TimeRange};
-use logwarden_index::{IndexError, Piece, Snapshot};
+use logwarden_index::{Counted, IndexError, Piece, Snapshot};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::error::QueryError;
-use crate::filter::Filter;
+use crate::filter::{Filter, Target};
 use crate::metrics;
 use crate::plan::{Plan, plan};
 use crate::request::{Control, Coverage, Progress, Splits};
@@ -169,6 +169,55 @@ impl Scan {
             return Ok(None);
         }
         Ok(piece.count(&self.plan.lookup, range)?)
+    }
+
+    /// The same for several ranges.
+    pub(crate) fn count_each(
+        &self,
+        piece: &dyn Piece,
+        ranges: &[TimeRange],
+    ) -> Result<Option<Vec<u64>>, Halt> {
+        self.check()?;
+        if !self.plan.is_exact {
+            return Ok(None);
+        }
+        Ok(piece.count_each(&self.plan.lookup, ranges)?)
+    }
+
+    /// Hands the values of `target` of the events of a piece that satisfy the filter to `found`, each
+    /// event once; `false`, with nothing handed over: only reading the events would tell.
+    pub(crate) fn count_values(
+        &self,
+        piece: &dyn Piece,
+        target: &Target,
+        mut found: impl FnMut(Counted<'_>) -> Result<(), QueryError>,
+    ) -> Result<bool, Halt> {
+        self.check()?;
+        let Some(name) = target.counted_name().filter(|_| self.plan.is_exact) else {
+            return Ok(false);
+        };
+        let mut until_check = EVENTS_PER_CHECK;
+        let mut halt = None;
+        let visited =
+            piece.count_values(&self.plan.lookup, self.plan.range, name, &mut |counted| {
+                until_check -= 1;
+                let checked = match until_check {
+                    0 => {
+                        until_check = EVENTS_PER_CHECK;
+                        self.check()
+                    }
+                    _ => Ok(()),
+                };
+                let done = checked.and_then(|()| found(counted).map_err(Halt::Failed));
+                done.map_or_else(
+                    |reason| {
+                        halt = Some(reason);
+                        ControlFlow::Break(())
+                    },
+                    ControlFlow::Continue,
+                )
+            })?;
+        halt.map_or(Ok(visited), Err)
     }
 
     /// Whether to go on.

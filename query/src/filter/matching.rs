@@ -115,6 +115,24 @@ impl Test {
     }
 }
 
+impl Test {
+    /// Whether it looks at nothing but the text of a value.
+    pub(crate) fn is_about_text(&self) -> bool {
+        match self {
+            Self::Words(_)
+            | Self::WordsThenPrefix(..)
+            | Self::StartsWith { .. }
+            | Self::EndsWith { .. }
+            | Self::Contains { .. }
+            | Self::Like { .. }
+            | Self::Regex(_)
+            | Self::Text(..) => true,
+            Self::Each(tests) => !tests.is_empty() && tests.iter().all(Self::is_about_text),
+            _ => false,
+        }
+    }
+}
+
 fn passes_order(comparison: Comparison, order: std::cmp::Ordering) -> bool {
     match comparison {
         Comparison::Lt => order.is_lt(),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request;
 use crate::arbitrary;
-use crate::{Config, Control, Engine, Filter, Query, SearchRequest, Visibility};
+use crate::{Config, Control, Engine, FacetsRequest, Filter, Query, SearchRequest, Visibility};
 
 /// Events through journal and index, and an engine over them.
 struct Node {
@@ -143,4 +143,72 @@ proptest! {
             Ok(())
         })?;
     }
+
+    #[test]
+    fn tables_of_the_index_are_those_of_its_events(
+        drafts in prop::collection::vec(arbitrary::draft(), 0..60),
+        events_per_split in prop::sample::select(vec![5, 20, 1_000]),
+        queries in prop::collection::vec((arbitrary::query_text(), pipe(), any::<bool>()), 20..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let node = node(drafts, events_per_split, true).await;
+            let plain = super::engine(&node.stamped, 1, Config::default());
+            for (condition, pipe, is_of_all) in queries {
+                let text = format!("{} | {pipe}", if is_of_all { "*" } else { &condition });
+                let rows = rows(&node.engine, &text).await;
+                prop_assert_eq!(rows, self::rows(&plain, &text).await, "{}", text);
+                let fields = ["user.name", "dataset", "tags", "http.response.status_code"];
+                let facets = facets(&node.engine, &condition, &fields).await;
+                prop_assert_eq!(facets, self::facets(&plain, &condition, &fields).await, "{}", text);
+            }
+            Ok(())
+        })?;
+    }
+}
+
+fn pipe() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(
+        &[
+            "top 99 user.name",
+            "rare 99 tags",
+            "top 99 dataset",
+            "stats count() by severity",
+            "stats count(), count(tags), count_distinct(user.name)",
+            "stats sum(http.response.status_code), avg(http.response.status_code)",
+            "stats min(http.response.status_code), max(user.name), p50(http.response.status_code)",
+            "stats count() by user.name, dataset",
+            "timechart 10m by dataset",
+        ][..],
+    )
+}
+
+/// The rows of a table, as text and in its order: values of one text may be of several types, and the
+/// first one decides.
+async fn rows(engine: &Engine, text: &str) -> Vec<String> {
+    let answer = engine.search(request(text, 100), Control::default()).await.expect(text);
+    let rows = answer.table.expect("a table").rows;
+    let line = |row: &Vec<crate::Cell>| row.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut lines: Vec<String> = rows.iter().map(|row| line(row).join(" | ")).collect();
+    lines.sort();
+    lines
+}
+
+async fn facets(engine: &Engine, text: &str, fields: &[&str]) -> Vec<String> {
+    let request = FacetsRequest {
+        query: super::query(text),
+        range: crate::time_range(None, None),
+        fields: fields.iter().map(ToString::to_string).collect(),
+        limit: 50,
+        visibility: Visibility::default(),
+    };
+    let answer = engine.facets(request, Control::default()).await.expect(text);
+    let value = |(cell, count): &(crate::Cell, u64)| format!("{cell}: {count}");
+    let facet = |facet: &crate::Facet| {
+        let mut values: Vec<String> = facet.values.iter().map(value).collect();
+        values.sort();
+        format!("{} {} {}", facet.name, facet.distinct, values.join(", "))
+    };
+    answer.fields.iter().map(facet).collect()
 }
