@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use logwarden_event::{Clock, SystemClock};
 use serde_json::{Value, json};
 
+use crate::certificates::make_own_certificate;
 use crate::harness::client::Client;
 use crate::harness::node::Place;
 use crate::harness::wait::{LONG, until};
@@ -26,6 +27,39 @@ async fn killed_while_a_receiver_is_silent_it_tells_once_after_its_start() {
     if programs::has("a kill in the middle of a delivery", &["openssl"]) {
         told_after_a_kill(Manner::Silent).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_server_known_by_its_own_certificate_is_trusted_and_another_is_not() {
+    if !programs::has("mails to a server with a certificate of its own", &["openssl"]) {
+        return;
+    }
+    let place = Place::new("");
+    let (known, other) = (place.root().join("known"), place.root().join("other"));
+    for folder in [&known, &other] {
+        std::fs::create_dir(folder).expect("a new folder");
+    }
+    let good = MailServer::start_with(&known, make_own_certificate).await;
+    let bad = MailServer::start_with(&other, make_own_certificate).await;
+    // The file of the other names a certificate that it does not show.
+    std::fs::copy(known.join("mail/ca.pem"), other.join("mail/ca.pem")).expect("a copy");
+    place.configure(&format!("{}{}", good.notifier("good"), bad.notifier("bad")));
+    let sender = place.token("ingest", "auth");
+    let reader = place.token("reader", "desk");
+
+    let node = place.start().await;
+    let desk = Client::new(&node, &reader);
+    assert_eq!(Client::new(&node, &sender).ingest(failures(12)).await.status, 200);
+    let mail = until("the mail arrives", LONG, async || good.mails().pop()).await;
+    let alert = mail.header("X-Logwarden-Alert");
+    let refused = until("the other is tried", LONG, async || {
+        let alert = desk.get(&format!("/api/v1/alerts/{alert}"), &[]).await;
+        let tries = alert["notifications"].as_array().cloned().unwrap_or_default();
+        tries.into_iter().find(|one| one["notifier"] == "bad" && one["answer"] != "")
+    })
+    .await;
+    let answer = refused["answer"].as_str().expect("an answer");
+    assert!(answer.contains("certificate") && bad.mails().is_empty(), "{refused}");
 }
 
 /// Kills the node while its notifications are not taken, lets them be taken, and starts it again.

@@ -28,10 +28,15 @@ pub(crate) struct Mail(Value);
 impl MailServer {
     /// Starts one that keeps everything in a new folder of that name below `parent`.
     pub(crate) async fn start(parent: &Path) -> Self {
+        Self::start_with(parent, make_certificates).await
+    }
+
+    /// The same with files `ca.pem`, `server.pem` and `server.key` that `make` puts into the folder.
+    pub(crate) async fn start_with(parent: &Path, make: fn(&Path)) -> Self {
         let folder = parent.join("mail");
         fs::create_dir(&folder).expect("a new folder");
         fs::write(folder.join("password"), PASSWORD).expect("a password");
-        make_certificates(&folder);
+        make(&folder);
         let port_file = folder.join("port");
         let running = Command::new(python())
             .arg(repository().join("tests/harness/mail_server.py"))
