@@ -74,6 +74,11 @@ async function sign_in(page) {
 const count_status = (page) => page.getByRole('status').filter({ hasText: /[\d\u202f ,]+ events? · / });
 const main = (page) => page.getByRole('main');
 
+/** The page sets its title when it is drawn, which may be after it is loaded. */
+async function titled(page, start) {
+  await page.waitForFunction((start) => document.title.startsWith(start), start);
+}
+
 async function no_sideways(page) {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(over <= 0, `the page moves sideways by ${over} px`);
@@ -87,7 +92,7 @@ async function walk_search(page) {
     await page.getByRole('textbox', { name: 'Search query' }).fill('*');
     await main(page).getByRole('button', { name: 'Search', exact: true }).click();
     await count_status(page).waitFor();
-    expect((await page.title()).startsWith('Search'), `title is ${await page.title()}`);
+    await titled(page, 'Search');
   });
   await check('results are a grid that knows its length', async () => {
     const grid = page.getByRole('grid', { name: 'Events', exact: true });
@@ -244,7 +249,7 @@ try {
   const page = await open(browser, { width: 1440, height: 900 }, 'light');
   await check('a wrong password is refused with words', async () => {
     await page.goto(`${BASE}/login`);
-    expect((await page.title()).startsWith('Sign in'), `title is ${await page.title()}`);
+    await titled(page, 'Sign in');
     await page.getByRole('textbox', { name: 'User name' }).fill(USER);
     await page.getByLabel('Password', { exact: true }).fill('not the password');
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
