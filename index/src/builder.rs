@@ -3,10 +3,10 @@
 //! An event that breaks the code which reads it is kept verbatim, and its row becomes a candidate of
 //! every lookup, so that it is found and no other event is lost with it.
 
-use logwarden_event::{Event, SplitId, Timestamp};
+use logwarden_event::{Event, Position, SplitId, Timestamp};
 
-use crate::columnstore::PartRange;
 use crate::columnstore::writer::{Dissect, MessageWords, Writer};
+use crate::columnstore::{PartRange, StoredRow};
 use crate::split::{FORMAT, Footer, MAGIC, SplitMeta};
 use crate::wordindex::WordIndexBuilder;
 
@@ -60,13 +60,29 @@ impl SplitBuilder {
             MessageWords::ToIndex if event.message().is_empty() => {}
             MessageWords::ToIndex => self.index(event.message())?,
         }
-        self.event_count += 1;
-        self.lane = event.id().position().lane;
-        self.seq_first = self.seq_first.min(event.seq());
-        self.seq_last = self.seq_last.max(event.seq());
-        self.first = self.first.min(event.timestamp());
-        self.last = self.last.max(event.timestamp());
+        self.note(event.id().position(), event.timestamp());
         Ok(())
+    }
+
+    /// The number that a shape of another split has here; `None`: its rows come as events.
+    pub(crate) fn adopt(&mut self, shape: &[u8]) -> Option<u32> {
+        self.columns.adopt(shape)
+    }
+
+    /// Adds a row of another split, whose shape has this number here.
+    pub(crate) fn add_stored(&mut self, number: u32, lane: u32, row: &StoredRow<'_>) {
+        debug_assert!(row.timestamp <= self.first, "rows are newest first");
+        self.columns.add_stored(number, row);
+        self.note(Position { lane, seq: row.seq }, row.timestamp);
+    }
+
+    fn note(&mut self, position: Position, timestamp: Timestamp) {
+        self.event_count += 1;
+        self.lane = position.lane;
+        self.seq_first = self.seq_first.min(position.seq);
+        self.seq_last = self.seq_last.max(position.seq);
+        self.first = self.first.min(timestamp);
+        self.last = self.last.max(timestamp);
     }
 
     fn index(&mut self, message: &str) -> Result<(), String> {

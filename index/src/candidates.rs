@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use logwarden_event::{standard_field, words};
 
+use crate::columns::block::address_of;
 use crate::columns::shape::{Kind, Piece, ShapeValue, Stretch};
 use crate::columnstore::search::{Places, TextTest};
 use crate::columnstore::{ColumnStore, StoredShape};
@@ -56,11 +57,7 @@ impl Finder<'_> {
             Lookup::Value { field, value } => {
                 let is_part = EVENT_PARTS.contains(&field.as_str());
                 // In other scripts lower case depends on what stands around a word.
-                if !is_part
-                    && value.is_ascii()
-                    && !self
-                        .may_have(words(value).collect::<Vec<_>>().iter().map(|word| &**word))?
-                {
+                if !is_part && value.is_ascii() && !self.may_have_value(value)? {
                     return Ok(self.exact(self.none()));
                 }
                 self.values(field, &TextTest::Is(value))
@@ -133,6 +130,19 @@ impl Finder<'_> {
         for word in words {
             let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
             if !is_number && !self.store.may_have_word(word)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a value in ASCII may be in the split.
+    fn may_have_value(&self, value: &str) -> Result<bool, String> {
+        if address_of(value.as_bytes()).is_some() {
+            return self.store.may_have_word(value);
+        }
+        for word in words(value) {
+            if !self.may_have([&*word])? {
                 return Ok(false);
             }
         }

@@ -31,8 +31,9 @@ use crate::columns::{codes, ints};
 
 use directory::Directory;
 pub(crate) use directory::StoredShape;
+pub(crate) use directory::shape_bytes;
 use layout::{Layout, order_by};
-pub(crate) use view::BlockView;
+pub(crate) use view::{BlockView, StoredRow};
 
 /// Rows of a block; few in tests, so that few events fill several.
 pub(crate) const BLOCK_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };

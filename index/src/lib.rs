@@ -34,6 +34,7 @@ mod merge;
 mod publish;
 mod reader;
 mod retention;
+mod rows;
 
 pub use config::Config;
 pub use error::IndexError;

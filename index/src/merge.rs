@@ -1,6 +1,6 @@
 //! Merges small splits into larger ones, in the background.
 //!
-//! [`plan`] is pure: it picks splits of similar size. The merger reads their events in order, one
+//! [`plan`] is pure: it picks splits of similar size. The merger takes their rows in order, one
 //! block of each at a time, builds one split, and puts it in their place in one transaction and one
 //! change of the state. The old blobs are deleted when no snapshot holds them any more; those that
 //! a crash leaves are removed at the next start.
@@ -9,27 +9,31 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logwarden_event::{Event, SplitId};
+use logwarden_event::SplitId;
+use logwarden_store::Blobs;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::builder::{BuiltSplit, SplitBuilder};
+use crate::cache::Cache;
 use crate::columnstore::writer::{DISSECT, Dissect};
 use crate::config::Config;
 use crate::error::IndexError;
 use crate::expire::expire_when_due;
-use crate::head::order_of;
 use crate::index::{Index, off_async};
 use crate::indexer::store_split;
 use crate::metrics::{MERGES_FAILED_TOTAL, SPLITS, SPLITS_MERGED_TOTAL};
 use crate::publish::replace_splits;
 use crate::reader::SplitPiece;
+use crate::rows::add_rows_of;
 use crate::split::{Split, SplitMeta};
 
 /// Splits of similar size that become one.
 const FAN_IN: usize = 8;
 /// How often old blobs and, besides at every publication, splits to merge are looked for.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// Bytes of parts that a merge keeps of each split: one block is being read at a time.
+const MERGE_CACHE_BYTES: usize = 1 << 20;
 /// Events after which a merge lets others have the processor.
 const YIELD_EVENTS: usize = 256;
 
@@ -103,7 +107,9 @@ async fn merge(
         let state = index.state();
         state.splits.iter().filter(|split| group.contains(&split.meta.id)).cloned().collect()
     };
-    let Some(built) = build(&old, shutdown).await else { return Ok(shutdown.is_cancelled()) };
+    let Some(built) = build(index, &old, shutdown).await else {
+        return Ok(shutdown.is_cancelled());
+    };
     let Some(split) = store_split(index, built, shutdown).await else { return Ok(true) };
     if !replace_splits(&index.store, group, &split.meta, shutdown).await? {
         return Ok(true);
@@ -146,11 +152,16 @@ async fn delete_retired(index: &Arc<Index>) {
 }
 
 /// Builds the split; of verbatim events when it cannot be built of columns. `None`: it cannot be built.
-async fn build(old: &[Arc<SplitPiece>], shutdown: &CancellationToken) -> Option<BuiltSplit> {
+async fn build(
+    index: &Index,
+    old: &[Arc<SplitPiece>],
+    shutdown: &CancellationToken,
+) -> Option<BuiltSplit> {
     for dissect in [Some(DISSECT), None] {
-        let (old, stop) = (old.to_vec(), shutdown.clone());
-        let built =
-            tokio::task::spawn_blocking(move || build_from_splits(&old, dissect, &stop)).await;
+        let (blobs, stop) = (Arc::clone(&index.store.blobs), shutdown.clone());
+        let old: Vec<SplitMeta> = old.iter().map(|split| split.meta.clone()).collect();
+        let build = move || build_from_splits(&blobs, &old, dissect, &stop);
+        let built = tokio::task::spawn_blocking(build).await;
         let reason = match built {
             Ok(Ok(built)) => return Some(built),
             Ok(Err(reason)) => reason,
@@ -166,45 +177,35 @@ async fn build(old: &[Arc<SplitPiece>], shutdown: &CancellationToken) -> Option<
 }
 
 fn build_from_splits(
-    old: &[Arc<SplitPiece>],
+    blobs: &Arc<dyn Blobs>,
+    old: &[SplitMeta],
     dissect: Option<Dissect>,
     stop: &CancellationToken,
 ) -> Result<BuiltSplit, String> {
-    let open: Result<Vec<Arc<Split>>, IndexError> = old.iter().map(|split| split.open()).collect();
-    let open = open.map_err(|error| error.to_string())?;
+    // What a merge reads it reads once: queries keep their cache.
+    let open = |meta: &SplitMeta| {
+        let cache = Arc::new(Cache::new(MERGE_CACHE_BYTES));
+        Split::open(Arc::clone(blobs), meta.clone(), cache).map_err(|error| error.to_string())
+    };
+    let splits: Vec<Split> = old.iter().map(open).collect::<Result<_, _>>()?;
     let mut gaps: Vec<(u64, u64)> =
-        open.iter().flat_map(|split| split.footer.gaps.iter().copied()).collect();
+        splits.iter().flat_map(|split| split.footer.gaps.iter().copied()).collect();
     gaps.sort_unstable();
     let mut builder = SplitBuilder::new(dissect)?;
-    for (count, event) in in_order(open.iter().map(|split| split.events())).enumerate() {
-        builder.add(&event.map_err(|error| error.to_string())?)?;
+    let mut count = 0;
+    add_rows_of(&splits, &mut builder, || {
+        count += 1;
         if count % YIELD_EVENTS == 0 {
             std::thread::yield_now();
             if stop.is_cancelled() {
                 return Err("stopped".to_owned());
             }
         }
-    }
-    builder.finish(SplitId::default(), gaps)
-}
-
-/// The events of several splits, newest first; an error comes before everything else.
-fn in_order<'a>(
-    splits: impl Iterator<Item = impl Iterator<Item = Result<Event, IndexError>> + 'a>,
-) -> impl Iterator<Item = Result<Event, IndexError>> {
-    let mut splits: Vec<_> = splits.map(Iterator::peekable).collect();
-    std::iter::from_fn(move || {
-        let mut next = None;
-        for (place, split) in splits.iter_mut().enumerate() {
-            // `None` sorts before every order: an error is handed out at once.
-            let Some(event) = split.peek() else { continue };
-            let order = event.as_ref().ok().map(order_of);
-            if next.as_ref().is_none_or(|(least, _)| order < *least) {
-                next = Some((order, place));
-            }
-        }
-        splits[next?.1].next()
-    })
+        Ok(())
+    })?;
+    let mut built = builder.finish(SplitId::default(), gaps)?;
+    built.meta.raw_bytes = old.iter().map(|meta| meta.raw_bytes).sum();
+    Ok(built)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidates::{Candidates, Finder};
 use crate::columnstore::tally::Wanted;
-use crate::columnstore::{BlockView, ColumnStore, PartCache, StoreInfo};
+use crate::columnstore::{BlockView, ColumnStore, PartCache, StoreInfo, shape_bytes};
 use crate::error::IndexError;
 use crate::head::may_match;
 use crate::lookup::Lookup;
@@ -102,6 +102,7 @@ pub(crate) struct Split {
     pub(crate) footer: Footer,
     columns: ColumnStore,
     words: Option<WordIndex>,
+    blobs: Arc<dyn Blobs>,
     blob: Arc<str>,
 }
 
@@ -130,7 +131,7 @@ impl Split {
         }));
         let (footer, columns, words) =
             flatten(opened).map_err(|reason| unreadable(&blob, reason))?;
-        Ok(Self { footer, columns, words, blob })
+        Ok(Self { footer, columns, words, blobs, blob })
     }
 
     /// Visits events as [`crate::Piece::search`] does.
@@ -214,19 +215,17 @@ impl Split {
         Ok(true)
     }
 
-    /// All events, in the order of the rows; reads one block at a time.
-    pub(crate) fn events(&self) -> impl Iterator<Item = Result<Event, IndexError>> + '_ {
-        (0..self.columns.blocks().len()).flat_map(move |number| {
-            let (block, error) = match self.readable(BlockView::new(&self.columns, number)) {
-                Ok(block) => (Some(block), None),
-                Err(error) => (None, Some(Err(error))),
-            };
-            let events = block.into_iter().flat_map(move |mut block| {
-                (0..self.columns.rows_of(number).len())
-                    .map(move |row| self.readable(block.event(self.footer.lane, row)))
-            });
-            events.chain(error)
-        })
+    /// The columns.
+    pub(crate) fn columns(&self) -> &ColumnStore {
+        &self.columns
+    }
+
+    /// The bytes of its shapes, by number.
+    pub(crate) fn shape_bytes(&self) -> Result<Vec<Vec<u8>>, String> {
+        let range = self.footer.columns.directory.range();
+        let directory =
+            self.blobs.get_range(&self.blob, range).map_err(|error| error.to_string())?;
+        Ok(shape_bytes(&directory, self.footer.columns.blocks.len())?)
     }
 
     fn candidates(&self, lookup: &Lookup, range: Range<u32>) -> Result<Candidates, IndexError> {

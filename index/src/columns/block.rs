@@ -14,6 +14,7 @@ const CODES: u8 = 0;
 const INTS: u8 = 1;
 const IDS: u8 = 2;
 const TEXTS: u8 = 3;
+const ADDRESSES: u8 = 4;
 
 /// Texts a block holds at most; a larger claim is damage.
 const TEXTS_MAX: usize = 64 << 20;
@@ -72,6 +73,12 @@ fn encode_direct(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) {
         ints::encode(&numbers, packer, out);
         return;
     }
+    if let Some(addresses) = texts.iter().map(|text| address_of(text)).collect::<Option<Vec<u32>>>()
+    {
+        out.push(ADDRESSES);
+        codes::encode(&addresses, packer, out);
+        return;
+    }
     out.push(IDS);
     if !ids::encode(texts, out) {
         out.pop();
@@ -97,6 +104,31 @@ pub(crate) fn number_of(text: &[u8]) -> Option<i64> {
     is_canonical.then(|| if is_negative { -number() } else { number() })
 }
 
+/// The IPv4 address that is written as this text, and no other.
+pub(crate) fn address_of(text: &[u8]) -> Option<u32> {
+    let mut address = 0;
+    let mut octets = 0;
+    for octet in text.split(|byte| *byte == b'.') {
+        let number = number_of(octet).filter(|_| octet.len() <= 3)?;
+        address = address << 8 | u32::from(u8::try_from(number).ok()?);
+        octets += 1;
+        if octets > 4 {
+            return None;
+        }
+    }
+    (octets == 4).then_some(address)
+}
+
+/// Appends an IPv4 address as text.
+pub(crate) fn put_address(out: &mut Vec<u8>, address: u32) {
+    for (place, octet) in address.to_be_bytes().into_iter().enumerate() {
+        if place > 0 {
+            out.push(b'.');
+        }
+        put_decimal(out, octet.into());
+    }
+}
+
 /// The texts of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Values {
@@ -108,6 +140,8 @@ pub(crate) enum Values {
     Ids(Ids),
     /// Any texts.
     Texts(Texts),
+    /// IPv4 addresses.
+    Addresses(Vec<u32>),
 }
 
 impl Values {
@@ -125,6 +159,7 @@ impl Values {
             INTS => Self::Ints(ints::decode(reader, len)?),
             IDS => Self::Ids(ids::decode(reader, len)?),
             TEXTS => Self::Texts(texts::decode(reader, len)?),
+            ADDRESSES => Self::Addresses(codes::decode(reader, len)?),
             _ => return Err(Damaged("a block of an unknown form")),
         };
         if reader.is_empty() { Ok(values) } else { Err(Damaged("a block goes on after its end")) }
@@ -137,6 +172,7 @@ impl Values {
             Self::Ints(numbers) => numbers.len(),
             Self::Ids(ids) => ids.len(),
             Self::Texts(texts) => texts.len(),
+            Self::Addresses(addresses) => addresses.len(),
         }
     }
 
@@ -147,6 +183,7 @@ impl Values {
             Self::Ints(numbers) => numbers.len() * 8,
             Self::Ids(ids) => ids.size_bytes(),
             Self::Texts(texts) => texts.size_bytes(),
+            Self::Addresses(addresses) => addresses.len() * 4,
         }
     }
 
@@ -175,6 +212,11 @@ impl Values {
             }
             Self::Ids(ids) => Ok(ids.text(place, buffer)),
             Self::Texts(texts) => Ok(texts.get(place)),
+            Self::Addresses(addresses) => {
+                buffer.clear();
+                put_address(buffer, addresses[place]);
+                Ok(buffer)
+            }
         }
     }
 }
@@ -212,6 +254,7 @@ mod tests {
             (-9i64..99).prop_map(|number| number.to_string().into_bytes()),
             "[0-9a-f]{8}-[0-9a-f]{4}".prop_map(String::into_bytes),
             "0[0-9]{0,3}|-0|[0-9A-F]{16}".prop_map(String::into_bytes),
+            "1.2.3|1.2.3.4.5|01.2.3.4|1.2.3.256|-1.2.3.4|1..2.3".prop_map(String::into_bytes),
             proptest::collection::vec(any::<u8>(), 0..9),
         ];
         let same = text.clone().prop_flat_map(|text| proptest::collection::vec(Just(text), 0..60));

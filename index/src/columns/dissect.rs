@@ -6,11 +6,13 @@
 //! is the text of another slot refers to that slot. Whatever is chosen, putting the pieces together
 //! gives the buffer back; how well it is chosen only decides how short the result is.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::IpAddr;
 
 use logwarden_event::Timestamp;
 use logwarden_event::parts::{Entry, Name, Packed, Parts, Span};
 
+use super::block::{put_address, put_decimal};
 use super::shape::{
     ESCAPED, Kind, LITERAL, PARTS_MAX, Place, SLOT, ShapeField, ShapeName, ShapeValue, Stretch,
     TIME, put_field, put_head, put_stretch,
@@ -55,9 +57,11 @@ pub(crate) struct Dissector {
     /// Slots of the record that may be the value of a field that has no text.
     claimable: Vec<u16>,
     first_bytes: [u64; 256],
-    scratch: String,
+    scratch: Vec<u8>,
     unescaped: Vec<u8>,
     buffer_len: u32,
+    /// What [`Self::pieces_until`] found last.
+    last_next: usize,
     is_in_string: bool,
     is_misaligned: bool,
 }
@@ -95,9 +99,10 @@ impl Dissector {
             slots: Vec::new(),
             claimable: Vec::new(),
             first_bytes: [0; 256],
-            scratch: String::new(),
+            scratch: Vec::new(),
             unescaped: Vec::new(),
             buffer_len: 0,
+            last_next: 0,
             is_in_string: false,
             is_misaligned: false,
         }
@@ -157,15 +162,10 @@ impl Dissector {
         Ok(())
     }
 
-    /// How many slots the last event has.
-    pub(crate) fn slot_count(&self) -> usize {
-        self.slots.len()
-    }
-
     /// The text in a slot of the last event, which is given again.
     pub(crate) fn slot<'a>(&'a self, slot: usize, buffer: &'a [u8]) -> &'a [u8] {
         let Slot { start, end, is_in_scratch, .. } = self.slots[slot];
-        let text = if is_in_scratch { self.scratch.as_bytes() } else { buffer };
+        let text = if is_in_scratch { &self.scratch } else { buffer };
         &text[start as usize..end as usize]
     }
 
@@ -491,12 +491,28 @@ impl Dissector {
         self.is_misaligned |= cuts_word(start) || cuts_word(end);
     }
 
-    fn stretch(&self, span: Span) -> Result<Stretch, Misfit> {
+    fn stretch(&mut self, span: Span) -> Result<Stretch, Misfit> {
         Ok(Stretch { start: self.place(span.start)?, end: self.place(span.start + span.len)? })
     }
 
-    fn place(&self, at: u32) -> Result<Place, Misfit> {
-        let next = self.starts.partition_point(|(start, _)| *start <= at);
+    /// How many pieces begin at or before a byte. One text often lies where the last one did, or behind.
+    fn pieces_until(&mut self, at: u32) -> usize {
+        let is_after = |next: usize| {
+            next > 0
+                && self.starts.get(next - 1).is_some_and(|(start, _)| *start <= at)
+                && self.starts.get(next).is_none_or(|(start, _)| *start > at)
+        };
+        if !is_after(self.last_next) {
+            self.last_next = match is_after(self.last_next + 1) {
+                true => self.last_next + 1,
+                false => self.starts.partition_point(|(start, _)| *start <= at),
+            };
+        }
+        self.last_next
+    }
+
+    fn place(&mut self, at: u32) -> Result<Place, Misfit> {
+        let next = self.pieces_until(at);
         let Some(piece) = next.checked_sub(1) else {
             return if at == 0 { Ok(Place { piece: 0, offset: 0 }) } else { Err(Misfit) };
         };
@@ -530,17 +546,8 @@ impl Dissector {
     /// order, or one of its own.
     fn claim(&mut self, value: &Packed, buffer: &[u8], next_claim: &mut usize) -> u16 {
         let start = self.scratch.len();
-        let written = match value {
-            Packed::Bool(value) => write!(self.scratch, "{value}"),
-            Packed::Integer(value) => write!(self.scratch, "{value}"),
-            Packed::Unsigned(value) => write!(self.scratch, "{value}"),
-            Packed::Float(value) => write!(self.scratch, "{value}"),
-            Packed::Ip(value) => write!(self.scratch, "{value}"),
-            Packed::Timestamp(value) => write!(self.scratch, "{value}"),
-            Packed::Null | Packed::String(_) | Packed::Json(_) => Ok(()),
-        };
-        written.expect("writing to memory cannot fail");
-        let text = &self.scratch.as_bytes()[start..];
+        put_value(&mut self.scratch, value);
+        let text = &self.scratch[start..];
         let len = self.claimable.len();
         let order = (*next_claim..len).chain(0..(*next_claim).min(len));
         let is_it = |place: &usize| {
@@ -560,10 +567,31 @@ impl Dissector {
         slot.min(usize::from(u16::MAX)) as u16
     }
 
-    fn name(&self, name: Name) -> Result<ShapeName, Misfit> {
+    fn name(&mut self, name: Name) -> Result<ShapeName, Misfit> {
         Ok(match name {
             Name::Standard(place) => ShapeName::Standard(place),
             Name::Text(span) => ShapeName::Text(self.stretch(span)?),
         })
     }
+}
+
+/// Appends the text of a value that is no text, as [`logwarden_event::Value`] displays.
+pub(super) fn put_value(out: &mut Vec<u8>, value: &Packed) {
+    let written = match value {
+        Packed::Bool(value) => out.write_all(if *value { b"true" } else { b"false" }),
+        Packed::Integer(value) => {
+            put_decimal(out, *value);
+            Ok(())
+        }
+        Packed::Ip(IpAddr::V4(address)) => {
+            put_address(out, address.to_bits());
+            Ok(())
+        }
+        Packed::Unsigned(value) => write!(out, "{value}"),
+        Packed::Float(value) => write!(out, "{value}"),
+        Packed::Ip(value) => write!(out, "{value}"),
+        Packed::Timestamp(value) => write!(out, "{value}"),
+        Packed::Null | Packed::String(_) | Packed::Json(_) => Ok(()),
+    };
+    written.expect("writing to memory cannot fail");
 }

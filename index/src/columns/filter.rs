@@ -5,6 +5,10 @@
 //! word in sixty through that is not there. The hash is written down, so it has no secret: whoever
 //! chooses words that fall together makes asking slower, never wrong.
 
+use logwarden_event::{WORD_BYTES_MAX, words};
+
+use super::block::address_of;
+
 /// Bytes of a line.
 pub(crate) const LINE_BYTES: usize = 64;
 const BITS_PER_WORD: usize = 10;
@@ -21,6 +25,52 @@ pub(crate) fn hash_word(word: &[u8]) -> u64 {
     last[..rest.len()].copy_from_slice(rest);
     step(hash, u64::from_le_bytes(last))
 }
+
+/// Appends the hashes of the words of a text. An IPv4 address is a word as a whole, too: its parts are
+/// numbers that are everywhere.
+pub(crate) fn hash_words(text: &[u8], hashes: &mut Vec<u64>) {
+    if address_of(text).is_some() {
+        hashes.push(hash_word(text));
+    }
+    if !text.is_ascii() {
+        let text = str::from_utf8(text).unwrap_or_default();
+        hashes.extend(words(text).map(|word| hash_word(word.as_bytes())));
+        return;
+    }
+    let mut word = [0; WORD_BYTES_MAX];
+    let mut len = 0;
+    for byte in text {
+        match LOWER[usize::from(*byte)] {
+            0 if len > 0 => {
+                hashes.push(hash_word(&word[..len]));
+                len = 0;
+            }
+            0 => {}
+            lower => {
+                if let Some(place) = word.get_mut(len) {
+                    *place = lower;
+                    len += 1;
+                }
+            }
+        }
+    }
+    if len > 0 {
+        hashes.push(hash_word(&word[..len]));
+    }
+}
+
+/// The bytes of words, in lower case; of all others zero.
+const LOWER: [u8; 256] = {
+    let mut lower = [0; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            lower[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    lower
+};
 
 fn step(hash: u64, chunk: u64) -> u64 {
     let mixed = (hash ^ chunk).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -61,7 +111,27 @@ fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn hashed_words_are_those_of_the_event(text in "([aZ_1 .]|bc|[é]|x{250,260}){0,12}") {
+            let mut hashes = Vec::new();
+            hash_words(text.as_bytes(), &mut hashes);
+            let expected: Vec<u64> = words(&text).map(|word| hash_word(word.as_bytes())).collect();
+            prop_assert_eq!(hashes, expected);
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_word_of_its_own() {
+        let mut hashes = Vec::new();
+        hash_words(b"10.2.0.9", &mut hashes);
+        assert_eq!(hashes.len(), 5);
+        assert_eq!(hashes[0], hash_word(b"10.2.0.9"));
+    }
 
     #[test]
     fn what_is_there_is_found_and_little_else() {

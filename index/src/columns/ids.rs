@@ -58,25 +58,51 @@ fn width_of(layout: &[u8]) -> usize {
     layout.iter().filter(|place| **place != HYPHEN).count().div_ceil(2)
 }
 
+/// What stands for a byte that is no digit.
+const NO_DIGIT: u8 = 0xFF;
+
+/// The digits of one case by byte.
+const fn digits(letters: u8) -> [u8; 256] {
+    let mut digits = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let byte = if digit < 10 { b'0' + digit } else { letters + digit - 10 };
+        digits[byte as usize] = digit;
+        digit += 1;
+    }
+    digits
+}
+
+const LOWER_DIGITS: [u8; 256] = digits(b'a');
+const UPPER_DIGITS: [u8; 256] = digits(b'A');
+
 fn pack(text: &[u8], layout: &[u8], out: &mut Vec<u8>) -> bool {
     if text.len() != layout.len() {
         return false;
     }
-    let mut half = None;
+    let digits = if layout.contains(&UPPER_DIGIT) { &UPPER_DIGITS } else { &LOWER_DIGITS };
+    let mut high = NO_DIGIT;
     for (byte, place) in text.iter().zip(layout) {
-        let digit = match (byte, *place) {
-            (b'-', HYPHEN) => continue,
-            (b'0'..=b'9', DIGIT | UPPER_DIGIT) => byte - b'0',
-            (b'a'..=b'f', DIGIT) => byte - b'a' + 10,
-            (b'A'..=b'F', UPPER_DIGIT) => byte - b'A' + 10,
-            _ => return false,
-        };
-        match half.take() {
-            None => half = Some(digit),
-            Some(high) => out.push(high << 4 | digit),
+        if *place == HYPHEN {
+            if *byte != b'-' {
+                return false;
+            }
+            continue;
+        }
+        let digit = digits[usize::from(*byte)];
+        if digit == NO_DIGIT {
+            return false;
+        }
+        if high == NO_DIGIT {
+            high = digit;
+        } else {
+            out.push(high << 4 | digit);
+            high = NO_DIGIT;
         }
     }
-    out.extend(half.map(|high| high << 4));
+    if high != NO_DIGIT {
+        out.push(high << 4);
+    }
     true
 }
 
@@ -106,15 +132,21 @@ impl Ids {
     pub(crate) fn text<'b>(&self, place: usize, buffer: &'b mut Vec<u8>) -> &'b [u8] {
         buffer.clear();
         let packed = &self.bytes[place * self.width..(place + 1) * self.width];
-        let mut digits = packed.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        buffer.extend(self.layout.iter().map(|place| match *place {
-            HYPHEN => b'-',
-            digit => {
-                let letters =
-                    if digit == UPPER_DIGIT { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-                letters[usize::from(digits.next().unwrap_or_default())]
+        let letters = match self.layout.contains(&UPPER_DIGIT) {
+            true => b"0123456789ABCDEF",
+            false => b"0123456789abcdef",
+        };
+        let mut digit = 0;
+        for place in &self.layout {
+            if *place == HYPHEN {
+                buffer.push(b'-');
+                continue;
             }
-        }));
+            let byte = packed[digit / 2];
+            let nibble = if digit % 2 == 0 { byte >> 4 } else { byte & 15 };
+            buffer.push(letters[usize::from(nibble)]);
+            digit += 1;
+        }
         buffer
     }
 

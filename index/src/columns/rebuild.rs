@@ -14,6 +14,7 @@ use super::wire::Damaged;
 pub(crate) struct Rebuilder {
     buffer: Vec<u8>,
     other: Vec<u8>,
+    other_starts: Vec<u32>,
     /// Where each piece begins, and the end.
     starts: Vec<u32>,
     entries: Vec<Entry>,
@@ -68,9 +69,9 @@ impl Rebuilder {
     ) -> Result<(), Damaged> {
         let (raw, others) = shape.pieces.split_at(shape.raw_pieces);
         self.other.clear();
-        let mut other_starts = Vec::new();
+        self.other_starts.clear();
         for piece in others {
-            other_starts.push(self.other.len() as u32);
+            self.other_starts.push(self.other.len() as u32);
             match piece {
                 Piece::Literal { .. } => self.other.extend_from_slice(shape.literal(*piece)),
                 Piece::Slot(number) => self.other.extend_from_slice(slot(usize::from(*number))),
@@ -79,7 +80,7 @@ impl Rebuilder {
                 }
             }
         }
-        other_starts.push(self.other.len() as u32);
+        self.other_starts.push(self.other.len() as u32);
         self.buffer.clear();
         self.starts.clear();
         for piece in raw {
@@ -89,13 +90,13 @@ impl Rebuilder {
                 Piece::Slot(number) => self.buffer.extend_from_slice(slot(usize::from(*number))),
                 Piece::Time(digits) => put_time(&mut self.buffer, timestamp, *digits),
                 Piece::Escaped(text) => {
-                    self.escape(shape, *text, slot, &other_starts)?;
+                    self.escape(shape, *text, slot)?;
                     self.buffer.extend_from_slice(&self.escaped);
                 }
             }
         }
         let raw_len = self.buffer.len() as u32;
-        self.starts.extend(other_starts.iter().map(|start| raw_len + start));
+        self.starts.extend(self.other_starts.iter().map(|start| raw_len + start));
         self.buffer.extend_from_slice(&self.other);
         Ok(())
     }
@@ -105,7 +106,6 @@ impl Rebuilder {
         shape: &Shape,
         text: u16,
         slot: &impl Fn(usize) -> &'t [u8],
-        other_starts: &[u32],
     ) -> Result<(), Damaged> {
         let misplaced = Damaged("an escaped text lies where it cannot");
         let value = match text.checked_sub(1) {
@@ -117,7 +117,7 @@ impl Rebuilder {
             ShapeValue::Text(Stretch { start, end }) => {
                 let at = |place: Place| {
                     let piece = usize::from(place.piece).checked_sub(shape.raw_pieces)?;
-                    Some(*other_starts.get(piece)? as usize + place.offset as usize)
+                    Some(*self.other_starts.get(piece)? as usize + place.offset as usize)
                 };
                 let range = at(start).zip(at(end)).ok_or(misplaced)?;
                 self.other.get(range.0..range.1).ok_or(misplaced)?
@@ -192,6 +192,7 @@ mod tests {
 
     use super::*;
     use crate::columns::dissect::{Dissector, MessageAs, Misfit};
+    use crate::columns::fit::{Fitter, Mold};
     use crate::columns::shape;
 
     const AT: Position = Position { lane: 0, seq: 7 };
@@ -202,20 +203,48 @@ mod tests {
         let parts = event.parts();
         dissector.dissect(&parts, message_as)?;
         let shape = shape::decode(&dissector.shape).expect("just written");
-        assert_eq!(dissector.slot_count(), shape.slots);
         let slot = |slot: usize| dissector.slot(slot, parts.buffer);
         let when = (event.timestamp(), AT, event.observed_at());
         let again = Rebuilder::default().event(&shape, slot, when).expect("its own slots");
         Ok((again, shape))
     }
 
+    /// An event that has a known shape is given back by it, as by taking it apart.
+    fn check_fit(event: &Event, shape: &Shape) {
+        let Some(mold) = Mold::new(shape) else { return };
+        let parts = event.parts();
+        let mut fitter = Fitter::default();
+        if fitter.fits(shape, &mold, &parts) {
+            let slot = |slot: usize| fitter.slot(slot, parts.buffer);
+            let mut rebuilder = Rebuilder::default();
+            let again = rebuilder.parts(shape, &slot, event.timestamp()).expect("its own slots");
+            assert_eq!(again, parts);
+        }
+    }
+
     fn check(event: &Event) {
         for message_as in [MessageAs::Pieces, MessageAs::Whole] {
-            if let Ok((again, _)) = round_trip(event, message_as) {
+            if let Ok((again, shape)) = round_trip(event, message_as) {
+                check_fit(event, &shape);
                 assert_eq!(again.parts(), event.parts());
                 assert_eq!((again.timestamp(), again.id()), (event.timestamp(), event.id()));
             }
         }
+    }
+
+    /// The event with other letters and digits in its record, and everything else where it was.
+    fn replace_letters(event: &Event) -> Event {
+        let parts = event.parts();
+        let mut buffer = parts.buffer.to_vec();
+        for (place, byte) in buffer.iter_mut().enumerate() {
+            match *byte {
+                b'1' if place % 2 == 0 => *byte = b'7',
+                b'a' if place % 3 == 0 => *byte = b' ',
+                _ => {}
+            }
+        }
+        Event::from_parts(&Parts { buffer: &buffer, ..parts }, AT, Timestamp::from_secs(9))
+            .expect("ASCII was replaced by ASCII")
     }
 
     fn shape_of(event: &Event) -> Vec<u8> {
@@ -258,6 +287,13 @@ mod tests {
             "user, address, port and true; the time and the message are made of others"
         );
         assert_ne!(shape_of(&one), shape_of(&other), "times have different lengths");
+        let mold = Mold::new(&shape).expect("its slots have ends");
+        let mut fitter = Fitter::default();
+        assert!(
+            fitter.fits(&shape, &mold, &one.parts()) && fitter.fits(&shape, &mold, &third.parts())
+        );
+        assert_eq!(fitter.slot(1, third.parts().buffer), b"2001:db8::1");
+        assert!(!fitter.fits(&shape, &mold, &other.parts()));
     }
 
     fn texts() -> impl Strategy<Value = String> {
@@ -309,6 +345,11 @@ mod tests {
             let mut event = builder.build();
             event.stamp(AT, Timestamp::from_secs(9));
             check(&event);
+            // The same with other letters, which may fit the same shape.
+            let other = replace_letters(&event);
+            if let Ok((_, shape)) = round_trip(&event, MessageAs::Pieces) {
+                check_fit(&other, &shape);
+            }
         }
 
         #[test]

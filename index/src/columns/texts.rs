@@ -53,6 +53,12 @@ impl Texts {
         &self.bytes[start as usize..self.ends[place] as usize]
     }
 
+    /// Whether any text may contain a part in lower case and ASCII, once it is in lower case itself.
+    pub(crate) fn may_contain(&self, part: &str) -> bool {
+        // A part that lies in two texts is found too, which only costs a look at them.
+        !self.bytes.is_ascii() || contains_ascii(&self.bytes, part.as_bytes())
+    }
+
     /// Keeps the first so many.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
@@ -66,6 +72,22 @@ impl Texts {
     }
 }
 
+/// Whether a text, in lower case, contains a part in lower case and ASCII.
+pub(crate) fn contains(text: &str, part: &str) -> bool {
+    match text.is_ascii() {
+        true => contains_ascii(text.as_bytes(), part.as_bytes()),
+        false => text.to_lowercase().contains(part),
+    }
+}
+
+fn contains_ascii(text: &[u8], part: &[u8]) -> bool {
+    let Some((first, rest)) = part.split_first() else { return true };
+    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), text).any(|start| {
+        text.get(start + 1..start + part.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(rest))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -73,6 +95,16 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn a_part_is_found_in_any_case(texts in proptest::collection::vec("[aAbBéK1]{0,6}", 0..4), part in "[ab1]{0,3}") {
+            let mut all = Texts::default();
+            texts.iter().for_each(|text| all.push(text.as_bytes()));
+            for text in &texts {
+                prop_assert_eq!(contains(text, &part), text.to_lowercase().contains(&part));
+                prop_assert!(!contains(text, &part) || all.may_contain(&part));
+            }
+        }
+
         #[test]
         fn texts_come_back(texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..40)) {
             let given: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();

@@ -5,6 +5,7 @@
 //! memory.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 /// Bytes that compressed bytes may claim to become.
 pub(crate) const PACKED_BYTES_MAX: usize = 128 << 20;
@@ -145,14 +146,23 @@ impl<'a> Reader<'a> {
             return Ok(Cow::Borrowed(self.take(len)?));
         }
         let packed = self.bytes()?;
-        let bytes = zstd::bulk::decompress(packed, len)
-            .map_err(|_| Damaged("bytes cannot be decompressed"))?;
+        let bytes = decompress(packed, len).ok_or(Damaged("bytes cannot be decompressed"))?;
         if bytes.len() == len {
             Ok(Cow::Owned(bytes))
         } else {
             Err(Damaged("decompressed bytes have another length"))
         }
     }
+}
+
+thread_local! {
+    /// Making one anew for every part would take longer than most parts.
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+        RefCell::new(zstd::bulk::Decompressor::new().ok());
+}
+
+fn decompress(packed: &[u8], len: usize) -> Option<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|zstd| zstd.as_mut()?.decompress(packed, len).ok())
 }
 
 #[cfg(test)]

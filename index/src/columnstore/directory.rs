@@ -59,9 +59,18 @@ impl StoredShape {
     }
 }
 
+/// The bytes of all shapes of a split with so many blocks, by number.
+pub(crate) fn shape_bytes(directory: &[u8], blocks: usize) -> Result<Vec<Vec<u8>>, Damaged> {
+    Ok(Directory::decode_with_bytes(directory, blocks)?.1)
+}
+
 impl Directory {
     /// Reads the directory of a split with so many blocks.
     pub(super) fn decode(bytes: &[u8], blocks: usize) -> Result<Self, Damaged> {
+        Ok(Self::decode_with_bytes(bytes, blocks)?.0)
+    }
+
+    fn decode_with_bytes(bytes: &[u8], blocks: usize) -> Result<(Self, Vec<Vec<u8>>), Damaged> {
         let mut outer = Reader::new(bytes);
         let bytes = outer.packed()?;
         let mut reader = Reader::new(&bytes);
@@ -75,12 +84,17 @@ impl Directory {
             .map(|_| read_column(&mut reader, blocks, &mut next))
             .collect::<Result<_, _>>()?;
         let count = reader.number_up_to(COUNT_MAX)?;
-        let shapes =
-            (0..count).map(|_| read_shape(&mut reader, columns.len())).collect::<Result<_, _>>()?;
+        let mut shapes = Vec::new();
+        let mut shape_bytes = Vec::new();
+        for _ in 0..count {
+            let bytes = reader.bytes()?;
+            shapes.push(read_shape(bytes, &mut reader, columns.len())?);
+            shape_bytes.push(bytes.to_vec());
+        }
         if !reader.is_empty() {
             return Err(Damaged("the directory goes on after its end"));
         }
-        Ok(Self { core, columns, shapes })
+        Ok((Self { core, columns, shapes }, shape_bytes))
     }
 }
 
@@ -134,8 +148,12 @@ fn read_column(
     Ok(ColumnParts { parts, dictionary: part(reader)? })
 }
 
-fn read_shape(reader: &mut Reader<'_>, columns: usize) -> Result<StoredShape, Damaged> {
-    let shape = shape::decode(reader.bytes()?)?;
+fn read_shape(
+    bytes: &[u8],
+    reader: &mut Reader<'_>,
+    columns: usize,
+) -> Result<StoredShape, Damaged> {
+    let shape = shape::decode(bytes)?;
     let rows = u32::try_from(reader.number()?).map_err(|_| Damaged("a shape has too many rows"))?;
     let mut slots: Vec<(u32, u32)> = Vec::with_capacity(shape.slots);
     for _ in 0..shape.slots {

@@ -9,8 +9,9 @@ use std::ops::{Bound, Range, RangeBounds};
 use super::layout::VERBATIM;
 use super::view::{ColumnView, OpenColumns};
 use super::{ColumnStore, StoredShape};
-use crate::columns::block::{Values, number_of};
+use crate::columns::block::{Values, address_of, number_of};
 use crate::columns::shape::{Piece, Shape, ShapeField, ShapeName, Stretch};
+use crate::columns::texts::contains;
 use crate::lookup::{TextCondition, lower, number};
 use crate::rowset::RowSet;
 use crate::scan::{has_word, has_word_prefix};
@@ -54,7 +55,8 @@ impl TextTest<'_> {
         match self {
             Self::Contains(part) => Some(part),
             Self::Passes(condition) => condition.part(),
-            _ => None,
+            Self::Word(word) | Self::WordPrefix(word) => Some(*word).filter(|word| word.is_ascii()),
+            Self::Is(_) | Self::BeginsWith(_) | Self::Number(..) => None,
         }
     }
 
@@ -278,19 +280,6 @@ impl ColumnStore {
     }
 }
 
-/// Whether a text in lower case contains a part in ASCII.
-fn contains(text: &str, part: &str) -> bool {
-    let Some((first, rest)) = part.as_bytes().split_first() else { return true };
-    if !text.is_ascii() {
-        return lower(text).contains(part);
-    }
-    let text = text.as_bytes();
-    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), text).any(|start| {
-        text.get(start + 1..start + part.len())
-            .is_some_and(|found| found.eq_ignore_ascii_case(rest))
-    })
-}
-
 /// Whether a part has a byte that no text of a block can have.
 fn has_other(part: Option<&str>, may_be: impl Fn(&u8) -> bool) -> bool {
     part.is_some_and(|part| !part.as_bytes().iter().all(may_be))
@@ -308,6 +297,8 @@ enum DirectTest<'t> {
     Number(Bound<f64>, Bound<f64>),
     /// The id has this packed form.
     Id(Vec<u8>),
+    /// The address is this one.
+    Address(u32),
     /// By the text.
     Text(&'t TextTest<'t>),
 }
@@ -322,6 +313,19 @@ impl<'t> DirectTest<'t> {
             (Values::Ints(_), TextTest::Number(from, to)) => Self::Number(*from, *to),
             (Values::Ids(ids), TextTest::Is(wanted)) => {
                 ids.packed(wanted.as_bytes()).map_or(Self::Never, Self::Id)
+            }
+            (Values::Addresses(_), TextTest::Is(wanted)) => {
+                address_of(wanted.as_bytes()).map_or(Self::Never, Self::Address)
+            }
+            (Values::Addresses(_), test)
+                if has_other(test.part(), |byte| byte.is_ascii_digit()) =>
+            {
+                Self::Never
+            }
+            (Values::Texts(texts), test)
+                if test.part().is_some_and(|part| !texts.may_contain(part)) =>
+            {
+                Self::Never
             }
             (Values::Ints(_), test) if has_other(test.part(), |byte| byte.is_ascii_digit()) => {
                 Self::Never
@@ -349,7 +353,8 @@ impl<'t> DirectTest<'t> {
                 (*from, *to).contains(&(numbers[place] as f64))
             }
             (Self::Id(packed), Values::Ids(ids)) => ids.is(place, packed),
-            (Self::Text(test), Values::Ints(_) | Values::Ids(_) | Values::Texts(_)) => {
+            (Self::Address(wanted), Values::Addresses(addresses)) => addresses[place] == *wanted,
+            (Self::Text(test), values) => {
                 let no_dictionary = Default::default();
                 values.text(place, &no_dictionary, buffer).is_ok_and(|text| test.passes_bytes(text))
             }

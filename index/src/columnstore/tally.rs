@@ -238,6 +238,9 @@ impl Tally<'_, '_> {
                 Values::Ints(numbers) if kind == Kind::Integer => {
                     Value::Integer(numbers[place].into())
                 }
+                Values::Addresses(addresses) if kind == Kind::Ip => {
+                    Value::Ip(std::net::Ipv4Addr::from_bits(addresses[place]).into())
+                }
                 values => value(kind, values.text(place, &view.dictionary, &mut buffer)?)?,
             };
             if (self.visit)(Counted::Value(counted, 1)).is_break() {

@@ -30,6 +30,20 @@ pub(crate) struct BlockView<'a> {
     buffer: Vec<u8>,
 }
 
+const TOO_FEW_ROWS: &str = "a block has too few rows";
+
+/// A row as columns have it.
+pub(crate) struct StoredRow<'a> {
+    /// The texts in its slots.
+    pub(crate) texts: &'a Texts,
+    /// When it happened.
+    pub(crate) timestamp: Timestamp,
+    /// Its number in the lane.
+    pub(crate) seq: u64,
+    /// When it arrived.
+    pub(crate) observed_at: Timestamp,
+}
+
 /// The texts of a column in a block.
 pub(crate) struct ColumnView {
     /// The texts, or their codes.
@@ -113,9 +127,15 @@ impl<'a> BlockView<'a> {
         self.block
     }
 
-    /// The event in a row of the block, counted from its first.
+    /// Time and seq of a row of the block, counted from its first; `None`: it has no such row.
+    pub(crate) fn order(&self, row: usize) -> Option<(Timestamp, u64)> {
+        let time = Timestamp::from_nanos(*self.times.get(row)?);
+        Some((time, *self.seqs.get(row)? as u64))
+    }
+
+    /// The event in a row of the block.
     pub(crate) fn event(&mut self, lane: u32, row: usize) -> Result<Event, String> {
-        let (group, place) = self.layout.find(row).ok_or("a block has too few rows")?;
+        let (group, place) = self.layout.find(row).ok_or(TOO_FEW_ROWS)?;
         let shape = self.layout.groups[group].shape;
         let position = Position { lane, seq: self.seqs[row] as u64 };
         let observed_at = self.observed_at(row)?;
@@ -127,6 +147,34 @@ impl<'a> BlockView<'a> {
             let bytes = Bytes::copy_from_slice(events.get(place));
             return Event::decode(&bytes, position, observed_at).map_err(|error| error.to_string());
         }
+        self.read_texts(shape, group, place)?;
+        let texts = &self.texts;
+        let when = (Timestamp::from_nanos(self.times[row]), position, observed_at);
+        let shape = &self.store.shapes()[shape as usize - 1].shape;
+        Ok(self.rebuilder.event(shape, |slot| texts.get(slot), when)?)
+    }
+
+    /// A row as columns have it; `None`: it is kept verbatim.
+    pub(crate) fn stored(&mut self, row: usize) -> Result<Option<StoredRow<'_>>, String> {
+        let (group, place) = self.layout.find(row).ok_or(TOO_FEW_ROWS)?;
+        let shape = self.layout.groups[group].shape;
+        if shape == VERBATIM {
+            return Ok(None);
+        }
+        self.read_texts(shape, group, place)?;
+        let (timestamp, seq) = self.order(row).ok_or(TOO_FEW_ROWS)?;
+        let observed_at = self.observed_at(row)?;
+        Ok(Some(StoredRow { texts: &self.texts, timestamp, seq, observed_at }))
+    }
+
+    /// The shape of a row, when it has one.
+    pub(crate) fn shape(&self, row: usize) -> Option<u32> {
+        let (group, _) = self.layout.find(row)?;
+        self.layout.groups[group].shape.checked_sub(1)
+    }
+
+    /// Reads the texts in the slots of a row.
+    fn read_texts(&mut self, shape: u32, group: usize, place: usize) -> Result<(), String> {
         let stored = &self.store.shapes()[shape as usize - 1];
         self.texts.truncate(0);
         for (column, before) in &stored.slots {
@@ -136,15 +184,12 @@ impl<'a> BlockView<'a> {
             let text = column.values.text(place, &column.dictionary, &mut self.buffer)?;
             self.texts.push(text);
         }
-        let texts = &self.texts;
-        let when = (Timestamp::from_nanos(self.times[row]), position, observed_at);
-        Ok(self.rebuilder.event(&stored.shape, |slot| texts.get(slot), when)?)
+        Ok(())
     }
 
     fn observed_at(&self, row: usize) -> Result<Timestamp, String> {
         let place = self.places_by_seq.get(row).map(|place| usize::from(*place));
-        let nanos =
-            place.and_then(|place| self.arrivals.get(place)).ok_or("a block has too few rows")?;
+        let nanos = place.and_then(|place| self.arrivals.get(place)).ok_or(TOO_FEW_ROWS)?;
         Ok(Timestamp::from_nanos(*nanos))
     }
 }

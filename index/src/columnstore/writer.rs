@@ -9,13 +9,15 @@ use std::hash::{BuildHasher, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use logwarden_event::parts::{Packed, Parts};
-use logwarden_event::{Event, words};
+use logwarden_event::{Event, Timestamp};
 use tracing::error;
 
 use super::layout::{Layout, VERBATIM, order_by};
-use super::{BLOCK_ROWS, BlockInfo, CORE_PARTS, PartRange, StoreInfo};
+use super::{BLOCK_ROWS, BlockInfo, CORE_PARTS, PartRange, StoreInfo, StoredRow};
 use crate::columns::block::ColumnBuilder;
 use crate::columns::dissect::{Dissector, MessageAs, Misfit};
+use crate::columns::filter::hash_words;
+use crate::columns::fit::{Fitter, Mold, signature};
 use crate::columns::hash::hash;
 use crate::columns::rebuild::Rebuilder;
 use crate::columns::shape::{self, Kind, Piece, Shape};
@@ -34,6 +36,8 @@ const COLUMNS_MAX: usize = 4_000;
 const SHAPES_MAX: usize = 16_000;
 const SHAPES_WITH_WORDS: (usize, usize) = (400, 24);
 const SHAPES_WITH_TEXTS: (usize, usize) = (1_000, 12);
+/// Shapes that are tried on an event before it is taken apart.
+const LIKELY_SHAPES_MAX: usize = 8;
 /// Bytes before a slot by which slots of no field are told apart.
 const CONTEXT_BYTES: usize = 24;
 
@@ -59,11 +63,14 @@ pub(crate) struct Writer {
     /// `None`: every event is kept verbatim.
     dissect: Option<Dissect>,
     dissector: Dissector,
+    fitter: Fitter,
     rebuilder: Rebuilder,
     packer: Packer,
     shapes: Vec<KnownShape>,
     /// Numbers of shapes by their bytes.
     numbers: HashMap<Box<[u8]>, u32, FastHash>,
+    /// Shapes by the signature of their events, those met last first.
+    likely: HashMap<u64, Vec<u32>>,
     columns: Vec<Column>,
     column_numbers: HashMap<ColumnKey, u32>,
     open: OpenBlock,
@@ -78,9 +85,17 @@ pub(crate) struct Writer {
     verbatim_datasets: BTreeMap<String, u64>,
 }
 
+/// An event's shape, and who has the texts of its slots.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    shape: u32,
+    is_fitted: bool,
+}
+
 struct KnownShape {
     bytes: Box<[u8]>,
     shape: Shape,
+    mold: Option<Mold>,
     columns: Vec<u32>,
     rows: u32,
     /// Texts whose words may lie across pieces, as places in the list of fields.
@@ -121,10 +136,12 @@ impl Writer {
         Ok(Self {
             dissect,
             dissector: Dissector::new(),
+            fitter: Fitter::default(),
             rebuilder: Rebuilder::default(),
             packer: Packer::new()?,
             shapes: Vec::new(),
             numbers: HashMap::default(),
+            likely: HashMap::new(),
             columns: Vec::new(),
             column_numbers: HashMap::new(),
             open: OpenBlock::default(),
@@ -148,46 +165,102 @@ impl Writer {
     pub(crate) fn add(&mut self, event: &Event) -> MessageWords {
         let parts = event.parts();
         self.raw_bytes += parts.buffer.len() as u64;
-        let shape = catch_unwind(AssertUnwindSafe(|| self.shape_of(&parts, event)));
-        let shape = shape.unwrap_or_else(|_| {
+        let found = catch_unwind(AssertUnwindSafe(|| self.shape_of(&parts, event)));
+        let found = found.unwrap_or_else(|_| {
             note_poison(event);
             None
         });
-        self.open.shapes.push(shape.map_or(VERBATIM, |shape| shape + 1));
-        self.open.times.push(event.timestamp().nanos());
-        self.open.seqs.push(event.seq() as i64);
-        self.open.observed.push(event.observed_at().nanos());
-        self.open.first_slots.push(self.open.slots.len() as u32);
-        let words = match shape {
-            Some(shape) => self.add_slots(shape as usize, &parts, event),
+        let code = found.map_or(VERBATIM, |found| found.shape + 1);
+        self.open_row(code, (event.timestamp(), event.seq(), event.observed_at()));
+        let words = match found {
+            Some(found) => self.add_slots(found, &parts, event),
             None => self.add_verbatim(event),
         };
+        self.end_row();
+        words
+    }
+
+    /// The number of a shape of another split, whose rows can be taken as they are; `None` when there
+    /// are too many shapes, or words of its events must be read.
+    pub(crate) fn adopt(&mut self, bytes: &[u8]) -> Option<u32> {
+        let number = match self.numbers.get(bytes) {
+            Some(number) => *number,
+            None if self.shapes.len() < SHAPES_MAX => self.add_shape(bytes.into())?,
+            None => return None,
+        };
+        let known = &self.shapes[number as usize];
+        (!known.shape.is_indexed && known.unclear.is_empty()).then_some(number)
+    }
+
+    /// Appends a row of another split, whose shape has this number here.
+    pub(crate) fn add_stored(&mut self, number: u32, row: &StoredRow<'_>) {
+        self.shapes[number as usize].rows += 1;
+        self.open_row(number + 1, (row.timestamp, row.seq, row.observed_at));
+        (0..row.texts.len()).for_each(|slot| self.open.slots.push(row.texts.get(slot)));
+        self.end_row();
+    }
+
+    fn open_row(&mut self, code: u32, (time, seq, observed_at): (Timestamp, u64, Timestamp)) {
+        self.open.shapes.push(code);
+        self.open.times.push(time.nanos());
+        self.open.seqs.push(seq as i64);
+        self.open.observed.push(observed_at.nanos());
+        self.open.first_slots.push(self.open.slots.len() as u32);
+    }
+
+    fn end_row(&mut self) {
         self.rows += 1;
         if self.open.shapes.len() == BLOCK_ROWS {
             self.close_block();
         }
-        words
     }
 
-    /// The shape of an event that gives back exactly this event.
-    fn shape_of(&mut self, parts: &Parts<'_>, event: &Event) -> Option<u32> {
+    /// The shape of an event that gives back exactly this event: a known one that it fits, or the one
+    /// into which it is taken apart.
+    fn shape_of(&mut self, parts: &Parts<'_>, event: &Event) -> Option<Found> {
+        let dissect = self.dissect?;
+        let signature = signature(parts);
+        if let Some(shape) = self.fitting(signature, parts) {
+            return Some(Found { shape, is_fitted: true });
+        }
         let rows = self.rows as usize;
         for (message_as, (at_first, per_rows)) in
             [(MessageAs::Pieces, SHAPES_WITH_WORDS), (MessageAs::Whole, SHAPES_WITH_TEXTS)]
         {
-            (self.dissect?)(&mut self.dissector, parts, message_as).ok()?;
+            dissect(&mut self.dissector, parts, message_as).ok()?;
             let known = self.numbers.get(self.dissector.shape.as_slice()).copied();
             let budget = (at_first + rows / per_rows).min(SHAPES_MAX);
             let shape = match known {
                 Some(shape) => Some(shape),
-                None if self.shapes.len() < budget => Some(self.add_shape()?),
+                None if self.shapes.len() < budget => {
+                    let bytes: Box<[u8]> = self.dissector.shape.as_slice().into();
+                    Some(self.add_shape(bytes)?)
+                }
                 None => None,
             };
             if let Some(shape) = shape {
-                return self.gives_back(shape, parts, event).then_some(shape);
+                let likely = self.likely.entry(signature).or_default();
+                if !likely.contains(&shape) {
+                    likely.insert(0, shape);
+                    likely.truncate(LIKELY_SHAPES_MAX);
+                }
+                let is_it = self.gives_back(shape, parts, event);
+                return is_it.then_some(Found { shape, is_fitted: false });
             }
         }
         None
+    }
+
+    /// A known shape that the event fits.
+    fn fitting(&mut self, signature: u64, parts: &Parts<'_>) -> Option<u32> {
+        let likely = self.likely.get_mut(&signature)?;
+        let place = likely.iter().position(|shape| {
+            let known = &self.shapes[*shape as usize];
+            let mold = known.mold.as_ref();
+            mold.is_some_and(|mold| self.fitter.fits(&known.shape, mold, parts))
+        })?;
+        likely[..=place].rotate_right(1);
+        Some(likely[0])
     }
 
     fn gives_back(&mut self, shape: u32, parts: &Parts<'_>, event: &Event) -> bool {
@@ -199,8 +272,7 @@ impl Writer {
     }
 
     /// `None`: it is none that can be looked up in, or there are too many columns.
-    fn add_shape(&mut self) -> Option<u32> {
-        let bytes: Box<[u8]> = self.dissector.shape.as_slice().into();
+    fn add_shape(&mut self, bytes: Box<[u8]>) -> Option<u32> {
         let shape = shape::decode(&bytes).ok()?;
         let mut keys: Vec<Option<ColumnKey>> = vec![None; shape.slots];
         let mut is_searched = vec![false; shape.slots];
@@ -241,14 +313,15 @@ impl Writer {
         let columns = columns.map(|(key, is_searched)| self.column(key, *is_searched)).collect();
         let literal_words = shape.searched_stretches().flat_map(|stretch| shape.pieces_of(stretch));
         for piece in literal_words.collect::<Vec<_>>() {
-            add_words(&mut self.word_hashes, shape.literal(piece));
+            hash_words(shape.literal(piece), &mut self.word_hashes);
         }
         let fields = shape.fields.iter().enumerate();
         let unclear =
             fields.filter(|(_, field)| shape.is_unclear(field)).map(|(place, _)| place).collect();
         let number = self.shapes.len() as u32;
         self.numbers.insert(bytes.clone(), number);
-        self.shapes.push(KnownShape { bytes, shape, columns, rows: 0, unclear });
+        let mold = Mold::new(&shape);
+        self.shapes.push(KnownShape { bytes, shape, mold, columns, rows: 0, unclear });
         Some(number)
     }
 
@@ -262,22 +335,25 @@ impl Writer {
         number
     }
 
-    fn add_slots(&mut self, shape: usize, parts: &Parts<'_>, event: &Event) -> MessageWords {
-        let known = &mut self.shapes[shape];
+    fn add_slots(&mut self, found: Found, parts: &Parts<'_>, event: &Event) -> MessageWords {
+        let known = &mut self.shapes[found.shape as usize];
         known.rows += 1;
-        for slot in 0..self.dissector.slot_count() {
-            self.open.slots.push(self.dissector.slot(slot, parts.buffer));
+        for slot in 0..known.shape.slots {
+            self.open.slots.push(match found.is_fitted {
+                true => self.fitter.slot(slot, parts.buffer),
+                false => self.dissector.slot(slot, parts.buffer),
+            });
         }
         for place in &known.unclear {
             if let Packed::String(span) | Packed::Json(span) = parts.fields[*place].value {
                 let range = span.start as usize..(span.start + span.len) as usize;
-                add_words(&mut self.word_hashes, &parts.buffer[range]);
+                hash_words(&parts.buffer[range], &mut self.word_hashes);
             }
         }
         if !known.shape.is_indexed {
             return MessageWords::InPieces;
         }
-        add_words(&mut self.word_hashes, event.message().as_bytes());
+        hash_words(event.message().as_bytes(), &mut self.word_hashes);
         MessageWords::ToIndex
     }
 
@@ -288,10 +364,10 @@ impl Writer {
         let read = catch_unwind(AssertUnwindSafe(|| {
             self.stats.add(event);
             *self.verbatim_datasets.entry(event.dataset().to_owned()).or_default() += 1;
-            add_words(&mut self.word_hashes, event.message().as_bytes());
+            hash_words(event.message().as_bytes(), &mut self.word_hashes);
             for field in event.fields() {
                 if let Some(text) = text_of(&field.value) {
-                    add_words(&mut self.word_hashes, text.as_bytes());
+                    hash_words(text.as_bytes(), &mut self.word_hashes);
                 }
             }
         }));
@@ -326,7 +402,7 @@ impl Writer {
             let is_coded = column.builder.encode(texts, &mut self.packer, &mut column.out);
             column.parts.push((number, (column.out.len() - start) as u32));
             if !is_coded && column.is_searched {
-                texts.iter().for_each(|text| add_words(&mut self.word_hashes, text));
+                texts.iter().for_each(|text| hash_words(text, &mut self.word_hashes));
             }
         }
         let by_seq = order_by(&open.seqs);
@@ -398,7 +474,8 @@ impl Writer {
             put_number(&mut directory, (content.len() - start) as u64);
             let texts = column.builder.dictionary.texts();
             if column.is_searched {
-                (0..texts.len()).for_each(|code| add_words(&mut self.word_hashes, texts.get(code)));
+                (0..texts.len())
+                    .for_each(|code| hash_words(texts.get(code), &mut self.word_hashes));
             }
         }
         put_number(&mut directory, self.shapes.len() as u64);
@@ -451,12 +528,6 @@ fn context(shape: &Shape, place: usize) -> ColumnKey {
 fn note_poison(event: &Event) {
     ::metrics::counter!(POISON_EVENTS_TOTAL).increment(1);
     error!(event.id = %event.id(), "event {} is kept as it is: reading it failed", event.id());
-}
-
-fn add_words(hashes: &mut Vec<u64>, text: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(text) {
-        hashes.extend(words(text).map(|word| filter::hash_word(word.as_bytes())));
-    }
 }
 
 /// The hash of [`crate::columns::hash`] for a map of shapes.

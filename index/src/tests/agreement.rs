@@ -10,12 +10,13 @@ use logwarden_event::{
 use logwarden_store::{Record, RecordKind, Store};
 use proptest::prelude::*;
 
-use crate::builder::SplitBuilder;
+use crate::builder::{BuiltSplit, SplitBuilder};
 use crate::cache::Cache;
 use crate::columnstore::writer::{DISSECT, Dissect};
 use crate::head::{Head, order_of};
 use crate::lookup::{Lookup, TextCondition, text_of};
 use crate::piece::{Counted, Piece};
+use crate::rows::add_rows_of;
 use crate::split::Split;
 
 const NAMES: [&str; 7] = ["source.ip", "user.name", "src", "dataset", "a\0b", "a", "lw.source"];
@@ -244,14 +245,28 @@ fn head_of(events: &[Event], sizes: &[usize]) -> Head {
     head
 }
 
-fn split_of<'a>(events: impl Iterator<Item = &'a Event>, dissect: Option<Dissect>) -> Arc<Split> {
+fn split_of<'a>(events: impl Iterator<Item = &'a Event>, dissect: Option<Dissect>) -> Split {
     let mut builder = SplitBuilder::new(dissect).expect("an empty split");
     events.for_each(|event| builder.add(event).expect("in memory"));
-    let built = builder.finish(SplitId::from_u128(7), Vec::new()).expect("in memory");
+    open(builder.finish(SplitId::from_u128(7), Vec::new()).expect("in memory"))
+}
+
+fn open(built: BuiltSplit) -> Split {
     let (store, _simulation) = Store::simulated(0);
     store.blobs.put_new(&built.meta.blob(), &mut built.content.as_slice()).expect("room");
     let cache = Arc::new(Cache::new(8 << 10));
-    Arc::new(Split::open(store.blobs, built.meta, cache).expect("just built"))
+    Split::open(store.blobs, built.meta, cache).expect("just built")
+}
+
+/// The split that is merged from splits of the head's events, which are dealt out in turn.
+fn merged(head: &Head, sizes: &[usize]) -> Split {
+    let splits = sizes.len() + 1;
+    let dealt = |place: usize| head.every_event().skip(place).step_by(splits);
+    let dealt = (0..splits).filter(|place| dealt(*place).next().is_some()).map(dealt);
+    let splits: Vec<Split> = dealt.map(|events| split_of(events, Some(DISSECT))).collect();
+    let mut builder = SplitBuilder::new(Some(DISSECT)).expect("an empty split");
+    add_rows_of(&splits, &mut builder, || Ok(())).expect("readable");
+    open(builder.finish(SplitId::from_u128(8), Vec::new()).expect("in memory"))
 }
 
 type Search<'a> = dyn Fn(&mut dyn FnMut(&Event) -> ControlFlow<()>) + 'a;
@@ -273,11 +288,15 @@ proptest! {
     fn head_and_split_find_what_satisfies_a_lookup_newest_first(
         recipes in proptest::collection::vec(recipes(), 1..60),
         sizes in proptest::collection::vec(1usize..9, 1..4),
+        is_merged in any::<bool>(),
         lookups in proptest::collection::vec((lookups(), ranges(), 1usize..80), 12),
     ) {
         let events: Vec<Event> = recipes.iter().zip(0..).map(|(r, seq)| event_of(r, seq)).collect();
         let head = head_of(&events, &sizes);
-        let split = split_of(head.every_event(), Some(DISSECT));
+        let split = match is_merged {
+            true => merged(&head, &sizes),
+            false => split_of(head.every_event(), Some(DISSECT)),
+        };
         let mut sorted: Vec<&Event> = events.iter().collect();
         sorted.sort_by_key(|event| order_of(event));
         for (lookup, range, most) in lookups {
@@ -359,7 +378,12 @@ fn a_split_gives_back_every_event_whole() {
     let events: Vec<Event> = (0..20).map(|seq| event_of(&recipe, seq)).collect();
     let split = split_of(events.iter().rev(), Some(DISSECT));
     assert!(split.footer.columns.blocks.len() > 1, "several blocks");
-    let back: Vec<Event> = split.events().map(|event| event.expect("readable")).collect();
+    let mut back = Vec::new();
+    let mut take = |event: &Event| {
+        back.push(event.clone());
+        ControlFlow::Continue(())
+    };
+    split.search(&Lookup::All, TimeRange::ALL, &mut take).expect("readable");
     for (event, back) in events.iter().rev().zip(&back) {
         assert_eq!((event.id(), event.timestamp()), (back.id(), back.timestamp()));
         assert_eq!((event.raw(), event.observed_at()), (back.raw(), back.observed_at()));

@@ -23,11 +23,12 @@ const GOLDEN: &[u8] = include_bytes!("golden.lws");
 fn event(number: u64) -> Event {
     let user = ["kofi", "chiara", "mallory"][number as usize % 3];
     let port = 40_000 + number * 7;
+    let ip = std::net::Ipv4Addr::from_bits(0x0A02_0000 + number as u32 * 77);
     let id = format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let at = Timestamp::from_millis(1_760_000_000_000 + number as i64 * 250);
     let record = match number % 4 {
         0 | 1 => format!(
-            r#"{{"@timestamp":"{at}","user":{{"name":"{user}"}},"src":{{"port":{port}}},"id":"{id}","path":"C:\\x","message":"user {user} signed in, session {id}"}}"#
+            r#"{{"@timestamp":"{at}","user":{{"name":"{user}"}},"src":{{"ip":"{ip}","port":{port}}},"id":"{id}","path":"C:\\x","message":"user {user} signed in, session {id}"}}"#
         ),
         2 => format!("<38>1 {at} bastion sshd {number} - - Failed password for {user} port {port}"),
         _ => format!("the {number}th event of {user} says {id} in words of its own"),
@@ -40,6 +41,8 @@ fn event(number: u64) -> Event {
     match number % 4 {
         0 | 1 => {
             event.message(slice("user ").map_or("", |from| tail(&record, from, 2)));
+            let address = Value::Ip(ip.into());
+            event.field_with("source.ip", Some("src.ip"), address, FieldOptions::default());
             event.field_with("source.port", Some("src.port"), port, FieldOptions::default());
             event.field("id", Value::String(slice(&id).expect("it is there")));
             event.field("path", Value::String(r"C:\x"));
@@ -84,7 +87,12 @@ fn a_split_of_the_format_is_read_and_found_in() {
     let split = Split::open(store.blobs, meta, Arc::new(Cache::new(1 << 20))).expect("the format");
 
     let events = events();
-    let back: Vec<Event> = split.events().map(|event| event.expect("readable")).collect();
+    let mut back = Vec::new();
+    let mut take = |event: &Event| {
+        back.push(event.clone());
+        ControlFlow::Continue(())
+    };
+    split.search(&Lookup::All, TimeRange::ALL, &mut take).expect("readable");
     assert_eq!(back.len(), events.len());
     for (event, back) in events.iter().zip(&back) {
         assert_eq!(event.parts(), back.parts());
@@ -102,6 +110,7 @@ fn a_split_of_the_format_is_read_and_found_in() {
         word("9e3779b97f4a7c15"),
         value("user.name", "kofi"),
         value("src.port", "40028"),
+        value("source.ip", "10.2.1.52"),
         value("path", r"c:\x"),
         Lookup::Exists { field: "name 3".to_owned() },
     ] {
