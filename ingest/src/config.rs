@@ -65,6 +65,8 @@ pub enum ListenerKind {
     Json,
     /// Syslog, and plain lines of text.
     Syslog,
+    /// GELF.
+    Gelf,
     /// Fluent forward.
     Forward,
     /// Beats, which is Lumberjack in version 2.
@@ -181,6 +183,10 @@ pub struct Limits {
     pub body_room_held: Duration,
     /// TCP connections per listener; more are closed at once. Default: 1,024.
     pub connections_max: usize,
+    /// Datagrams received and not yet durable, per listener; more are dropped. Default: 10,000.
+    pub datagrams_max: usize,
+    /// The same in bytes. Default: 8 MiB.
+    pub datagram_bytes_max: usize,
     /// Time for the handshake and first bytes of a connection. Default: 10 s.
     pub first_bytes_timeout: Duration,
     /// A TCP connection without a byte for this long is closed: long, because syslog senders lose
@@ -207,6 +213,8 @@ impl Default for Limits {
             room_wait: Duration::from_secs(2),
             body_room_held: Duration::from_secs(1),
             connections_max: 1_024,
+            datagrams_max: 10_000,
+            datagram_bytes_max: 8 << 20,
             first_bytes_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(3_600),
             body_grace: Duration::from_secs(10),
@@ -313,8 +321,13 @@ impl ListenerConfig {
         if self.shared_key.as_ref().is_some_and(|key| key.resolve().is_err()) {
             return Err(("shared_key", "the secret cannot be read, or is empty"));
         }
-        if self.udp.is_some() && !matches!(self.kind, ListenerKind::Auto | ListenerKind::Syslog) {
-            return Err(("udp", "only listeners of kind `auto` and `syslog` take datagrams"));
+        let takes_datagrams =
+            matches!(self.kind, ListenerKind::Auto | ListenerKind::Syslog | ListenerKind::Gelf);
+        if self.udp.is_some() && !takes_datagrams {
+            return Err((
+                "udp",
+                "only listeners of kind `auto`, `syslog` and `gelf` take datagrams",
+            ));
         }
         if self.udp.is_some() && self.allow.is_empty() {
             return Err(("allow", "datagrams have no token, so `udp` needs `allow` and `source`"));

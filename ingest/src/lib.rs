@@ -36,6 +36,7 @@ pub use normalize::{Normalizer, Origin};
 
 use listener::{Certificates, Listener};
 use pipeline::Pipeline;
+use protocol::datagrams;
 
 /// Why ingest cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +95,7 @@ impl Ingest {
         }
         for (socket, listener) in sockets {
             let (pipeline, shutdown) = (Arc::clone(&pipeline), shutdown.clone());
-            tasks.push(tokio::spawn(listener::run_udp(socket, listener, pipeline, shutdown)));
+            tasks.push(tokio::spawn(datagrams::serve(socket, listener, pipeline, shutdown)));
         }
         Ok(Self { pipeline, tcp_addresses, udp_addresses, certificates, tasks })
     }

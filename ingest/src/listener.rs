@@ -24,8 +24,8 @@ use tracing::{debug, warn};
 use crate::config::{ListenerConfig, TlsConfig};
 use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, CONNECTIONS_TOTAL};
 use crate::pipeline::Pipeline;
+use crate::protocol;
 use crate::protocol::stream::{Connection, Reading, Stream};
-use crate::protocol::{self, syslog};
 
 /// First bytes needed to tell protocols apart: a count of octets, its space and the next byte.
 const FIRST_BYTES: usize = 12;
@@ -314,14 +314,4 @@ async fn refuse(mut connection: Connection) {
 /// Binds the UDP address of a listener.
 pub(crate) async fn bind_udp(address: SocketAddr) -> Result<UdpSocket, ListenError> {
     UdpSocket::bind(address).await.map_err(|error| ListenError::Bind { address, error })
-}
-
-/// Takes datagrams until `shutdown`.
-pub(crate) async fn run_udp(
-    socket: UdpSocket,
-    config: Arc<ListenerConfig>,
-    pipeline: Arc<Pipeline>,
-    shutdown: CancellationToken,
-) {
-    syslog::serve_datagrams(socket, config, pipeline, shutdown).await;
 }

@@ -13,7 +13,7 @@ pub const DEAD_LETTERS_DROPPED_TOTAL: &str = "logwarden_ingest_dead_letters_drop
 pub const BATCHES_REFUSED_TOTAL: &str = "logwarden_ingest_batches_refused_total";
 /// Times a TCP connection had to wait before it was read on, by `reason`.
 pub const WAITS_TOTAL: &str = "logwarden_ingest_waits_total";
-/// Datagrams that were dropped, by `reason`.
+/// Datagrams that were dropped, by `reason`; those that the kernel drops are not among them.
 pub const DATAGRAMS_DROPPED_TOTAL: &str = "logwarden_ingest_datagrams_dropped_total";
 /// Connections that were accepted, by `listener`.
 pub const CONNECTIONS_TOTAL: &str = "logwarden_ingest_connections_total";

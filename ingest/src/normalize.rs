@@ -163,14 +163,15 @@ fn start<'a>(content: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) 
     if text.as_ptr() != content.as_ptr() {
         reading.flag("lw.invalid_utf8");
     }
-    if origin.protocol == LOSSY_PROTOCOL {
+    if [SYSLOG_UDP, GELF_UDP].contains(&origin.protocol) {
         reading.add_text("lw.protocol", origin.protocol);
     }
     reading
 }
 
-/// Events of this protocol carry its name: datagrams get lost and their sender can be forged.
-pub(crate) const LOSSY_PROTOCOL: &str = "syslog_udp";
+/// Events of these protocols carry their name: datagrams get lost and their sender can be forged.
+pub(crate) const SYSLOG_UDP: &str = "syslog_udp";
+pub(crate) const GELF_UDP: &str = "gelf_udp";
 
 fn from_json(
     wrapped: &Wrapped<'_>,

@@ -8,6 +8,7 @@ mod answer;
 mod beats;
 mod body;
 mod datadog;
+pub(crate) mod datagrams;
 pub(crate) mod documents;
 mod door;
 mod elastic_bulk;
@@ -27,7 +28,7 @@ mod relp;
 mod sender;
 mod splunk_hec;
 pub(crate) mod stream;
-pub(crate) mod syslog;
+mod syslog;
 mod tcp_json;
 mod unfold;
 

@@ -1,8 +1,8 @@
 //! Where one record of a byte stream ends and the next begins.
 //!
-//! Input: bytes as they come. Output: frames. Four forms: lines, messages that end in NUL, counted
-//! octets (RFC 6587), and syslog that has not shown yet which of lines and NUL it means. A frame
-//! beyond the bound is cut to its beginning and the rest of it skipped.
+//! Input: bytes as they come. Output: frames. Three forms: lines, messages that end in NUL, and
+//! counted octets (RFC 6587); and streams that have not shown yet which of lines and NUL they mean. A
+//! frame beyond the bound is cut to its beginning and the rest of it skipped.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -20,6 +20,11 @@ pub(crate) enum Form {
     Nul,
     /// Lines or NUL: the first read that ends in one of them decides.
     Undecided,
+    /// JSON lines, or GELF, whose objects end in NUL: the first of these ends decides.
+    Objects,
+    /// The same where GELF is expected: an object may have line breaks inside, so that lines are meant
+    /// when the first of them is a whole object.
+    ObjectsOverLines,
     /// Each has its length before it: `LENGTH SP RECORD`.
     Counted,
 }
@@ -81,6 +86,11 @@ impl Framing {
         }
     }
 
+    /// How records are told apart, as far as that is known.
+    pub(crate) const fn form(&self) -> Form {
+        self.form
+    }
+
     /// Takes the next frame out of `buffer`, if it is whole.
     pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Option<Frame> {
         if self.is_broken {
@@ -91,15 +101,17 @@ impl Framing {
         match self.form {
             Form::Lines => self.delimited(buffer, b'\n'),
             Form::Nul => self.delimited(buffer, b'\0'),
-            Form::Undecided => None,
+            Form::Undecided | Form::Objects | Form::ObjectsOverLines => None,
             Form::Counted => self.counted(buffer),
         }
     }
 
     /// Takes the next frame of what is left when the stream has ended.
     pub(crate) fn finish(&mut self, buffer: &mut BytesMut) -> Option<Frame> {
-        if self.form == Form::Undecided {
-            self.form = Form::Lines;
+        match self.form {
+            Form::Undecided | Form::Objects => self.form = Form::Lines,
+            Form::ObjectsOverLines => self.form = Form::Nul,
+            Form::Lines | Form::Nul | Form::Counted => {}
         }
         if let Some(frame) = self.next(buffer) {
             return Some(frame);
@@ -117,7 +129,9 @@ impl Framing {
     /// Senders of NUL (Python's SysLogHandler) have line breaks inside their messages, so that
     /// cutting at those would let anybody who is logged forge an event.
     fn decide(&mut self, buffer: &BytesMut) {
-        if self.form == Form::Undecided {
+        if matches!(self.form, Form::Objects | Form::ObjectsOverLines) {
+            self.decide_objects(buffer);
+        } else if self.form == Form::Undecided {
             let ends_message = |at: usize| buffer.get(at + 1).is_none_or(|next| *next == b'<');
             if memchr::memchr(b'\0', buffer).is_some_and(ends_message) {
                 self.form = Form::Nul;
@@ -133,6 +147,21 @@ impl Framing {
                 _ => {}
             }
         }
+    }
+
+    /// JSON has no NUL inside, and one that is not spread over lines no line feed.
+    fn decide_objects(&mut self, buffer: &BytesMut) {
+        let blanks = buffer.len() - buffer.trim_ascii_start().len();
+        let object = &buffer[blanks..];
+        let may_span_lines = self.form == Form::ObjectsOverLines;
+        let unknown = if may_span_lines { Form::Nul } else { Form::Lines };
+        self.form = match memchr::memchr2(b'\n', b'\0', object) {
+            None if object.len() > self.record_bytes_max => unknown,
+            None => return,
+            Some(end) if object[end] == b'\0' => Form::Nul,
+            Some(end) if may_span_lines && !is_whole(&object[..end]) => Form::Nul,
+            Some(_) => Form::Lines,
+        };
     }
 
     fn delimited(&mut self, buffer: &mut BytesMut, delimiter: u8) -> Option<Frame> {
@@ -232,6 +261,10 @@ impl Framing {
     }
 }
 
+fn is_whole(object: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(object).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -283,6 +316,20 @@ mod tests {
             &["<1>a\n", "<1>b\0", "\n<1>c\n<1>d\n"],
             &["<1>a", "<1>b", "", "<1>c", "<1>d"],
         );
+    }
+
+    #[test]
+    fn the_first_end_of_an_object_decides() {
+        check(Form::Objects, &["{\"a\"", ":1}", "\0{}\0"], &["{\"a\":1}", "{}"]);
+        check(Form::Objects, &["{\"a\":1}\n{", "}\n"], &["{\"a\":1}", "{}"]);
+        check(Form::Objects, &["{\"a\":\n{}\n"], &["{\"a\":", "{}"]);
+        check(Form::Objects, &["\n{}\0{}"], &["\n{}", "{}|"]);
+        check(Form::Objects, &["{", "}"], &["{}|"]);
+        check(Form::Objects, &["{0123456789012345678901", "\n{}\n"], &["{012… 23", "{}"]);
+        check(Form::ObjectsOverLines, &["{\"a\":\n", "1}\0{\n}\0"], &["{\"a\":\n1}", "{\n}"]);
+        check(Form::ObjectsOverLines, &["{\"a\":1}\n{}\n"], &["{\"a\":1}", "{}"]);
+        check(Form::ObjectsOverLines, &["{0123456789012345678901", "\0{}\0"], &["{012… 23", "{}"]);
+        check(Form::ObjectsOverLines, &["{\n}"], &["{\n}|"]);
     }
 
     #[test]

@@ -127,6 +127,8 @@ impl Connection {
 pub(crate) enum Content {
     /// One JSON object each.
     Json,
+    /// The same, which is whole without an end behind it when the stream ends.
+    Gelf,
     /// Whatever the normalizer makes of it.
     Any,
 }
@@ -194,10 +196,11 @@ impl Pump {
         }
     }
 
-    /// Many syslog senders do not end their last message; one of JSON lines is not whole.
+    /// Many senders of syslog and GELF do not end their last message; one of JSON lines is not whole.
     fn complete(&self, frames: &mut [Frame]) {
         for frame in frames {
-            if let (Content::Any, Frame::Truncated(bytes)) = (self.content, &mut *frame) {
+            let may_be_whole = matches!(self.content, Content::Any | Content::Gelf);
+            if let (true, Frame::Truncated(bytes)) = (may_be_whole, &mut *frame) {
                 *frame = Frame::Record(std::mem::take(bytes));
             }
         }
@@ -287,7 +290,8 @@ impl Taker<'_> {
         self.batch.reject(self.intake, bytes, Rejection { line, code, reason, size_bytes });
     }
 
-    fn take_record(&mut self, content: Content, line: u64, record: &[u8]) {
+    /// Takes one record, whose length is within the bound.
+    pub(super) fn take_record(&mut self, content: Content, line: u64, record: &[u8]) {
         let record = record.trim_ascii_end();
         if record.is_empty() {
             return;

@@ -1,5 +1,7 @@
 //! JSON lines over TCP.
 //!
+//! Where protocols are told apart, objects that end in NUL are GELF, which has no first line of ours.
+//!
 //! The first line may be `{"auth":"TOKEN"}`, and must be unless the listener admits the peer by its
 //! network or certificate. With `"ack":true` in it each batch is answered by `{"ack":N}`: the first N
 //! lines after that line are durable. Without, what the kernel has taken may be lost with us. A last
@@ -13,9 +15,9 @@ use logwarden_store::identity::{Action, Object, Principal, authorize};
 use metrics::counter;
 use serde::Deserialize;
 
-use super::Protocol;
 use super::framing::{Form, Frame, Framing};
 use super::stream::{Connection, Content, Pump, Reading};
+use super::{Protocol, gelf};
 use crate::config::ListenerKind;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::pipeline::Pipeline;
@@ -53,9 +55,15 @@ impl Protocol for TcpJson {
 
     async fn serve(&self, mut connection: Connection) {
         let limits = connection.pipeline.limits();
-        let mut framing =
-            Framing::new(Form::Lines, limits.record_bytes_max, limits.dead_letter_bytes_max);
+        let form = match connection.listener.kind {
+            ListenerKind::Auto => Form::Objects,
+            _ => Form::Lines,
+        };
+        let mut framing = Framing::new(form, limits.record_bytes_max, limits.dead_letter_bytes_max);
         let Some(first) = first_line(&mut connection, &mut framing).await else { return };
+        if framing.form() == Form::Nul {
+            return gelf::serve_objects(connection, framing, Some(first)).await;
+        }
         let auth = serde_json::from_slice::<AuthLine>(first.bytes())
             .ok()
             .filter(|line| line.auth.is_some() || line.ack);

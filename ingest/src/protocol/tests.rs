@@ -2,7 +2,9 @@
 
 mod applications;
 mod beats;
+mod counting;
 mod datadog;
+mod datagrams;
 mod elastic_bulk;
 mod firehose;
 mod forward;

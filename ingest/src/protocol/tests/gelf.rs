@@ -1,9 +1,11 @@
-//! GELF over HTTP, in the words of the clients that were recorded.
+//! GELF over HTTP and TCP, in the words of the clients that were recorded.
 
 use std::io::Write as _;
 
 use super::shipping::gzip;
+use super::tcp::open;
 use super::{lines, node};
+use crate::config::{ListenerConfig, ListenerKind};
 
 const GELF: &str = "POST /gelf\nauthorization: Bearer TOKEN";
 
@@ -59,4 +61,50 @@ async fn a_sender_that_does_not_wait_for_the_answer_has_sent_nevertheless() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), stored).await.expect("stored");
     assert_eq!(node.shown("message").await, "a");
+}
+
+#[tokio::test]
+async fn over_tcp_objects_end_in_nul() {
+    let gelf = ListenerConfig { kind: ListenerKind::Gelf, ..open() };
+    for listener in [open(), gelf] {
+        let node = node(|_| {}).await;
+        // graypy and Log4j2 end each with NUL.
+        let pieces = [
+            &b"{\"version\":\"1.0\",\"short_message\":\"a\",\"_user"[..],
+            b"_name\":\"ann\"}\0{\"short_message\":\"b\\nb\"}\0nonsense\0{\"short_message\":\"c\"}",
+        ];
+        assert_eq!(node.talk(listener, &pieces).await, "");
+        let expected = "a | ann | -\nb\nb | - | -\nnonsense | - | invalid_json\nc | - | -";
+        assert_eq!(node.shown("message user.name lw.code").await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_port_of_its_own_takes_lines_and_objects_over_lines() {
+    let gelf = || ListenerConfig { kind: ListenerKind::Gelf, ..open() };
+    let node = node(|_| {}).await;
+    node.check(
+        gelf(),
+        b"{\"short_message\":\"a\"}\n{\"short_message\":\"b\"}\n",
+        "edge edge a\nedge edge b",
+    )
+    .await;
+    node.check(
+        gelf(),
+        b"{\n \"short_message\":\"a\"\n}\0{\"short_message\":\n\"b\"}\0",
+        "edge edge a\nedge edge b",
+    )
+    .await;
+    node.check(gelf(), b"<13>a\0", "logwarden.deadletter edge 1:invalid_json 5").await;
+}
+
+#[tokio::test]
+async fn over_tcp_senders_must_be_admitted() {
+    let node = node(|_| {}).await;
+    for kind in [ListenerKind::Auto, ListenerKind::Gelf] {
+        let listener = ListenerConfig { kind, ..ListenerConfig::default() };
+        let said = node.talk(listener, &[b"{\"short_message\":\"a\"}\0"]).await;
+        assert!(said.contains("`allow` networks only"), "{said}");
+    }
+    assert_eq!(node.journal().await, "");
 }

@@ -1,4 +1,4 @@
-//! Real sockets on loopback: TLS, client certificates, UDP, and an ordered stop.
+//! Real sockets on loopback: TLS, client certificates, and an ordered stop.
 //!
 //! The certificates in `tls/` are made for these tests alone and belong to nobody.
 
@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -20,15 +20,17 @@ use super::{Node, node};
 use crate::Ingest;
 use crate::config::{Config, ListenerConfig, TlsConfig};
 
-const ANY_PORT: SocketAddr =
+pub(super) const ANY_PORT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/protocol/tests/tls").join(name)
 }
 
-async fn start(node: &Node, listener: ListenerConfig) -> (Ingest, CancellationToken) {
-    let config = Config { listeners: vec![listener], ..Config::default() };
+/// Starts a listener over the store of `node`.
+pub(super) async fn start(node: &Node, listener: ListenerConfig) -> (Ingest, CancellationToken) {
+    let limits = node.pipeline.limits().clone();
+    let config = Config { listeners: vec![listener], limits, ..Config::default() };
     let (_searchable, seen) = watch::channel(Position::default());
     let shutdown = CancellationToken::new();
     let identity = Arc::clone(&node.identity);
@@ -99,36 +101,6 @@ async fn a_client_certificate_stands_for_a_token() {
     assert!(send(address, None, syslog).await.is_err(), "nobody without a certificate");
     send(address, Some("client"), syslog).await.expect("let in");
     assert_eq!(node.journal().await, "syslog edge a");
-    shutdown.cancel();
-    ingest.join().await;
-}
-
-#[tokio::test]
-async fn datagrams_are_taken_from_admitted_networks_and_marked() {
-    let node = node(|_| {}).await;
-    let listener = ListenerConfig {
-        udp: Some(ANY_PORT),
-        allow: vec!["127.0.0.0/8".parse().expect("a network")],
-        source: Some("edge".into()),
-        ..ListenerConfig::default()
-    };
-    let (ingest, shutdown) = start(&node, listener).await;
-    let socket = UdpSocket::bind(ANY_PORT).await.expect("a socket");
-    let address = ingest.udp_addresses()[0];
-    let first = Position { lane: 0, seq: 1 };
-    // The kernel may drop a datagram even here, so it is sent until one has come.
-    let chunk = loop {
-        socket.send_to(b"<13>p: a\n", address).await.expect("sent");
-        let read = node.store.journal.read(first, 1);
-        if let Ok(chunk) = tokio::time::timeout(std::time::Duration::from_secs(1), read).await {
-            break chunk.expect("records");
-        }
-    };
-    let logwarden_store::Chunk::Records { records, .. } = chunk else { panic!("a gap") };
-    let event = &records[0].event;
-    assert_eq!((event.source(), event.message()), ("edge", "a"));
-    let protocol = event.value_of("lw.protocol").map(|value| value.to_string());
-    assert_eq!(protocol.as_deref(), Some("syslog_udp"));
     shutdown.cancel();
     ingest.join().await;
 }

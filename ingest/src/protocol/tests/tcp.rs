@@ -41,7 +41,7 @@ impl Node {
     }
 
     /// Sends `stream` in pieces, ends it, and gives what the server said.
-    async fn talk(&self, listener: ListenerConfig, pieces: &[&[u8]]) -> String {
+    pub(super) async fn talk(&self, listener: ListenerConfig, pieces: &[&[u8]]) -> String {
         let (mut peer, served) = self.connect(listener);
         for piece in pieces {
             // A server that has refused us need not read on.
@@ -57,7 +57,7 @@ impl Node {
         said
     }
 
-    async fn check(&self, listener: ListenerConfig, stream: &[u8], journal: &str) {
+    pub(super) async fn check(&self, listener: ListenerConfig, stream: &[u8], journal: &str) {
         let before = self.journal().await;
         self.talk(listener, &[stream]).await;
         let after = self.journal().await;

@@ -1,0 +1,272 @@
+//! Datagrams: syslog (RFC 5426: each is one message) and GELF, told apart by their first bytes.
+//!
+//! Input: a bound UDP socket. Output: events. Nobody waits for an answer, so what was received waits
+//! for the journal in a bounded queue; what finds no room in it, and all else that is lost here, is
+//! dropped and counted by reason. Datagrams get lost on their way and their sender can be forged: their
+//! events are marked, and the address identifies nobody.
+
+use std::collections::VecDeque;
+use std::future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use metrics::counter;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::body::{self, BodyError, Encoding};
+use super::documents::{self, Sink as _};
+use super::gelf::chunks::{self, Reassembly};
+use super::stream::{Content, Taker};
+use crate::batch::Batch;
+use crate::config::{ListenerConfig, ListenerKind};
+use crate::metrics::DATAGRAMS_DROPPED_TOTAL;
+use crate::normalize::{GELF_UDP, Origin, SYSLOG_UDP};
+use crate::pipeline::Pipeline;
+use crate::quota::Quota;
+
+/// The largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Bytes of records in one batch.
+const BATCH_BYTES_MAX: u64 = 4 << 20;
+/// A datagram has one record.
+const LINE: u64 = 1;
+
+/// What was received, and by whom it was sent.
+type Record = (Bytes, IpAddr);
+/// Takes one of them into a batch.
+type Take = fn(&mut Taker<'_>, Bytes);
+
+/// A datagram and its place in the queue, given back when it is dropped.
+struct Datagram {
+    bytes: Bytes,
+    peer: IpAddr,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Takes datagrams until `shutdown`, then stores what was received.
+pub(crate) async fn serve(
+    socket: UdpSocket,
+    listener: Arc<ListenerConfig>,
+    pipeline: Arc<Pipeline>,
+    shutdown: CancellationToken,
+) {
+    let Some(source) = listener.source.clone() else { return };
+    let (queue, queued) = mpsc::channel(pipeline.limits().datagrams_max);
+    let places = Arc::new(Semaphore::new(pipeline.limits().datagram_bytes_max));
+    let store = Store {
+        kind: listener.kind,
+        quota: pipeline.quotas.of(&source),
+        source,
+        pipeline,
+        reassembly: Reassembly::default(),
+        shutdown: shutdown.clone(),
+    };
+    tokio::join!(receive(socket, &listener, queue, &places, &shutdown), store.run(queued));
+}
+
+/// Puts datagrams of admitted networks into the queue.
+async fn receive(
+    socket: UdpSocket,
+    listener: &ListenerConfig,
+    queue: Sender<Datagram>,
+    places: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) {
+    let mut buffer = BytesMut::zeroed(DATAGRAM_BYTES_MAX);
+    loop {
+        let received = tokio::select! {
+            () = shutdown.cancelled() => return,
+            received = socket.recv_from(&mut buffer) => received,
+        };
+        let (length, peer) = match received {
+            Ok(received) => received,
+            Err(error) => {
+                warn!(error = %error, "datagram cannot be received: {error}");
+                continue;
+            }
+        };
+        let ip = peer.ip().to_canonical();
+        if !listener.allow.iter().any(|network| network.contains(&ip)) {
+            dropped("not_allowed", 1);
+            continue;
+        }
+        let units = u32::try_from(length).unwrap_or(u32::MAX);
+        let place = Arc::clone(places).try_acquire_many_owned(units);
+        let bytes = Bytes::copy_from_slice(&buffer[..length]);
+        let is_queued =
+            place.is_ok_and(|_place| queue.try_send(Datagram { bytes, peer: ip, _place }).is_ok());
+        if !is_queued {
+            dropped("queue_full", 1);
+        }
+    }
+}
+
+/// Makes what is in the queue durable.
+struct Store {
+    kind: ListenerKind,
+    source: String,
+    quota: Arc<Quota>,
+    pipeline: Arc<Pipeline>,
+    reassembly: Reassembly,
+    shutdown: CancellationToken,
+}
+
+/// Records of one batch, by what they are.
+#[derive(Default)]
+struct Records {
+    syslog: Vec<Record>,
+    gelf: Vec<Record>,
+}
+
+impl Store {
+    async fn run(mut self, mut queued: Receiver<Datagram>) {
+        let mut datagrams = Vec::new();
+        loop {
+            let expiry = self.reassembly.expiry();
+            let expired = async {
+                match expiry {
+                    Some(at) => sleep_until(at).await,
+                    None => future::pending().await,
+                }
+            };
+            let records_max = self.pipeline.limits().connection_records_max;
+            let received = tokio::select! {
+                received = queued.recv_many(&mut datagrams, records_max) => received,
+                () = expired => {
+                    self.reassembly.expire(Instant::now());
+                    self.count_chunks();
+                    continue;
+                }
+            };
+            if received == 0 {
+                return;
+            }
+            let records = self.sort(&datagrams);
+            if self.quota.check(self.pipeline.now()).is_err() {
+                dropped("quota_exceeded", (records.syslog.len() + records.gelf.len()) as u64);
+            } else {
+                self.store(records.syslog, SYSLOG_UDP, take_message).await;
+                self.store(records.gelf, GELF_UDP, take_object).await;
+            }
+            // Only now others have their places.
+            datagrams.clear();
+        }
+    }
+
+    /// Tells syslog from GELF, of which chunks are put together.
+    fn sort(&mut self, datagrams: &[Datagram]) -> Records {
+        let mut records = Records::default();
+        let now = Instant::now();
+        for Datagram { bytes, peer, .. } in datagrams {
+            if !self.is_gelf(bytes) {
+                records.syslog.push((bytes.clone(), *peer));
+            } else if !chunks::is_chunk(bytes) {
+                records.gelf.push((bytes.clone(), *peer));
+            } else if let Some(whole) = self.reassembly.put(*peer, bytes, now) {
+                records.gelf.push((whole, *peer));
+            }
+        }
+        self.count_chunks();
+        records
+    }
+
+    fn is_gelf(&self, datagram: &[u8]) -> bool {
+        match self.kind {
+            ListenerKind::Gelf => true,
+            ListenerKind::Auto => {
+                chunks::is_chunk(datagram)
+                    || Encoding::of_bytes(datagram) != Encoding::Identity
+                    || (datagram.starts_with(b"{")
+                        && memchr::memmem::find(datagram, b"\"short_message\"").is_some())
+            }
+            _ => false,
+        }
+    }
+
+    fn count_chunks(&mut self) {
+        for (reason, count) in self.reassembly.dropped.drain(..) {
+            dropped(reason, count);
+        }
+    }
+
+    /// Makes the records durable, batch by batch: compressed ones grow.
+    async fn store(&self, records: Vec<Record>, protocol: &'static str, take: Take) {
+        let zone = self.pipeline.config.zone_of(&self.source);
+        let origin = Origin { source: self.source.clone(), peer: None, protocol, zone };
+        let mut left = VecDeque::from(records);
+        while !left.is_empty() {
+            let is_compressible = protocol == GELF_UDP;
+            let bytes = left.iter().map(|(record, _)| record.len()).sum();
+            let bytes = if is_compressible { usize::MAX } else { bytes };
+            let (pipeline, quota) = (Arc::clone(&self.pipeline), Arc::clone(&self.quota));
+            let of_peer = origin.clone();
+            let convert = move || convert(&pipeline, &quota, of_peer, left, take);
+            let Ok((batch, rest)) = self.pipeline.compute(bytes, convert).await else { return };
+            left = rest;
+            let (count, shutdown) = (batch.record_count(), &self.shutdown);
+            let appended =
+                self.pipeline.append_patiently(batch, &origin, &self.quota, None, shutdown);
+            if !appended.await {
+                dropped("not_stored", count);
+            }
+        }
+    }
+}
+
+/// Makes a batch of the first records; gives the others back.
+fn convert(
+    pipeline: &Pipeline,
+    quota: &Quota,
+    mut origin: Origin,
+    mut records: VecDeque<Record>,
+    take: Take,
+) -> (Batch, VecDeque<Record>) {
+    let mut batch = Batch::default();
+    while batch.bytes < BATCH_BYTES_MAX
+        && let Some((record, peer)) = records.pop_front()
+    {
+        origin.peer = Some(peer);
+        let intake = pipeline.intake(&origin, quota);
+        let record_bytes_max = pipeline.limits().record_bytes_max;
+        let mut taker = Taker { batch, intake, record_bytes_max };
+        take(&mut taker, record);
+        batch = taker.batch;
+    }
+    (batch, records)
+}
+
+fn take_message(taker: &mut Taker<'_>, datagram: Bytes) {
+    let message = datagram.trim_ascii_end();
+    let message = message.strip_suffix(b"\0").unwrap_or(message);
+    taker.take_record(Content::Any, LINE, message);
+}
+
+fn take_object(taker: &mut Taker<'_>, datagram: Bytes) {
+    let bytes_max = taker.record_bytes_max;
+    let encoding = Encoding::of_bytes(&datagram);
+    let (code, reason) = match body::decode(datagram.clone(), encoding, bytes_max) {
+        Ok(object) if object.len() <= bytes_max => {
+            let object = object.trim_ascii_end();
+            let object = object.strip_suffix(b"\0").unwrap_or(object);
+            return taker.take_record(Content::Gelf, LINE, object);
+        }
+        Ok(object) => ("line_too_long", documents::too_long(object.len(), bytes_max)),
+        Err(BodyError::TooLarge | BodyError::Ratio) => {
+            ("line_too_long", format!("the record grows beyond {bytes_max} bytes"))
+        }
+        Err(_) => {
+            ("bad_encoding", "the record is not compressed as its first bytes say".to_owned())
+        }
+    };
+    taker.reject(LINE, &datagram, code, reason);
+}
+
+fn dropped(reason: &'static str, count: u64) {
+    counter!(DATAGRAMS_DROPPED_TOTAL, "reason" => reason).increment(count);
+}
