@@ -131,15 +131,32 @@ pub struct SourceConfig {
     /// Default: 120.
     #[serde(default = "lateness_secs")]
     pub lateness_secs: u64,
-    /// Events per second; more are refused (429). Default: no limit.
+    /// Events per second; more are refused (429), or not read. Default: no limit.
     #[serde(default)]
     pub events_per_sec_max: Option<u64>,
+    /// Bytes of records per second; more are refused (429), or not read. Default: no limit.
+    #[serde(default)]
+    pub bytes_per_sec_max: Option<u64>,
+    /// For how many seconds the two rates may be saved up and then used at once. Default: 1.
+    #[serde(default = "burst_secs")]
+    pub burst_secs: u64,
+    /// Seconds without a record after which the source is said to be silent; 0: never. Default: three
+    /// times its longest pause, 15 minutes to a day.
+    #[serde(default)]
+    pub silent_after_secs: Option<u64>,
     /// Bytes of records per day in UTC; more are refused (429). Default: no limit.
     #[serde(default)]
     pub bytes_per_day_max: Option<u64>,
     /// Replaces secrets found in records. Not in this release: `true` is refused. Default: false.
     #[serde(default)]
     pub mask_secrets: bool,
+}
+
+/// How many seconds of its rates a source may save up when nothing is said.
+pub(crate) const BURST_SECS_DEFAULT: u64 = 1;
+
+const fn burst_secs() -> u64 {
+    BURST_SECS_DEFAULT
 }
 
 const fn lateness_secs() -> u64 {

@@ -11,6 +11,15 @@ pub const DEAD_LETTERS_TOTAL: &str = "logwarden_ingest_dead_letters_total";
 pub const DEAD_LETTERS_DROPPED_TOTAL: &str = "logwarden_ingest_dead_letters_dropped_total";
 /// Batches that were refused, by `reason`.
 pub const BATCHES_REFUSED_TOTAL: &str = "logwarden_ingest_batches_refused_total";
+/// Times a source was told to wait because it sends too much, by `source` and `quota`.
+pub const SOURCE_OVER_QUOTA_TOTAL: &str = "logwarden_ingest_source_over_quota_total";
+/// Times a source could not be kept apart from others because there are too many: its rates are not
+/// kept then, its room is.
+pub const SOURCES_FORGOTTEN_TOTAL: &str = "logwarden_ingest_sources_forgotten_total";
+/// Batches of sources that are not watched because there are too many.
+pub const SOURCES_UNWATCHED_TOTAL: &str = "logwarden_ingest_sources_unwatched_total";
+/// Events about sources that were never told: too many waited for the journal.
+pub const SOURCE_EVENTS_LOST_TOTAL: &str = "logwarden_ingest_source_events_lost_total";
 /// Times a TCP connection had to wait before it was read on, by `reason`.
 pub const WAITS_TOTAL: &str = "logwarden_ingest_waits_total";
 /// Datagrams that were dropped, by `reason`; those that the kernel drops are not among them.

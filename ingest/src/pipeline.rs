@@ -30,6 +30,8 @@ use crate::quota::{Cost, OverQuota, Quota, Quotas};
 
 /// The longest pause of a connection between two tries to append.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The shortest pause of a source that is over its rate: it then has a batch to send.
+const QUOTA_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The pause after a failure that names none.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Work on fewer bytes than this does not leave the async threads: it takes less than half a
@@ -250,7 +252,7 @@ impl Pipeline {
 
 fn pause(refusal: Refusal) -> Duration {
     match refusal {
-        Refusal::Quota(over) => Duration::from_secs(over.retry_after_secs).min(PAUSE_MAX),
+        Refusal::Quota(over) => over.wait.clamp(QUOTA_PAUSE_MIN, PAUSE_MAX),
         Refusal::Full(full) => Duration::from_secs(full.retry_after_secs.max(1)).min(PAUSE_MAX),
         _ => PAUSE_AFTER_FAILURE,
     }

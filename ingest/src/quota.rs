@@ -1,21 +1,27 @@
-//! How much each source may send: events per second, bytes per day, bytes in flight.
+//! How much each source may send: events and bytes per second, bytes per day, bytes in flight.
 //!
-//! Input: what a source is about to send or has sent. Output: permission, or when to try again. The
-//! rate is a debt: a batch is let in whole while the source owes nothing, so that no batch is too
-//! large to ever pass. Names of sources come from tokens and listeners, never from records.
+//! Input: what a source is about to send or has sent. Output: permission, or when to try again. A
+//! rate is a bucket that holds what may be sent at once: a batch is let in whole while there is
+//! anything left in it, so that no batch is too large to ever pass, and what it takes too much is
+//! owed. Names of sources come from tokens, listeners and inputs, never from records.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use logwarden_event::Timestamp;
+use metrics::counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::Config;
+use crate::config::{BURST_SECS_DEFAULT, Config};
+use crate::metrics::{SOURCE_OVER_QUOTA_TOTAL, SOURCES_FORGOTTEN_TOTAL};
 
 /// Bytes in flight are counted in units of this.
 const ROOM_UNIT_BYTES: usize = 1_024;
 /// Sources that are kept apart; there are as many as tokens and listeners name.
 const SOURCES_MAX: usize = 10_000;
+/// A clock that jumped back must not lock a source out for longer.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
 const NANOS_PER_DAY: i64 = 86_400 * 1_000_000_000;
 
 /// The quotas of all sources.
@@ -29,7 +35,10 @@ pub(crate) struct Quotas {
 /// What one source may send.
 #[derive(Debug)]
 pub(crate) struct Quota {
+    source: String,
     events_per_sec_max: Option<u64>,
+    bytes_per_sec_max: Option<u64>,
+    burst: Duration,
     bytes_per_day_max: Option<u64>,
     dead_letter_bytes_per_day_max: u64,
     room: Arc<Semaphore>,
@@ -42,10 +51,28 @@ pub(crate) struct Quota {
 #[derive(Debug, Default)]
 struct Used {
     /// When the events sent so far are paid for.
-    paid_at: Timestamp,
+    events_paid_at: Timestamp,
+    /// The same of the bytes.
+    bytes_paid_at: Timestamp,
     day: i64,
     bytes: u64,
     dead_letter_bytes: u64,
+    refused: u64,
+}
+
+/// The quota of a source and how much of it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QuotaUse {
+    /// Events per second it may send; `None`: any number.
+    pub events_per_sec_max: Option<u64>,
+    /// Bytes of records per second it may send.
+    pub bytes_per_sec_max: Option<u64>,
+    /// Bytes of records per day in UTC it may send.
+    pub bytes_per_day_max: Option<u64>,
+    /// Bytes of records it sent today.
+    pub bytes_today: u64,
+    /// Times it was told to wait since the start of the process.
+    pub refused: u64,
 }
 
 /// What a batch takes of the quota of its source.
@@ -63,7 +90,15 @@ pub(crate) struct Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OverQuota {
     pub(crate) what: &'static str,
-    pub(crate) retry_after_secs: u64,
+    /// How long until it may send again.
+    pub(crate) wait: Duration,
+}
+
+impl OverQuota {
+    /// The whole seconds after which it may send again.
+    pub(crate) const fn retry_after_secs(self) -> u64 {
+        self.wait.as_secs() + 1
+    }
 }
 
 /// Bytes in flight, given back when dropped.
@@ -99,6 +134,8 @@ impl Quotas {
         // Beyond the bound a source is not remembered: its rate is not kept, its room is.
         if sources.len() < SOURCES_MAX {
             sources.insert(source.to_owned(), Arc::clone(&quota));
+        } else {
+            counter!(SOURCES_FORGOTTEN_TOTAL).increment(1);
         }
         quota
     }
@@ -108,6 +145,11 @@ impl Quotas {
         let settings = self.config.source(source);
         let room_units_max = limits.source_bytes_max / ROOM_UNIT_BYTES;
         Quota {
+            source: source.to_owned(),
+            bytes_per_sec_max: settings.and_then(|settings| settings.bytes_per_sec_max),
+            burst: Duration::from_secs(
+                settings.map_or(BURST_SECS_DEFAULT, |settings| settings.burst_secs),
+            ),
             events_per_sec_max: settings.and_then(|settings| settings.events_per_sec_max),
             bytes_per_day_max: settings.and_then(|settings| settings.bytes_per_day_max),
             dead_letter_bytes_per_day_max: limits.dead_letter_bytes_per_day_max,
@@ -123,20 +165,35 @@ impl Quotas {
 impl Quota {
     /// Whether the source may send now.
     pub(crate) fn check(&self, now: Timestamp) -> Result<(), OverQuota> {
-        let used = lock(&self.used);
-        if used.paid_at > now {
-            let wait = used.paid_at.since(now);
-            // A clock that jumped back must not lock a source out.
-            let retry_after_secs = wait.as_secs().clamp(0, 3_600) + 1;
-            return Err(OverQuota { what: "events_per_sec_max", retry_after_secs });
+        let mut used = lock(&self.used);
+        let over = self.over(&used, now);
+        if let Some(over) = over {
+            used.refused += 1;
+            let source = self.source.clone();
+            counter!(SOURCE_OVER_QUOTA_TOTAL, "source" => source, "quota" => over.what)
+                .increment(1);
+        }
+        over.map_or(Ok(()), Err)
+    }
+
+    fn over(&self, used: &Used, now: Timestamp) -> Option<OverQuota> {
+        let rates = [
+            ("events_per_sec_max", used.events_paid_at),
+            ("bytes_per_sec_max", used.bytes_paid_at),
+        ];
+        let (what, owed) = rates
+            .into_iter()
+            .map(|(what, paid_at)| (what, paid_at.since(now)))
+            .max_by_key(|(_, owed)| *owed)?;
+        if let Some(wait) = owed.checked_sub(self.burst).filter(|wait| !wait.is_zero()) {
+            return Some(OverQuota { what, wait: wait.min(WAIT_MAX) });
         }
         let day = now.nanos().div_euclid(NANOS_PER_DAY);
         if used.day == day && self.bytes_per_day_max.is_some_and(|max| used.bytes >= max) {
             let end = Timestamp::from_nanos((day + 1).saturating_mul(NANOS_PER_DAY));
-            let retry_after_secs = end.since(now).as_secs() + 1;
-            return Err(OverQuota { what: "bytes_per_day_max", retry_after_secs });
+            return Some(OverQuota { what: "bytes_per_day_max", wait: end.since(now) });
         }
-        Ok(())
+        None
     }
 
     /// Counts what was made durable.
@@ -146,10 +203,20 @@ impl Quota {
         used.start_day(now);
         used.bytes = used.bytes.saturating_add(bytes);
         used.dead_letter_bytes = used.dead_letter_bytes.saturating_add(dead_letter_bytes);
-        if let Some(rate) = self.events_per_sec_max {
-            let nanos = u128::from(events) * 1_000_000_000 / u128::from(rate.max(1));
-            let cost = std::time::Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-            used.paid_at = used.paid_at.max(now).saturating_add(cost);
+        pay(&mut used.events_paid_at, now, events, self.events_per_sec_max);
+        pay(&mut used.bytes_paid_at, now, bytes, self.bytes_per_sec_max);
+    }
+
+    /// The quota and how much of it is used.
+    pub(crate) fn used(&self, now: Timestamp) -> QuotaUse {
+        let mut used = lock(&self.used);
+        used.start_day(now);
+        QuotaUse {
+            events_per_sec_max: self.events_per_sec_max,
+            bytes_per_sec_max: self.bytes_per_sec_max,
+            bytes_per_day_max: self.bytes_per_day_max,
+            bytes_today: used.bytes,
+            refused: used.refused,
         }
     }
 
@@ -182,6 +249,14 @@ impl Quota {
     }
 }
 
+/// Puts off the time at which everything sent is paid for.
+fn pay(paid_at: &mut Timestamp, now: Timestamp, amount: u64, per_sec: Option<u64>) {
+    let Some(per_sec) = per_sec else { return };
+    let nanos = u128::from(amount) * 1_000_000_000 / u128::from(per_sec.max(1));
+    let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+    *paid_at = (*paid_at).max(now).saturating_add(cost);
+}
+
 async fn acquire(semaphore: &Arc<Semaphore>, units: usize) -> OwnedSemaphorePermit {
     let units = u32::try_from(units).unwrap_or(u32::MAX);
     let permit = Arc::clone(semaphore).acquire_many_owned(units).await;
@@ -204,17 +279,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::config::SourceConfig;
 
     fn quotas() -> Quotas {
-        let source: SourceConfig = serde_json::from_value(serde_json::json!({
-            "name": "edge", "events_per_sec_max": 100, "bytes_per_day_max": 1_000,
-        }))
-        .expect("a source");
-        let mut config = Config { sources: vec![source], ..Config::default() };
+        let source =
+            |settings| -> SourceConfig { serde_json::from_value(settings).expect("a source") };
+        let edge = source(serde_json::json!({
+            "name": "edge", "events_per_sec_max": 100, "bytes_per_day_max": 1_000, "burst_secs": 0,
+        }));
+        let burst = source(serde_json::json!({
+            "name": "burst", "events_per_sec_max": 100, "bytes_per_sec_max": 1_000, "burst_secs": 3,
+        }));
+        let mut config = Config { sources: vec![edge, burst], ..Config::default() };
         config.limits.source_bytes_max = 4_096;
         config.limits.dead_letter_bytes_per_day_max = 10;
         Quotas::new(Arc::new(config))
@@ -222,24 +299,55 @@ mod tests {
 
     const NOON: Timestamp = Timestamp::from_secs(12 * 3_600);
 
+    /// After so long of waiting it may send again.
+    fn wait_of(quota: &Quota, now: Timestamp) -> Option<(&'static str, u128)> {
+        quota.check(now).err().map(|over| (over.what, over.wait.as_millis()))
+    }
+
+    fn after(millis: u64) -> Timestamp {
+        NOON.saturating_add(Duration::from_millis(millis))
+    }
+
     #[test]
     fn a_source_over_its_rate_waits_until_it_owes_nothing() {
         let quota = quotas().of("edge");
-        assert_eq!(quota.check(NOON), Ok(()));
+        assert_eq!(wait_of(&quota, NOON), None);
         quota.charge(NOON, Cost { events: 250, bytes: 1, ..Cost::default() });
-        let over = OverQuota { what: "events_per_sec_max", retry_after_secs: 3 };
-        assert_eq!(quota.check(NOON), Err(over));
-        assert_eq!(quota.check(NOON.saturating_add(Duration::from_millis(2_500))), Ok(()));
-        assert_eq!(quotas().of("other").check(NOON), Ok(()));
+        assert_eq!(wait_of(&quota, NOON), Some(("events_per_sec_max", 2_500)));
+        assert_eq!(quota.check(NOON).map_err(OverQuota::retry_after_secs), Err(3));
+        assert_eq!(wait_of(&quota, after(2_500)), None);
+        assert_eq!(wait_of(&quotas().of("other"), NOON), None);
+        assert_eq!(quota.used(NOON).refused, 2);
+    }
+
+    #[test]
+    fn what_was_saved_up_may_be_sent_at_once() {
+        let quota = quotas().of("burst");
+        for _ in 0..3 {
+            assert_eq!(wait_of(&quota, NOON), None);
+            quota.charge(NOON, Cost { events: 150, bytes: 100, ..Cost::default() });
+        }
+        // 4.5 s of events are owed, of which 3 s may be.
+        assert_eq!(wait_of(&quota, NOON), Some(("events_per_sec_max", 1_500)));
+        assert_eq!(wait_of(&quota, after(1_499)), Some(("events_per_sec_max", 1)));
+        assert_eq!(wait_of(&quota, after(1_500)), None);
+        // No more is saved up than the bucket holds.
+        quota.charge(after(60_000), Cost { events: 1, bytes: 4_000, ..Cost::default() });
+        assert_eq!(wait_of(&quota, after(60_000)), Some(("bytes_per_sec_max", 1_000)));
+    }
+
+    #[test]
+    fn a_clock_that_jumped_back_locks_nobody_out() {
+        let quota = quotas().of("edge");
+        quota.charge(after(86_400_000), Cost { events: 1_000, ..Cost::default() });
+        assert_eq!(wait_of(&quota, NOON), Some(("events_per_sec_max", 3_600_000)));
     }
 
     #[test]
     fn bytes_of_a_day_are_forgotten_at_midnight() {
         let quota = quotas().of("edge");
         quota.charge(NOON, Cost { bytes: 1_000, ..Cost::default() });
-        let over = quota.check(NOON.saturating_add(Duration::from_secs(60)));
-        let expected = OverQuota { what: "bytes_per_day_max", retry_after_secs: 43_141 };
-        assert_eq!(over, Err(expected));
+        assert_eq!(wait_of(&quota, after(60_000)), Some(("bytes_per_day_max", 43_140_000)));
         assert_eq!(quota.check(Timestamp::from_secs(86_400)), Ok(()));
     }
 

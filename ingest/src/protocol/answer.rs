@@ -105,7 +105,7 @@ impl Failure {
             Refusal::Quota(over) => {
                 let message = format!("the source is over its `{}`", over.what);
                 Self::new(StatusCode::TOO_MANY_REQUESTS, code, message)
-                    .retry_after(over.retry_after_secs)
+                    .retry_after(over.retry_after_secs())
             }
             Refusal::KeyConflict => {
                 let message = "this `Idempotency-Key` was used with another body";

@@ -238,7 +238,7 @@ async fn the_source_is_of_the_credential_or_the_network() {
 #[tokio::test]
 async fn a_source_over_its_quota_is_told_when_to_come_back() {
     let node = node(|config| {
-        let source = serde_json::json!({"name": "shop", "events_per_sec_max": 1});
+        let source = serde_json::json!({"name": "shop", "events_per_sec_max": 1, "burst_secs": 0});
         config.sources = vec![serde_json::from_value(source).expect("a source")];
     })
     .await;

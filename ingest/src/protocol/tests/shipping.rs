@@ -104,7 +104,7 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// A node of which the source `shop` has used its quota up.
 pub(super) async fn node_over_quota() -> Node {
     let node = super::node(|config| {
-        let source = serde_json::json!({"name": "shop", "events_per_sec_max": 1});
+        let source = serde_json::json!({"name": "shop", "events_per_sec_max": 1, "burst_secs": 0});
         config.sources = vec![serde_json::from_value(source).expect("a source")];
     })
     .await;
