@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod deadletters;
 mod demo;
 mod random;
 mod rules;
@@ -53,6 +54,9 @@ enum Command {
     Tail(tail::Arguments),
     /// Check and test rule files.
     Rules(rules::Arguments),
+    /// Look at records that could not become events, and try them again.
+    #[command(name = "deadletters")]
+    DeadLetters(deadletters::Arguments),
     /// Say how a running server is.
     Status(status::Arguments),
     /// Check and show the configuration.
@@ -113,6 +117,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Command::Search(arguments) => search::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Rules(arguments) => rules::run(arguments).await,
+            Command::DeadLetters(arguments) => deadletters::run(arguments).await,
             Command::Status(arguments) => status::run(arguments).await,
             Command::Config(arguments) => config::run(arguments),
             Command::Bench(arguments) => bench::run(arguments).await,

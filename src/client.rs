@@ -78,6 +78,13 @@ impl Client {
         answer.json().await.context("the server's answer is not JSON").map_err(Failure::from)
     }
 
+    /// Asks for something to be done, with what is to be known for it.
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.http.post(self.url(path)?).json(body);
+        let answer = checked(self.answer(request, "application/json").await?).await?;
+        answer.json().await.context("the server's answer is not JSON").map_err(Failure::from)
+    }
+
     /// Asks for a stream of server-sent events.
     pub(crate) async fn stream(
         &self,

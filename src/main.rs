@@ -6,8 +6,10 @@ mod cli;
 mod client;
 mod config;
 mod node;
+mod replays;
 mod selftest;
 mod server;
+mod sources;
 mod telemetry;
 
 use std::process::ExitCode;

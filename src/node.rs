@@ -27,8 +27,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::replays;
 use crate::selftest;
 use crate::server::Server;
+use crate::sources;
 use crate::telemetry;
 
 /// How long consumers may take to finish what they hold.
@@ -262,6 +264,12 @@ impl Node {
                 normalizer.normalize(record, &Origin::new("test"), SystemClock.now())
             }),
             health: Arc::new(move || health(&store, &index, &alerting)),
+            sources: {
+                let ingest = self.ingest.handle();
+                Arc::new(move || sources::health(&ingest))
+            },
+            replay: replays::replay(self.ingest.handle()),
+            replayed_at: replays::replayed_at(self.ingest.handle()),
             metrics: Arc::new(move || metrics.render()),
             config_view: Arc::new(move || {
                 shown.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -3,6 +3,7 @@
 //! Input: records, from whatever protocol. Output: drafts, and what was wrong with which line.
 //! A record whose conversion panics becomes a dead letter; its neighbours are not touched.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use logwarden_event::{Event, Timestamp};
@@ -56,12 +57,18 @@ pub(crate) struct Batch {
     pub(crate) bytes: u64,
     dead_letter_bytes: u64,
     errors_bytes: usize,
+    rejected: BTreeMap<&'static str, (u64, String)>,
 }
 
 impl Batch {
     /// Records so far, good and bad.
     pub(crate) fn record_count(&self) -> u64 {
         self.tally.accepted + self.tally.rejected
+    }
+
+    /// How many records were rejected by which code, with the reason of the last one.
+    pub(crate) const fn rejected_by_code(&self) -> &BTreeMap<&'static str, (u64, String)> {
+        &self.rejected
     }
 
     /// What it takes of its source's quota.
@@ -156,6 +163,9 @@ impl Batch {
         } else {
             counter!(DEAD_LETTERS_DROPPED_TOTAL).increment(1);
         }
+        let (count, last) = self.rejected.entry(rejection.code).or_default();
+        *count += 1;
+        last.clone_from(&rejection.reason);
         let error_bytes = ERROR_BYTES + rejection.reason.len();
         if self.errors_bytes + error_bytes <= ERRORS_BYTES_MAX {
             self.errors_bytes += error_bytes;

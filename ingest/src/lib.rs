@@ -2,25 +2,30 @@
 //!
 //! A sender ships records over HTTP, TCP or UDP ([`Ingest`]); each becomes an [`Event`] or a dead
 //! letter ([`Normalizer`]); batches of them are appended to the journal and acknowledged once they
-//! are durable. This crate knows no index and no rule: what it appended, others follow in the
-//! journal. It refuses what is over a quota or beyond a bound, never a record for its shape.
+//! are durable. How each source is, is watched on the way ([`health`]). This crate knows no index
+//! and no rule: what it appended, others follow in the journal. It refuses what is over a quota or
+//! beyond a bound, never a record for its shape.
 //!
 //! [`Event`]: logwarden_event::Event
 
 pub mod config;
 pub mod deadletter;
+pub mod health;
 pub mod metrics;
 pub mod normalize;
 
 mod batch;
+mod handle;
 mod listener;
 mod memory;
 mod pipeline;
 mod protocol;
 mod quota;
+mod replay;
+mod tables;
 
 use logwarden_event::Position;
-use logwarden_store::Store;
+use logwarden_store::{CatalogError, Store};
 use logwarden_store::identity::Identity;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,8 +36,12 @@ use tracing::error;
 
 pub use config::{Config, ConfigError, Limits};
 pub use deadletter::DEAD_LETTER_DATASET;
+pub use handle::Handle;
+pub use health::SourceReport;
 pub use listener::ListenError;
 pub use normalize::{Normalizer, Origin};
+pub use quota::QuotaUse;
+pub use replay::{ReplayError, Replayed};
 
 use listener::{Certificates, Listener};
 use pipeline::Pipeline;
@@ -47,6 +56,9 @@ pub enum IngestError {
     /// An address or certificate cannot be used.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// What is known of sources cannot be read.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
 }
 
 /// The running listeners, and what HTTP needs of them.
@@ -64,8 +76,8 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// [`IngestError`] when the configuration cannot work, an address is taken or a certificate
-    /// cannot be read. Nothing is served then.
+    /// [`IngestError`] when the configuration cannot work, an address is taken, or a certificate or
+    /// the catalog cannot be read. Nothing is served then.
     pub async fn start(
         config: Config,
         store: Store,
@@ -76,6 +88,8 @@ impl Ingest {
         config.check()?;
         let config = Arc::new(config);
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&config), &store, identity, searchable));
+        store.catalog.migrate(tables::ROOM, tables::MIGRATIONS).await?;
+        pipeline.health.load(&store).await?;
         let (mut listeners, mut sockets) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let listener = Arc::new(listener.clone());
@@ -89,7 +103,8 @@ impl Ingest {
         let tcp_addresses = listeners.iter().filter_map(|one| one.address().ok()).collect();
         let udp_addresses = sockets.iter().filter_map(|(one, _)| one.local_addr().ok()).collect();
         let certificates = listeners.iter().filter_map(Listener::certificates).collect();
-        let mut tasks = Vec::new();
+        let health = Arc::clone(&pipeline.health);
+        let mut tasks = vec![tokio::spawn(health.run(store, shutdown.clone()))];
         for listener in listeners {
             tasks.push(tokio::spawn(listener.run(Arc::clone(&pipeline), shutdown.clone())));
         }
@@ -108,6 +123,11 @@ impl Ingest {
     /// The UDP addresses listened on, in the order of the configuration.
     pub fn udp_addresses(&self) -> &[SocketAddr] {
         &self.udp_addresses
+    }
+
+    /// A way to ask it while it runs.
+    pub fn handle(&self) -> Handle {
+        Handle { pipeline: Arc::clone(&self.pipeline) }
     }
 
     /// The paths on which records are taken over HTTP. The peer's address must reach them as the

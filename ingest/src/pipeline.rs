@@ -11,7 +11,7 @@ use logwarden_event::{Clock, Position, Timestamp};
 use logwarden_store::config::Durability;
 use logwarden_store::identity::Identity;
 use logwarden_store::{
-    Append, AppendOutcome, Fullness, IdempotencyKey, Journal, JournalError, JournalState, Receipt,
+    Append, AppendOutcome, Catalog, Fullness, IdempotencyKey, Journal, JournalError, JournalState, Receipt,
     Store,
 };
 use metrics::{counter, histogram};
@@ -22,6 +22,7 @@ use tracing::warn;
 
 use crate::batch::{Batch, Intake};
 use crate::config::{Config, Limits};
+use crate::health::{Glance, Health};
 use crate::metrics::{
     APPEND_SECONDS, BATCHES_REFUSED_TOTAL, BYTES_TOTAL, EVENTS_TOTAL, WAITS_TOTAL,
 };
@@ -46,6 +47,8 @@ pub(crate) struct Pipeline {
     pub(crate) config: Arc<Config>,
     pub(crate) identity: Arc<Identity>,
     pub(crate) quotas: Quotas,
+    pub(crate) health: Arc<Health>,
+    pub(crate) catalog: Arc<dyn Catalog>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     searchable: watch::Receiver<Position>,
@@ -99,8 +102,10 @@ impl Pipeline {
     ) -> Self {
         Self {
             quotas: Quotas::new(Arc::clone(&config)),
+            health: Arc::new(Health::new(Arc::clone(&config))),
             config,
             identity,
+            catalog: Arc::clone(&store.catalog),
             journal: Arc::clone(&store.journal),
             clock: Arc::clone(&store.clock),
             searchable,
@@ -145,25 +150,33 @@ impl Pipeline {
         idempotency: Option<IdempotencyKey>,
         receipt: Bytes,
     ) -> Result<Stored, Refusal> {
-        let cost = batch.cost();
+        let (cost, glance) = (batch.cost(), self.glance(origin, &batch));
         let append = Append { drafts: batch.drafts, idempotency, receipt };
         let stored = self.try_append(append).await.inspect_err(|refusal| {
             counter!(BATCHES_REFUSED_TOTAL, "reason" => refusal.code()).increment(1);
         })?;
         if !stored.is_duplicate {
-            self.count(origin, quota, cost);
+            self.count(origin, quota, cost, glance);
         }
         Ok(stored)
     }
 
-    fn count(&self, origin: &Origin, quota: &Quota, cost: Cost) {
-        quota.charge(self.now(), cost);
+    fn glance(&self, origin: &Origin, batch: &Batch) -> Glance {
+        let now = self.now();
+        Glance::at(batch, now, self.health.wants_samples(&origin.source, now))
+    }
+
+    fn count(&self, origin: &Origin, quota: &Quota, cost: Cost, glance: Glance) {
+        let now = self.now();
+        quota.charge(now, cost);
+        self.health.observe(&origin.source, now, glance);
         let labels = [("source", origin.source.clone()), ("protocol", origin.protocol.to_owned())];
         counter!(EVENTS_TOTAL, &labels).increment(cost.events);
         counter!(BYTES_TOTAL, &labels).increment(cost.bytes);
     }
 
-    async fn try_append(&self, append: Append) -> Result<Stored, Refusal> {
+    /// Makes records durable that nobody is charged for.
+    pub(crate) async fn try_append(&self, append: Append) -> Result<Stored, Refusal> {
         let started = Instant::now();
         let outcome = self.journal.append(append).await;
         histogram!(APPEND_SECONDS).record(started.elapsed().as_secs_f64());
@@ -196,7 +209,7 @@ impl Pipeline {
         if batch.drafts.is_empty() {
             return true;
         }
-        let cost = batch.cost();
+        let (cost, glance) = (batch.cost(), self.glance(origin, &batch));
         let mut append = Append { drafts: batch.drafts, idempotency, receipt: Bytes::new() };
         loop {
             let refusal = match self.within_quota(quota) {
@@ -204,7 +217,7 @@ impl Pipeline {
                 Ok(()) => match self.try_append(append.clone()).await {
                     Ok(stored) => {
                         if !stored.is_duplicate {
-                            self.count(origin, quota, cost);
+                            self.count(origin, quota, cost, glance);
                         }
                         return true;
                     }

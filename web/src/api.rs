@@ -2,6 +2,7 @@
 
 mod alerts;
 mod config;
+mod deadletters;
 mod events;
 mod export;
 mod fields;
@@ -30,8 +31,10 @@ use utoipa_axum::routes;
 use crate::error::ErrorBody;
 use crate::route::{Permission, Routes};
 
+pub use deadletters::{Replay, ReplayOutcome, ReplayedAt};
 pub(crate) use health::recovering;
 pub use health::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
+pub use sources::{SourceFailures, SourceField, SourceHealth, SourceQuota};
 
 /// Every route of the API, in the order of the manual. A new group adds one line.
 pub(crate) fn routes() -> Routes {
@@ -48,6 +51,7 @@ pub(crate) fn routes() -> Routes {
         .join(rules::routes())
         .join(notifiers::routes())
         .join(sources::routes())
+        .join(deadletters::routes())
         .join(own::routes())
         .join(retention::routes())
         .join(tokens::routes())

@@ -107,6 +107,14 @@ pub(crate) fn write_exported(event: &Event, wanted: &[String], with_raw: bool, o
     object.end();
 }
 
+/// Writes a dead letter as a hit that says when it was replayed.
+pub(crate) fn write_letter(letter: &Event, replayed_at: Option<&str>, out: &mut Vec<u8>) {
+    let mut object = ObjectWriter::begin(out);
+    write_hit_members(letter, &[], &mut object);
+    object.member("replayed_at", replayed_at);
+    object.end();
+}
+
 /// Writes one event with everything that is known of it: the raw record, classes, senders' names.
 pub(crate) fn write_event(event: &Event, out: &mut Vec<u8>) {
     let mut object = ObjectWriter::begin(out);

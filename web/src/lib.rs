@@ -32,7 +32,10 @@ use logwarden_query::Engine;
 use logwarden_store::Journal;
 use logwarden_store::identity::Identity;
 
-pub use api::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails};
+pub use api::{
+    DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails, Replay,
+    ReplayOutcome, ReplayedAt, SourceFailures, SourceField, SourceHealth, SourceQuota,
+};
 pub use audit::{Audit, DATASET as AUDIT_DATASET, Entry, Outcome};
 pub use config::Settings;
 pub use frame::refusal;
@@ -63,6 +66,12 @@ pub struct State {
     pub normalize: Normalize,
     /// How the node is, now.
     pub health: Arc<dyn Fn() -> HealthReport + Send + Sync>,
+    /// How every source is, by name.
+    pub sources: Arc<dyn Fn() -> Vec<SourceHealth> + Send + Sync>,
+    /// Dead letters through the present parser once more.
+    pub replay: Replay,
+    /// Which dead letters were replayed.
+    pub replayed_at: ReplayedAt,
     /// The metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The configuration in force, secrets masked.

@@ -3,9 +3,11 @@
 mod access;
 mod audit;
 mod browser;
+mod deadletters;
 mod document;
 mod frame;
 mod harness;
 mod retention;
 mod search;
+mod sources;
 mod streams;

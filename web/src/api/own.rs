@@ -1,4 +1,4 @@
-//! `/deadletters` and `/audit`: records of our own, as lists.
+//! `/audit`: who did what, as a list.
 
 use axum::extract::State as Extract;
 use axum::response::Response;
@@ -11,15 +11,12 @@ use super::scope::{Scope, Word, control, refuse};
 use super::shape::{Hit, List};
 use crate::App;
 use crate::audit::DATASET as AUDIT_DATASET;
-use crate::auth::{Caller, SignedIn};
+use crate::auth::SignedIn;
 use crate::body::Params;
 use crate::error::ApiError;
 use crate::json::{self, ObjectWriter};
 use crate::route::{Permission, Routes};
 use crate::visibility;
-
-/// The dataset of records that could not become events.
-const DEADLETTER_DATASET: &str = "logwarden.deadletter";
 
 /// Records when nothing is said.
 const LIMIT_DEFAULT: usize = 100;
@@ -41,22 +38,7 @@ struct RecordParams {
 }
 
 pub(super) fn routes() -> Routes {
-    Routes::new()
-        .add(Permission::May(Action::HandleDeadLetters), routes!(dead_letters))
-        .add(Permission::May(Action::ReadAudit), routes!(audit))
-}
-
-/// Lists records that could not become events of their sender, newest first.
-#[utoipa::path(
-    get, path = "/api/v1/deadletters", tag = "administration", params(RecordParams),
-    responses((status = 200, body = List<Hit>))
-)]
-async fn dead_letters(
-    Extract(app): Extract<App>,
-    SignedIn(caller): SignedIn,
-    Params(params): Params<RecordParams>,
-) -> Result<Response, ApiError> {
-    list(&app, &caller, DEADLETTER_DATASET, params).await
+    Routes::new().add(Permission::May(Action::ReadAudit), routes!(audit))
 }
 
 /// Lists who did what, newest first.
@@ -69,25 +51,16 @@ async fn audit(
     SignedIn(caller): SignedIn,
     Params(params): Params<RecordParams>,
 ) -> Result<Response, ApiError> {
-    list(&app, &caller, AUDIT_DATASET, params).await
-}
-
-async fn list(
-    app: &App,
-    caller: &Caller,
-    dataset: &str,
-    params: RecordParams,
-) -> Result<Response, ApiError> {
     visibility::check_sees_everything(&caller.principal)?;
     let condition = params.q.filter(|text| !text.trim().is_empty());
     // Parsed alone first, so that no bracket of it can close ours.
-    Scope::read(app, caller, condition.clone(), None, None)?;
+    Scope::read(&app, &caller, condition.clone(), None, None)?;
     let text = match condition {
-        Some(condition) => format!("dataset:{dataset} AND ({condition})"),
-        None => format!("dataset:{dataset}"),
+        Some(condition) => format!("dataset:{AUDIT_DATASET} AND ({condition})"),
+        None => format!("dataset:{AUDIT_DATASET}"),
     };
     let (from, to) = (params.from.map(Word::Text), params.to.map(Word::Text));
-    let scope = Scope::read(app, caller, Some(text), from, to)?;
+    let scope = Scope::read(&app, &caller, Some(text), from, to)?;
     let request = SearchRequest {
         query: scope.query.clone(),
         range: scope.range,
@@ -96,9 +69,9 @@ async fn list(
         cursor: params.cursor.filter(|cursor| !cursor.is_empty()),
         visibility: scope.visibility.clone(),
     };
-    let (control, _guard) = control(caller);
+    let (control, _guard) = control(&caller);
     let answer = app.engine.search(request, control).await.map_err(refuse)?;
-    scope.note(app, caller, "search", answer.total);
+    scope.note(&app, &caller, "search", answer.total);
     Ok(json::response(|out| {
         let mut object = ObjectWriter::begin(out);
         json::write_hits(&answer.hits, &[], object.key("items"));

@@ -41,7 +41,9 @@ const TABLE: &str = "
     POST   /api/v1/notifiers/{id}/test          admin
     GET    /api/v1/deliveries                   analyst admin
     GET    /api/v1/sources                      reader analyst admin
+    GET    /api/v1/sources/{name}               reader analyst admin
     GET    /api/v1/deadletters                  admin
+    POST   /api/v1/deadletters/replay           admin
     GET    /api/v1/audit                        admin
     GET    /api/v1/retention                    admin
     PUT    /api/v1/retention                    admin

@@ -1,12 +1,13 @@
 //! A router over a simulated store, with one token per role.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use logwarden_alerting::Alerting;
-use logwarden_event::{Event, EventBuilder, Position};
+use logwarden_event::{Event, EventBuilder, Position, Timestamp};
 use logwarden_query::Engine;
 use logwarden_store::identity::{Identity, NewToken, Role};
 use logwarden_store::{Append, AppendOutcome, Chunk, Draft, RecordKind, Simulation, Store};
@@ -16,8 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use crate::{
-    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails, Settings,
-    State,
+    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails, ReplayOutcome,
+    Settings, SourceField, SourceHealth, SourceQuota, State,
 };
 
 /// A password that is good enough.
@@ -79,6 +80,12 @@ impl Harness {
             journal: Arc::clone(&store.journal),
             normalize: Arc::new(normalize),
             health: Arc::new(report),
+            sources: Arc::new(sources),
+            replay: Arc::new(|letters| Box::pin(std::future::ready(Ok(replay(&letters))))),
+            replayed_at: Arc::new(|letters| {
+                let at = letters.into_iter().take(1).map(|id| (id, Timestamp::from_secs(0)));
+                Box::pin(std::future::ready(Ok(at.collect())))
+            }),
             metrics: Arc::new(|| "logwarden_up 1\n".to_owned()),
             config_view: Arc::new(|| serde_json::json!({ "data_dir": "logwarden-data" })),
             settings: Settings::default(),
@@ -210,6 +217,53 @@ impl Harness {
         }
         self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
     }
+}
+
+/// Stores what says `good`.
+fn replay(letters: &[Event]) -> Vec<ReplayOutcome> {
+    let outcome = |letter: &Event| match letter.message() {
+        "good" => ReplayOutcome::Stored(2),
+        "before" => ReplayOutcome::Before,
+        _ => ReplayOutcome::StillBad("it is bad".to_owned()),
+    };
+    letters.iter().map(outcome).collect()
+}
+
+fn sources() -> Vec<SourceHealth> {
+    let source = |name: &str| SourceHealth {
+        name: name.to_owned(),
+        state: "silent",
+        first_received_at: None,
+        last_received_at: None,
+        quiet_secs: 900,
+        silent_after_secs: Some(60),
+        events: 7,
+        bytes: 70,
+        rejected: 1,
+        events_per_sec: 0.0,
+        events_per_sec_usual: 0.5,
+        clock_skew_ms: None,
+        failures: BTreeMap::new(),
+        quota: SourceQuota {
+            events_per_sec_max: None,
+            bytes_per_sec_max: Some(1_000),
+            bytes_per_day_max: None,
+            bytes_today: 70,
+            refused: 0,
+        },
+        fields_new: vec!["zone".to_owned()],
+        fields_gone: Vec::new(),
+        fields_retyped: Vec::new(),
+        fields: vec![SourceField {
+            name: "zone".to_owned(),
+            kinds: vec!["text"],
+            share: 1.0,
+            first_seen_at: "2026-01-01T00:00:00Z".to_owned(),
+            last_seen_at: "2026-01-01T00:00:00Z".to_owned(),
+        }],
+        fields_beyond: 0,
+    };
+    vec![source("depot"), source("shop")]
 }
 
 fn report() -> HealthReport {
