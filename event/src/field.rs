@@ -192,11 +192,52 @@ pub const STANDARD_FIELDS: &[FieldSpec] = {
         spec("lw.received_at", Timestamp, "when the record's last byte was read"),
         spec("lw.principal", String, "on whose behalf it was done"),
         spec("lw.object", String, "what it was done to"),
+        spec("lw.secrets", String, "what looks like a secret, as KIND:PLACE"),
+        spec("lw.partial", Bool, "a piece of a longer record that its sender split"),
+        spec("event.provider", String, "the part of the product that logged"),
+        spec("error.code", String, "the code of the error"),
+        spec("user.effective.name", String, "as whom it was done, where that is somebody else"),
+        spec("group.name", String, "the group that was acted with or upon"),
+        spec("organization.name", String, "the organization it belongs to"),
+        spec("source.domain", String, "the name of where it came from"),
+        spec("source.geo.country_iso_code", String, "the country of where it came from"),
+        spec("destination.domain", String, "the name of where it went to"),
+        spec("destination.bytes", Integer, "bytes sent by the destination"),
+        spec("process.args", String, "the arguments of the program"),
+        spec("process.exit_code", Integer, "how the program ended"),
+        spec("process.working_directory", String, "where the program ran"),
+        spec("process.parent.executable", String, "the parent program's path"),
+        spec("process.parent.command_line", String, "the parent's whole command line"),
+        spec("file.path", String, "the path of the file"),
+        spec("file.name", String, "the name of the file"),
+        spec("dll.path", String, "the path of the library that was loaded"),
+        spec("registry.path", String, "the path in the registry"),
+        spec("registry.data.strings", String, "what was written to the registry"),
+        spec("url.domain", String, "the host that was asked"),
+        spec("http.version", String, "the version of HTTP"),
+        spec("http.request.referrer", String, "the page that led here"),
+        spec("http.request.bytes", Integer, "bytes of the request"),
+        spec("dns.question.type", String, "the type of record asked for"),
+        spec("dns.response_code", String, "how the name server answered, such as NXDOMAIN"),
+        spec("dns.answers.data", String, "what the name server answered"),
+        spec("cloud.provider", String, "aws, azure, gcp"),
+        spec("cloud.region", String, "the region in the cloud"),
+        spec("cloud.account.id", String, "the account, subscription or project in the cloud"),
+        spec("cloud.service.name", String, "the service of the cloud"),
+        spec("cloud.instance.id", String, "the machine in the cloud"),
+        spec("observer.vendor", String, "who made the device that saw the event"),
+        spec("observer.product", String, "the model of that device"),
+        spec("observer.version", String, "its version"),
+        spec("orchestrator.resource.type", String, "the kind of resource in the orchestrator"),
+        spec("container.image.name", String, "the image the container was made of"),
+        spec("rule.id", String, "the id of the rule that another product matched"),
+        spec("rule.category", String, "the kind of that rule"),
+        spec("log.file.path", String, "the file the record was read from"),
     ]
 };
 
 /// Slots of the table behind [`standard_field`]: a power of two, at most a quarter of them taken.
-const PLACE_SLOTS: usize = 512;
+const PLACE_SLOTS: usize = 1_024;
 const NO_PLACE: u16 = u16::MAX;
 
 /// The place of `name` in [`STANDARD_FIELDS`].
@@ -242,7 +283,7 @@ fn slot_of(name: &str) -> usize {
     let mixed = (first ^ last.rotate_left(29) ^ bytes.len() as u64)
         // Fibonacci hashing: the upper bits of the product are well mixed.
         .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 55) as usize % PLACE_SLOTS
+    (mixed >> 54) as usize % PLACE_SLOTS
 }
 
 #[cfg(test)]

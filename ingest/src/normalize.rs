@@ -15,9 +15,11 @@ mod authentication;
 mod logsource;
 mod names;
 mod pam;
+mod source;
 mod sshd;
 mod standard;
 mod syslog;
+mod text;
 mod windows;
 
 use std::borrow::Cow;
@@ -33,7 +35,9 @@ use scan::Malformed;
 static PARSERS: &[&dyn Parser] = &[
     &sshd::Sshd,
     &pam::Pam,
+    &text::Lines,
     &windows::Windows,
+    &source::Sources,
     &logsource::Logsource,
     &authentication::Authentication,
 ];
@@ -200,8 +204,16 @@ fn open_envelope(reading: &mut Reading<'_>, wrapped: &Wrapped<'_>) -> Result<(),
 }
 
 fn finish(mut reading: Reading<'_>, record: &[u8]) -> Event {
-    let line = if reading.is_json { syslog::read_message(&mut reading) } else { None };
+    // A message of a container runtime or a journal may be a record of its own.
+    let line = if reading.is_json && !json::take_inner(&mut reading) {
+        syslog::read_message(&mut reading)
+    } else {
+        None
+    };
     reading.content = line.unwrap_or(reading.message);
+    if line.is_some() || reading.kind.is_some_and(|kind| kind.name == "journald") {
+        syslog::name_kind(&mut reading);
+    }
     for parser in PARSERS {
         parser.parse(&mut reading);
     }

@@ -8,6 +8,7 @@
 
 use logwarden_event::FieldOptions;
 
+use super::names;
 use super::reading::{FIELDS_MAX, Held, Reading, Text};
 use super::scan::{Literal, Malformed, Number, Problem, Scanner, unescape};
 
@@ -40,6 +41,39 @@ pub(crate) fn flatten(
 /// [`Malformed`] when it is none; fields may have been added by then.
 pub(crate) fn flatten_beside(reading: &mut Reading<'_>, beside: &str) -> Result<(), Malformed> {
     flatten_with(reading, Scanner::new(beside), true)
+}
+
+/// Reads the message that is a JSON object itself, with or without the cookie `@cee:`, as if it were the
+/// record: once, so that nobody can nest them. False, and nothing changed, when it is none.
+pub(crate) fn take_inner(reading: &mut Reading<'_>) -> bool {
+    let message = reading.message;
+    let text = reading.str(message).trim();
+    let text = text.strip_prefix("@cee:").unwrap_or(text).trim_start();
+    if reading.has_inner || !text.starts_with('{') || !text.ends_with('}') {
+        return false;
+    }
+    let inner = reading.part(message, text);
+    let mark = reading.mark();
+    let taken = match reading.range_of(inner) {
+        Some(range) => flatten(reading, range.start, range.end),
+        None => {
+            let text = reading.str(inner).to_owned();
+            flatten_beside(reading, &text)
+        }
+    };
+    if taken.is_err() {
+        reading.rewind(mark);
+        return false;
+    }
+    reading.has_inner = true;
+    reading.is_json = true;
+    reading.message = Text::default();
+    reading.message_from = mark.0;
+    names::resolve(reading);
+    if reading.message.is_empty() {
+        reading.message = message;
+    }
+    true
 }
 
 fn flatten_with(

@@ -7,68 +7,79 @@
 //! keep their own, so no value is lost and none is counted twice.
 
 mod level;
-mod table;
+pub(crate) mod table;
 
 use std::net::{IpAddr, SocketAddr};
 
 use chrono_tz::Tz;
 use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp};
+use smallvec::SmallVec;
 
-use super::reading::{Held, Reading, Text};
-use super::{standard, time};
-use level::severity_of;
-use table::{Meaning, Scale, lookup, unwrapped};
+use super::reading::{Held, Known, Reading, Text};
+use super::{source, standard, time};
+pub(crate) use level::severity_of;
+use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, lookup, unwrapped};
 
 /// A claim further ahead of our clock is not believed (durability contract, "Time").
 const FUTURE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+/// Names of better or this rank can be nothing but the time.
+const NAMED_TIME_RANK_MAX: u8 = SOURCE_RANK_MAX + 3;
 /// Added to the rank of a name that was found inside a wrapper.
 const WRAPPED: u8 = 100;
 
 /// Finds the standard names of every field, and what is said once for the whole event.
 pub(crate) fn resolve(reading: &mut Reading<'_>) {
+    recall(reading);
+    if reading.kind.is_none_or(|kind| kind.is_envelope) {
+        reading.kind = source::recognise(reading).or(reading.kind);
+    }
+    let kind = reading.kind;
     let mut claims = Claims::new(reading);
-    for index in 0..reading.entries.len() {
+    for at in 0..reading.known.len() {
+        let known = reading.known[at];
+        let (index, extra) = (known.index(), if known.skip > 0 { WRAPPED } else { 0 });
         let entry = reading.entries[index];
-        if entry.is_dropped || Reading::standard_of(&entry).is_some() {
+        if Reading::standard_of(&entry).is_some() {
             continue;
         }
-        let path = reading.str(entry.path);
-        let (slot, extra) = match lookup(path) {
-            Some(slot) => (slot, 0),
-            None => match unwrapped(path).and_then(lookup) {
-                Some(slot) => (slot, WRAPPED),
-                None => continue,
-            },
-        };
-        for name in slot.meanings.iter().flatten() {
-            let rank = name.rank.saturating_add(extra);
-            if !entry.options.is_inner || matches!(name.meaning, Meaning::Field(_)) {
-                claims.claim(reading, index, name.meaning, rank, extra > 0);
+        let is_inner = entry.options.is_inner;
+        let said = kind.map_or(source::Said::default(), |kind| kind.says(known.slot.key));
+        // What a source says of its own name replaces what it is taken for elsewhere; a name it
+        // says nothing of but that it is its own means nothing.
+        let general = known.slot.meanings.iter().flatten().filter(|name| {
+            let is_of_parsers = matches!(name.meaning, Meaning::Action | Meaning::Outcome);
+            !said.is_own || is_of_parsers && !said.names.is_empty()
+        });
+        for name in said.names.iter().chain(general) {
+            let Name { meaning, rank } = *name;
+            if !is_inner || matches!(meaning, Meaning::Field(_)) {
+                claims.claim(reading, index, meaning, rank.saturating_add(extra), extra > 0);
             }
         }
     }
     claims.settle(reading);
-    name_service(reading);
 }
 
-/// bunyan and pino call the program `name`; their records are known by a number as level beside
-/// process and host.
-fn name_service(reading: &mut Reading<'_>) {
-    let is_theirs = reading.first(standard::SERVICE_NAME).is_none()
-        && matches!(reading.first(standard::LOG_LEVEL), Some(Held::Signed(10..=60)))
-        && [standard::PROCESS_PID, standard::HOST_NAME]
-            .into_iter()
-            .all(|place| reading.first(place).is_some());
-    if !is_theirs {
-        return;
-    }
-    let index = reading.entries.iter().position(|entry| {
-        !entry.is_dropped
-            && matches!(entry.value, Held::Text(text) if !text.is_empty())
-            && reading.str(entry.path) == "name"
-    });
-    if let Some(index) = index {
-        reading.set_standard(index, standard::SERVICE_NAME);
+/// Finds out which fields have names we know.
+fn recall(reading: &mut Reading<'_>) {
+    reading.known.clear();
+    for index in 0..reading.entries.len() {
+        let entry = &reading.entries[index];
+        if entry.is_dropped || entry.path.is_empty() {
+            continue;
+        }
+        let path = reading.str(entry.path);
+        let found = match lookup(path) {
+            Some(slot) => Known::new(index, 0, slot),
+            None => match unwrapped(path) {
+                Some(inner) => match lookup(inner) {
+                    Some(slot) => Known::new(index, path.len() - inner.len(), slot),
+                    None => continue,
+                },
+                None => continue,
+            },
+        };
+        reading.known.push(found);
     }
 }
 
@@ -78,7 +89,7 @@ type Best = Option<(u8, usize)>;
 /// Who claims what, while the fields are gone through.
 struct Claims {
     /// (standard place, field), in the order of the fields.
-    fields: Vec<(u16, usize)>,
+    fields: SmallVec<[(u16, u32); 48]>,
     /// Of each standard place, the rank and path of the best claim.
     winners: Winners,
     message: Best,
@@ -97,7 +108,7 @@ fn better(best: &mut Best, rank: u8, index: usize) {
 impl Claims {
     fn new(reading: &Reading<'_>) -> Self {
         Self {
-            fields: Vec::with_capacity(32),
+            fields: SmallVec::new(),
             winners: Winners::new(reading),
             message: None,
             dataset: None,
@@ -119,12 +130,13 @@ impl Claims {
         match meaning {
             Meaning::Field(place) => {
                 if suits(reading, place, rank, &entry.value) {
-                    self.fields.push((place, index));
+                    self.fields.push((place, index as u32));
                     self.winners.offer(place, rank, entry.path);
                 }
             }
             Meaning::Message => {
-                if !is_wrapped && matches!(entry.value, Held::Text(text) if !text.is_empty()) {
+                let may_be = !is_wrapped && index >= reading.message_from;
+                if may_be && matches!(entry.value, Held::Text(text) if !text.is_empty()) {
                     better(&mut self.message, rank, index);
                 }
             }
@@ -142,7 +154,6 @@ impl Claims {
             Meaning::Level(scale) => self.claim_level(reading, index, scale, rank),
             Meaning::Action => reading.actions.push(index),
             Meaning::Outcome => reading.outcomes.push(index),
-            Meaning::Marker(marker) => reading.markers.push((marker, index)),
         }
     }
 
@@ -162,6 +173,7 @@ impl Claims {
 
     fn settle(mut self, reading: &mut Reading<'_>) {
         for (place, index) in std::mem::take(&mut self.fields) {
+            let index = index as usize;
             let entry = &reading.entries[index];
             // Items of one array have one path and win together.
             let is_winner = self.winners.paths[usize::from(place)] == entry.path;
@@ -174,9 +186,12 @@ impl Claims {
             && let Held::Text(text) = reading.entries[index].value
             && reading.message.is_empty()
         {
-            reading.message = text;
-            let entry = &mut reading.entries[index];
-            let path = entry.path;
+            let path = reading.entries[index].path;
+            reading.message = match reading.str(path) {
+                // Container runtimes keep the end of the line.
+                "log" => reading.part(text, reading.str(text).trim_end_matches('\n')),
+                _ => text,
+            };
             if reading.str(path) == "message" {
                 reading.entries[index].is_dropped = true;
             }
@@ -248,6 +263,8 @@ fn suits(reading: &Reading<'_>, place: u16, rank: u8, value: &Held) -> bool {
         (FieldType::Integer, Held::Signed(number)) => {
             field.name != "http.response.status_code" || (100..600).contains(number)
         }
+        // A source file knows what stands there.
+        (FieldType::String, Held::Text(text)) if rank < source::RANKS => !text.is_empty(),
         (FieldType::String, Held::Text(text)) => match field.name {
             "event.action" => is_identifier(reading.str(*text)),
             "event.outcome" => super::authentication::outcome(reading.str(*text)).is_some(),
@@ -255,7 +272,7 @@ fn suits(reading: &Reading<'_>, place: u16, rank: u8, value: &Held) -> bool {
         },
         // Ids and codes are often numbers; names are not.
         (FieldType::String, Held::Signed(_) | Held::Unsigned(_)) => {
-            field.name.ends_with(".id") || field.name == "event.code"
+            field.name.ends_with(".id") || field.name.ends_with(".code")
         }
         _ => false,
     }
@@ -328,7 +345,8 @@ fn settle_time(reading: &mut Reading<'_>, mut times: Vec<(u8, usize)>) {
         }
     }
     // None could be read. Only a key that can be nothing but the time is worth a mark.
-    let named = times.iter().find(|(rank, _)| *rank <= 3).map(|(_, index)| *index);
+    let named =
+        times.iter().find(|(rank, _)| *rank <= NAMED_TIME_RANK_MAX).map(|(_, index)| *index);
     if let Some(index) = named
         && reading.timestamp.is_none()
     {

@@ -12,7 +12,8 @@ use logwarden_event::{
 };
 
 use super::Origin;
-use super::logsource::Marker;
+use super::names::table::Slot;
+use super::source::Source;
 
 /// Fields of one event; what lies beyond becomes `lw.overflow` (security requirement).
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -59,6 +60,26 @@ pub(crate) struct Entry {
     pub(crate) is_dropped: bool,
 }
 
+/// A field whose name we know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    index: u32,
+    /// Bytes of the wrapper before the name.
+    pub(crate) skip: u8,
+    pub(crate) slot: &'static Slot,
+}
+
+impl Known {
+    pub(crate) fn new(index: usize, skip: usize, slot: &'static Slot) -> Self {
+        Self { index: bound(index), skip: u8::try_from(skip).unwrap_or(u8::MAX), slot }
+    }
+
+    /// The place of the field.
+    pub(crate) const fn index(&self) -> usize {
+        self.index as usize
+    }
+}
+
 /// One record while it is being understood.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
@@ -75,6 +96,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) time_is_given: bool,
     pub(crate) severity: Option<Severity>,
     pub(crate) message: Text,
+    /// Fields from here on may say what happened: those before are of an envelope that was opened.
+    pub(crate) message_from: usize,
     /// What the program itself said: the message, or the end of it when it is a whole syslog line.
     pub(crate) content: Text,
     dataset: Text,
@@ -83,10 +106,14 @@ pub(crate) struct Reading<'a> {
     pub(crate) actions: Vec<usize>,
     /// Fields that may say how it ended.
     pub(crate) outcomes: Vec<usize>,
-    /// Fields that may say whose record it is.
-    pub(crate) markers: Vec<(Marker, usize)>,
+    /// Fields whose names we know.
+    pub(crate) known: Vec<Known>,
+    /// Whose record it is, as far as a source file tells.
+    pub(crate) kind: Option<&'static Source>,
     /// The record began as JSON.
     pub(crate) is_json: bool,
+    /// The message was a JSON object, and was read as one.
+    pub(crate) has_inner: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -102,13 +129,16 @@ impl<'a> Reading<'a> {
             time_is_given: false,
             severity: None,
             message: Text::default(),
+            message_from: 0,
             content: Text::default(),
             dataset: Text::default(),
             classes: Vec::new(),
             actions: Vec::new(),
             outcomes: Vec::new(),
-            markers: Vec::new(),
+            known: Vec::with_capacity(32),
+            kind: None,
             is_json: false,
+            has_inner: false,
         }
     }
 
@@ -130,6 +160,12 @@ impl<'a> Reading<'a> {
     /// Bytes `start..end` of the record.
     pub(crate) fn of_record(start: usize, end: usize) -> Text {
         Text { start: bound(start), len: bound(end - start) }
+    }
+
+    /// Where `text` stands in the record, if it does.
+    pub(crate) fn range_of(&self, text: Text) -> Option<std::ops::Range<usize>> {
+        let (start, end) = (text.start as usize, (text.start + text.len) as usize);
+        (end <= self.text.len()).then_some(start..end)
     }
 
     /// `part`, which must be a slice of what `whole` says.
@@ -266,6 +302,11 @@ impl<'a> Reading<'a> {
     /// Whether a parser added this logsource tuple.
     pub(crate) fn has_class(&self, tuple: &str) -> bool {
         self.classes.contains(&tuple)
+    }
+
+    /// Whether a parser added any logsource tuple.
+    pub(crate) fn has_classes(&self) -> bool {
+        !self.classes.is_empty()
     }
 
     /// Takes back a logsource tuple that a better one replaces.

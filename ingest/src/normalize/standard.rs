@@ -11,7 +11,6 @@ pub(crate) const USER_NAME: u16 = place("user.name");
 pub(crate) const USER_ID: u16 = place("user.id");
 pub(crate) const USER_EMAIL: u16 = place("user.email");
 pub(crate) const SOURCE_IP: u16 = place("source.ip");
-pub(crate) const PROCESS_PID: u16 = place("process.pid");
 pub(crate) const PROCESS_NAME: u16 = place("process.name");
 pub(crate) const PROCESS_EXECUTABLE: u16 = place("process.executable");
 pub(crate) const PROCESS_COMMAND_LINE: u16 = place("process.command_line");

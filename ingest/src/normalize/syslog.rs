@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use logwarden_event::{FieldOptions, Severity};
 
 use super::reading::{Held, Reading, Text};
+use super::source::Vocabulary;
 use super::{json, names, standard, time};
 
 /// Structured data parameters of one message.
@@ -45,7 +46,7 @@ pub(crate) fn parse(reading: &mut Reading<'_>) -> bool {
         reading.add("host.ip", Held::Ip(peer));
     }
     classify(reading);
-    take_json(reading);
+    json::take_inner(reading);
     true
 }
 
@@ -63,7 +64,7 @@ fn parse_line(reading: &mut Reading<'_>, record: &str) -> bool {
     names::accept_time(reading, at, |at| at.to_string());
     take_header(reading, header);
     classify(reading);
-    take_json(reading);
+    json::take_inner(reading);
     true
 }
 
@@ -272,6 +273,8 @@ fn tag(text: &str) -> Option<(&str, &str, &str)> {
         text.bytes().take(TAG_BYTES_MAX + 1).position(|byte| matches!(byte, b'[' | b':' | b' '))?;
     let tag = &text[..end];
     if tag.is_empty()
+        // The beginning of a message in one of these formats.
+        || matches!(tag, "CEF" | "LEEF")
         || tag.bytes().any(|byte| {
             !byte.is_ascii_graphic() || matches!(byte, b'"' | b'{' | b'<' | b'=' | b',')
         })
@@ -329,67 +332,27 @@ fn set_message(reading: &mut Reading<'_>, message: &str) {
     }
 }
 
-/// Datasets and logsources by program.
-const PROGRAMS: &[(&str, &str, &str)] = &[
-    ("cron", "cron", "linux//cron"),
-    ("crond", "cron", "linux//cron"),
-    ("anacron", "cron", "linux//cron"),
-    ("sudo", "sudo", "linux//sudo"),
-    ("su", "auth", "linux//auth"),
-    ("login", "auth", "linux//auth"),
-    ("useradd", "auth", "linux//auth"),
-    ("groupadd", "auth", "linux//auth"),
-    ("usermod", "auth", "linux//auth"),
-    ("passwd", "auth", "linux//auth"),
-    ("polkitd", "auth", "linux//auth"),
-    ("systemd-logind", "auth", "linux//auth"),
-    ("gdm", "auth", "linux//auth"),
-    ("auditd", "auditd", "linux//auditd"),
-    ("audit", "auditd", "linux//auditd"),
-    ("audispd", "auditd", "linux//auditd"),
-    ("vsftpd", "vsftpd", "linux//vsftpd"),
-    ("clamd", "clamav", "linux//clamav"),
-    ("guacd", "guacamole", "linux//guacamole"),
-];
-
+/// Finds out which program it is, and with it the kind of log.
 fn classify(reading: &mut Reading<'_>) {
-    let program = reading
-        .first_text(standard::PROCESS_NAME)
-        .map(|tag| program_of(reading.str(tag)).to_owned());
-    let program = program.as_deref().unwrap_or_default();
-    let known = PROGRAMS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(program));
-    let (dataset, class) =
-        known.map_or(("syslog", "linux//syslog"), |(_, dataset, class)| (*dataset, *class));
-    let dataset = reading.keep(dataset);
-    reading.set_dataset(dataset);
-    reading.add_class(class);
+    name_kind(reading);
+    if reading.kind.is_none() {
+        let dataset = reading.keep("syslog");
+        reading.set_dataset(dataset);
+        reading.add_class("linux//syslog");
+    }
+}
+
+/// Takes the kind of log from the program.
+pub(crate) fn name_kind(reading: &mut Reading<'_>) {
+    let Some(tag) = reading.first_text(standard::PROCESS_NAME) else { return };
+    let kind = Vocabulary::get().of_program(program_of(reading.str(tag)));
+    if kind.is_some() {
+        reading.kind = kind;
+    }
 }
 
 /// The program of a tag: `su(pam_unix)` and `/usr/sbin/CRON` are `su` and `CRON`.
 pub(crate) fn program_of(tag: &str) -> &str {
     let base = tag.rsplit('/').next().unwrap_or(tag);
     base.split('(').next().unwrap_or(base)
-}
-
-/// A message that is a JSON object, with or without the cookie `@cee:`.
-fn take_json(reading: &mut Reading<'_>) {
-    let message = reading.message;
-    let text = reading.str(message).trim_start();
-    let text = text.strip_prefix("@cee:").unwrap_or(text).trim_start();
-    if !text.starts_with('{') {
-        return;
-    }
-    let start = text.as_ptr() as usize - reading.record().as_ptr() as usize;
-    let end = start + text.len();
-    let mark = reading.mark();
-    if json::flatten(reading, start, end).is_ok() {
-        reading.message = Text::default();
-        reading.is_json = true;
-        names::resolve(reading);
-        if reading.message.is_empty() {
-            reading.message = message;
-        }
-    } else {
-        reading.rewind(mark);
-    }
 }

@@ -1,11 +1,18 @@
 //! Records in, events out.
 
 mod applications;
+mod clouds;
+mod containers;
+mod hosts;
+mod lines;
 mod logsources;
+mod network;
 mod signins;
 mod sshd;
 mod syslog;
 mod times;
+mod web;
+mod windows;
 
 use std::fmt::Write as _;
 

@@ -257,10 +257,16 @@ fn others(text: &str, zone: Tz) -> Option<Timestamp> {
     if let Ok(at) = DateTime::parse_from_rfc2822(text) {
         return nanos(at).map(Timestamp::from_nanos);
     }
-    ["%a %b %d %H:%M:%S%.f %Y", "%d/%b/%Y %H:%M:%S%.f", "%d %b %Y %H:%M:%S%.f", "%Y%m%dT%H%M%S%.f"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .and_then(|local| zoned(local, zone))
+    [
+        "%a %b %d %H:%M:%S%.f %Y",
+        "%d/%b/%Y %H:%M:%S%.f",
+        "%d/%b/%Y:%H:%M:%S%.f",
+        "%d %b %Y %H:%M:%S%.f",
+        "%Y%m%dT%H%M%S%.f",
+    ]
+    .iter()
+    .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    .and_then(|local| zoned(local, zone))
 }
 
 fn number(digits: &[u8]) -> Option<i64> {

@@ -6,7 +6,7 @@ use super::super::reading::{Held, Reading};
 use super::table::Scale;
 
 /// The severity a value says on its scale.
-pub(super) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> Option<Severity> {
+pub(crate) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> Option<Severity> {
     let number = match value {
         Held::Text(text) => {
             let word = reading.str(*text);

@@ -1,15 +1,18 @@
 //! The vocabulary: what senders call things, and a table to find it in.
 //!
-//! Names are compared without regard to case, `_` and `-`.
-
-use std::sync::OnceLock;
+//! Names are compared without regard to case, `_` and `-`. The table holds the names below, which
+//! mean the same whoever says them, and every name that a source file speaks of.
 
 use logwarden_event::{STANDARD_FIELDS, standard_field};
 
-use super::super::logsource::{MARKERS, Marker};
+use super::super::source::Vocabulary;
 
-/// Names longer than this are never standard.
-const NAME_BYTES_MAX: usize = 48;
+/// Names longer than this mean nothing to us.
+const NAME_BYTES_MAX: usize = 80;
+/// Ranks up to this one, of what is said once for a record, are of what a source file says.
+pub(crate) const SOURCE_RANK_MAX: u8 = 8;
+/// Ranks below are of the standard name itself and of what a source file says.
+const ALIAS_RANK: u8 = 32;
 
 /// Objects that senders put their own fields in.
 const WRAPPERS: &[&str] = &[
@@ -22,11 +25,14 @@ const WRAPPERS: &[&str] = &[
     "ctx.",
     "mdc.",
     "attributes.",
+    "detail.",
+    "json.",
+    "jsonPayload.",
 ];
 
 /// How a level is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scale {
+pub(crate) enum Scale {
     /// A word, or a number of pino, bunyan, Monolog or syslog.
     Any,
     /// Only words that can be nothing else: the key has other uses.
@@ -41,7 +47,7 @@ pub(super) enum Scale {
 
 /// What a name of a sender means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     /// The standard field at this place.
     Field(u16),
     /// When it happened.
@@ -56,16 +62,20 @@ pub(super) enum Meaning {
     Action,
     /// How it ended; parsers look at it.
     Outcome,
-    /// Whose record it is; parsers look at it.
-    Marker(Marker),
 }
 
+/// One meaning of a name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Name {
-    pub(super) meaning: Meaning,
+pub(crate) struct Name {
+    pub(crate) meaning: Meaning,
     /// The lowest wins.
-    pub(super) rank: u8,
+    pub(crate) rank: u8,
 }
+
+/// A name that a source file speaks of, by number.
+pub(crate) type Key = u16;
+/// Stands where no source file speaks of a name.
+pub(crate) const NO_KEY: Key = Key::MAX;
 
 /// Standard names and what senders call them, best first. The standard name itself comes before all.
 const ALIASES: &[(&str, &str)] = &[
@@ -186,9 +196,14 @@ const ALIASES: &[(&str, &str)] = &[
     ("orchestrator.namespace", "kubernetes.namespace kubernetes.namespacename k8s.namespace.name"),
     ("orchestrator.resource.name", "kubernetes.pod.name kubernetes.podname k8s.pod.name"),
     ("dns.question.name", "queryname event.eventdata.queryname winlog.eventdata.queryname"),
+    ("http.version", "httpversion serverprotocol request.version"),
+    ("http.request.referrer", "referer referrer httpreferer httpreferrer req.headers.referer"),
+    ("http.request.bytes", "requestlength requestsize"),
+    ("url.domain", "cshost"),
+    ("container.image.name", "containerimage containerimagename kubernetes.containerimage"),
 ];
-const TIMES: &str = "@timestamp timestamp time ts @t datetime isodate eventtime timemillis epochmillis epochms timestampms timeunixnano observedtimeunixnano realtimetimestamp asctime created date event.system.timecreated.systemtime event.system.timecreated.#attributes.systemtime timecreated utctime logtime";
-const MESSAGES: &str = "message msg @m renderedmessage shortmessage fields.message fullmessage log body line text @mt messagetemplate event";
+const TIMES: &str = "@timestamp timestamp time ts @t datetime sourcerealtimetimestamp isodate eventtime timemillis epochmillis epochms timestampms timeunixnano observedtimeunixnano realtimetimestamp asctime created date event.system.timecreated.systemtime event.system.timecreated.#attributes.systemtime timecreated utctime logtime";
+const MESSAGES: &str = "message msg @m renderedmessage shortmessage fields.message jsonpayload.message textpayload fullmessage log body line text @mt messagetemplate event";
 const DATASETS: &str = "event.dataset datastream.dataset dataset";
 const ACTIONS: &str =
     "event.action action event eventtype eventname event.type type operation msg message";
@@ -208,40 +223,41 @@ const LEVELS: &[(&str, Scale)] = &[
     ("status", Scale::WordOnly),
 ];
 
-pub(super) struct Slot {
+/// What there is to know of one name.
+#[derive(Debug)]
+pub(crate) struct Slot {
     name: &'static str,
     /// At most four: `event` has three.
-    pub(super) meanings: [Option<Name>; 4],
+    pub(crate) meanings: [Option<Name>; 4],
+    /// Its number, when a source file speaks of it.
+    pub(crate) key: Key,
 }
 
 /// A fixed open-addressed table: names of senders never enter it, so nobody can make it slow.
-struct Table {
-    slots: Vec<Option<Slot>>,
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Places in `slots`, [`EMPTY`] where there is none; at most a quarter are taken.
+    places: Vec<u16>,
+    slots: Vec<Slot>,
+    keys: Key,
 }
 
-const TABLE_SLOTS: usize = 2_048;
+const PLACES: usize = 8_192;
+const EMPTY: u16 = u16::MAX;
 
 impl Table {
-    fn get() -> &'static Self {
-        static TABLE: OnceLock<Table> = OnceLock::new();
-        TABLE.get_or_init(Self::build)
-    }
-
-    fn build() -> Self {
-        let mut table = Self { slots: (0..TABLE_SLOTS).map(|_| None).collect() };
+    /// The names that mean the same whoever says them.
+    pub(crate) fn new() -> Self {
+        let mut table = Self { places: vec![EMPTY; PLACES], slots: Vec::new(), keys: 0 };
         for (place, field) in STANDARD_FIELDS.iter().enumerate() {
             let place = u16::try_from(place).expect("there are few standard fields");
-            let canonical: String =
-                field.name.chars().filter(|c| !matches!(c, '_' | '-')).collect();
-            // Leaked once for the life of the process: the table is static.
-            let name: &'static str = Box::leak(canonical.into_boxed_str());
             if field.name != "log.level" && !field.name.starts_with("lw.") {
-                table.add(name, Name { meaning: Meaning::Field(place), rank: 0 });
+                table.add(field.name, Name { meaning: Meaning::Field(place), rank: 0 });
             }
         }
         for (standard, names) in ALIASES {
             let place = standard_field(standard).expect("aliases are of standard fields");
-            for (rank, name) in (1..).zip(names.split(' ')) {
+            for (rank, name) in (ALIAS_RANK..).zip(names.split(' ')) {
                 table.add(name, Name { meaning: Meaning::Field(place), rank });
             }
         }
@@ -252,45 +268,65 @@ impl Table {
             (Meaning::Action, ACTIONS),
             (Meaning::Outcome, OUTCOMES),
         ] {
-            for (rank, name) in (1..).zip(names.split(' ')) {
+            for (rank, name) in (SOURCE_RANK_MAX + 1..).zip(names.split(' ')) {
                 table.add(name, Name { meaning, rank });
             }
         }
-        for (name, marker) in MARKERS {
-            table.add(name, Name { meaning: Meaning::Marker(*marker), rank: 1 });
-        }
-        for (rank, (name, scale)) in (1..).zip(LEVELS) {
+        for (rank, (name, scale)) in (SOURCE_RANK_MAX + 1..).zip(LEVELS) {
             table.add(name, Name { meaning: Meaning::Level(*scale), rank });
         }
         table
     }
 
-    fn add(&mut self, name: &'static str, meaning: Name) {
-        let mut index = hash(name.as_bytes());
-        loop {
-            match &mut self.slots[index] {
-                Some(slot) if slot.name == name => {
-                    let free = slot.meanings.iter_mut().find(|free| free.is_none());
-                    *free.expect("a name has at most four meanings") = Some(meaning);
-                    return;
-                }
-                Some(_) => index = (index + 1) % TABLE_SLOTS,
-                empty @ None => {
-                    *empty = Some(Slot { name, meanings: [Some(meaning), None, None, None] });
-                    return;
-                }
-            }
+    /// The number of a name, which it gets when it has none yet.
+    pub(crate) fn key(&mut self, name: &str) -> Key {
+        let slot = self.slot(name);
+        if self.slots[slot].key == NO_KEY {
+            self.slots[slot].key = self.keys;
+            self.keys += 1;
         }
+        self.slots[slot].key
+    }
+
+    fn add(&mut self, name: &str, meaning: Name) {
+        let slot = self.slot(name);
+        let free = self.slots[slot].meanings.iter_mut().find(|free| free.is_none());
+        *free.expect("a name has at most four meanings") = Some(meaning);
+    }
+
+    /// The place of a name in `slots`, where it is entered when it is new.
+    fn slot(&mut self, name: &str) -> usize {
+        let mut canonical = [0; NAME_BYTES_MAX];
+        let name = canonical_of(name, &mut canonical).expect("names we speak of are short");
+        let mut index = hash(name);
+        while self.places[index] != EMPTY {
+            let slot = usize::from(self.places[index]);
+            if self.slots[slot].name.as_bytes() == name {
+                return slot;
+            }
+            index = (index + 1) % PLACES;
+        }
+        let slot = self.slots.len();
+        assert!(slot < PLACES / 4, "the table is large enough for all names");
+        self.places[index] = u16::try_from(slot).expect("below the bound");
+        let name = String::from_utf8(name.to_vec()).expect("names we speak of are text");
+        // Leaked once for the life of the process: the table is static.
+        self.slots.push(Slot { name: name.leak(), meanings: [None; 4], key: NO_KEY });
+        slot
     }
 
     fn find(&self, canonical: &[u8]) -> Option<&Slot> {
         let mut index = hash(canonical);
         loop {
-            let slot = self.slots[index].as_ref()?;
+            let place = self.places[index];
+            if place == EMPTY {
+                return None;
+            }
+            let slot = &self.slots[usize::from(place)];
             if slot.name.as_bytes() == canonical {
                 return Some(slot);
             }
-            index = (index + 1) % TABLE_SLOTS;
+            index = (index + 1) % PLACES;
         }
     }
 }
@@ -308,7 +344,7 @@ fn hash(name: &[u8]) -> usize {
     let mixed = (first ^ last.rotate_left(29) ^ name.len() as u64)
         // Fibonacci hashing: the upper bits of the product are well mixed.
         .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 53) as usize % TABLE_SLOTS
+    (mixed >> 51) as usize % PLACES
 }
 
 /// Each byte in lower case, and 0 for those that do not count.
@@ -327,19 +363,32 @@ static LETTERS: [u8; 256] = {
     letters
 };
 
-/// What the name means, in whatever case and with whatever joints it is written.
-pub(super) fn lookup(path: &str) -> Option<&'static Slot> {
-    let mut canonical = [0u8; NAME_BYTES_MAX];
+/// The name in lower case and without joints, in `buffer`; none when it is too long.
+fn canonical_of<'b>(name: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b [u8]> {
     let mut length = 0;
-    for byte in path.bytes() {
+    for byte in name.bytes() {
         let letter = LETTERS[usize::from(byte)];
-        *canonical.get_mut(length)? = letter;
+        *buffer.get_mut(length)? = letter;
         length += usize::from(letter != 0);
     }
-    Table::get().find(&canonical[..length])
+    Some(&buffer[..length])
+}
+
+/// What the name means, in whatever case and with whatever joints it is written.
+pub(crate) fn lookup(path: &str) -> Option<&'static Slot> {
+    let mut buffer = [0; NAME_BYTES_MAX];
+    let canonical = canonical_of(path, &mut buffer)?;
+    Vocabulary::get().table.find(canonical)
 }
 
 /// The name without the wrapper around it.
 pub(super) fn unwrapped(path: &str) -> Option<&str> {
+    // Wrappers begin with one of these; most names end the search here.
+    if !matches!(
+        path.as_bytes().first(),
+        Some(b'f' | b'c' | b'P' | b'e' | b'd' | b'm' | b'a' | b'j')
+    ) {
+        return None;
+    }
     WRAPPERS.iter().find_map(|wrapper| path.strip_prefix(wrapper))
 }

@@ -1,0 +1,283 @@
+//! What programs of a Linux host say over syslog and in the journal.
+
+use super::check;
+
+fn line(program: &str, message: &str, wanted: &str) {
+    check(&format!("<86>Feb 10 06:55:46 web-1 {program}: {message}"), wanted);
+}
+
+#[test]
+fn sudo_says_who_ran_what_as_whom() {
+    line(
+        "sudo[812]",
+        "   alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/cat /etc/shadow",
+        "event.action=sudo
+         event.outcome=success
+         user.name=alice
+         user.effective.name=root
+         process.command_line=/usr/bin/cat /etc/shadow
+         process.executable=/usr/bin/cat
+         process.working_directory=/home/alice
+         dataset=sudo
+         class=linux//sudo",
+    );
+    line(
+        "sudo",
+        "bob : 3 incorrect password attempts ; TTY=pts/1 ; PWD=/tmp ; USER=root ; COMMAND=/bin/sh -c a;b ; TTY=x",
+        "event.outcome=failure
+         event.reason=3 incorrect password attempts
+         user.name=bob
+         process.command_line=/bin/sh -c a;b ; TTY=x",
+    );
+    line(
+        "sudo",
+        "eve : user NOT in sudoers ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/ls",
+        "event.outcome=failure\nevent.reason=user NOT in sudoers\nuser.name=eve",
+    );
+    line(
+        "sudo",
+        "pam_unix(sudo:session): session opened for user root(uid=0) by alice(uid=1000)",
+        "event.action=session_opened\nuser.name=root\ndataset=sudo",
+    );
+}
+
+#[test]
+fn su_and_login_say_who_became_whom() {
+    line(
+        "su",
+        "(to root) alice on pts/0",
+        "event.action=su\nevent.outcome=success\nuser.name=alice\nuser.effective.name=root\nclass=linux//auth",
+    );
+    line(
+        "su",
+        "FAILED SU (to root) alice on pts/0",
+        "event.outcome=failure\nuser.name=alice\nuser.effective.name=root",
+    );
+    line(
+        "su",
+        "Successful su for root by alice",
+        "event.outcome=success\nuser.name=alice\nuser.effective.name=root",
+    );
+    line(
+        "su",
+        "+ /dev/pts/2 alice:root",
+        "event.outcome=success\nuser.name=alice\nuser.effective.name=root",
+    );
+    line(
+        "login[77]",
+        "FAILED LOGIN (1) on '/dev/tty1' FOR 'root', Authentication failure",
+        "event.action=login\nevent.outcome=failure\nuser.name=root\nevent.reason=Authentication failure",
+    );
+    line(
+        "login[77]",
+        "ROOT LOGIN  on '/dev/tty1'",
+        "event.outcome=success\nuser.name=root\nclass=linux/authentication/;/authentication/;linux//auth",
+    );
+    line(
+        "login[77]",
+        "LOGIN ON tty1 BY alice FROM 192.0.2.9",
+        "event.outcome=success\nuser.name=alice\nsource.ip=192.0.2.9",
+    );
+}
+
+#[test]
+fn programs_that_manage_accounts_name_whom_they_change() {
+    line(
+        "useradd[9]",
+        "new user: name=mallory, UID=0, GID=0, home=/home/mallory, shell=/bin/bash, from=/dev/pts/0",
+        "event.category=iam
+         event.action=user_added
+         user.target.name=mallory
+         accounts.uid=0
+         accounts.shell=/bin/bash
+         dataset=auth
+         class=linux//auth",
+    );
+    line(
+        "groupadd[9]",
+        "new group: name=ops, GID=1002",
+        "event.action=group_added\ngroup.name=ops",
+    );
+    line(
+        "usermod[9]",
+        "add 'mallory' to group 'sudo'",
+        "event.action=group_member_added\nuser.target.name=mallory\ngroup.name=sudo",
+    );
+    line(
+        "usermod[9]",
+        "add 'mallory' to shadow group 'sudo'",
+        "event.action=group_member_added\ngroup.name=sudo",
+    );
+    line(
+        "gpasswd[9]",
+        "user mallory added by root to group wheel",
+        "event.action=group_member_added\nuser.target.name=mallory\nuser.name=root\ngroup.name=wheel",
+    );
+    line(
+        "userdel[9]",
+        "delete user 'mallory'",
+        "event.action=user_deleted\nuser.target.name=mallory",
+    );
+    line(
+        "passwd[9]",
+        "password for 'root' changed by 'root'",
+        "event.action=password_changed\nuser.target.name=root",
+    );
+    line(
+        "chage[9]",
+        "changed password expiry for bob",
+        "event.action=password_expiry_changed\nuser.target.name=bob",
+    );
+}
+
+#[test]
+fn cron_systemd_and_the_kernel() {
+    line(
+        "CRON[77]",
+        "(root) CMD (   cd / && run-parts --report /etc/cron.hourly)",
+        "event.action=cron_command
+         user.name=root
+         process.command_line=cd / && run-parts --report /etc/cron.hourly
+         class=linux//cron
+         dataset=cron",
+    );
+    line(
+        "crontab[77]",
+        "(bob) REPLACE (bob)",
+        "event.action=crontab\ncron.action=REPLACE\nuser.name=bob",
+    );
+    line(
+        "systemd[1]",
+        "Started nginx.service - A high performance web server.",
+        "event.action=unit_started\nsystemd.unit=nginx.service\ndataset=systemd",
+    );
+    line(
+        "systemd[1]",
+        "Failed to start Shop.",
+        "event.action=unit_failed\nevent.outcome=failure\nsystemd.unit=Shop",
+    );
+    line(
+        "systemd[1]",
+        "shop.service: Main process exited, code=exited, status=1/FAILURE",
+        "systemd.unit=shop.service\nprocess.exit_code=1",
+    );
+    line(
+        "systemd-logind[5]",
+        "New session 5 of user bob.",
+        "event.action=session_opened\nsession.id=5\nuser.name=bob\nclass=linux//auth",
+    );
+    line(
+        "kernel",
+        "[12345.678901] [UFW BLOCK] IN=eth0 OUT= MAC=00:11:22 SRC=203.0.113.9 DST=192.0.2.1 LEN=40 TOS=0x00 TTL=240 ID=54321 DF PROTO=TCP SPT=43210 DPT=23 WINDOW=65535 SYN URGP=0",
+        "event.action=packet_dropped
+         event.category=network
+         rule.name=UFW BLOCK
+         source.ip=203.0.113.9 (SRC)
+         source.port=43210 (SPT)
+         destination.ip=192.0.2.1 (DST)
+         destination.port=23 (DPT)
+         network.transport=TCP (PROTO)
+         class=/firewall/;linux//syslog
+         dataset=kernel",
+    );
+    line(
+        "kernel",
+        "[1.5] Out of memory: Killed process 123 (java) total-vm:1kB",
+        "event.action=out_of_memory\nprocess.pid=123\nprocess.target=java",
+    );
+    line(
+        "kernel",
+        "shop[77]: segfault at 0 ip 00007f sp 00007f error 4 in libc.so[7f+1]",
+        "event.action=segfault\nprocess.target=shop\nprocess.pid=77",
+    );
+}
+
+#[test]
+fn records_of_the_audit_system() {
+    check(
+        "type=EXECVE msg=audit(1767323045.123:456): argc=3 a0=\"curl\" a1=2D73 a2=\"http\"",
+        "at=2026-01-02T03:04:05.123Z
+         event.id=456
+         type=EXECVE
+         a0=curl
+         a1=-s
+         a2=http
+         event.category=process
+         class=linux//auditd
+         dataset=auditd",
+    );
+    check(
+        "type=SYSCALL msg=audit(1767323045.123:456): arch=c000003e syscall=59 success=yes exit=0 a0=7ffd a1=55 ppid=1 pid=77 auid=1000 uid=0 comm=\"curl\" exe=\"/usr/bin/curl\" key=\"exec\"\u{1d}ARCH=x86_64 SYSCALL=execve AUID=\"alice\" UID=\"root\"",
+        "a0=7ffd
+         process.name=curl (comm)
+         process.executable=/usr/bin/curl (exe)
+         process.pid=77 (pid)
+         process.parent.pid=1 (ppid)
+         user.id=1000 (auid)
+         user.name=alice (AUID)
+         SYSCALL=execve
+         rule.name=exec (key)
+         event.outcome=success",
+    );
+    check(
+        "type=PROCTITLE msg=audit(1767323045.123:456): proctitle=6361740061",
+        "process.command_line=cat a (proctitle)",
+    );
+    check(
+        "<86>Feb 10 06:55:46 web-1 audispd: node=web-1 type=USER_LOGIN msg=audit(1767323045.123:7): pid=9 uid=0 auid=4294967295 msg='op=login acct=\"root\" exe=\"/usr/sbin/sshd\" hostname=? addr=203.0.113.9 terminal=ssh res=failed'",
+        "event.action=user_login
+         event.category=authentication
+         event.outcome=failure
+         user.name=root (acct)
+         source.ip=203.0.113.9 (addr)
+         process.executable=/usr/sbin/sshd (exe)
+         class=linux//auditd",
+    );
+    check(r#"{"type":"EXECVE","a0":"curl","name":"x"}"#, "class=linux//auditd\na0=curl");
+}
+
+#[test]
+fn a_record_of_the_journal_is_a_line_of_its_program() {
+    check(
+        r#"{"__REALTIME_TIMESTAMP":"1767323045678000","_HOSTNAME":"web-1","SYSLOG_IDENTIFIER":"sudo","_PID":"812","_COMM":"sudo","_EXE":"/usr/bin/sudo","_CMDLINE":"sudo ls","PRIORITY":"5","MESSAGE":"alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls"}"#,
+        "at=2026-01-02T03:04:05.678Z
+         severity=notice
+         host.name=web-1 (_HOSTNAME)
+         process.name=sudo (SYSLOG_IDENTIFIER)
+         process.pid=812 (_PID)
+         user.name=alice
+         event.action=sudo
+         class=linux//sudo",
+    );
+    check(
+        r#"{"_SYSTEMD_UNIT":"shop.service","SYSLOG_IDENTIFIER":"shop","MESSAGE":"{\"level\":\"error\",\"msg\":\"boom\"}"}"#,
+        "message=boom\nseverity=error\nprocess.name=shop (SYSLOG_IDENTIFIER)",
+    );
+}
+
+#[test]
+fn fail2ban_says_whom_it_bans() {
+    check(
+        "2026-01-02 03:04:05,678 fail2ban.actions        [123]: NOTICE  [sshd] Ban 203.0.113.9",
+        "at=2026-01-02T03:04:05.678Z
+         severity=notice
+         event.action=ip_banned
+         rule.name=sshd
+         source.ip=203.0.113.9
+         dataset=fail2ban
+         class=linux//fail2ban",
+    );
+    check(
+        "2026-01-02 03:04:05,678 fail2ban.filter         [123]: INFO    [sshd] Found 203.0.113.9 - 2026-01-02 03:04:05",
+        "event.action=failure_found\nsource.ip=203.0.113.9",
+    );
+    line(
+        "fail2ban.actions[123]",
+        "NOTICE [sshd] Unban 203.0.113.9",
+        "event.action=ip_unbanned\nsource.ip=203.0.113.9",
+    );
+    check(
+        "2026-01-02 03:04:05,678 fail2ban.actions        [123]: NOTICE  [sshd] Restore Ban 2001:db8::9",
+        "event.action=ip_banned\nsource.ip=2001:db8::9",
+    );
+}

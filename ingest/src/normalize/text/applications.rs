@@ -1,0 +1,191 @@
+//! Lines that logging libraries write when they do not write JSON.
+//!
+//! Input: the usual patterns of Log4j, Logback, Spring Boot, Python, tracing, zap, Serilog and Monolog: a
+//! time, a level, mostly a logger and a thread, then the text. Output: these, and the text as message.
+
+use logwarden_event::Severity;
+
+use super::line::{Line, looks_like};
+use super::{Context, Facts};
+use crate::normalize::time;
+
+const LOGGER_BYTES_MAX: usize = 200;
+
+/// `TIME [THREAD] LEVEL LOGGER - TEXT` in its many orders.
+pub(super) fn application<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
+    if !looks_like(text, "0000-00-00") && !looks_like(text, "00:00:00") {
+        return None;
+    }
+    let first_line = text.split('\n').next().unwrap_or(text);
+    let stamp_end = end_of_stamp(first_line)?;
+    let stamp = &text[..stamp_end];
+    let mut facts =
+        Facts { time: time::from_text(stamp, context.zone, context.now), ..Facts::default() };
+    if facts.time.is_none() && stamp.len() > 13 {
+        return None;
+    }
+    let mut rest = text[stamp_end..].trim_start_matches([' ', '\t']);
+    // zap puts tabs between everything.
+    let is_zap = text[stamp_end..].starts_with('\t');
+    // Python's usual format: ` - NAME - LEVEL - TEXT`.
+    if let Some(parts) = rest.strip_prefix("- ") {
+        let (name, after) = parts.split_once(" - ")?;
+        let (level, after) = after.split_once(" - ")?;
+        Severity::from_word(level)?;
+        facts.text("log.logger", name);
+        facts.level = level;
+        facts.message = Some(after);
+        return Some(facts);
+    }
+    let mut thread = None;
+    for _ in 0..2 {
+        let Some((inner, after)) = rest.strip_prefix('[').and_then(|r| r.split_once(']')) else {
+            continue;
+        };
+        if Severity::from_word(inner.trim()).is_some() && facts.level.is_empty() {
+            facts.level = inner.trim();
+        } else if thread.is_none() && inner.len() <= LOGGER_BYTES_MAX {
+            thread = Some(inner);
+        }
+        rest = after.trim_start_matches([' ', '\t']);
+    }
+    if facts.level.is_empty() {
+        let end = rest.find([' ', '\t', ':'])?;
+        let level = &rest[..end];
+        Severity::from_word(level)?;
+        facts.level = level;
+        rest = rest[end..].trim_start_matches([' ', '\t', ':']);
+    }
+    if let Some(thread) = thread {
+        facts.text("process.thread.name", thread.trim());
+    }
+    facts.message = Some(if is_zap { zap(&mut facts, rest) } else { logger(&mut facts, rest) });
+    Some(facts)
+}
+
+/// Where the time ends: behind the clock, and its zone if there is one.
+fn end_of_stamp(line: &str) -> Option<usize> {
+    let bytes = line.as_bytes();
+    let clock = if looks_like(line, "00:00:00") { 0 } else { 11 };
+    if !looks_like(line.get(clock..)?, "00:00:00") {
+        return None;
+    }
+    let is_stamp =
+        |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b':' | b'+' | b'-');
+    let mut end = clock + 8;
+    while bytes.get(end).is_some_and(|byte| is_stamp(*byte)) {
+        end += 1;
+    }
+    Some(end + usize::from(bytes.get(end) == Some(&b'Z')))
+}
+
+/// `LOGGER - TEXT`, `LOGGER: TEXT` or Spring Boot's `PID --- [THREAD] LOGGER : TEXT`; gives the text.
+fn logger<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
+    let mut text = text;
+    if let Some((pid, rest)) = text.split_once(" --- [")
+        && super::line::is_digits(pid)
+        && let Some((thread, rest)) = rest.split_once(']')
+    {
+        facts.integer("process.pid", pid);
+        facts.text("process.thread.name", thread.trim());
+        text = rest.trim_start();
+        // Spring Boot 3 puts the application before the thread.
+        if let Some((thread, rest)) = text.strip_prefix('[').and_then(|r| r.split_once(']')) {
+            facts.text("spring.context", thread.trim());
+            text = rest.trim_start();
+        }
+    } else if let Some((thread, rest)) = text.strip_prefix('[').and_then(|r| r.split_once("] ")) {
+        facts.text("process.thread.name", thread.trim());
+        text = rest;
+    }
+    for end in [" -- ", " - ", " : ", ": "] {
+        if let Some((name, rest)) = text.split_once(end)
+            && is_logger(name.trim_end())
+        {
+            facts.text("log.logger", name.trim_end());
+            return rest;
+        }
+    }
+    text
+}
+
+/// A name with dots or colons inside it, as loggers have.
+fn is_logger(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= LOGGER_BYTES_MAX
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:$-/[]<>".contains(&b))
+}
+
+/// zap's `LOGGER<TAB>CALLER<TAB>TEXT<TAB>{JSON}`; gives the text.
+fn zap<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
+    let mut parts: smallvec::SmallVec<[&str; 4]> = text.splitn(4, '\t').collect();
+    if parts.last().is_some_and(|last| last.starts_with('{')) && parts.len() > 1 {
+        parts.pop();
+    }
+    let message = parts.pop().unwrap_or(text);
+    let is_caller =
+        |part: &str| part.rsplit_once(':').is_some_and(|(_, line)| super::line::is_digits(line));
+    for part in parts {
+        facts.text(if is_caller(part) { "zap.caller" } else { "log.logger" }, part);
+    }
+    message
+}
+
+/// `LEVEL TEXT` and its relatives, without a time: `WARNING:root:text`, `[ERROR] text`.
+pub(super) fn level_first<'t>(text: &'t str, _context: &Context) -> Option<Facts<'t>> {
+    let mut facts = Facts::default();
+    if let Some(rest) = text.strip_prefix('[') {
+        let (level, rest) = rest.split_once(']')?;
+        Severity::from_word(level.trim())?;
+        facts.level = level.trim();
+        facts.message = Some(rest.trim_start());
+        return Some(facts);
+    }
+    let (level, rest) = text.split_once(':')?;
+    // Prose such as `Error: …` is left as it is; loggers write their levels in capitals.
+    if level.len() < 4 || !level.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    Severity::from_word(level)?;
+    facts.level = level;
+    match rest.split_once(':') {
+        Some((name, after)) if is_logger(name) => {
+            facts.text("log.logger", name);
+            facts.message = Some(after);
+        }
+        _ => facts.message = Some(rest.trim_start()),
+    }
+    Some(facts)
+}
+
+/// Monolog's `[TIME] CHANNEL.LEVEL: TEXT {CONTEXT} [EXTRA]`.
+pub(super) fn monolog<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
+    let mut line = Line::new(text);
+    let stamp = line.bracketed()?;
+    if !looks_like(stamp, "0000-00-00") {
+        return None;
+    }
+    let (name, rest) = line.rest.split_once(": ")?;
+    let (channel, level) = name.rsplit_once('.')?;
+    Severity::from_word(level)?;
+    let mut facts = Facts { level, ..Facts::default() };
+    facts.time = Some(time::from_text(stamp, context.zone, context.now)?);
+    facts.text("log.logger", channel);
+    facts.message = Some(rest);
+    Some(facts)
+}
+
+/// Serilog's `[03:04:05 INF] text` and `[2026-01-02 03:04:05.678 +00:00 INF] text`.
+pub(super) fn serilog<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
+    let mut line = Line::new(text);
+    let header = line.bracketed()?;
+    let (stamp, level) = header.rsplit_once(' ')?;
+    if level.len() != 3 || !stamp.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    Severity::from_word(level)?;
+    let mut facts = Facts { level, ..Facts::default() };
+    facts.time = time::from_text(stamp, context.zone, context.now);
+    facts.message = Some(line.rest);
+    Some(facts)
+}
