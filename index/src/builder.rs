@@ -1,7 +1,7 @@
 //! Builds a split in memory, from events that come newest first.
 //!
-//! An event that breaks the code which reads it is kept verbatim, and its row becomes a candidate of
-//! every lookup, so that it is found and no other event is lost with it.
+//! An event that breaks the code which reads it is kept verbatim, so that it is found and no other
+//! event is lost with it.
 
 use logwarden_event::{Event, Position, SplitId, Timestamp};
 
@@ -26,7 +26,6 @@ pub(crate) struct SplitBuilder {
     columns: Writer,
     /// Made for the first message that it is needed for.
     words: Option<WordIndexBuilder>,
-    unsure_rows: Vec<u32>,
     event_count: u32,
     lane: u32,
     seq_first: u64,
@@ -41,7 +40,6 @@ impl SplitBuilder {
         Ok(Self {
             columns: Writer::new(dissect).map_err(|error| error.to_string())?,
             words: None,
-            unsure_rows: Vec::new(),
             event_count: 0,
             lane: 0,
             seq_first: u64::MAX,
@@ -55,8 +53,7 @@ impl SplitBuilder {
     pub(crate) fn add(&mut self, event: &Event) -> Result<(), String> {
         debug_assert!(event.timestamp() <= self.first, "rows are newest first");
         match self.columns.add(event) {
-            MessageWords::InPieces => {}
-            MessageWords::Unknown => self.unsure_rows.push(self.event_count),
+            MessageWords::Elsewhere => {}
             MessageWords::ToIndex if event.message().is_empty() => {}
             MessageWords::ToIndex => self.index(event.message())?,
         }
@@ -121,7 +118,6 @@ impl SplitBuilder {
             last: self.last.nanos(),
             datasets,
             fields: written.fields,
-            unsure_rows: self.unsure_rows,
             columns: store,
             words,
         };

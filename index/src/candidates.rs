@@ -1,17 +1,20 @@
 //! From a lookup to the rows of a split that may satisfy it.
 //!
 //! Shapes say which slots a condition is about; their columns say which rows pass. Words of messages
-//! that are not cut into pieces are found by the word index.
+//! that are not cut into pieces are found by the word index. What holds for every row of a shape, or
+//! for none, is said of the shape, so that most conditions touch the rows of few shapes or of none.
+//! Events that are kept verbatim are few: the whole condition is tried on each.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use logwarden_event::{standard_field, words};
+use logwarden_event::standard_field;
 
-use crate::columns::block::address_of;
 use crate::columns::shape::{Kind, Piece, ShapeValue, Stretch};
-use crate::columnstore::search::{Places, TextTest};
-use crate::columnstore::{ColumnStore, StoredShape};
+use crate::columnstore::search::{Places, Probe, TextTest};
+use crate::columnstore::{BlockView, ColumnStore, StoredShape};
 use crate::lookup::{EVENT_PARTS, Lookup, TextCondition};
+use crate::metrics::POISON_EVENTS_TOTAL;
 use crate::rowset::RowSet;
 use crate::wordindex::WordIndex;
 
@@ -34,42 +37,161 @@ pub(crate) struct Finder<'a> {
     pub(crate) range: Range<u32>,
     /// Rows of the split.
     pub(crate) row_count: u32,
+    /// The lane of its events.
+    pub(crate) lane: u32,
+}
+
+/// Some of the shapes, by number.
+type ShapeSet = Vec<bool>;
+
+/// What a lookup finds among the rows of some shapes. Verbatim rows may be in it or not.
+struct Found {
+    /// Shapes of which every row is found.
+    whole: ShapeSet,
+    /// Shapes of which some rows may be found.
+    part: ShapeSet,
+    /// Those rows. None of a whole shape is among them.
+    rows: RowSet,
+    /// Whether every row that is found satisfies the lookup.
+    is_exact: bool,
 }
 
 impl Finder<'_> {
     /// The rows that may satisfy `lookup`.
     pub(crate) fn candidates(&self, lookup: &Lookup) -> Result<Candidates, String> {
-        match lookup {
-            Lookup::All => Ok(self.exact(self.all())),
-            Lookup::Nothing => Ok(self.exact(self.none())),
-            Lookup::And(lookups) => self.and(lookups),
-            Lookup::Or(lookups) => self.or(lookups),
-            Lookup::Not(lookup) => self.not(lookup),
-            Lookup::Word { field, word } => {
-                if !self.may_have([word.as_str()])? {
-                    return Ok(self.exact(self.none()));
-                }
-                self.words(*field, &TextTest::Word(word))
-            }
-            Lookup::WordPrefix { field, prefix } => {
-                self.words(*field, &TextTest::WordPrefix(prefix))
-            }
-            Lookup::Value { field, value } => {
-                let is_part = EVENT_PARTS.contains(&field.as_str());
-                // In other scripts lower case depends on what stands around a word.
-                if !is_part && value.is_ascii() && !self.may_have_value(value)? {
-                    return Ok(self.exact(self.none()));
-                }
-                self.values(field, &TextTest::Is(value))
-            }
-            Lookup::ValuePrefix { field, prefix } => {
-                self.values(field, &TextTest::BeginsWith(prefix))
-            }
-            Lookup::Number { field, from, to } => self.values(field, &TextTest::Number(*from, *to)),
-            Lookup::Exists { field } => self.exists(field),
-            Lookup::Text { field, condition } => self.texts(field.as_deref(), condition, None),
-            Lookup::Seq { first, last } => self.seqs(*first, *last),
+        let found = self.find(lookup, &self.every_shape(), None)?;
+        let is_all = found.whole.iter().all(|is_whole| *is_whole);
+        let mut rows = if is_all { self.all() } else { found.rows };
+        if !is_all {
+            self.insert_whole(&found.whole, &mut rows)?;
         }
+        let mut is_exact = found.is_exact || rows.is_empty();
+        for block in self.store.blocks_in(&self.range) {
+            if self.store.has_verbatim(block) {
+                is_exact &= self.try_verbatim(lookup, block, &mut rows)?;
+            }
+        }
+        Ok(Candidates { rows, is_exact })
+    }
+
+    /// How many rows satisfy `lookup`, as far as shapes and dictionaries have counted them; all rows
+    /// must be asked for.
+    pub(crate) fn count(&self, lookup: &Lookup) -> Result<Option<u64>, String> {
+        let blocks = self.store.blocks_in(&self.range);
+        if self.range != (0..self.row_count)
+            || blocks.into_iter().any(|block| self.store.has_verbatim(block))
+        {
+            return Ok(None);
+        }
+        let mut among = self.every_shape();
+        let mut left = None;
+        let lookups = match lookup {
+            Lookup::And(lookups) => lookups.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for lookup in lookups {
+            match self.is_about_shapes(lookup) {
+                true => among = self.find(lookup, &among, None)?.whole,
+                false if left.is_some() => return Ok(None),
+                false => left = Some(lookup),
+            }
+        }
+        let Some(lookup) = left else { return Ok(Some(self.rows_of(&among))) };
+        let is_counted = match lookup {
+            Lookup::Text { field, .. } => !is_of_pieces(field.as_deref()),
+            Lookup::And(_) | Lookup::Or(_) | Lookup::Not(_) | Lookup::Seq { .. } => false,
+            _ => true,
+        };
+        if !is_counted {
+            return Ok(None);
+        }
+        let Some((places, probe)) = self.places(lookup, &among)? else { return Ok(Some(0)) };
+        if !places.unsure.is_empty() || self.words.is_some() && is_about_words(lookup) {
+            return Ok(None);
+        }
+        let mut whole = self.no_shape();
+        places.whole.iter().for_each(|shape| whole[*shape as usize] = true);
+        let counted = self.store.count_passing(&places, &probe, (&whole, &among))?;
+        Ok(counted.map(|counted| counted + self.rows_of(&whole)))
+    }
+
+    /// What `lookup` finds among the rows of some shapes, of texts only `within` these rows.
+    fn find(
+        &self,
+        lookup: &Lookup,
+        among: &ShapeSet,
+        within: Option<&RowSet>,
+    ) -> Result<Found, String> {
+        match lookup {
+            Lookup::All => Ok(Found { whole: among.clone(), ..self.nothing() }),
+            Lookup::Nothing => Ok(self.nothing()),
+            Lookup::And(lookups) => self.and(lookups, among),
+            Lookup::Or(lookups) => self.or(lookups, among),
+            Lookup::Not(lookup) => self.not(lookup, among),
+            Lookup::Exists { field } => Ok(self.exists(field, among)),
+            Lookup::Seq { first, last } => self.seqs(*first, *last, among),
+            Lookup::Text { field, condition } if is_of_pieces(field.as_deref()) => {
+                self.texts(field.as_deref(), condition, among, within)
+            }
+            leaf => match self.places(leaf, among)? {
+                Some((places, probe)) => self.passing(&places, &probe, is_about_words(leaf), among),
+                None => Ok(self.nothing()),
+            },
+        }
+    }
+
+    /// The texts that a condition is about; `None`: none of them can pass.
+    fn places<'l>(
+        &self,
+        lookup: &'l Lookup,
+        among: &ShapeSet,
+    ) -> Result<Option<(Places, Probe<'l>)>, String> {
+        let test = match lookup {
+            Lookup::Word { word, .. } => TextTest::Word(word),
+            Lookup::WordPrefix { prefix, .. } => TextTest::WordPrefix(prefix),
+            Lookup::Value { value, .. } => TextTest::Is(value),
+            Lookup::ValuePrefix { prefix, .. } => TextTest::BeginsWith(prefix),
+            Lookup::Number { from, to, .. } => TextTest::Number(*from, *to),
+            Lookup::Text { condition, .. } => TextTest::Passes(condition),
+            _ => return Ok(None),
+        };
+        // Parts of the event are not in the filter.
+        let probe = match self.is_about_shapes(lookup) {
+            true => Probe::unfiltered(test),
+            false => match Probe::new(self.store, test) {
+                Some(probe) => probe,
+                None => return Ok(None),
+            },
+        };
+        let test = &probe.test;
+        let places = match lookup {
+            Lookup::Word { field, .. } | Lookup::WordPrefix { field, .. } => {
+                self.word_places(*field, test, among)
+            }
+            Lookup::Value { field, .. }
+            | Lookup::ValuePrefix { field, .. }
+            | Lookup::Number { field, .. }
+            | Lookup::Text { field: Some(field), .. }
+                if !(is_of_pieces(Some(field)) && matches!(lookup, Lookup::Text { .. })) =>
+            {
+                self.value_places(field, test, among)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some((places, probe)))
+    }
+
+    fn every_shape(&self) -> ShapeSet {
+        vec![true; self.store.shapes().len()]
+    }
+
+    fn no_shape(&self) -> ShapeSet {
+        vec![false; self.store.shapes().len()]
+    }
+
+    fn nothing(&self) -> Found {
+        let none = self.no_shape();
+        Found { whole: none.clone(), part: none, rows: self.none(), is_exact: true }
     }
 
     fn none(&self) -> RowSet {
@@ -80,83 +202,144 @@ impl Finder<'_> {
         RowSet::full(self.row_count)
     }
 
-    fn exact(&self, rows: RowSet) -> Candidates {
-        Candidates { rows, is_exact: true }
+    /// Rows of some shapes in the whole split.
+    fn rows_of(&self, shapes: &ShapeSet) -> u64 {
+        let counts = self.store.shapes().iter().zip(shapes);
+        counts.filter(|(_, is_it)| **is_it).map(|(stored, _)| u64::from(stored.rows)).sum()
     }
 
-    /// Conditions on whole texts come last: they look only at the rows that are left.
-    fn and(&self, lookups: &[Lookup]) -> Result<Candidates, String> {
-        let mut both = self.exact(self.all());
-        let is_text = |lookup: &&Lookup| matches!(lookup, Lookup::Text { .. });
-        let others = lookups.iter().filter(|lookup| !is_text(lookup));
-        for lookup in others.chain(lookups.iter().filter(is_text)) {
-            let next = match lookup {
-                Lookup::Text { field, condition } => {
-                    self.texts(field.as_deref(), condition, Some(&both.rows))?
-                }
-                other => self.candidates(other)?,
-            };
-            both.rows.intersect(&next.rows);
-            both.is_exact &= next.is_exact;
-            if both.rows.is_empty() {
-                return Ok(self.exact(both.rows));
+    /// Adds every row of some shapes.
+    fn insert_whole(&self, shapes: &ShapeSet, rows: &mut RowSet) -> Result<(), String> {
+        let codes = (1u32..).zip(shapes).filter(|(_, is_it)| **is_it).map(|(code, _)| code);
+        self.store.insert_shapes(&codes.collect::<Vec<_>>(), &self.range, rows)
+    }
+
+    /// The rows of some shapes.
+    fn whole_rows(&self, shapes: &ShapeSet) -> Result<RowSet, String> {
+        let mut rows = self.none();
+        self.insert_whole(shapes, &mut rows)?;
+        Ok(rows)
+    }
+
+    /// Whether a lookup is answered by shapes alone.
+    fn is_about_shapes(&self, lookup: &Lookup) -> bool {
+        match lookup {
+            Lookup::All | Lookup::Nothing | Lookup::Exists { .. } => true,
+            Lookup::And(lookups) | Lookup::Or(lookups) => {
+                lookups.iter().all(|lookup| self.is_about_shapes(lookup))
+            }
+            Lookup::Not(lookup) => self.is_about_shapes(lookup),
+            Lookup::Value { field, .. } | Lookup::ValuePrefix { field, .. } => {
+                EVENT_PARTS.contains(&field.as_str())
+            }
+            _ => false,
+        }
+    }
+
+    /// What shapes answer comes first, conditions on whole texts last: they look only at what is left.
+    fn and(&self, lookups: &[Lookup], among: &ShapeSet) -> Result<Found, String> {
+        let mut both = Found { whole: among.clone(), ..self.nothing() };
+        let mut ordered: Vec<&Lookup> = lookups.iter().collect();
+        ordered.sort_by_key(|lookup| match lookup {
+            lookup if self.is_about_shapes(lookup) => 0,
+            Lookup::Text { .. } => 2,
+            _ => 1,
+        });
+        for lookup in ordered {
+            let left = union(&both.whole, &both.part);
+            let has_whole = both.whole.contains(&true);
+            let within = Some(&both.rows).filter(|_| !has_whole);
+            let next = self.find(lookup, &left, within)?;
+            both = self.both(both, next)?;
+            if !both.whole.contains(&true) && both.rows.is_empty() {
+                return Ok(self.nothing());
             }
         }
         Ok(both)
     }
 
-    fn or(&self, lookups: &[Lookup]) -> Result<Candidates, String> {
-        let mut any = self.exact(self.none());
+    /// What two have in common.
+    fn both(&self, mut one: Found, mut other: Found) -> Result<Found, String> {
+        let whole = common(&one.whole, &other.whole);
+        let one_needs = common(&one.whole, &other.part);
+        let other_needs = common(&other.whole, &one.part);
+        let either = common(&union(&one.whole, &one.part), &union(&other.whole, &other.part));
+        let part = without(&either, &whole);
+        self.insert_whole(&one_needs, &mut one.rows)?;
+        self.insert_whole(&other_needs, &mut other.rows)?;
+        one.rows.intersect(&other.rows);
+        Ok(Found { whole, part, rows: one.rows, is_exact: one.is_exact && other.is_exact })
+    }
+
+    fn or(&self, lookups: &[Lookup], among: &ShapeSet) -> Result<Found, String> {
+        let mut any = self.nothing();
         for lookup in lookups {
-            let next = self.candidates(lookup)?;
+            let next = self.find(lookup, &without(among, &any.whole), None)?;
+            let now_whole = common(&any.part, &next.whole);
+            if now_whole.contains(&true) {
+                any.rows.subtract(&self.whole_rows(&now_whole)?);
+            }
             any.rows.unite(&next.rows);
-            any.is_exact &= next.is_exact || next.rows.is_empty();
+            any.whole = union(&any.whole, &next.whole);
+            any.part = without(&union(&any.part, &next.part), &any.whole);
+            any.is_exact &= next.is_exact;
         }
         Ok(any)
     }
 
     /// Rows outside of a superset surely do not satisfy the lookup, those inside may or may not.
-    fn not(&self, lookup: &Lookup) -> Result<Candidates, String> {
-        let mut inner = self.candidates(lookup)?;
-        if inner.is_exact || inner.rows.is_empty() {
-            inner.rows.complement();
-            return Ok(self.exact(inner.rows));
+    fn not(&self, lookup: &Lookup, among: &ShapeSet) -> Result<Found, String> {
+        let inner = self.find(lookup, among, None)?;
+        if !inner.is_exact {
+            return Ok(Found { whole: among.clone(), is_exact: false, ..self.nothing() });
         }
-        Ok(Candidates { rows: self.all(), is_exact: false })
+        let mut rows = self.whole_rows(&inner.part)?;
+        rows.subtract(&inner.rows);
+        let whole = without(&without(among, &inner.whole), &inner.part);
+        Ok(Found { whole, part: inner.part, rows, is_exact: true })
     }
 
-    /// Whether all these words may be in the split. Numbers are not in the filter.
-    fn may_have<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Result<bool, String> {
-        for word in words {
-            let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
-            if !is_number && !self.store.may_have_word(word)? {
-                return Ok(false);
+    /// Tries the lookup on the verbatim events of a block; false when one of them breaks the code.
+    fn try_verbatim(
+        &self,
+        lookup: &Lookup,
+        block: usize,
+        rows: &mut RowSet,
+    ) -> Result<bool, String> {
+        let mut view = BlockView::new(self.store, block)?;
+        let first = self.store.rows_of(block).start;
+        let mut are_sure = true;
+        for place in view.layout.verbatim_rows().to_vec() {
+            let row = first + u32::from(place);
+            if !self.range.contains(&row) {
+                continue;
+            }
+            let event = view.event(self.lane, usize::from(place))?;
+            match catch_unwind(AssertUnwindSafe(|| lookup.matches(&event))) {
+                Ok(true) => rows.insert(row),
+                Ok(false) => rows.remove(row),
+                Err(_) => {
+                    ::metrics::counter!(POISON_EVENTS_TOTAL).increment(1);
+                    rows.insert(row);
+                    are_sure = false;
+                }
             }
         }
-        Ok(true)
+        Ok(are_sure)
     }
 
-    /// Whether a value in ASCII may be in the split.
-    fn may_have_value(&self, value: &str) -> Result<bool, String> {
-        if address_of(value.as_bytes()).is_some() {
-            return self.store.may_have_word(value);
-        }
-        for word in words(value) {
-            if !self.may_have([&*word])? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    fn shapes<'s>(
+        &'s self,
+        among: &'s ShapeSet,
+    ) -> impl Iterator<Item = (u32, &'s StoredShape)> + 's {
+        let shapes = (0u32..).zip(self.store.shapes());
+        shapes.filter(|(number, _)| among[*number as usize])
     }
 
-    fn shapes(&self) -> impl Iterator<Item = (u32, &StoredShape)> {
-        (0u32..).zip(self.store.shapes())
-    }
-
-    /// Rows with a word in the message or, without a `field`, anywhere.
-    fn words(&self, field: Option<&str>, test: &TextTest<'_>) -> Result<Candidates, String> {
+    /// Where words of the message or, without a `field`, any words stand.
+    fn word_places(&self, field: Option<&str>, test: &TextTest<'_>, among: &ShapeSet) -> Places {
         let mut places = Places::default();
-        for (number, stored) in self.shapes() {
+        for (number, stored) in self.shapes(among) {
             let shape = &stored.shape;
             if !shape.is_indexed {
                 places.add_pieces((number, stored), shape.pieces_of(shape.message), test);
@@ -177,24 +360,17 @@ impl Finder<'_> {
                 }
             }
         }
-        let mut found = self.passing(&places, test)?;
-        if let Some(index) = self.words {
-            index.insert(test, &mut found.rows)?;
-        }
-        if field.is_none() {
-            self.add_verbatim(&mut found)?;
-        }
-        Ok(found)
+        places
     }
 
-    /// Rows in which a value of a field passes.
-    fn values(&self, field: &str, test: &TextTest<'_>) -> Result<Candidates, String> {
+    /// Where values of a field stand.
+    fn value_places(&self, field: &str, test: &TextTest<'_>, among: &ShapeSet) -> Places {
         let mut places = Places::default();
         let standard = standard_field(field);
-        for (number, stored) in self.shapes() {
+        for (number, stored) in self.shapes(among) {
             let shape = &stored.shape;
             if let Some(text) = stored.event_part(field) {
-                if !text.is_empty() && test.passes(&text) {
+                if !text.is_empty() && test.passes(text) {
                     places.whole.push(number);
                 }
                 continue;
@@ -212,25 +388,21 @@ impl Finder<'_> {
                 }
             }
         }
-        let mut found = self.passing(&places, test)?;
-        self.add_verbatim(&mut found)?;
-        Ok(found)
+        places
     }
 
-    /// Rows of which a text passes a condition of the caller's; those not `within` may be missing.
+    /// Rows of which the message or, without a `field`, any text passes a condition of the caller's.
     fn texts(
         &self,
         field: Option<&str>,
         condition: &TextCondition,
+        among: &ShapeSet,
         within: Option<&RowSet>,
-    ) -> Result<Candidates, String> {
-        let test = TextTest::Passes(condition);
-        if let Some(field) = field.filter(|field| *field != "message") {
-            return self.values(field, &test);
-        }
+    ) -> Result<Found, String> {
+        let probe = Probe::unfiltered(TextTest::Passes(condition));
         let mut places = Places::default();
         let mut stretches = Vec::new();
-        for (number, stored) in self.shapes() {
+        for (number, stored) in self.shapes(among) {
             let shape = &stored.shape;
             let mut add = |stretch: Stretch| {
                 let pieces: Vec<Piece> = shape.pieces_of(stretch).collect();
@@ -259,9 +431,10 @@ impl Finder<'_> {
                 places.add_slot(number, stored, slot);
             }
         }
-        let mut found = self.passing(&places, &test)?;
+        let mut found = self.passing(&places, &probe, false, among)?;
+        stretches.retain(|(number, _)| !found.whole[*number as usize]);
         self.add_stretches(&stretches, condition, within, &mut found.rows)?;
-        self.add_verbatim(&mut found)?;
+        stretches.iter().for_each(|(number, _)| found.part[*number as usize] = true);
         Ok(found)
     }
 
@@ -276,7 +449,7 @@ impl Finder<'_> {
     ) -> Result<(), String> {
         let mut may_pass = None;
         if let Some(part) = condition.part() {
-            let test = TextTest::Contains(part);
+            let probe = Probe::unfiltered(TextTest::Contains(part));
             let mut places = Places::default();
             for (number, stretch) in stretches {
                 let stored = &self.store.shapes()[*number as usize];
@@ -284,12 +457,15 @@ impl Finder<'_> {
                 if shape.is_indexed || !shape.is_clear(*stretch) {
                     places.whole.push(*number);
                 } else {
-                    places.add_pieces((*number, stored), shape.pieces_of(*stretch), &test);
+                    let pieces = shape.pieces_of(*stretch);
+                    places.add_pieces((*number, stored), pieces, &probe.test);
                 }
             }
-            let mut found = self.passing(&places, &test)?.rows;
-            within.into_iter().for_each(|within| found.intersect(within));
-            may_pass = Some(found);
+            let Found { whole, mut rows, .. } =
+                self.passing(&places, &probe, false, &self.every_shape())?;
+            self.insert_whole(&whole, &mut rows)?;
+            within.into_iter().for_each(|within| rows.intersect(within));
+            may_pass = Some(rows);
         }
         let within = may_pass.as_ref().or(within);
         for stretch in stretches {
@@ -298,8 +474,7 @@ impl Finder<'_> {
         Ok(())
     }
 
-    fn exists(&self, field: &str) -> Result<Candidates, String> {
-        let mut found = self.exact(self.none());
+    fn exists(&self, field: &str, among: &ShapeSet) -> Found {
         let standard = standard_field(field);
         let has_it = |stored: &StoredShape| match stored.event_part(field) {
             Some(text) => !text.is_empty(),
@@ -307,28 +482,50 @@ impl Finder<'_> {
                 named.kind != Kind::Null && stored.shape.is_named(named, field, standard)
             }),
         };
-        let codes: Vec<u32> = self
-            .shapes()
-            .filter(|(_, stored)| has_it(stored))
-            .map(|(number, _)| number + 1)
-            .collect();
-        self.store.insert_shapes(&codes, &self.range, &mut found.rows)?;
-        self.add_verbatim(&mut found)?;
+        let mut found = self.nothing();
+        for (number, stored) in self.shapes(among) {
+            found.whole[number as usize] = has_it(stored);
+        }
+        found
+    }
+
+    /// The rows of these places that pass; the word index knows more of them when it is asked.
+    fn passing(
+        &self,
+        places: &Places,
+        probe: &Probe<'_>,
+        has_words: bool,
+        among: &ShapeSet,
+    ) -> Result<Found, String> {
+        let mut found = self.nothing();
+        found.is_exact = places.unsure.is_empty();
+        for shape in places.whole.iter().chain(&places.unsure) {
+            found.whole[*shape as usize] = true;
+        }
+        self.store.insert_passing(places, probe, (&self.range, &found.whole), &mut found.rows)?;
+        for shape in places.shapes().filter(|shape| !found.whole[*shape as usize]) {
+            found.part[shape as usize] = true;
+        }
+        if let Some(index) = self.words.filter(|_| has_words) {
+            let mut rows = self.none();
+            index.insert(&probe.test, &mut rows)?;
+            let indexed = self.store.shapes().iter().zip(among).zip(&found.whole);
+            let indexed: ShapeSet = indexed
+                .map(|((stored, is_asked), is_whole)| {
+                    *is_asked && !is_whole && stored.shape.is_indexed
+                })
+                .collect();
+            // Rows of other shapes are already found, or not asked for.
+            if !rows.is_empty() {
+                rows.intersect(&self.whole_rows(&indexed)?);
+            }
+            found.rows.unite(&rows);
+            found.part = union(&found.part, &indexed);
+        }
         Ok(found)
     }
 
-    fn passing(&self, places: &Places, test: &TextTest<'_>) -> Result<Candidates, String> {
-        let mut rows = self.none();
-        self.store.insert_passing(places, test, &self.range, &mut rows)?;
-        Ok(Candidates { rows, is_exact: places.unsure.is_empty() })
-    }
-
-    fn add_verbatim(&self, found: &mut Candidates) -> Result<(), String> {
-        found.is_exact &= !self.store.has_verbatim();
-        self.store.insert_verbatim(&self.range, &mut found.rows)
-    }
-
-    fn seqs(&self, first: u64, last: u64) -> Result<Candidates, String> {
+    fn seqs(&self, first: u64, last: u64, among: &ShapeSet) -> Result<Found, String> {
         let mut rows = self.none();
         for block in self.store.blocks_in(&self.range) {
             let info = &self.store.blocks()[block];
@@ -342,6 +539,31 @@ impl Finder<'_> {
                 }
             }
         }
-        Ok(self.exact(rows))
+        if among.contains(&false) && !rows.is_empty() {
+            rows.intersect(&self.whole_rows(among)?);
+        }
+        Ok(Found { part: among.clone(), rows, ..self.nothing() })
     }
+}
+
+/// Whether a condition is about texts that may be made of several pieces.
+fn is_of_pieces(field: Option<&str>) -> bool {
+    field.is_none_or(|field| field == "message")
+}
+
+/// Whether the word index is asked, too.
+fn is_about_words(lookup: &Lookup) -> bool {
+    matches!(lookup, Lookup::Word { .. } | Lookup::WordPrefix { .. })
+}
+
+fn union(one: &ShapeSet, other: &ShapeSet) -> ShapeSet {
+    one.iter().zip(other).map(|(one, other)| *one || *other).collect()
+}
+
+fn common(one: &ShapeSet, other: &ShapeSet) -> ShapeSet {
+    one.iter().zip(other).map(|(one, other)| *one && *other).collect()
+}
+
+fn without(one: &ShapeSet, other: &ShapeSet) -> ShapeSet {
+    one.iter().zip(other).map(|(one, other)| *one && !*other).collect()
 }

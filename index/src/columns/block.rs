@@ -10,11 +10,15 @@ use super::texts::{self, Texts};
 use super::wire::{Damaged, Packer, Reader, put_number};
 use super::{codes, ints};
 
-const CODES: u8 = 0;
-const INTS: u8 = 1;
-const IDS: u8 = 2;
+/// Codes of the column's dictionary.
+pub(crate) const CODES: u8 = 0;
+/// Whole numbers.
+pub(crate) const INTS: u8 = 1;
+/// Hexadecimal ids.
+pub(crate) const IDS: u8 = 2;
 const TEXTS: u8 = 3;
-const ADDRESSES: u8 = 4;
+/// IPv4 addresses.
+pub(crate) const ADDRESSES: u8 = 4;
 
 /// Texts a block holds at most; a larger claim is damage.
 const TEXTS_MAX: usize = 64 << 20;
@@ -29,13 +33,8 @@ pub(crate) struct ColumnBuilder {
 }
 
 impl ColumnBuilder {
-    /// Appends a block of texts; true when they are in the dictionary.
-    pub(crate) fn encode(
-        &mut self,
-        texts: &[&[u8]],
-        packer: &mut Packer,
-        out: &mut Vec<u8>,
-    ) -> bool {
+    /// Appends a block of texts; tells its form.
+    pub(crate) fn encode(&mut self, texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) -> u8 {
         put_number(out, texts.len() as u64);
         let start = out.len();
         if !self.is_direct {
@@ -44,7 +43,7 @@ impl ColumnBuilder {
             if self.dictionary.add_all(texts, texts.len() / 2 + 32, &mut codes) {
                 out.push(CODES);
                 codes::encode(&codes, packer, out);
-                return true;
+                return CODES;
             }
             self.is_direct = true;
         }
@@ -63,7 +62,7 @@ impl ColumnBuilder {
             out.push(TEXTS);
             texts::encode(texts, packer, out);
         }
-        false
+        out[start]
     }
 }
 

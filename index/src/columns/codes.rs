@@ -49,6 +49,16 @@ impl Codes {
         }
     }
 
+    /// Whether any code is one of these, which are told by code.
+    pub(crate) fn has_any(&self, wanted: &[bool]) -> bool {
+        let is_wanted = |code: usize| wanted.get(code) == Some(&true);
+        match self {
+            Self::Bytes(codes) => codes.iter().any(|code| is_wanted(usize::from(*code))),
+            Self::Shorts(codes) => codes.iter().any(|code| is_wanted(usize::from(*code))),
+            Self::Longs(codes) => codes.iter().any(|code| is_wanted(*code as usize)),
+        }
+    }
+
     /// The code at a place.
     pub(crate) fn get(&self, place: usize) -> u32 {
         match self {

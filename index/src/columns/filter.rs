@@ -1,8 +1,10 @@
 //! A filter over words: says surely not, or perhaps.
 //!
 //! A blocked Bloom filter (Putze, Sanders, Singler 2007): all bits of a word lie in one line of 64
-//! bytes, so that asking reads one line. [`BITS_PER_WORD`] bits and [`PROBES`] probes let about one
-//! word in sixty through that is not there. The hash is written down, so it has no secret: whoever
+//! bytes, so that asking reads one line. Some bits say that the word is in the split, others, for each
+//! part of a column that has it, that it is there: so one line also tells the few parts that are worth
+//! reading. With [`BITS_PER_ENTRY`] bits one word in twenty is let through that is not in the split,
+//! and one part in forty that does not have it. The hash is written down, so it has no secret: whoever
 //! chooses words that fall together makes asking slower, never wrong.
 
 use logwarden_event::{WORD_BYTES_MAX, words};
@@ -11,8 +13,74 @@ use super::block::address_of;
 
 /// Bytes of a line.
 pub(crate) const LINE_BYTES: usize = 64;
-const BITS_PER_WORD: usize = 10;
-const PROBES: u32 = 6;
+const BITS_PER_ENTRY: usize = 14;
+/// Bits of a word for the split, and for each part.
+const PROBES: u32 = 4;
+const PART_PROBES: u32 = 5;
+
+/// The block that stands for a column's dictionary.
+pub(crate) const DICTIONARY: u32 = u32::MAX;
+
+/// The words of a split: those of parts of columns, and others.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    others: Vec<u64>,
+    /// Hashes of words, part by part.
+    in_parts: Vec<u64>,
+    /// The tag of each part, and where its hashes end.
+    parts: Vec<(u64, usize)>,
+}
+
+impl Words {
+    /// Adds the words of a text that is in no part.
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        hash_words(text, &mut self.others);
+    }
+
+    /// Adds the words of a part of a column: of a block, or of its [`DICTIONARY`].
+    pub(crate) fn add_part<'t>(
+        &mut self,
+        column: u32,
+        block: u32,
+        texts: impl Iterator<Item = &'t [u8]>,
+    ) {
+        let start = self.in_parts.len();
+        texts.for_each(|text| hash_words(text, &mut self.in_parts));
+        self.in_parts[start..].sort_unstable();
+        let mut kept = start;
+        for place in start..self.in_parts.len() {
+            let hash = self.in_parts[place];
+            if kept == start || self.in_parts[kept - 1] != hash {
+                self.in_parts[kept] = hash;
+                kept += 1;
+            }
+        }
+        self.in_parts.truncate(kept);
+        self.parts.push((tag(column, block), kept));
+    }
+
+    /// The lines of the filter; at least one.
+    pub(crate) fn build(mut self) -> Vec<u8> {
+        self.others.sort_unstable();
+        self.others.dedup();
+        let entries = self.others.len() + self.in_parts.len();
+        let lines = (entries * BITS_PER_ENTRY).div_ceil(LINE_BYTES * 8).max(1);
+        let mut bytes = vec![0; lines * LINE_BYTES];
+        let mut set = |hash: u64, bits: &mut dyn Iterator<Item = usize>| {
+            let start = line_of(hash, lines as u64) as usize * LINE_BYTES;
+            bits.for_each(|bit| bytes[start + bit / 8] |= 1 << (bit % 8));
+        };
+        self.others.iter().for_each(|hash| set(*hash, &mut bits_of(*hash)));
+        let mut start = 0;
+        for (tag, end) in &self.parts {
+            for hash in &self.in_parts[start..*end] {
+                set(*hash, &mut bits_of(*hash).chain(part_bits_of(*hash, *tag)));
+            }
+            start = *end;
+        }
+        bytes
+    }
+}
 
 /// The hash of a word (FNV-1a over eight bytes at a time, mixed); part of the format.
 pub(crate) fn hash_word(word: &[u8]) -> u64 {
@@ -28,7 +96,7 @@ pub(crate) fn hash_word(word: &[u8]) -> u64 {
 
 /// Appends the hashes of the words of a text. An IPv4 address is a word as a whole, too: its parts are
 /// numbers that are everywhere.
-pub(crate) fn hash_words(text: &[u8], hashes: &mut Vec<u64>) {
+fn hash_words(text: &[u8], hashes: &mut Vec<u64>) {
     if address_of(text).is_some() {
         hashes.push(hash_word(text));
     }
@@ -77,36 +145,42 @@ fn step(hash: u64, chunk: u64) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
-/// The lines of a filter over these hashes; at least one.
-pub(crate) fn build(hashes: &mut Vec<u64>) -> Vec<u8> {
-    hashes.sort_unstable();
-    hashes.dedup();
-    let lines = (hashes.len() * BITS_PER_WORD).div_ceil(LINE_BYTES * 8).max(1);
-    let mut bytes = vec![0; lines * LINE_BYTES];
-    for hash in hashes {
-        let start = line_of(*hash, lines as u64) as usize * LINE_BYTES;
-        for bit in bits_of(*hash) {
-            bytes[start + bit / 8] |= 1 << (bit % 8);
-        }
-    }
-    bytes
-}
-
 /// The line in which a word's bits lie, out of so many.
 pub(crate) fn line_of(hash: u64, lines: u64) -> u64 {
     ((u128::from(hash) * u128::from(lines)) >> 64) as u64
 }
 
-/// Whether the word may be there, by its line.
+/// Whether the word may be in the split, by its line.
 pub(crate) fn may_have(line: &[u8], hash: u64) -> bool {
-    bits_of(hash).all(|bit| line.get(bit / 8).is_none_or(|byte| byte & 1 << (bit % 8) != 0))
+    bits_of(hash).all(|bit| is_set(line, bit))
+}
+
+/// Whether the word may be in this part of a column, by its line.
+pub(crate) fn may_be_in(line: &[u8], hash: u64, column: u32, block: u32) -> bool {
+    part_bits_of(hash, tag(column, block)).all(|bit| is_set(line, bit))
+}
+
+fn is_set(line: &[u8], bit: usize) -> bool {
+    line.get(bit / 8).is_none_or(|byte| byte & 1 << (bit % 8) != 0)
+}
+
+fn tag(column: u32, block: u32) -> u64 {
+    step(u64::from(column) << 32 | u64::from(block), 0)
 }
 
 /// The places of a word's bits in its line.
 fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
     // The upper bits chose the line.
-    let mixed = hash.wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    (0..PROBES).map(move |probe| (mixed >> (9 * probe)) as usize % (LINE_BYTES * 8))
+    bits(hash.wrapping_mul(0xD6E8_FEB8_6659_FD93), PROBES)
+}
+
+/// The places of the bits that a word has in its line for a part with this tag.
+fn part_bits_of(hash: u64, tag: u64) -> impl Iterator<Item = usize> {
+    bits(step(hash, tag).wrapping_mul(0xD6E8_FEB8_6659_FD93), PART_PROBES)
+}
+
+fn bits(mixed: u64, probes: u32) -> impl Iterator<Item = usize> {
+    (0..probes).map(move |probe| (mixed >> (9 * probe)) as usize % (LINE_BYTES * 8))
 }
 
 #[cfg(test)]
@@ -135,17 +209,34 @@ mod tests {
 
     #[test]
     fn what_is_there_is_found_and_little_else() {
-        let word = |number: u64| hash_word(format!("{number:x}-word-{number}").as_bytes());
-        let mut hashes: Vec<u64> = (0..10_000).map(word).collect();
-        let bytes = build(&mut hashes);
+        let word = |number: u32| format!("word_{number:x}_{number}");
+        let texts: Vec<String> = (0..10_000).map(word).collect();
+        let mut words = Words::default();
+        words.add(b"other other");
+        for (block, texts) in (0..).zip(texts.chunks(100)) {
+            words.add_part(7, block, texts.iter().chain(texts).map(|text| text.as_bytes()));
+        }
+        let bytes = words.build();
         let lines = (bytes.len() / LINE_BYTES) as u64;
-        let may_have = |hash: u64| {
+        let line = |hash: u64| {
             let start = line_of(hash, lines) as usize * LINE_BYTES;
-            may_have(&bytes[start..start + LINE_BYTES], hash)
+            &bytes[start..start + LINE_BYTES]
         };
-        assert!((0..10_000).all(|number| may_have(word(number))));
-        let wrong = (10_000..20_000).filter(|number| may_have(word(*number))).count();
-        assert!(wrong < 300, "{wrong} of 10,000");
-        assert!(bytes.len() < 10_000 * 10 / 8 + 200);
+        let is_there =
+            |word: &str| may_have(line(hash_word(word.as_bytes())), hash_word(word.as_bytes()));
+        let is_in = |number: u32, column: u32, block: u32| {
+            let hash = hash_word(word(number).as_bytes());
+            may_be_in(line(hash), hash, column, block)
+        };
+        assert!(is_there("other"));
+        assert!(
+            (0..10_000).all(|number| is_there(&word(number)) && is_in(number, 7, number / 100))
+        );
+        let wrong = (10_000..20_000).filter(|number| is_there(&word(*number))).count();
+        assert!(wrong < 700, "{wrong} of 10,000");
+        let wrong = (0..10_000).filter(|number| is_in(*number, 7, number / 100 + 1)).count();
+        let other = (0..10_000).filter(|number| is_in(*number, 8, number / 100)).count();
+        assert!(wrong < 400 && other < 400, "{wrong} and {other} of 10,000");
+        assert!(bytes.len() < 10_000 * 14 / 8 + 200);
     }
 }

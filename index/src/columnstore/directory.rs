@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::CORE_PARTS;
+use crate::columns::block;
 use crate::columns::shape::{self, Shape};
-use crate::columns::wire::{Damaged, Reader};
+use crate::columns::wire::{Damaged, Reader, unfold};
 
 /// Columns, and shapes, a directory may claim to have.
 const COUNT_MAX: usize = 1 << 16;
@@ -23,10 +24,25 @@ pub(super) struct Directory {
 /// Where a column lies.
 #[derive(Debug)]
 pub(super) struct ColumnParts {
-    /// Blocks, ascending, with the range of the column's texts in them.
-    pub(super) parts: Vec<(u32, Range<u64>)>,
+    /// The texts of its blocks, which ascend.
+    pub(super) parts: Vec<Part>,
     /// Its dictionary; empty when it has none.
     pub(super) dictionary: Range<u64>,
+    /// The shapes with slots of this column, ascending, and how many they have.
+    pub(super) shapes: Vec<(u32, u32)>,
+}
+
+/// The texts of a column in a block.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The block.
+    pub(super) block: u32,
+    /// Where they lie.
+    pub(super) range: Range<u64>,
+    /// The form in which they are.
+    pub(super) form: u8,
+    /// The least and the greatest, when they are numbers.
+    pub(super) span: Option<(i64, i64)>,
 }
 
 /// A shape and the columns of its slots.
@@ -38,17 +54,18 @@ pub(crate) struct StoredShape {
     pub(crate) rows: u32,
     /// By slot: its column, and how many slots before it have the same one.
     pub(crate) slots: Vec<(u32, u32)>,
+    dataset: String,
+    source: String,
 }
 
 impl StoredShape {
     /// The text of that part of its events, empty when there is none; `None` when `field` is none of
     /// the names that mean a part.
-    pub(crate) fn event_part(&self, field: &str) -> Option<String> {
-        let shape = &self.shape;
+    pub(crate) fn event_part(&self, field: &str) -> Option<&str> {
         match field {
-            "dataset" => Some(shape.constant(shape.dataset).unwrap_or_default()),
-            "severity" => Some(shape.severity.name().to_owned()),
-            "lw.source" => Some(shape.constant(shape.source).unwrap_or_default()),
+            "dataset" => Some(&self.dataset),
+            "severity" => Some(self.shape.severity.name()),
+            "lw.source" => Some(&self.source),
             _ => None,
         }
     }
@@ -80,7 +97,7 @@ impl Directory {
         let mut next = 0;
         let core = read_core(&mut reader, blocks, &mut next)?;
         let count = reader.number_up_to(COUNT_MAX)?;
-        let columns: Vec<ColumnParts> = (0..count)
+        let mut columns: Vec<ColumnParts> = (0..count)
             .map(|_| read_column(&mut reader, blocks, &mut next))
             .collect::<Result<_, _>>()?;
         let count = reader.number_up_to(COUNT_MAX)?;
@@ -88,7 +105,16 @@ impl Directory {
         let mut shape_bytes = Vec::new();
         for _ in 0..count {
             let bytes = reader.bytes()?;
-            shapes.push(read_shape(bytes, &mut reader, columns.len())?);
+            let stored = read_shape(bytes, &mut reader, columns.len())?;
+            let number = shapes.len() as u32;
+            for (column, before) in &stored.slots {
+                let of_column = &mut columns[*column as usize].shapes;
+                match of_column.last_mut().filter(|(shape, _)| *shape == number) {
+                    Some((_, slots)) => *slots = before + 1,
+                    None => of_column.push((number, 1)),
+                }
+            }
+            shapes.push(stored);
             shape_bytes.push(bytes.to_vec());
         }
         if !reader.is_empty() {
@@ -142,10 +168,19 @@ fn read_column(
         if block >= blocks {
             return Err(Damaged("a column has a block that is not there"));
         }
-        parts.push((block as u32, part(reader)?));
+        let range = part(reader)?;
+        let form = reader.byte()?;
+        let span = match form {
+            block::INTS => {
+                let least = unfold(reader.number()?);
+                Some((least, least.saturating_add_unsigned(reader.number()?)))
+            }
+            _ => None,
+        };
+        parts.push(Part { block: block as u32, range, form, span });
         block += 1;
     }
-    Ok(ColumnParts { parts, dictionary: part(reader)? })
+    Ok(ColumnParts { parts, dictionary: part(reader)?, shapes: Vec::new() })
 }
 
 fn read_shape(
@@ -164,5 +199,7 @@ fn read_shape(
         let before = slots.iter().filter(|(other, _)| *other == column).count() as u32;
         slots.push((column, before));
     }
-    Ok(StoredShape { shape, rows, slots })
+    let dataset = shape.constant(shape.dataset).unwrap_or_default();
+    let source = shape.constant(shape.source).unwrap_or_default();
+    Ok(StoredShape { shape, rows, slots, dataset, source })
 }

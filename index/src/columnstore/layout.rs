@@ -13,8 +13,6 @@ pub(crate) struct Layout {
     pub(crate) groups: Vec<Group>,
     /// Rows, group after group, each ascending.
     order: Vec<u16>,
-    /// By row, its group.
-    group_of_row: Vec<u16>,
 }
 
 /// The rows of one shape.
@@ -30,24 +28,27 @@ pub(crate) struct Group {
 impl Layout {
     /// The layout of a block whose rows have these shapes; at most 65,536 rows.
     pub(crate) fn of(shapes: &[u32]) -> Self {
-        let mut order: Vec<u16> = (0..shapes.len()).map(|row| row as u16).collect();
-        order.sort_by_key(|row| shapes[usize::from(*row)]);
+        let most = shapes.iter().copied().max().map_or(0, |shape| shape as usize + 1);
+        let mut next: Vec<u32> = vec![0; most];
+        shapes.iter().for_each(|shape| next[*shape as usize] += 1);
         let mut groups: Vec<Group> = Vec::new();
-        let mut group_of_row = vec![0; shapes.len()];
-        for (place, row) in order.iter().enumerate() {
-            let shape = shapes[usize::from(*row)];
-            match groups.last_mut().filter(|group| group.shape == shape) {
-                Some(group) => group.len += 1,
-                None => groups.push(Group { shape, start: place as u32, len: 1 }),
-            }
-            group_of_row[usize::from(*row)] = (groups.len() - 1) as u16;
+        let mut start = 0;
+        for (shape, len) in (0u32..).zip(next.iter_mut()).filter(|(_, len)| **len > 0) {
+            groups.push(Group { shape, start, len: *len });
+            start += std::mem::replace(len, start);
         }
-        Self { groups, order, group_of_row }
+        let mut order = vec![0; shapes.len()];
+        for (row, shape) in shapes.iter().enumerate() {
+            let place = &mut next[*shape as usize];
+            order[*place as usize] = row as u16;
+            *place += 1;
+        }
+        Self { groups, order }
     }
 
     /// Bytes it takes in memory.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.order.len() * 4 + self.groups.len() * size_of::<Group>()
+        self.order.len() * 2 + self.groups.len() * size_of::<Group>()
     }
 
     /// The rows of a group, ascending.
@@ -57,9 +58,15 @@ impl Layout {
 
     /// A row's group and its place in it.
     pub(crate) fn find(&self, row: usize) -> Option<(usize, usize)> {
-        let group = usize::from(*self.group_of_row.get(row)?);
-        let rows = self.rows_of(&self.groups[group]);
-        Some((group, rows.binary_search(&(row as u16)).ok()?))
+        let row = u16::try_from(row).ok()?;
+        let find = |group: &Group| self.rows_of(group).binary_search(&row).ok();
+        self.groups.iter().enumerate().find_map(|(group, of)| Some((group, find(of)?)))
+    }
+
+    /// The rows that are kept verbatim, ascending.
+    pub(crate) fn verbatim_rows(&self) -> &[u16] {
+        let group = self.groups.first().filter(|group| group.shape == VERBATIM);
+        group.map_or(&[], |group| self.rows_of(group))
     }
 }
 

@@ -3,13 +3,19 @@
 //! A condition on texts is tried once for each text of a dictionary, and on each text of the blocks
 //! that have none. Which texts of a row count is said by its shape.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range, RangeBounds};
 
-use super::layout::VERBATIM;
+use bytes::Bytes;
+use logwarden_event::words;
+
+use super::directory::Part;
 use super::view::{ColumnView, OpenColumns};
 use super::{ColumnStore, StoredShape};
-use crate::columns::block::{Values, address_of, number_of};
+use crate::columns::block::{self, Values, address_of, number_of};
+use crate::columns::dictionary::Dictionary;
+use crate::columns::filter::{DICTIONARY, hash_word, may_be_in, may_have};
 use crate::columns::shape::{Piece, Shape, ShapeField, ShapeName, Stretch};
 use crate::columns::texts::contains;
 use crate::lookup::{TextCondition, lower, number};
@@ -61,7 +67,89 @@ impl TextTest<'_> {
     }
 
     fn passes_bytes(&self, text: &[u8]) -> bool {
-        std::str::from_utf8(text).is_ok_and(|text| self.passes(text))
+        match self {
+            // The same text in ASCII has the same length.
+            Self::Is(wanted) if wanted.is_ascii() && text.is_ascii() => {
+                text.eq_ignore_ascii_case(wanted.as_bytes())
+            }
+            _ => std::str::from_utf8(text).is_ok_and(|text| self.passes(text)),
+        }
+    }
+}
+
+/// A condition, and the words that every text has which passes.
+pub(crate) struct Probe<'t> {
+    /// The condition.
+    pub(crate) test: TextTest<'t>,
+    words: Vec<SoughtWord>,
+}
+
+/// A word that is looked for, with its line of the filter.
+struct SoughtWord {
+    hash: u64,
+    is_number: bool,
+    line: Bytes,
+}
+
+impl<'t> Probe<'t> {
+    /// The condition `test`; `None`: no text of the split passes.
+    pub(crate) fn new(store: &ColumnStore, test: TextTest<'t>) -> Option<Self> {
+        let words = match &test {
+            TextTest::Word(word) => vec![Cow::Borrowed(*word)],
+            TextTest::Is(value) if address_of(value.as_bytes()).is_some() => {
+                vec![Cow::Borrowed(*value)]
+            }
+            // In other scripts lower case depends on what stands around a word.
+            TextTest::Is(value) if value.is_ascii() => words(value).collect(),
+            _ => Vec::new(),
+        };
+        let sought = words.iter().map(|word| {
+            let hash = hash_word(word.as_bytes());
+            let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+            SoughtWord { hash, is_number, line: store.filter_line(hash) }
+        });
+        let words: Vec<SoughtWord> = sought.collect();
+        // Parts of numbers are not in the filter.
+        let is_possible = |word: &SoughtWord| word.is_number || may_have(&word.line, word.hash);
+        words.iter().all(is_possible).then_some(Self { test, words })
+    }
+
+    /// A condition about which the filter says nothing.
+    pub(crate) fn unfiltered(test: TextTest<'t>) -> Self {
+        Self { test, words: Vec::new() }
+    }
+
+    fn may_be_in(&self, column: u32, block: u32) -> bool {
+        self.words.iter().all(|word| may_be_in(&word.line, word.hash, column, block))
+    }
+
+    /// Whether a text of a part that is not codes may pass, without reading it.
+    fn may_pass(&self, column: u32, part: &Part) -> bool {
+        let has = |is_inside: fn(&u8) -> bool| {
+            self.test.part().is_none_or(|part| part.as_bytes().iter().all(is_inside))
+        };
+        match (part.form, part.span, &self.test) {
+            (block::INTS, Some((least, greatest)), TextTest::Number(from, to)) => {
+                let is_below = match to {
+                    Bound::Included(to) => *to < least as f64,
+                    Bound::Excluded(to) => *to <= least as f64,
+                    Bound::Unbounded => false,
+                };
+                let is_above = match from {
+                    Bound::Included(from) => *from > greatest as f64,
+                    Bound::Excluded(from) => *from >= greatest as f64,
+                    Bound::Unbounded => false,
+                };
+                !is_below && !is_above
+            }
+            (block::INTS, Some((least, greatest)), TextTest::Is(wanted)) => {
+                number_of(wanted.as_bytes()).is_some_and(|n| (least..=greatest).contains(&n))
+            }
+            (block::INTS, ..) => has(u8::is_ascii_digit),
+            (block::IDS, ..) if !has(u8::is_ascii_hexdigit) => false,
+            (block::ADDRESSES, ..) if !has(u8::is_ascii_digit) => false,
+            _ => self.may_be_in(column, part.block),
+        }
     }
 }
 
@@ -75,6 +163,9 @@ pub(crate) struct Places {
     pub(crate) unsure: Vec<u32>,
 }
 
+/// Rows that were asked for, and shapes whose rows are found already.
+type Asked<'a> = (&'a Range<u32>, &'a [bool]);
+
 impl Places {
     /// A slot of a shape counts.
     pub(crate) fn add_slot(&mut self, number: u32, stored: &StoredShape, slot: u16) {
@@ -83,6 +174,11 @@ impl Places {
         if places.last() != Some(&(number, before)) {
             places.push((number, before));
         }
+    }
+
+    /// The shapes with slots that count; one may come several times.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = u32> {
+        self.columns.values().flatten().map(|(shape, _)| *shape)
     }
 
     /// The words of pieces count.
@@ -117,22 +213,69 @@ impl Shape {
 }
 
 impl ColumnStore {
-    /// Adds the rows inside `range` of which a text that counts passes, and those of whole and unsure
-    /// shapes.
+    /// Adds the rows of which a text in a slot that counts passes.
     pub(crate) fn insert_passing(
         &self,
         places: &Places,
-        test: &TextTest<'_>,
-        range: &Range<u32>,
+        probe: &Probe<'_>,
+        (range, found): Asked<'_>,
         rows: &mut RowSet,
     ) -> Result<(), String> {
-        let shapes: Vec<u32> =
-            places.whole.iter().chain(&places.unsure).map(|shape| shape + 1).collect();
-        self.insert_shapes(&shapes, range, rows)?;
         for (column, slots) in &places.columns {
-            self.insert_column(*column, slots, test, range, rows)?;
+            let left = slots.iter().filter(|(shape, _)| !found[*shape as usize]);
+            let left: Vec<(u32, u32)> = left.copied().collect();
+            if !left.is_empty() {
+                self.insert_column(*column, &left, probe, range, rows)?;
+            }
         }
         Ok(())
+    }
+
+    /// How many rows [`Self::insert_passing`] would add in the whole split, when dictionaries have
+    /// counted them; `found` shapes aside, rows count only `among` these shapes.
+    pub(crate) fn count_passing(
+        &self,
+        places: &Places,
+        probe: &Probe<'_>,
+        (found, among): (&[bool], &[bool]),
+    ) -> Result<Option<u64>, String> {
+        let mut count = 0;
+        let mut claimed = vec![false; self.shapes().len()];
+        for (column, slots) in &places.columns {
+            let counts_in = |shape: u32| !found[shape as usize] && among[shape as usize];
+            if !slots.iter().any(|(shape, _)| counts_in(*shape)) {
+                continue;
+            }
+            let direct = self.parts_of(*column).iter().filter(|part| part.form != block::CODES);
+            if direct.into_iter().any(|part| probe.may_pass(*column, part)) {
+                return Ok(None);
+            }
+            if !probe.may_be_in(*column, DICTIONARY) {
+                continue;
+            }
+            let dictionary = self.dictionary(*column)?;
+            let passing = passing_codes(&dictionary, &probe.test);
+            let of_column = dictionary.counts.iter().zip(&passing).filter(|(_, passes)| **passes);
+            let of_column: u64 = of_column.map(|(count, _)| u64::from(*count)).sum();
+            if of_column == 0 {
+                continue;
+            }
+            for (shape, slots_of_shape) in self.shapes_of(*column) {
+                let is_asked = slots.iter().any(|(asked, _)| asked == shape);
+                let is_counted = *slots_of_shape == 1 && is_asked && counts_in(*shape);
+                let is_new = !std::mem::replace(&mut claimed[*shape as usize], true);
+                if !(is_counted && is_new) && self.shapes()[*shape as usize].rows > 0 {
+                    return Ok(None);
+                }
+            }
+            count += of_column;
+        }
+        Ok(Some(count))
+    }
+
+    /// Whether every text of a column is in its dictionary.
+    pub(super) fn is_all_coded(&self, column: u32) -> bool {
+        self.parts_of(column).iter().all(|part| part.form == block::CODES)
     }
 
     /// Adds the rows of shapes, said by their codes.
@@ -155,20 +298,6 @@ impl ColumnStore {
             }
         }
         Ok(())
-    }
-
-    /// Whether any event is kept verbatim.
-    pub(crate) fn has_verbatim(&self) -> bool {
-        self.shapes().iter().map(|stored| stored.rows).sum::<u32>() < self.rows
-    }
-
-    /// Adds the rows of verbatim events.
-    pub(crate) fn insert_verbatim(
-        &self,
-        range: &Range<u32>,
-        rows: &mut RowSet,
-    ) -> Result<(), String> {
-        if self.has_verbatim() { self.insert_shapes(&[VERBATIM], range, rows) } else { Ok(()) }
     }
 
     /// The blocks that have rows inside a range.
@@ -237,23 +366,32 @@ impl ColumnStore {
         &self,
         column: u32,
         slots: &[(u32, u32)],
-        test: &TextTest<'_>,
+        probe: &Probe<'_>,
         range: &Range<u32>,
         rows: &mut RowSet,
     ) -> Result<(), String> {
         let blocks = self.blocks_in(range);
-        let dictionary = self.dictionary(column)?;
-        let texts = &dictionary.texts;
-        let passing: Vec<bool> =
-            (0..texts.len()).map(|code| test.passes_bytes(texts.get(code))).collect();
+        let passing = match probe.may_be_in(column, DICTIONARY) {
+            true => passing_codes(&*self.dictionary(column)?, &probe.test),
+            false => Vec::new(),
+        };
         let any_passes = passing.contains(&true);
-        for block in self.blocks_of(column).filter(|block| blocks.contains(block)) {
-            let Some(values) = self.values(column, block)? else { continue };
-            if !any_passes && matches!(*values, Values::Codes(_)) {
+        for part in self.parts_of(column).iter().filter(|p| blocks.contains(&(p.block as usize))) {
+            let may_pass = match part.form {
+                block::CODES => any_passes,
+                _ => probe.may_pass(column, part),
+            };
+            let block = part.block as usize;
+            if !may_pass {
                 continue;
             }
-            let direct = DirectTest::new(&values, test);
-            if matches!(direct, DirectTest::Never) {
+            let Some(values) = self.values(column, block)? else { continue };
+            let direct = DirectTest::new(&values, &probe.test);
+            let none_passes = match &*values {
+                Values::Codes(codes) => !codes.has_any(&passing),
+                _ => matches!(direct, DirectTest::Never),
+            };
+            if none_passes {
                 continue;
             }
             let layout = self.layout(block)?;
@@ -263,14 +401,18 @@ impl ColumnStore {
             for (group, (start, count)) in layout.groups.iter().zip(&view.starts) {
                 let wanted = slots.iter().filter(|(shape, _)| shape + 1 == group.shape);
                 for (_, before) in wanted {
-                    for (place, row) in layout
-                        .rows_of(group)
-                        .iter()
-                        .zip(0u32..)
-                        .map(|(row, k)| (start + k * count + before, row))
-                    {
-                        if direct.passes(&values, place as usize, &passing, &mut buffer) {
-                            rows.insert(first + u32::from(*row));
+                    let places = (start + before..).step_by((*count).max(1) as usize);
+                    let of_group = layout.rows_of(group).iter().zip(places);
+                    let mut insert = |row: &u16| rows.insert(first + u32::from(*row));
+                    if let Values::Codes(codes) = &*values {
+                        let passes = |place: u32| passing.get(codes.get(place as usize) as usize);
+                        let passing = of_group.filter(|(_, place)| passes(*place) == Some(&true));
+                        passing.for_each(|(row, _)| insert(row));
+                        continue;
+                    }
+                    for (row, place) in of_group {
+                        if direct.passes(&values, place as usize, &mut buffer) {
+                            insert(row);
                         }
                     }
                 }
@@ -280,6 +422,12 @@ impl ColumnStore {
     }
 }
 
+/// By code: whether its text passes.
+fn passing_codes(dictionary: &Dictionary, test: &TextTest<'_>) -> Vec<bool> {
+    let texts = &dictionary.texts;
+    (0..texts.len()).map(|code| test.passes_bytes(texts.get(code))).collect()
+}
+
 /// Whether a part has a byte that no text of a block can have.
 fn has_other(part: Option<&str>, may_be: impl Fn(&u8) -> bool) -> bool {
     part.is_some_and(|part| !part.as_bytes().iter().all(may_be))
@@ -287,8 +435,6 @@ fn has_other(part: Option<&str>, may_be: impl Fn(&u8) -> bool) -> bool {
 
 /// How a condition is tried on the texts of one block.
 enum DirectTest<'t> {
-    /// By the code.
-    Codes,
     /// No text of the block passes.
     Never,
     /// The number is this one.
@@ -306,7 +452,6 @@ enum DirectTest<'t> {
 impl<'t> DirectTest<'t> {
     fn new(values: &Values, test: &'t TextTest<'t>) -> Self {
         match (values, test) {
-            (Values::Codes(_), _) => Self::Codes,
             (Values::Ints(_), TextTest::Is(wanted)) => {
                 number_of(wanted.as_bytes()).map_or(Self::Never, Self::Integer)
             }
@@ -337,17 +482,8 @@ impl<'t> DirectTest<'t> {
         }
     }
 
-    fn passes(
-        &self,
-        values: &Values,
-        place: usize,
-        passing: &[bool],
-        buffer: &mut Vec<u8>,
-    ) -> bool {
+    fn passes(&self, values: &Values, place: usize, buffer: &mut Vec<u8>) -> bool {
         match (self, values) {
-            (Self::Codes, Values::Codes(codes)) => {
-                passing.get(codes.get(place) as usize).copied().unwrap_or_default()
-            }
             (Self::Integer(wanted), Values::Ints(numbers)) => numbers[place] == *wanted,
             (Self::Number(from, to), Values::Ints(numbers)) => {
                 (*from, *to).contains(&(numbers[place] as f64))

@@ -89,7 +89,8 @@ impl ColumnStore {
                 .zip(&sources)
                 .any(|(stored, source)| stored.rows > 0 && is_left(source))
         };
-        if counted.is_empty() || self.has_verbatim() || rows_left() {
+        let has_verbatim = (0..self.blocks().len()).any(|block| self.has_verbatim(block));
+        if counted.is_empty() || has_verbatim || rows_left() {
             let mut tally =
                 Tally { store: self, wanted, sources: &sources, counted: &counted, codes, visit };
             if tally.read()?.is_break() {
@@ -119,30 +120,15 @@ impl ColumnStore {
             })
             .collect();
         let is_counted = |(column, kind): &(u32, Kind)| {
-            let shapes = self.shapes().iter().zip(sources);
-            let are_all = shapes.filter(|(stored, _)| stored.slots_of(*column) > 0).all(
-                |(stored, source)| {
-                    let is_it = matches!(source, Source::Slot { column: other, kind: other_kind, .. }
+            let are_all = self.shapes_of(*column).iter().all(|(shape, slots)| {
+                let is_it = matches!(&sources[*shape as usize],
+                    Source::Slot { column: other, kind: other_kind, .. }
                         if other == column && other_kind == kind);
-                    is_it && stored.slots_of(*column) == 1
-                },
-            );
+                is_it && *slots == 1
+            });
             are_all && self.is_all_coded(*column)
         };
         asked.into_iter().filter(is_counted).collect()
-    }
-
-    /// Whether every text of a column is in its dictionary.
-    fn is_all_coded(&self, column: u32) -> bool {
-        let texts: u64 = self
-            .shapes()
-            .iter()
-            .map(|stored| u64::from(stored.slots_of(column)) * u64::from(stored.rows))
-            .sum();
-        let counted = self
-            .dictionary(column)
-            .map(|dictionary| dictionary.counts.iter().map(|count| u64::from(*count)).sum::<u64>());
-        counted == Ok(texts)
     }
 }
 
@@ -254,7 +240,10 @@ impl Tally<'_, '_> {
 fn source_of(stored: &StoredShape, field: &str) -> Source {
     let shape = &stored.shape;
     if let Some(text) = stored.event_part(field) {
-        return if text.is_empty() { Source::Nowhere } else { Source::Constant(text) };
+        return match text {
+            "" => Source::Nowhere,
+            text => Source::Constant(text.to_owned()),
+        };
     }
     let standard = standard_field(field);
     let mut source = Source::Nowhere;

@@ -14,16 +14,16 @@ use tracing::error;
 
 use super::layout::{Layout, VERBATIM, order_by};
 use super::{BLOCK_ROWS, BlockInfo, CORE_PARTS, PartRange, StoreInfo, StoredRow};
-use crate::columns::block::ColumnBuilder;
+use crate::columns::block::{self, ColumnBuilder, number_of};
 use crate::columns::dissect::{Dissector, MessageAs, Misfit};
-use crate::columns::filter::hash_words;
+use crate::columns::filter::{DICTIONARY, Words};
 use crate::columns::fit::{Fitter, Mold, signature};
 use crate::columns::hash::hash;
 use crate::columns::rebuild::Rebuilder;
 use crate::columns::shape::{self, Kind, Piece, Shape};
 use crate::columns::texts::{self, Texts};
-use crate::columns::wire::{Packer, put_bytes, put_number};
-use crate::columns::{codes, filter, ints};
+use crate::columns::wire::{Packer, fold, put_bytes, put_number};
+use crate::columns::{codes, ints};
 use crate::head::FieldStats;
 use crate::lookup::text_of;
 use crate::metrics::POISON_EVENTS_TOTAL;
@@ -50,12 +50,10 @@ pub(crate) const DISSECT: Dissect = Dissector::dissect;
 /// How a row that was added is found by the words of its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageWords {
-    /// By its pieces.
-    InPieces,
+    /// By its pieces or, where reading them fails, by looking at the event.
+    Elsewhere,
     /// By the word index, where they belong.
     ToIndex,
-    /// Not at all: reading them failed, the row must be looked at.
-    Unknown,
 }
 
 /// Turns events into columns.
@@ -77,8 +75,8 @@ pub(crate) struct Writer {
     blocks: Vec<BlockInfo>,
     core: [Vec<u8>; CORE_PARTS],
     core_bytes: Vec<[u32; CORE_PARTS]>,
-    /// Hashes of the words that a lookup may ask for.
-    word_hashes: Vec<u64>,
+    /// The words that a lookup may ask for.
+    words: Words,
     rows: u32,
     raw_bytes: u64,
     stats: FieldStats,
@@ -106,10 +104,19 @@ struct KnownShape {
 struct Column {
     builder: ColumnBuilder,
     out: Vec<u8>,
-    /// Block and bytes of each part of `out`.
-    parts: Vec<(u32, u32)>,
+    /// The parts of `out`.
+    parts: Vec<Part>,
     /// Lookups see its texts.
     is_searched: bool,
+}
+
+/// The texts of a column in a block.
+struct Part {
+    block: u32,
+    size_bytes: u32,
+    form: u8,
+    /// The least and the greatest number, when they are numbers.
+    span: Option<(i64, i64)>,
 }
 
 /// What makes two slots one column.
@@ -148,7 +155,7 @@ impl Writer {
             blocks: Vec::new(),
             core: Default::default(),
             core_bytes: Vec::new(),
-            word_hashes: Vec::new(),
+            words: Words::default(),
             rows: 0,
             raw_bytes: 0,
             stats: FieldStats::default(),
@@ -313,7 +320,7 @@ impl Writer {
         let columns = columns.map(|(key, is_searched)| self.column(key, *is_searched)).collect();
         let literal_words = shape.searched_stretches().flat_map(|stretch| shape.pieces_of(stretch));
         for piece in literal_words.collect::<Vec<_>>() {
-            hash_words(shape.literal(piece), &mut self.word_hashes);
+            self.words.add(shape.literal(piece));
         }
         let fields = shape.fields.iter().enumerate();
         let unclear =
@@ -347,13 +354,13 @@ impl Writer {
         for place in &known.unclear {
             if let Packed::String(span) | Packed::Json(span) = parts.fields[*place].value {
                 let range = span.start as usize..(span.start + span.len) as usize;
-                hash_words(&parts.buffer[range], &mut self.word_hashes);
+                self.words.add(&parts.buffer[range]);
             }
         }
         if !known.shape.is_indexed {
-            return MessageWords::InPieces;
+            return MessageWords::Elsewhere;
         }
-        hash_words(event.message().as_bytes(), &mut self.word_hashes);
+        self.words.add(event.message().as_bytes());
         MessageWords::ToIndex
     }
 
@@ -364,10 +371,10 @@ impl Writer {
         let read = catch_unwind(AssertUnwindSafe(|| {
             self.stats.add(event);
             *self.verbatim_datasets.entry(event.dataset().to_owned()).or_default() += 1;
-            hash_words(event.message().as_bytes(), &mut self.word_hashes);
+            self.words.add(event.message().as_bytes());
             for field in event.fields() {
                 if let Some(text) = text_of(&field.value) {
-                    hash_words(text.as_bytes(), &mut self.word_hashes);
+                    self.words.add(text.as_bytes());
                 }
             }
         }));
@@ -375,7 +382,7 @@ impl Writer {
             Ok(()) => MessageWords::ToIndex,
             Err(_) => {
                 note_poison(event);
-                MessageWords::Unknown
+                MessageWords::Elsewhere
             }
         }
     }
@@ -395,14 +402,19 @@ impl Writer {
                 }
             }
         }
-        for (column, texts) in
-            self.columns.iter_mut().zip(&texts).filter(|(_, texts)| !texts.is_empty())
-        {
+        let columns = (0u32..).zip(&mut self.columns).zip(&texts);
+        for ((place, column), texts) in columns.filter(|(_, texts)| !texts.is_empty()) {
             let start = column.out.len();
-            let is_coded = column.builder.encode(texts, &mut self.packer, &mut column.out);
-            column.parts.push((number, (column.out.len() - start) as u32));
-            if !is_coded && column.is_searched {
-                texts.iter().for_each(|text| hash_words(text, &mut self.word_hashes));
+            let form = column.builder.encode(texts, &mut self.packer, &mut column.out);
+            let numbers = || texts.iter().filter_map(|text| number_of(text));
+            let span = match form {
+                block::INTS => numbers().min().zip(numbers().max()),
+                _ => None,
+            };
+            let size_bytes = (column.out.len() - start) as u32;
+            column.parts.push(Part { block: number, size_bytes, form, span });
+            if column.is_searched && !matches!(form, block::CODES | block::INTS) {
+                self.words.add_part(place, number, texts.iter().copied());
             }
         }
         let by_seq = order_by(&open.seqs);
@@ -458,14 +470,19 @@ impl Writer {
         }
         self.core.iter().for_each(|part| content.extend_from_slice(part));
         put_number(&mut directory, self.columns.len() as u64);
-        for column in &mut self.columns {
+        for (number, column) in (0u32..).zip(&mut self.columns) {
             content.append(&mut column.out);
             put_number(&mut directory, column.parts.len() as u64);
             let mut next = 0;
-            for (block, size) in &column.parts {
-                put_number(&mut directory, u64::from(block - next));
-                put_number(&mut directory, u64::from(*size));
-                next = block + 1;
+            for part in &column.parts {
+                put_number(&mut directory, u64::from(part.block - next));
+                put_number(&mut directory, u64::from(part.size_bytes));
+                directory.push(part.form);
+                if let Some((least, greatest)) = part.span {
+                    put_number(&mut directory, fold(least));
+                    put_number(&mut directory, greatest.abs_diff(least));
+                }
+                next = part.block + 1;
             }
             let start = content.len();
             if column.builder.dictionary.len() > 0 {
@@ -473,9 +490,9 @@ impl Writer {
             }
             put_number(&mut directory, (content.len() - start) as u64);
             let texts = column.builder.dictionary.texts();
-            if column.is_searched {
-                (0..texts.len())
-                    .for_each(|code| hash_words(texts.get(code), &mut self.word_hashes));
+            if column.is_searched && texts.len() > 0 {
+                let texts = (0..texts.len()).map(|code| texts.get(code));
+                self.words.add_part(number, DICTIONARY, texts);
             }
         }
         put_number(&mut directory, self.shapes.len() as u64);
@@ -484,7 +501,7 @@ impl Writer {
             put_number(&mut directory, u64::from(known.rows));
             known.columns.iter().for_each(|column| put_number(&mut directory, u64::from(*column)));
         }
-        let lines = filter::build(&mut self.word_hashes);
+        let lines = std::mem::take(&mut self.words).build();
         let filter = PartRange { offset: content.len() as u64, size_bytes: lines.len() as u64 };
         content.extend_from_slice(&lines);
         let mut packed = Vec::new();
