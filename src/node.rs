@@ -13,7 +13,7 @@ use axum::Router;
 use logwarden_alerting::Alerting;
 use logwarden_event::{Clock, SystemClock};
 use logwarden_index::Index;
-use logwarden_ingest::{Ingest, Normalizer, Origin};
+use logwarden_ingest::{Handle, Ingest, Normalizer, Origin};
 use logwarden_query::Engine;
 use logwarden_store::identity::Identity;
 use logwarden_store::{JournalState, Store};
@@ -263,7 +263,10 @@ impl Node {
             normalize: Arc::new(move |record| {
                 normalizer.normalize(record, &Origin::new("test"), SystemClock.now())
             }),
-            health: Arc::new(move || health(&store, &index, &alerting)),
+            health: {
+                let ingest = self.ingest.handle();
+                Arc::new(move || health(&store, &index, &alerting, &ingest))
+            },
             sources: {
                 let ingest = self.ingest.handle();
                 Arc::new(move || sources::health(&ingest))
@@ -283,7 +286,7 @@ impl Node {
 }
 
 /// How the node is, worst first.
-fn health(store: &Store, index: &Index, alerting: &Alerting) -> HealthReport {
+fn health(store: &Store, index: &Index, alerting: &Alerting, ingest: &Handle) -> HealthReport {
     let journal = store.journal.health();
     let alerting = alerting.health();
     let end = store.journal.end(LANE).seq;
@@ -292,7 +295,9 @@ fn health(store: &Store, index: &Index, alerting: &Alerting) -> HealthReport {
         JournalState::Failed => "journal_failed",
         JournalState::DiskFull => "disk_full",
         JournalState::Degraded => "degraded",
-        JournalState::Ready if alerting.stalled.is_some() => "degraded",
+        JournalState::Ready if alerting.stalled.is_some() || index.damaged_splits() > 0 => {
+            "degraded"
+        }
         JournalState::Ready => "ready",
     };
     HealthReport {
@@ -309,6 +314,7 @@ fn health(store: &Store, index: &Index, alerting: &Alerting) -> HealthReport {
                 splits: index.split_count(),
             },
             detector: DetectorDetails { lag_events: alerting.lag_events },
+            inputs: sources::inputs(ingest),
             version: env!("CARGO_PKG_VERSION"),
         },
     }

@@ -35,6 +35,8 @@ const RUN_EVERY: Duration = Duration::from_secs(600);
 const RUN_SPLITS_MAX: usize = 500;
 /// How long a change of policies waits before it may remove more than those before it.
 const CHANGE_DELAY: Duration = Duration::from_secs(24 * 3_600);
+/// The action of a record that says that a split was damaged.
+const SPLIT_DAMAGED: &str = "split.damaged";
 const AUDIT_DATASET: &str = "logwarden.audit";
 
 const SELECT_VALUES: &str = "SELECT id, value FROM index_retention ORDER BY id";
@@ -379,8 +381,29 @@ fn tombstone(meta: &SplitMeta, due: &Due, now: Timestamp) -> Statement {
     Statement { sql: INSERT_TOMBSTONE, values }
 }
 
+/// What is said of a split that was damaged and made anew: `damaged` of its events could not be read,
+/// `lost` of them the journal did not have either.
+pub(crate) fn damage_record(
+    meta: &SplitMeta,
+    (damaged, lost): (u64, u64),
+    now: Timestamp,
+) -> Statement {
+    let id = meta.id.to_string();
+    let record = serde_json::json!({
+        "timestamp": now.to_string(), "event.action": SPLIT_DAMAGED, "event.outcome": "failure",
+        "lw.principal": "index", "lw.object": id, "lw.lane": meta.lane,
+        "lw.seq_first": meta.seq_first, "lw.seq_last": meta.seq_last, "lw.count": damaged,
+        "lw.lost": lost,
+        "message": format!(
+            "{damaged} events of split {id} were damaged, {lost} of them are lost"
+        ),
+    });
+    let values = vec![SqlValue::Text(id), SqlValue::Text(record.to_string())];
+    Statement { sql: INSERT_TOMBSTONE, values }
+}
+
 /// Writes tombstones that nobody was told of into the audit records.
-async fn tell_tombstones(store: &Store) {
+pub(crate) async fn tell_tombstones(store: &Store) {
     let select = Statement { sql: SELECT_UNTOLD, values: Vec::new() };
     let rows = match store.catalog.query(vec![select]).await {
         Ok(rows) => rows,
@@ -416,12 +439,13 @@ fn audit_event(split: &str, record: &str, now: Timestamp) -> logwarden_event::Ev
     let mut event = EventBuilder::new(record.as_bytes());
     event.timestamp(Timestamp::parse_rfc3339(text("timestamp")).or(Some(now)));
     event.source("logwarden").dataset(AUDIT_DATASET).message(text("message"));
-    event.severity(Severity::Notice);
-    event.field("event.action", Value::String("retention.remove"));
-    event.field("event.outcome", Value::String("success"));
-    event.field("lw.principal", Value::String("retention"));
+    let is_damage = text("event.action") == SPLIT_DAMAGED;
+    event.severity(if is_damage { Severity::Critical } else { Severity::Notice });
+    for name in ["event.action", "event.outcome", "lw.principal"] {
+        event.field(name, Value::String(text(name)));
+    }
     event.field("lw.object", Value::String(split));
-    for name in ["lw.seq_first", "lw.seq_last", "lw.count", "lw.size_bytes"] {
+    for name in ["lw.seq_first", "lw.seq_last", "lw.count", "lw.size_bytes", "lw.lost"] {
         if let Some(number) = parsed[name].as_u64() {
             event.field(name, Value::Integer(i128::from(number)));
         }

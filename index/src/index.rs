@@ -15,7 +15,7 @@ use crate::head::Head;
 use crate::indexer;
 use crate::merge;
 use crate::piece::{Piece, UnreadableSplit};
-use crate::publish::{MIGRATIONS, ROOM, load_splits, remove_orphans};
+use crate::publish::{MIGRATIONS, ROOM, load_damaged, load_splits, remove_orphans};
 use crate::reader::{Readers, SplitPiece};
 
 /// The consumer under whose name the checkpoint stands.
@@ -84,8 +84,8 @@ impl Index {
         let readers = Arc::new(Readers::new(Arc::clone(&store.blobs), &config));
         let piece = |meta| Arc::new(SplitPiece::new(meta, Arc::clone(&readers)));
         let splits = metas.iter().cloned().map(piece).collect();
-        let blobs = Arc::clone(&store.blobs);
-        off_async(move || remove_orphans(&*blobs, &metas)).await;
+        let (blobs, damaged) = (Arc::clone(&store.blobs), load_damaged(&store).await?);
+        off_async(move || remove_orphans(&*blobs, &metas, &damaged)).await;
         store.journal.hold(CONSUMER, start);
         let retention = Retention::open(&store).await?;
         let replay = Arc::new(store.replay(CONSUMER).await);
@@ -130,6 +130,12 @@ impl Index {
     /// Tells the position before which every event is searchable, whenever it moves.
     pub fn visible(&self) -> watch::Receiver<Position> {
         self.visible.subscribe()
+    }
+
+    /// Splits of which something cannot be read, for good, and that are not made anew yet.
+    pub fn damaged_splits(&self) -> u64 {
+        let state = self.state();
+        state.splits.iter().filter(|split| split.is_damaged()).count() as u64
     }
 
     /// Splits published.

@@ -29,10 +29,12 @@ mod rowset;
 mod wordindex;
 
 mod cache;
+mod damage;
 mod expire;
 mod merge;
 mod publish;
 mod reader;
+mod rebuild;
 mod retention;
 mod rows;
 

@@ -25,6 +25,7 @@ use crate::indexer::store_split;
 use crate::metrics::{MERGES_FAILED_TOTAL, SPLITS, SPLITS_MERGED_TOTAL};
 use crate::publish::replace_splits;
 use crate::reader::SplitPiece;
+use crate::rebuild::rebuild_damaged;
 use crate::rows::add_rows_of;
 use crate::split::{Split, SplitMeta};
 
@@ -73,12 +74,15 @@ pub(crate) async fn keep_merged(
 ) -> Result<(), IndexError> {
     // A split that cannot be read stays as it is; others must not wait for it.
     let mut broken: HashSet<SplitId> = HashSet::new();
+    let mut given_up: HashSet<SplitId> = HashSet::new();
     loop {
         expire_when_due(index, shutdown).await?;
+        rebuild_damaged(index, &mut given_up, shutdown).await?;
         delete_retired(index).await;
         let metas: Vec<SplitMeta> = {
             let state = index.state();
-            let metas = state.splits.iter().map(|split| split.meta.clone());
+            let whole = state.splits.iter().filter(|split| !split.is_damaged());
+            let metas = whole.map(|split| split.meta.clone());
             metas.filter(|meta| !broken.contains(&meta.id)).collect()
         };
         if let Some(group) = plan(&metas, &index.config) {
@@ -108,10 +112,10 @@ async fn merge(
         state.splits.iter().filter(|split| group.contains(&split.meta.id)).cloned().collect()
     };
     let Some(built) = build(index, &old, shutdown).await else {
-        return Ok(shutdown.is_cancelled());
+        return Ok(shutdown.is_cancelled() || off_async(move || is_damage(&old)).await);
     };
     let Some(split) = store_split(index, built, shutdown).await else { return Ok(true) };
-    if !replace_splits(&index.store, group, &split.meta, shutdown).await? {
+    if !replace_splits(&index.store, group, &[&split.meta], None, shutdown).await? {
         return Ok(true);
     }
     debug!(split = %split.meta.id, "{} splits merged into {}", group.len(), split.meta.id);
@@ -143,12 +147,28 @@ async fn delete_retired(index: &Arc<Index>) {
     off_async(move || {
         for split in unused {
             index.readers.forget(split.meta.id);
-            if let Err(error) = index.store.blobs.delete(&split.meta.blob()) {
-                warn!(%error, "blob of a merged split stays until the next start");
+            let (blobs, name) = (&index.store.blobs, split.meta.blob());
+            let gone =
+                if split.is_damaged() { blobs.put_aside(&name) } else { blobs.delete(&name) };
+            if let Err(error) = gone {
+                warn!(%error, "blob of a split that is gone cannot be removed, will try again");
+                index.state().retired.push(split);
             }
         }
     })
     .await;
+}
+
+/// Whether it is because of damage that splits cannot be merged: they are made anew first.
+fn is_damage(splits: &[Arc<SplitPiece>]) -> bool {
+    let failed = |split: &SplitPiece| IndexError::Split {
+        name: split.meta.blob(),
+        reason: "it cannot be merged".to_owned(),
+    };
+    for split in splits {
+        split.examine(&failed(split));
+    }
+    splits.iter().any(|split| split.is_damaged())
 }
 
 /// Builds the split; of verbatim events when it cannot be built of columns. `None`: it cannot be built.
@@ -185,7 +205,7 @@ fn build_from_splits(
     // What a merge reads it reads once: queries keep their cache.
     let open = |meta: &SplitMeta| {
         let cache = Arc::new(Cache::new(MERGE_CACHE_BYTES));
-        Split::open(Arc::clone(blobs), meta.clone(), cache).map_err(|error| error.to_string())
+        Split::open(Arc::clone(blobs), meta.clone(), cache, None).map_err(|error| error.to_string())
     };
     let splits: Vec<Split> = old.iter().map(open).collect::<Result<_, _>>()?;
     let mut gaps: Vec<(u64, u64)> =

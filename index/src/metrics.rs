@@ -26,6 +26,14 @@ pub(crate) const SPLITS: &str = "logwarden_index_splits";
 pub(crate) const SPLITS_OPENED_TOTAL: &str = "logwarden_index_splits_opened_total";
 /// Times a split could not be opened.
 pub(crate) const SPLITS_UNREADABLE_TOTAL: &str = "logwarden_index_splits_unreadable_total";
+/// Splits that were found to be damaged.
+pub(crate) const SPLITS_DAMAGED_TOTAL: &str = "logwarden_index_splits_damaged_total";
+/// Splits that are damaged and not made anew yet.
+pub(crate) const SPLITS_DAMAGED: &str = "logwarden_index_splits_damaged";
+/// Damaged splits that were made anew.
+pub(crate) const SPLITS_REBUILT_TOTAL: &str = "logwarden_index_splits_rebuilt_total";
+/// Events of damaged splits that the journal did not have any more.
+pub(crate) const EVENTS_LOST_TOTAL: &str = "logwarden_index_events_lost_total";
 /// Splits that retention removed.
 pub(crate) const RETENTION_SPLITS_TOTAL: &str = "logwarden_index_retention_splits_total";
 /// Events in them.

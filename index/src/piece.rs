@@ -106,6 +106,11 @@ pub trait Piece: Send + Sync {
         Ok(false)
     }
 
+    /// Whether events inside `range` are lost, because a part of it is damaged.
+    fn lacks(&self, _range: TimeRange) -> bool {
+        false
+    }
+
     /// The fields of its events, by name and type, in order; at most
     /// [`FIELDS_MAX`](crate::Config::FIELDS_MAX). The event's own parts (`message`, `dataset`,
     /// `severity`, …) are not among them.

@@ -50,6 +50,8 @@ const SELECT_SPLIT: &str = "SELECT id FROM index_splits WHERE id = ?1";
 const INSERT_SPLIT: &str = "INSERT INTO index_splits (id, lane, seq_first, seq_last, event_count, \
      time_first, time_last, size_bytes, raw_bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
      ON CONFLICT (id) DO NOTHING";
+const SELECT_DAMAGED: &str =
+    "SELECT split FROM index_tombstones WHERE record LIKE '%\"event.action\":\"split.damaged\"%'";
 const DELETE_SPLIT: &str = "DELETE FROM index_splits WHERE id = ?1";
 
 /// The first and the longest wait before something that failed is tried again.
@@ -88,8 +90,23 @@ fn malformed() -> IndexError {
     CatalogError::Failed("a row of `index_splits` makes no sense".to_owned()).into()
 }
 
-/// Removes blobs that no row names; returns how many. Blocks.
-pub(crate) fn remove_orphans(blobs: &dyn Blobs, known: &[SplitMeta]) -> usize {
+/// The splits of which a record says that they were damaged.
+pub(crate) async fn load_damaged(store: &Store) -> Result<HashSet<String>, IndexError> {
+    let select = Statement { sql: SELECT_DAMAGED, values: Vec::new() };
+    let rows = store.catalog.query(vec![select]).await?.into_iter().flatten();
+    let id = |row: Row| match row.0.into_iter().next() {
+        Some(SqlValue::Text(id)) => Some(format!("{BLOB_PREFIX}{id}.lws")),
+        _ => None,
+    };
+    Ok(rows.filter_map(id).collect())
+}
+
+/// Removes blobs that no row names, and puts those aside that were `damaged`; returns how many. Blocks.
+pub(crate) fn remove_orphans(
+    blobs: &dyn Blobs,
+    known: &[SplitMeta],
+    damaged: &HashSet<String>,
+) -> usize {
     let known: HashSet<String> = known.iter().map(SplitMeta::blob).collect();
     let names = blobs.list(BLOB_PREFIX).unwrap_or_else(|error| {
         warn!(%error, "blobs cannot be listed, orphans stay");
@@ -97,7 +114,11 @@ pub(crate) fn remove_orphans(blobs: &dyn Blobs, known: &[SplitMeta]) -> usize {
     });
     let mut removed = 0;
     for name in names.into_iter().filter(|name| !known.contains(name)) {
-        match blobs.delete(&name) {
+        let gone = match damaged.contains(&name) {
+            true => blobs.put_aside(&name),
+            false => blobs.delete(&name),
+        };
+        match gone {
             Ok(()) => removed += 1,
             Err(error) => warn!(%error, blob = name, "orphan cannot be removed"),
         }
@@ -145,15 +166,17 @@ pub(crate) async fn publish_split(
     }
 }
 
-/// Puts a split in the place of others, in one transaction; tries until it is known to be done.
-/// `false`: `shutdown` came first, and it may be done or not.
+/// Puts splits in the place of others and writes what is said of it, in one transaction; tries until
+/// it is known to be done. `false`: `shutdown` came first, and it may be done or not.
 pub(crate) async fn replace_splits(
     store: &Store,
     old: &[SplitId],
-    new: &SplitMeta,
+    new: &[&SplitMeta],
+    said: Option<Statement>,
     shutdown: &CancellationToken,
 ) -> Result<bool, IndexError> {
-    let statements = std::iter::once(insert(new)).chain(old.iter().map(delete)).collect();
+    let new = new.iter().map(|split| insert(split));
+    let statements = new.chain(old.iter().map(delete)).chain(said).collect();
     let step = Step { statements, ..Step::default() };
     Ok(step_until_known(store, step, shutdown).await?.is_some())
 }

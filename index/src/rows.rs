@@ -1,6 +1,6 @@
 //! The rows of several splits on their way into one, newest first.
 //!
-//! A row is taken over as it is: the number of its shape is another, its texts are the same. Only rows
+//! Blocks that are damaged are left out. A row is taken over as it is: the number of its shape is another, its texts are the same. Only rows
 //! that are kept verbatim, and those of shapes whose words must be read, become events on the way.
 
 use std::cmp::Reverse;
@@ -51,6 +51,9 @@ impl<'a> Rows<'a> {
     fn open_block(&mut self) -> Result<(), String> {
         self.row = 0;
         let columns = self.split.columns();
+        while self.split.damage().is_some_and(|damage| damage.has(self.block)) {
+            self.block += 1;
+        }
         self.view = match self.block < columns.blocks().len() {
             true => Some(BlockView::new(columns, self.block)?),
             false => None,

@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use logwarden_event::{Event, SplitId, TimeRange, Timestamp};
-use logwarden_store::Blobs;
+use logwarden_store::{BlobError, Blobs};
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::{Candidates, Finder};
 use crate::columnstore::tally::Wanted;
 use crate::columnstore::{BlockView, ColumnStore, PartCache, StoreInfo, shape_bytes};
+use crate::damage::Damage;
 use crate::error::IndexError;
 use crate::head::may_match;
 use crate::lookup::Lookup;
@@ -26,7 +27,7 @@ use crate::piece::{Counted, FieldStat};
 use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 2;
 /// The last bytes of every split.
 pub(crate) const MAGIC: [u8; 8] = *b"LWSPLIT\n";
 /// Length of footer length, format and magic.
@@ -88,6 +89,8 @@ pub(crate) struct Footer {
     pub(crate) datasets: BTreeMap<String, u64>,
     /// Events per field and type.
     pub(crate) fields: Vec<FieldStat>,
+    /// Rows whose texts could not be read: candidates of every lookup.
+    pub(crate) unsure_rows: Vec<u32>,
     /// The columns.
     pub(crate) columns: StoreInfo,
     /// Words of messages that are not cut into pieces.
@@ -100,12 +103,15 @@ pub(crate) struct Split {
     pub(crate) footer: Footer,
     columns: ColumnStore,
     words: Option<WordIndex>,
+    /// What is known to be damaged.
+    damage: Option<Arc<Damage>>,
     blobs: Arc<dyn Blobs>,
     blob: Arc<str>,
 }
 
 impl Split {
-    /// Opens the split that the catalog knows as `meta`.
+    /// Opens the split that the catalog knows as `meta`. Rows that `damage` says are lost are in no
+    /// answer.
     ///
     /// # Errors
     ///
@@ -114,8 +120,10 @@ impl Split {
         blobs: Arc<dyn Blobs>,
         meta: SplitMeta,
         cache: Arc<PartCache>,
+        damage: Option<Arc<Damage>>,
     ) -> Result<Self, IndexError> {
         let blob: Arc<str> = meta.blob().into();
+        let has_words = !damage.as_ref().is_some_and(|damage| damage.has_no_words);
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let tail = Tail::read(&*blobs, &blob, &meta)?;
             let rows = tail.footer.event_count;
@@ -123,26 +131,50 @@ impl Split {
             let directory = tail.bytes(&*blobs, &blob, info.directory.range())?;
             let place = (Arc::clone(&blobs), Arc::clone(&blob));
             let columns = ColumnStore::open(place, (meta.id, rows), info, &directory, cache)?;
-            let words = tail.footer.words.as_ref();
+            let words = tail.footer.words.as_ref().filter(|_| has_words);
             let words = words.map(|info| WordIndex::open(&blobs, &blob, info, rows)).transpose()?;
             Ok((tail.footer, columns, words))
         }));
         let (footer, columns, words) =
             flatten(opened).map_err(|reason| unreadable(&blob, reason))?;
-        Ok(Self { footer, columns, words, blobs, blob })
+        Ok(Self { footer, columns, words, damage, blobs, blob })
     }
 
     /// Visits events as [`crate::Piece::search`] does.
+    #[cfg(test)]
     pub(crate) fn search(
         &self,
         lookup: &Lookup,
         range: TimeRange,
         visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
+        self.search_from(lookup, range, &mut 0, visit)
+    }
+
+    /// Visits events as [`crate::Piece::search`] does, from row `next` on, which is kept up to date.
+    pub(crate) fn search_from(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        next: &mut u32,
+        visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
         let rows = self.rows_inside(range)?;
-        if rows.is_empty() {
-            return Ok(());
+        for run in self.runs(rows.start.max(*next)..rows.end) {
+            if self.search_run(lookup, run, next, visit)?.is_break() {
+                break;
+            }
         }
+        Ok(())
+    }
+
+    fn search_run(
+        &self,
+        lookup: &Lookup,
+        rows: Range<u32>,
+        next: &mut u32,
+        visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, IndexError> {
         let candidates = self.candidates(lookup, rows.clone())?;
         let mut block: Option<BlockView<'_>> = None;
         for row in candidates.rows.rows(rows) {
@@ -154,11 +186,26 @@ impl Split {
             let place = row - self.columns.rows_of(number).start;
             let event = self.readable(current.event(self.footer.lane, place as usize))?;
             let is_wanted = candidates.is_exact || may_match(lookup, &event);
+            *next = row + 1;
             if is_wanted && visit(&event).is_break() {
-                break;
+                return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// These rows without those that are lost, as runs of rows side by side.
+    fn runs(&self, rows: Range<u32>) -> Vec<Range<u32>> {
+        let mut runs = Vec::new();
+        let mut start = rows.start;
+        for lost in self.damage.iter().flat_map(|damage| &damage.blocks) {
+            let lost = self.columns.rows_of(lost.number);
+            runs.push(start..lost.start.min(rows.end));
+            start = start.max(lost.end);
+        }
+        runs.push(start..rows.end);
+        runs.retain(|run| !run.is_empty());
+        runs
     }
 
     /// Counts events as [`crate::Piece::count`] does.
@@ -167,17 +214,19 @@ impl Split {
         lookup: &Lookup,
         range: TimeRange,
     ) -> Result<Option<u64>, IndexError> {
-        let rows = self.rows_inside(range)?;
-        if rows.is_empty() || *lookup == Lookup::All {
-            return Ok(Some(rows.len() as u64));
+        let mut count = 0;
+        for rows in self.runs(self.rows_inside(range)?) {
+            if *lookup == Lookup::All {
+                count += rows.len() as u64;
+                continue;
+            }
+            let candidates = self.candidates(lookup, rows.clone())?;
+            if !candidates.is_exact {
+                return Ok(None);
+            }
+            count += candidates.rows.count(rows);
         }
-        let finder = self.finder(rows.clone());
-        let counted = catch_unwind(AssertUnwindSafe(|| finder.count(lookup)));
-        if let Some(count) = self.readable(flatten(counted))? {
-            return Ok(Some(count));
-        }
-        let candidates = self.candidates(lookup, rows.clone())?;
-        Ok(candidates.is_exact.then(|| candidates.rows.count(rows)))
+        Ok(Some(count))
     }
 
     /// Counts events as [`crate::Piece::count_each`] does.
@@ -186,6 +235,9 @@ impl Split {
         lookup: &Lookup,
         ranges: &[TimeRange],
     ) -> Result<Option<Vec<u64>>, IndexError> {
+        if self.damage.is_some() {
+            return ranges.iter().map(|range| self.count(lookup, *range)).collect();
+        }
         let rows: Vec<Range<u32>> =
             ranges.iter().map(|range| self.rows_inside(*range)).collect::<Result<_, _>>()?;
         let inside = rows.iter().filter(|rows| !rows.is_empty());
@@ -207,14 +259,27 @@ impl Split {
         field: &str,
         visit: &mut dyn FnMut(Counted<'_>) -> ControlFlow<()>,
     ) -> Result<bool, IndexError> {
-        let rows = self.rows_inside(range)?;
         let is_all = *lookup == Lookup::All;
-        let found = if is_all { None } else { Some(self.candidates(lookup, rows.clone())?) };
-        if found.as_ref().is_some_and(|found| !found.is_exact) {
-            return Ok(false);
+        let lane = self.footer.lane;
+        let mut wanted = Vec::new();
+        for rows in self.runs(self.rows_inside(range)?) {
+            let found = if is_all { None } else { Some(self.candidates(lookup, rows.clone())?) };
+            if found.as_ref().is_some_and(|found| !found.is_exact) {
+                return Ok(false);
+            }
+            wanted.push(Wanted { rows, found: found.map(|found| found.rows), lane });
         }
-        let wanted = Wanted { rows, found: found.map(|found| found.rows), lane: self.footer.lane };
-        self.readable(self.columns.count_values(field, &wanted, visit))?;
+        let mut told = ControlFlow::Continue(());
+        for wanted in wanted {
+            let counted = self.columns.count_values(field, &wanted, &mut |counted| {
+                told = visit(counted);
+                told
+            });
+            self.readable(counted)?;
+            if told.is_break() {
+                break;
+            }
+        }
         Ok(true)
     }
 
@@ -231,20 +296,43 @@ impl Split {
         Ok(shape_bytes(&directory, self.footer.columns.blocks.len())?)
     }
 
-    fn finder(&self, range: Range<u32>) -> Finder<'_> {
-        Finder {
-            store: &self.columns,
-            words: self.words.as_ref(),
-            range,
-            row_count: self.footer.event_count,
-            lane: self.footer.lane,
+    fn candidates(&self, lookup: &Lookup, range: Range<u32>) -> Result<Candidates, IndexError> {
+        let row_count = self.footer.event_count;
+        let asked = range.clone();
+        let finder = Finder { store: &self.columns, words: self.words.as_ref(), range, row_count };
+        let found = catch_unwind(AssertUnwindSafe(|| finder.candidates(lookup)));
+        let mut found = self.readable(flatten(found))?;
+        self.footer.unsure_rows.iter().for_each(|row| found.rows.insert(*row));
+        found.is_exact &= self.footer.unsure_rows.is_empty();
+        if self.damage.as_ref().is_some_and(|damage| damage.has_no_words) {
+            let shapes = (1u32..).zip(self.columns.shapes());
+            let indexed = shapes.filter(|(_, stored)| stored.shape.is_indexed);
+            let codes: Vec<u32> = indexed.map(|(code, _)| code).collect();
+            self.readable(self.columns.insert_shapes(&codes, &asked, &mut found.rows))?;
+            found.is_exact = false;
         }
+        Ok(found)
     }
 
-    fn candidates(&self, lookup: &Lookup, range: Range<u32>) -> Result<Candidates, IndexError> {
-        let finder = self.finder(range);
-        let found = catch_unwind(AssertUnwindSafe(|| finder.candidates(lookup)));
-        self.readable(flatten(found))
+    /// Whether what leads from words to rows can be read. Reads all of it.
+    pub(crate) fn has_words_whole(&self) -> bool {
+        let Some(words) = &self.footer.words else { return true };
+        let files = words.files.values().map(|file| file.offset..file.offset + file.size_bytes);
+        files.chain([words.rows.range()]).all(|range| self.has_whole(range))
+    }
+
+    /// Whether the filter can be read. Reads all of it.
+    pub(crate) fn has_filter_whole(&self) -> bool {
+        self.has_whole(self.footer.columns.filter.range())
+    }
+
+    fn has_whole(&self, range: Range<u64>) -> bool {
+        self.blobs.get_range(&self.blob, range).is_ok()
+    }
+
+    /// What is known to be damaged.
+    pub(crate) fn damage(&self) -> Option<&Damage> {
+        self.damage.as_deref()
     }
 
     /// The rows whose time lies inside `range`: newest first, so they stand side by side.
@@ -256,6 +344,13 @@ impl Split {
     fn rows_not_before(&self, at: Timestamp) -> Result<u32, IndexError> {
         if at.nanos() <= self.footer.first {
             return Ok(self.footer.event_count);
+        }
+        let blocks = self.columns.blocks();
+        let touched = blocks.partition_point(|block| block.newest >= at.nanos());
+        let is_lost = |block: &usize| self.damage.as_ref().is_some_and(|damage| damage.has(*block));
+        if let Some(lost) = touched.checked_sub(1).filter(is_lost) {
+            // Where in it does not matter: none of its rows can be read.
+            return Ok(blocks[lost].first_row);
         }
         self.readable(self.columns.rows_not_before(at))
     }
@@ -283,13 +378,20 @@ struct Tail {
 
 impl Tail {
     fn read(blobs: &dyn Blobs, blob: &str, meta: &SplitMeta) -> Result<Self, String> {
-        let io = |error: logwarden_store::BlobError| error.to_string();
+        let io = |error: BlobError| error.to_string();
         let size_bytes = blobs.size_bytes(blob).map_err(io)?;
         if size_bytes != meta.size_bytes || size_bytes < TRAILER_BYTES {
             return Err(format!("it has {size_bytes} bytes, not {}", meta.size_bytes));
         }
-        let start = size_bytes.saturating_sub(TAIL_BYTES);
-        let bytes = blobs.get_range(blob, start..size_bytes).map_err(io)?;
+        let mut start = size_bytes.saturating_sub(TAIL_BYTES);
+        let bytes = match blobs.get_range(blob, start..size_bytes) {
+            // What is damaged may be something else that lies there.
+            Err(BlobError::Damaged { .. }) => {
+                start = size_bytes - TRAILER_BYTES;
+                blobs.get_range(blob, start..size_bytes).map_err(io)?
+            }
+            read => read.map_err(io)?,
+        };
         let (before, trailer) = bytes.split_at(bytes.len() - TRAILER_BYTES as usize);
         if trailer[12..] != MAGIC {
             return Err("it does not end as a split does".to_owned());

@@ -294,7 +294,8 @@ pub(crate) async fn for_each_piece(
                 scan.read.fetch_add(1, Ordering::Relaxed);
             }
             drop(permit);
-            (piece.name(), done)
+            let is_damaged = done.is_ok() && piece.lacks(scan.plan.range);
+            (piece.name(), done.map(|()| is_damaged))
         });
         while let Some(joined) = running.try_join_next() {
             is_late |= settle(joined, &mut unreadable)?;
@@ -321,11 +322,16 @@ async fn deadline(scan: &Scan) {
 
 /// What became of one piece; true when the time is over.
 fn settle(
-    joined: Result<(String, Result<(), Halt>), tokio::task::JoinError>,
+    joined: Result<(String, Result<bool, Halt>), tokio::task::JoinError>,
     unreadable: &mut Vec<String>,
 ) -> Result<bool, QueryError> {
     match joined {
-        Ok((_, Ok(()))) => Ok(false),
+        Ok((_, Ok(false))) => Ok(false),
+        // Some of its events are lost, the others are in the answer.
+        Ok((name, Ok(true))) => {
+            unreadable.push(name);
+            Ok(false)
+        }
         Ok((_, Err(Halt::Deadline))) => Ok(true),
         Ok((name, Err(Halt::Unreadable(error)))) => {
             warn!(split = %name, "split `{name}` cannot be read: {error}");

@@ -1,5 +1,6 @@
 //! Blobs: immutable files under names that are never used twice.
 
+mod blocks;
 pub(crate) mod local;
 
 use std::io::Read;
@@ -54,4 +55,8 @@ pub trait Blobs: Send + Sync {
 
     /// Removes a blob; one that does not exist counts as removed.
     fn delete(&self, name: &str) -> Result<(), BlobError>;
+
+    /// Removes a damaged blob, but keeps its bytes where somebody can look at them; one that does not
+    /// exist counts as removed.
+    fn put_aside(&self, name: &str) -> Result<(), BlobError>;
 }

@@ -84,7 +84,8 @@ fn a_split_of_the_format_is_read_and_found_in() {
     meta.size_bytes = GOLDEN.len() as u64;
     let (store, _simulation) = Store::simulated(0);
     store.blobs.put_new(&meta.blob(), &mut &GOLDEN[..]).expect("room");
-    let split = Split::open(store.blobs, meta, Arc::new(Cache::new(1 << 20))).expect("the format");
+    let split =
+        Split::open(store.blobs, meta, Arc::new(Cache::new(1 << 20)), None).expect("the format");
 
     let events = events();
     let mut back = Vec::new();

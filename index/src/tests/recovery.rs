@@ -24,7 +24,7 @@ use crate::index::{CONSUMER, Index};
 const BATCHES: usize = 10;
 const SETTLED_SPLITS: usize = 3;
 
-type Running = tokio::task::JoinHandle<Result<(), IndexError>>;
+pub(super) type Running = tokio::task::JoinHandle<Result<(), IndexError>>;
 
 async fn start(store: Store) -> (Arc<Index>, Running, CancellationToken) {
     start_with(store, small_heads()).await

@@ -108,6 +108,12 @@ impl Blobs for PoweredBlobs {
         let outcome = if is_done { self.inner.delete(name) } else { Ok(()) };
         if is_told { outcome } else { self.gone(name) }
     }
+
+    fn put_aside(&self, name: &str) -> Result<(), BlobError> {
+        let (is_done, is_told) = self.power.write();
+        let outcome = if is_done { self.inner.put_aside(name) } else { Ok(()) };
+        if is_told { outcome } else { self.gone(name) }
+    }
 }
 
 struct PoweredCatalog {
@@ -190,7 +196,16 @@ pub(super) async fn until(index: &Index, is_so: impl Fn(&Index) -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("the index does not become what it should");
+    let state = index.state();
+    panic!(
+        "the index does not become what it should: checkpoint {:?} of {:?}, {} splits, {} retired, \
+         {:?}",
+        state.checkpoint,
+        index.store.journal.end(0),
+        state.splits.len(),
+        state.retired.len(),
+        index.store.blobs.list("splits/").map(|blobs| blobs.len()),
+    );
 }
 
 /// Whether every event is in a split.

@@ -1,10 +1,7 @@
-//! Blobs as files: content in blocks of 64 KiB, then a checksum per block, then a footer.
+//! Blobs as files of a disk, in the form of [`super::blocks`].
 //!
 //! A blob is written under a temporary name, synced, renamed, and its directory synced; only then
-//! [`Blobs::put_new`] returns. Layout (little-endian): content; one crc32c (u32) per block; footer
-//! of 32 bytes: magic `LWBLOB01`, content length u64, format u16, min_reader u16, reserved u32,
-//! crc32c u32 of the checksums, crc32c u32 of the footer before it.
-//! A block is checked the first time it is read after the blob was opened.
+//! [`Blobs::put_new`] returns.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
@@ -13,22 +10,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use metrics::counter;
 
+use super::blocks::{self, Blocks};
 use super::{BlobError, Blobs};
 use crate::disk::{Disk, DiskFile, is_no_room, parent};
-use crate::metrics::BLOB_BLOCKS_DAMAGED;
 
-const BLOCK_BYTES: u64 = 64 * 1024;
-const FOOTER_BYTES: u64 = 32;
-const MAGIC: &[u8; 8] = b"LWBLOB01";
-const FORMAT: u16 = 1;
 /// Blobs kept open; the one unused for longest is closed first.
 const OPEN_MAX: usize = 256;
-/// Longest name, in bytes.
-const NAME_BYTES_MAX: usize = 200;
 const DIR: &str = "blobs";
 const TEMPORARY_DIR: &str = "blobs/.tmp";
+const QUARANTINE_DIR: &str = "quarantine";
+/// What Linux answers when a medium cannot be read (`EIO`).
+const MEDIUM_ERROR: i32 = 5;
 
 /// Blobs in one directory of a disk.
 pub(crate) struct LocalBlobs {
@@ -45,10 +38,7 @@ struct OpenBlobs {
 
 struct OpenBlob {
     file: Arc<dyn DiskFile>,
-    size_bytes: u64,
-    checksums: Vec<u32>,
-    /// One bit per block: checked since the blob was opened.
-    checked: Vec<AtomicU64>,
+    blocks: Blocks,
 }
 
 impl LocalBlobs {
@@ -82,57 +72,18 @@ impl LocalBlobs {
     fn open_blob(&self, name: &str) -> Result<OpenBlob, BlobError> {
         let file = self.disk.open(&path_of(name)?).map_err(|error| failed(name, &error))?;
         let file_bytes = file.size_bytes().map_err(|error| failed(name, &error))?;
-        let damaged = |offset| BlobError::Damaged { name: name.to_owned(), offset };
-        let footer_at = file_bytes.checked_sub(FOOTER_BYTES).ok_or(damaged(0))?;
-        let mut footer = [0; FOOTER_BYTES as usize];
-        file.read_exact_at(&mut footer, footer_at).map_err(|error| failed(name, &error))?;
-        let size_bytes = read_u64(&footer, 8);
-        let blocks = size_bytes.div_ceil(BLOCK_BYTES);
-        let is_footer = footer[..8] == *MAGIC
-            && read_u32(&footer, 28) == crc32c::crc32c(&footer[..28])
-            && size_bytes.checked_add(blocks * 4) == Some(footer_at);
-        if !is_footer {
-            return Err(damaged(footer_at));
-        }
-        let min_reader = u16::from_le_bytes([footer[18], footer[19]]);
-        if min_reader > FORMAT {
-            let reason = format!("it has format {min_reader}, this release reads up to {FORMAT}");
-            return Err(BlobError::Io { name: name.to_owned(), reason });
-        }
-        let mut table = vec![0; blocks as usize * 4];
-        file.read_exact_at(&mut table, size_bytes).map_err(|error| failed(name, &error))?;
-        if crc32c::crc32c(&table) != read_u32(&footer, 24) {
-            return Err(damaged(size_bytes));
-        }
-        let checksums = (0..blocks as usize).map(|block| read_u32(&table, block * 4)).collect();
-        let checked = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(OpenBlob { file, size_bytes, checksums, checked })
+        let blocks = Blocks::open(name, file_bytes, &|range| read_file(&*file, name, range))?;
+        Ok(OpenBlob { file, blocks })
     }
 
-    /// Writes content, checksums and footer, and syncs them.
+    /// Writes the stored form and syncs it.
     fn write(&self, file: &dyn DiskFile, content: &mut dyn Read) -> io::Result<()> {
-        let mut table = Vec::new();
-        let mut block = vec![0; BLOCK_BYTES as usize];
-        let mut size_bytes = 0;
-        loop {
-            let len = read_full(content, &mut block)?;
-            if len == 0 {
-                break;
-            }
-            table.extend_from_slice(&crc32c::crc32c(&block[..len]).to_le_bytes());
-            file.write_all_at(&block[..len], size_bytes)?;
-            size_bytes += len as u64;
-        }
-        let mut footer = Vec::with_capacity(FOOTER_BYTES as usize);
-        footer.extend_from_slice(MAGIC);
-        footer.extend_from_slice(&size_bytes.to_le_bytes());
-        footer.extend_from_slice(&FORMAT.to_le_bytes());
-        footer.extend_from_slice(&FORMAT.to_le_bytes());
-        footer.extend_from_slice(&[0; 4]);
-        footer.extend_from_slice(&crc32c::crc32c(&table).to_le_bytes());
-        footer.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
-        table.extend_from_slice(&footer);
-        file.write_all_at(&table, size_bytes)?;
+        let mut written = 0;
+        blocks::store(content, |bytes| {
+            file.write_all_at(bytes, written)?;
+            written += bytes.len() as u64;
+            Ok(())
+        })?;
         file.sync()
     }
 
@@ -147,6 +98,12 @@ impl LocalBlobs {
             self.disk.sync_dir(dir)?;
         }
         Ok(())
+    }
+
+    fn forget(&self, name: &str) {
+        let mut open = self.lock();
+        open.by_name.remove(name);
+        open.order.retain(|known| known != name);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, OpenBlobs> {
@@ -176,15 +133,11 @@ impl Blobs for LocalBlobs {
 
     fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, BlobError> {
         let blob = self.find(name)?;
-        if range.start > range.end || range.end > blob.size_bytes {
-            let reason = format!("bytes {range:?} of {} were asked for", blob.size_bytes);
-            return Err(BlobError::Io { name: name.to_owned(), reason });
-        }
-        blob.read(name, range)
+        blob.blocks.read(name, range, &|range| read_file(&*blob.file, name, range))
     }
 
     fn size_bytes(&self, name: &str) -> Result<u64, BlobError> {
-        Ok(self.find(name)?.size_bytes)
+        Ok(self.find(name)?.blocks.size_bytes)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
@@ -199,61 +152,41 @@ impl Blobs for LocalBlobs {
 
     fn delete(&self, name: &str) -> Result<(), BlobError> {
         let path = path_of(name)?;
-        {
-            let mut open = self.lock();
-            open.by_name.remove(name);
-            open.order.retain(|known| known != name);
-        }
+        self.forget(name);
         match self.disk.remove(&path).and_then(|()| self.disk.sync_dir(parent(&path))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(name, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn put_aside(&self, name: &str) -> Result<(), BlobError> {
+        let path = path_of(name)?;
+        self.forget(name);
+        let aside = format!("{QUARANTINE_DIR}/{}", name.replace('/', "-"));
+        let moved = self.disk.create_dir(QUARANTINE_DIR).and_then(|()| {
+            self.disk.rename(&path, &aside)?;
+            ["", QUARANTINE_DIR, parent(&path)].iter().try_for_each(|dir| self.disk.sync_dir(dir))
+        });
+        match moved {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(name, &error)),
             _ => Ok(()),
         }
     }
 }
 
-impl OpenBlob {
-    fn read(&self, name: &str, range: Range<u64>) -> Result<Bytes, BlobError> {
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
-        let blocks = range.start / BLOCK_BYTES..(range.end - 1) / BLOCK_BYTES + 1;
-        if blocks.clone().all(|block| self.is_checked(block)) {
-            let mut bytes = vec![0; (range.end - range.start) as usize];
-            self.file
-                .read_exact_at(&mut bytes, range.start)
-                .map_err(|error| failed(name, &error))?;
-            return Ok(bytes.into());
-        }
-        let start = blocks.start * BLOCK_BYTES;
-        let mut bytes = vec![0; (self.size_bytes.min(blocks.end * BLOCK_BYTES) - start) as usize];
-        self.file.read_exact_at(&mut bytes, start).map_err(|error| failed(name, &error))?;
-        for (block, content) in blocks.zip(bytes.chunks(BLOCK_BYTES as usize)) {
-            if crc32c::crc32c(content) != self.checksums[block as usize] {
-                counter!(BLOB_BLOCKS_DAMAGED).increment(1);
-                let offset = block * BLOCK_BYTES;
-                return Err(BlobError::Damaged { name: name.to_owned(), offset });
-            }
-            self.checked[block as usize / 64].fetch_or(1 << (block % 64), Ordering::Relaxed);
-        }
-        Ok(Bytes::from(bytes).slice((range.start - start) as usize..(range.end - start) as usize))
-    }
-
-    fn is_checked(&self, block: u64) -> bool {
-        self.checked[block as usize / 64].load(Ordering::Relaxed) & (1 << (block % 64)) != 0
-    }
-}
-
 /// The path of a blob, when its name is one.
 fn path_of(name: &str) -> Result<String, BlobError> {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-    };
-    if name.len() <= NAME_BYTES_MAX && name.split('/').all(is_part) {
-        return Ok(format!("{DIR}/{name}"));
-    }
-    Err(BlobError::Io { name: name.to_owned(), reason: "this is no name of a blob".to_owned() })
+    blocks::check_name(name)?;
+    Ok(format!("{DIR}/{name}"))
+}
+
+fn read_file(file: &dyn DiskFile, name: &str, range: Range<u64>) -> Result<Bytes, BlobError> {
+    let mut bytes = vec![0; (range.end - range.start) as usize];
+    file.read_exact_at(&mut bytes, range.start).map_err(|error| match error.raw_os_error() {
+        Some(MEDIUM_ERROR) => BlobError::Damaged { name: name.to_owned(), offset: range.start },
+        _ => failed(name, &error),
+    })?;
+    Ok(bytes.into())
 }
 
 fn failed(name: &str, error: &io::Error) -> BlobError {
@@ -263,26 +196,4 @@ fn failed(name: &str, error: &io::Error) -> BlobError {
         _ if is_no_room(error) => BlobError::Full(name),
         _ => BlobError::Io { name, reason: error.to_string() },
     }
-}
-
-/// Reads until `buffer` is full or the content ends.
-fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut len = 0;
-    while len < buffer.len() {
-        match content.read(&mut buffer[len..]) {
-            Ok(0) => break,
-            Ok(read) => len += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(len)
-}
-
-fn read_u32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
-}
-
-fn read_u64(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
