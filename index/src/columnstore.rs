@@ -17,6 +17,7 @@ mod view;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use logwarden_event::{SplitId, Timestamp};
 use logwarden_store::Blobs;
 use serde::{Deserialize, Serialize};
@@ -24,19 +25,19 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Cache;
 use crate::columns::block::Values;
 use crate::columns::dictionary::{self, Dictionary};
-use crate::columns::filter::{LINE_BYTES, hash_word, line_of, may_have};
+use crate::columns::filter::{LINE_BYTES, line_of};
 use crate::columns::texts::{self, Texts};
 use crate::columns::wire::{Damaged, Reader};
 use crate::columns::{codes, ints};
 
-use directory::Directory;
 pub(crate) use directory::StoredShape;
 pub(crate) use directory::shape_bytes;
+use directory::{Directory, Part};
 use layout::{Layout, order_by};
 pub(crate) use view::{BlockView, StoredRow};
 
 /// Rows of a block; few in tests, so that few events fill several.
-pub(crate) const BLOCK_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
+pub(crate) const BLOCK_ROWS: usize = if cfg!(test) { 16 } else { 4_096 };
 /// Rows a split may claim to have in one block.
 const BLOCK_ROWS_MAX: u32 = 1 << 16;
 
@@ -47,6 +48,8 @@ const TIMES: usize = 1;
 const SEQS: usize = 2;
 const ARRIVALS: usize = 3;
 const VERBATIM_EVENTS: usize = 4;
+/// The part of a block without verbatim events is so long; no event is that short.
+const NO_EVENTS_BYTES: u64 = 4;
 
 /// A range of the blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,19 +183,28 @@ impl ColumnStore {
         self.blocks.partition_point(|block| block.first_row <= row).saturating_sub(1)
     }
 
-    /// The blocks in which a column has texts.
-    pub(crate) fn blocks_of(&self, column: u32) -> impl Iterator<Item = usize> {
-        self.directory.columns[column as usize].parts.iter().map(|(block, _)| *block as usize)
+    /// The texts of a column, by block.
+    fn parts_of(&self, column: u32) -> &[Part] {
+        &self.directory.columns[column as usize].parts
     }
 
-    /// Whether a text with this word may be in a column, apart from numbers.
-    pub(crate) fn may_have_word(&self, word: &str) -> Result<bool, String> {
+    /// The shapes with slots of a column, and how many they have.
+    pub(crate) fn shapes_of(&self, column: u32) -> &[(u32, u32)] {
+        &self.directory.columns[column as usize].shapes
+    }
+
+    /// Whether events of a block may be kept verbatim.
+    pub(crate) fn has_verbatim(&self, block: usize) -> bool {
+        let part = &self.directory.core[block][VERBATIM_EVENTS];
+        part.end - part.start > NO_EVENTS_BYTES
+    }
+
+    /// The line of the filter in which a word's bits lie; empty, which rules nothing out, when it
+    /// cannot be read.
+    pub(crate) fn filter_line(&self, hash: u64) -> Bytes {
         let lines = self.filter.size_bytes / LINE_BYTES as u64;
-        let hash = hash_word(word.as_bytes());
         let start = self.filter.offset + line_of(hash, lines) * LINE_BYTES as u64;
-        // A filter that cannot be read rules nothing out.
-        let line = self.read(start..start + LINE_BYTES as u64);
-        Ok(line.map_or(true, |line| may_have(&line, hash)))
+        self.read(start..start + LINE_BYTES as u64).unwrap_or_default()
     }
 
     /// How many rows, from the first on, are not older than `at`.
@@ -290,7 +302,7 @@ impl ColumnStore {
     /// The texts of a column in a block; `None`: it has none there.
     pub(crate) fn values(&self, column: u32, block: usize) -> Result<Option<Arc<Values>>, String> {
         let parts = &self.directory.columns[column as usize].parts;
-        let Ok(place) = parts.binary_search_by_key(&(block as u32), |(block, _)| *block) else {
+        let Ok(place) = parts.binary_search_by_key(&(block as u32), |part| part.block) else {
             return Ok(None);
         };
         let read = |bytes: &[u8]| {
@@ -298,7 +310,7 @@ impl ColumnStore {
             Ok((values.size_bytes(), Cached::Values(values)))
         };
         let key = (self.id, FIRST_COLUMN + column, block as u32);
-        match self.cached(key, parts[place].1.clone(), read)? {
+        match self.cached(key, parts[place].range.clone(), read)? {
             Cached::Values(values) => Ok(Some(values)),
             _ => Err(misplaced()),
         }
@@ -334,7 +346,7 @@ impl ColumnStore {
         Ok(cached)
     }
 
-    fn read(&self, range: Range<u64>) -> Result<bytes::Bytes, String> {
+    fn read(&self, range: Range<u64>) -> Result<Bytes, String> {
         self.blobs.get_range(&self.blob, range).map_err(|error| error.to_string())
     }
 }

@@ -27,7 +27,7 @@ use crate::piece::{Counted, FieldStat};
 use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// The last bytes of every split.
 pub(crate) const MAGIC: [u8; 8] = *b"LWSPLIT\n";
 /// Length of footer length, format and magic.
@@ -89,8 +89,6 @@ pub(crate) struct Footer {
     pub(crate) datasets: BTreeMap<String, u64>,
     /// Events per field and type.
     pub(crate) fields: Vec<FieldStat>,
-    /// Rows whose texts could not be read: candidates of every lookup.
-    pub(crate) unsure_rows: Vec<u32>,
     /// The columns.
     pub(crate) columns: StoreInfo,
     /// Words of messages that are not cut into pieces.
@@ -214,8 +212,16 @@ impl Split {
         lookup: &Lookup,
         range: TimeRange,
     ) -> Result<Option<u64>, IndexError> {
+        let rows = self.rows_inside(range)?;
+        if self.damage.is_none() {
+            let finder = self.finder(rows.clone());
+            let counted = catch_unwind(AssertUnwindSafe(|| finder.count(lookup)));
+            if let Some(count) = self.readable(flatten(counted))? {
+                return Ok(Some(count));
+            }
+        }
         let mut count = 0;
-        for rows in self.runs(self.rows_inside(range)?) {
+        for rows in self.runs(rows) {
             if *lookup == Lookup::All {
                 count += rows.len() as u64;
                 continue;
@@ -296,14 +302,21 @@ impl Split {
         Ok(shape_bytes(&directory, self.footer.columns.blocks.len())?)
     }
 
+    fn finder(&self, range: Range<u32>) -> Finder<'_> {
+        Finder {
+            store: &self.columns,
+            words: self.words.as_ref(),
+            range,
+            row_count: self.footer.event_count,
+            lane: self.footer.lane,
+        }
+    }
+
     fn candidates(&self, lookup: &Lookup, range: Range<u32>) -> Result<Candidates, IndexError> {
-        let row_count = self.footer.event_count;
         let asked = range.clone();
-        let finder = Finder { store: &self.columns, words: self.words.as_ref(), range, row_count };
+        let finder = self.finder(range);
         let found = catch_unwind(AssertUnwindSafe(|| finder.candidates(lookup)));
         let mut found = self.readable(flatten(found))?;
-        self.footer.unsure_rows.iter().for_each(|row| found.rows.insert(*row));
-        found.is_exact &= self.footer.unsure_rows.is_empty();
         if self.damage.as_ref().is_some_and(|damage| damage.has_no_words) {
             let shapes = (1u32..).zip(self.columns.shapes());
             let indexed = shapes.filter(|(_, stored)| stored.shape.is_indexed);
