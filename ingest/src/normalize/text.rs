@@ -273,9 +273,10 @@ fn read(reading: &mut Reading<'_>, may_open: bool) -> bool {
     let line = &whole[..whole.floor_char_boundary(LINE_BYTES_MAX)];
     let Some(first) = line.as_bytes().first() else { return false };
     let context = Context { zone: reading.origin.zone, now: reading.now };
-    // JSON records of a kind that is known have said already what they have to say.
     let by_program = reading.kind.map_or(&[][..], |kind| &kind.layouts);
-    let by_shape = &BY_FIRST_BYTE[usize::from(*first)];
+    // A program that is known writes what its source file says; JSON may hold anybody's line.
+    let may_be_any = reading.is_json || reading.kind.is_none_or(|kind| kind.is_envelope);
+    let by_shape = if may_be_any { &BY_FIRST_BYTE[usize::from(*first)][..] } else { &[] };
     let mut layouts = by_program.iter().chain(by_shape);
     let Some((layout, facts)) =
         layouts.find_map(|layout| (layout.read)(line, &context).map(|facts| (*layout, facts)))
