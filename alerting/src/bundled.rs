@@ -6,6 +6,7 @@ use crate::rule::RuleFile;
 const FILES: &[(&str, &str)] = &[
     ("authentication.yml", include_str!("../rules/authentication.yml")),
     ("privilege.yml", include_str!("../rules/privilege.yml")),
+    ("secrets.yml", include_str!("../rules/secrets.yml")),
 ];
 
 /// About the server itself: always loaded, and only true of records that nobody can send.

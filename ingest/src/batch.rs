@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::deadletter::{self, Rejection};
 use crate::metrics::{DEAD_LETTERS_DROPPED_TOTAL, DEAD_LETTERS_TOTAL, PANICS_TOTAL};
 use crate::normalize::scan::Malformed;
+use crate::normalize::secret;
 use crate::normalize::{Normalizer, Origin, Wrapped};
 use crate::quota::{Cost, Quota};
 
@@ -157,6 +158,8 @@ impl Batch {
         let kept_bytes = self.dead_letter_bytes + kept.len() as u64;
         if intake.quota.may_keep_dead_letter(intake.now, kept_bytes) {
             self.dead_letter_bytes = kept_bytes;
+            let masked = intake.origin.mask_secrets.then(|| secret::mask(kept)).flatten();
+            let kept = masked.as_ref().map_or(kept, |masked| &masked.bytes);
             let event = deadletter::make(kept, &rejection, intake.origin);
             self.tally.dead_lettered += 1;
             self.drafts.push(Draft { kind: RecordKind::DeadLetter, event });

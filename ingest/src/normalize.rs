@@ -9,6 +9,7 @@
 pub(crate) mod json;
 pub(crate) mod reading;
 pub(crate) mod scan;
+pub(crate) mod secret;
 pub(crate) mod time;
 
 mod authentication;
@@ -30,6 +31,7 @@ use logwarden_event::{Event, Timestamp};
 
 use reading::Reading;
 use scan::Malformed;
+use secret::Masked;
 
 /// Every parser, in the order in which they look at a record.
 static PARSERS: &[&dyn Parser] = &[
@@ -67,12 +69,20 @@ pub struct Origin {
     pub protocol: &'static str,
     /// The zone of times that name none.
     pub zone: Tz,
+    /// What looks like a secret is replaced before anything is kept.
+    pub mask_secrets: bool,
 }
 
 impl Origin {
     /// Records of `source` with times in UTC, from nowhere in particular.
     pub fn new(source: &str) -> Self {
-        Self { source: source.to_owned(), peer: None, protocol: "none", zone: Tz::UTC }
+        Self {
+            source: source.to_owned(),
+            peer: None,
+            protocol: "none",
+            zone: Tz::UTC,
+            mask_secrets: false,
+        }
     }
 }
 
@@ -99,7 +109,8 @@ impl Normalizer {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Event, Malformed> {
-        from_json(&Wrapped::bare(record), &text_of(record), origin, now)
+        let wrapped = Wrapped { must_be_json: true, ..Wrapped::bare(record) };
+        self.normalize_wrapped(&wrapped, origin, now)
     }
 
     /// Makes an event of a record inside what its sender's protocol puts around it.
@@ -113,12 +124,45 @@ impl Normalizer {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Event, Malformed> {
+        if !origin.mask_secrets {
+            return self.normalize_plain(wrapped, None, origin, now);
+        }
+        let is_bare = std::ptr::eq(wrapped.record, wrapped.content);
+        let record = secret::mask(wrapped.record);
+        let content = if is_bare { None } else { secret::mask(wrapped.content) };
+        let envelope = secret::mask(wrapped.envelope.as_bytes());
+        let bytes = |masked: &'_ Option<Masked>, plain: &'_ [u8]| {
+            masked.as_ref().map_or_else(|| plain.to_vec(), |masked| masked.bytes.clone())
+        };
+        let Some(first) = record.as_ref().or(content.as_ref()).or(envelope.as_ref()) else {
+            return self.normalize_plain(wrapped, None, origin, now);
+        };
+        let kept = bytes(&record, wrapped.record);
+        let understood = if is_bare { Vec::new() } else { bytes(&content, wrapped.content) };
+        let around = bytes(&envelope, wrapped.envelope.as_bytes());
+        let masked = Wrapped {
+            record: &kept,
+            content: if is_bare { &kept } else { &understood },
+            envelope: std::str::from_utf8(&around).expect("masks stand between letters"),
+            ..*wrapped
+        };
+        self.normalize_plain(&masked, Some(first), origin, now)
+    }
+
+    /// `masked`: what was replaced in the record.
+    fn normalize_plain(
+        &self,
+        wrapped: &Wrapped<'_>,
+        masked: Option<&Masked>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Event, Malformed> {
         let text = text_of(wrapped.content);
         if wrapped.must_be_json {
-            return from_json(wrapped, &text, origin, now);
+            return from_json(wrapped, masked, &text, origin, now);
         }
         if text.trim_ascii_start().starts_with('{')
-            && let Ok(event) = from_json(wrapped, &text, origin, now)
+            && let Ok(event) = from_json(wrapped, masked, &text, origin, now)
         {
             return Ok(event);
         }
@@ -128,7 +172,7 @@ impl Normalizer {
         }
         open_envelope(&mut reading, wrapped)?;
         names::resolve(&mut reading);
-        Ok(finish(reading, wrapped.record))
+        Ok(finish(reading, wrapped.record, masked))
     }
 }
 
@@ -179,6 +223,7 @@ pub(crate) const GELF_UDP: &str = "gelf_udp";
 
 fn from_json(
     wrapped: &Wrapped<'_>,
+    masked: Option<&Masked>,
     text: &str,
     origin: &Origin,
     now: Timestamp,
@@ -188,7 +233,7 @@ fn from_json(
     reading.is_json = true;
     open_envelope(&mut reading, wrapped)?;
     names::resolve(&mut reading);
-    Ok(finish(reading, wrapped.record))
+    Ok(finish(reading, wrapped.record, masked))
 }
 
 /// Adds what was said around the record.
@@ -203,7 +248,7 @@ fn open_envelope(reading: &mut Reading<'_>, wrapped: &Wrapped<'_>) -> Result<(),
     Ok(())
 }
 
-fn finish(mut reading: Reading<'_>, record: &[u8]) -> Event {
+fn finish(mut reading: Reading<'_>, record: &[u8], masked: Option<&Masked>) -> Event {
     // A message of a container runtime or a journal may be a record of its own.
     let line = if reading.is_json && !json::take_inner(&mut reading) {
         syslog::read_message(&mut reading)
@@ -216,6 +261,10 @@ fn finish(mut reading: Reading<'_>, record: &[u8]) -> Event {
     }
     for parser in PARSERS {
         parser.parse(&mut reading);
+    }
+    match masked {
+        Some(masked) => secret::list_masked(&mut reading, masked),
+        None => secret::list(&mut reading),
     }
     reading.build(record)
 }

@@ -145,6 +145,7 @@ fn reread(pipeline: &Pipeline, letter: &Event) -> Reread {
         peer: field("lw.peer").parse().ok(),
         protocol: "replay",
         zone: pipeline.config.zone_of(source),
+        mask_secrets: pipeline.config.masks_secrets_of(source),
     };
     let quota = pipeline.quotas.of(source);
     let mut intake = pipeline.intake(&origin, &quota);

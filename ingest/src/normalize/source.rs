@@ -4,7 +4,7 @@
 //! Input: the fields whose names [`super::names`] knows. Output: whose record it is, what its names
 //! mean, and its classes. The files are read once and compiled into one [`Vocabulary`]. Recognising
 //! costs a record one bit per field it has anyway looked up, and a closer look at those sources of
-//! which it has the first, most telling name; it never walks over all of them. `docs/SOURCES.md`
+//! which it has the first, most telling name; it never walks over all of them. `docs/NORMALIZATION.md`
 //! describes the files.
 
 mod condition;

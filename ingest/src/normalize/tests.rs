@@ -7,6 +7,7 @@ mod hosts;
 mod lines;
 mod logsources;
 mod network;
+mod secrets;
 mod signins;
 mod sshd;
 mod syslog;

@@ -87,8 +87,10 @@ impl Admission {
             return Err(Failure::of_body(BodyError::TooLarge));
         }
         let zone = pipeline.config.zone_of(&source);
+        let mask_secrets = pipeline.config.masks_secrets_of(&source);
         let quota = pipeline.quotas.of(&source);
-        let origin = Arc::new(Origin { source, peer: peer_of(request), protocol, zone });
+        let peer = peer_of(request);
+        let origin = Arc::new(Origin { source, peer, protocol, zone, mask_secrets });
         let pipeline = Arc::clone(pipeline);
         Ok(Self { pipeline, origin, quota, key: key_of(headers)?, encoding, length })
     }

@@ -77,6 +77,7 @@ impl Connection {
             peer: Some(self.peer.ip().to_canonical()),
             protocol: protocol.name(),
             zone: self.pipeline.config.zone_of(source),
+            mask_secrets: self.pipeline.config.masks_secrets_of(source),
         }
     }
 
