@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sees to the programs the tests talk to: a syslog daemon, a mail server, a browser, a file system to pull the plug on.
 #
-# Installs what is missing with apt as root on Debian, and a mail server for Python into .test-tools/ (not in git).
+# Installs what is missing with apt as root on Debian, and servers for Python (mail, S3) into .test-tools/ (not in git).
 # Without root it names what is missing and stops. Says what it does; says nothing when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -57,7 +57,7 @@ fi
 
 stamp=.test-tools/python/installed
 if ! cmp -s scripts/test-requirements.txt "$stamp"; then
-    say "installing into .test-tools/python: $(grep -v '^#' scripts/test-requirements.txt | tr '\n' ' ')"
+    say "installing into .test-tools/python what scripts/test-requirements.txt names"
     rm -rf .test-tools/python
     mkdir -p .test-tools
     "$python" -m venv .test-tools/python

@@ -240,6 +240,9 @@ fn assemble(
         (None, Some(data_dir)) => base.join(data_dir),
         (None, None) => PathBuf::from("logwarden-data"),
     };
+    if let Some(s3) = store.s3.take() {
+        store.s3 = Some(s3.relative_to(base));
+    }
 
     let mut http = file.http;
     http.listen = overrides.http.unwrap_or(http.listen);

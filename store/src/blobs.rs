@@ -1,7 +1,9 @@
 //! Blobs: immutable files under names that are never used twice.
 
 mod blocks;
+pub(crate) mod chunks;
 pub(crate) mod local;
+pub(crate) mod remote;
 
 use std::io::Read;
 use std::ops::Range;
@@ -28,6 +30,22 @@ pub enum BlobError {
     /// No room.
     #[error("no room for blob `{0}`")]
     Full(String),
+    /// The server does not answer, or answers that it cannot serve: nothing is known about the blob.
+    #[error("blob `{name}` cannot be had now: {reason}")]
+    Unavailable {
+        /// Which one.
+        name: String,
+        /// What happened, in words.
+        reason: String,
+    },
+    /// The server refuses: it does not know us, or does not let us.
+    #[error("blob `{name}` is denied to us: {reason}")]
+    Denied {
+        /// Which one.
+        name: String,
+        /// The server's reason.
+        reason: String,
+    },
     /// The disk or the network failed.
     #[error("blob `{name}` cannot be read or written: {reason}")]
     Io {

@@ -1,8 +1,11 @@
 //! Settings of the store: where the data lies, how durable it is, how much room it may take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::secret::SecretRef;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -36,6 +39,8 @@ pub struct Config {
     pub reserve_bytes: u64,
     /// Memory for the newest batches, in bytes; readers that keep up never touch the disk.
     pub cache_bytes_max: usize,
+    /// A bucket in which blobs lie, in place of the data directory: a table of its own.
+    pub s3: Option<S3Config>,
     /// Who must have said where they stand before anything of the journal is trimmed.
     #[serde(skip)]
     pub consumers: Vec<String>,
@@ -55,9 +60,80 @@ impl Default for Config {
             segment_bytes: 64 * MIB,
             reserve_bytes: 64 * MIB,
             cache_bytes_max: 32 * MIB as usize,
+            s3: None,
             consumers: vec!["index".to_owned(), "detector".to_owned()],
         }
     }
+}
+
+/// A bucket of an S3-compatible server, and the part of it that is this node's alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Config {
+    /// The server. Default: Amazon's, of the region.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The bucket; it must exist.
+    pub bucket: String,
+    /// What the names of all objects begin with; no other node may have the same. Default: nothing.
+    #[serde(default)]
+    pub prefix: String,
+    /// The region requests are signed for. Default `us-east-1`.
+    #[serde(default = "default_region")]
+    pub region: String,
+    /// The key's id, by reference.
+    pub access_key: SecretRef,
+    /// The secret key, by reference.
+    pub secret_key: SecretRef,
+    /// Whether the bucket stands in the path, not in the host name. Default true.
+    #[serde(default = "default_path_style")]
+    pub path_style: bool,
+    /// Plain HTTP. Default false.
+    #[serde(default)]
+    pub allow_http: bool,
+    /// Longest time one attempt of a request may take, in seconds. Default 30.
+    #[serde(default = "default_timeout_secs")]
+    pub timeout_secs: u64,
+    /// Attempts after the first one. Default 4.
+    #[serde(default = "default_retries_max")]
+    pub retries_max: u32,
+    /// Bytes of what was read that are kept in the data directory, at most. Default 8 GiB.
+    #[serde(default = "default_cache_bytes_max")]
+    pub cache_bytes_max: u64,
+}
+
+impl S3Config {
+    /// The same, with files of secrets that start at `dir` when their path is relative.
+    #[must_use]
+    pub fn relative_to(self, dir: &Path) -> Self {
+        let access_key = self.access_key.relative_to(dir);
+        let secret_key = self.secret_key.relative_to(dir);
+        Self { access_key, secret_key, ..self }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_secs.max(1))
+    }
+}
+
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+const fn default_path_style() -> bool {
+    true
+}
+
+const fn default_timeout_secs() -> u64 {
+    30
+}
+
+const fn default_retries_max() -> u32 {
+    4
+}
+
+const fn default_cache_bytes_max() -> u64 {
+    8 * 1024 * MIB
 }
 
 /// When a batch counts as durable.

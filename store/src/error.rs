@@ -66,6 +66,9 @@ pub enum OpenError {
         /// Up to where the consumer that is furthest behind has got, by the catalog.
         known: u64,
     },
+    /// The bucket for the blobs cannot be used.
+    #[error("blobs cannot be used: {0}")]
+    Blobs(String),
     /// The disk failed.
     #[error("`{path}` cannot be read or written: {error}")]
     Io {

@@ -36,8 +36,11 @@ pub use replay::{Replay, Replays};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use simulation::Simulation;
 
+use blobs::chunks::ChunkCache;
+use blobs::local::LocalBlobs;
+use blobs::remote::RemoteBlobs;
 use catalog::embedded::EmbeddedCatalog;
-use config::{OnForeignJournal, OnFull};
+use config::{OnForeignJournal, OnFull, S3Config};
 use disk::Disk;
 use disk::real::{RealDisk, create_private_dir};
 use journal::idempotency;
@@ -98,8 +101,8 @@ impl Store {
     ) -> Result<(Self, Recovery), OpenError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&config.data_dir)?);
         let catalog = Arc::new(EmbeddedCatalog::open(&config.data_dir.join(CATALOG_FILE))?);
-        let blobs = blobs::local::LocalBlobs::open(disk.clone())
-            .map_err(|error| OpenError::io_at("blobs", &error))?;
+        let local =
+            LocalBlobs::open(disk.clone()).map_err(|error| OpenError::io_at("blobs", &error))?;
         catalog.migrate(idempotency::ROOM, idempotency::MIGRATIONS).await?;
         let setup = Setup {
             disk: Arc::clone(&disk),
@@ -113,13 +116,12 @@ impl Store {
         if config.on_foreign_journal == OnForeignJournal::Refuse {
             check_checkpoints(&journal, config, &catalog.checkpoints().await?)?;
         }
-        let store = Self {
-            journal: Arc::new(journal),
-            blobs: Arc::new(blobs),
-            catalog,
-            clock,
-            replays: Replays::new(disk),
+        let blobs = match &config.s3 {
+            None => Arc::new(local) as Arc<dyn Blobs>,
+            Some(s3) => open_bucket(&local, s3.clone(), journal.identity(), disk.clone()).await?,
         };
+        let store =
+            Self { journal: Arc::new(journal), blobs, catalog, clock, replays: Replays::new(disk) };
         Ok((store, recovery))
     }
 
@@ -138,6 +140,28 @@ impl Store {
         let (store, _) = simulation.reopen().expect("an empty simulated disk can be opened");
         (store, simulation)
     }
+}
+
+/// Opens the blobs in a bucket. Those of the data directory would be missing: a node that has some
+/// does not begin with a bucket.
+async fn open_bucket(
+    local: &LocalBlobs,
+    s3: S3Config,
+    identity: [u8; 16],
+    disk: Arc<dyn Disk>,
+) -> Result<Arc<dyn Blobs>, OpenError> {
+    let unreadable = |error: BlobError| OpenError::Blobs(error.to_string());
+    let left = local.list("").map_err(unreadable)?.len();
+    if left > 0 {
+        let reason = format!("`storage.s3` is set, but {left} blobs lie in the data directory");
+        return Err(OpenError::Blobs(reason));
+    }
+    let cache = ChunkCache::open(disk, s3.cache_bytes_max)
+        .map_err(|error| OpenError::io_at("cache", &error))?;
+    let open = move || RemoteBlobs::open_as(&s3, identity, cache);
+    let opened = tokio::task::spawn_blocking(open).await;
+    let blobs = opened.map_err(|error| OpenError::Blobs(error.to_string()))??;
+    Ok(Arc::new(blobs))
 }
 
 /// Checks that every checkpoint was made with this journal, does not lie behind its end, and that

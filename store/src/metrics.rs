@@ -2,6 +2,18 @@
 
 /// Blocks of blobs whose checksum was wrong.
 pub const BLOB_BLOCKS_DAMAGED: &str = "logwarden_blob_blocks_damaged_total";
+/// Chunks of blobs far away that were in the cache.
+pub const BLOB_CACHE_HITS: &str = "logwarden_blob_cache_hits_total";
+/// Chunks that were not.
+pub const BLOB_CACHE_MISSES: &str = "logwarden_blob_cache_misses_total";
+/// Bytes fetched because they were not in the cache.
+pub const BLOB_CACHE_FETCHED_BYTES: &str = "logwarden_blob_cache_fetched_bytes_total";
+/// Bytes in the cache.
+pub const BLOB_CACHE_BYTES: &str = "logwarden_blob_cache_bytes";
+/// Chunks in the cache that were damaged and fetched again.
+pub const BLOB_CACHE_DAMAGED: &str = "logwarden_blob_cache_damaged_total";
+/// Chunks that could not be written into the cache.
+pub const BLOB_CACHE_UNWRITTEN: &str = "logwarden_blob_cache_unwritten_total";
 /// Records that became durable.
 pub const JOURNAL_RECORDS: &str = "logwarden_journal_records_total";
 /// Bytes of groups that became durable.
