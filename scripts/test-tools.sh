@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to the programs the tests talk to: a syslog daemon, a mail server, a browser, a file system to pull the plug on.
+# Sees to the programs the tests talk to: a syslog daemon, a queue, a mail server, a browser, a file system to pull the plug on.
 #
 # Installs what is missing with apt as root on Debian, and servers for Python (mail, S3) into .test-tools/ (not in git).
 # Without root it names what is missing and stops. Says what it does; says nothing when there is nothing to do.
@@ -12,7 +12,7 @@ say() { echo "test-tools: $*"; }
 # program:package
 wanted=(
     chromium:chromium rsyslogd:rsyslog logger:bsdutils openssl:openssl python3:python3
-    mkfs.ext4:e2fsprogs mount:mount losetup:mount cc:gcc node:nodejs npm:npm git:git
+    nats-server:nats-server mkfs.ext4:e2fsprogs mount:mount losetup:mount cc:gcc node:nodejs npm:npm git:git
 )
 missing_programs=() missing_packages=()
 need() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use ipnet::IpNet;
 use logwarden_alerting::{AlertingError, NotifierConfig, RouteConfig, RulesConfig};
-use logwarden_ingest::config::{ListenerConfig, SourceConfig};
+use logwarden_ingest::config::{InputConfig, ListenerConfig, SourceConfig};
 use serde::Deserialize;
 use toml::de::DeTable;
 
@@ -115,6 +115,7 @@ struct File {
     http: HttpConfig,
     listeners: Option<Vec<ListenerConfig>>,
     sources: Vec<SourceConfig>,
+    inputs: Vec<InputConfig>,
     retention: Vec<logwarden_index::Policy>,
     rules: RulesConfig,
     notifiers: Vec<NotifierConfig>,
@@ -259,7 +260,8 @@ fn assemble(
         );
     }
 
-    let ingest = ingest_config(file.listeners, file.sources, &http, base, overrides)?;
+    let fetched = (file.sources, file.inputs);
+    let ingest = ingest_config(file.listeners, fetched, &http, base, overrides)?;
     let mut rules = file.rules;
     rules.dirs = rules.dirs.iter().map(|dir| base.join(dir)).collect();
     let alerting = logwarden_alerting::Config {
@@ -289,12 +291,12 @@ fn retention(
 
 fn ingest_config(
     listeners: Option<Vec<ListenerConfig>>,
-    sources: Vec<SourceConfig>,
+    (sources, inputs): (Vec<SourceConfig>, Vec<InputConfig>),
     http: &HttpConfig,
     base: &Path,
     overrides: &Overrides,
 ) -> anyhow::Result<logwarden_ingest::Config> {
-    let mut ingest = logwarden_ingest::Config { sources, ..Default::default() };
+    let mut ingest = logwarden_ingest::Config { sources, inputs, ..Default::default() };
     if let Some(listeners) = listeners {
         ingest.listeners = listeners;
     }
@@ -311,6 +313,11 @@ fn ingest_config(
             tls.client_ca = tls.client_ca.as_ref().map(|file| base.join(file));
         }
         listener.shared_key = listener.shared_key.take().map(|key| key.relative_to(base));
+    }
+    for input in &mut ingest.inputs {
+        input.path = input.path.take().map(|path| base.join(path));
+        input.password = input.password.take().map(|secret| secret.relative_to(base));
+        input.token = input.token.take().map(|secret| secret.relative_to(base));
     }
     ingest.check()?;
     Ok(ingest)

@@ -1,13 +1,22 @@
-//! How sources are, in the shape in which the API shows it.
+//! How sources and inputs are, in the shapes in which the API shows it.
 
 use logwarden_event::Timestamp;
 use logwarden_ingest::health::{FieldReport, SourceReport};
-use logwarden_ingest::{Handle, QuotaUse};
-use logwarden_web::{SourceFailures, SourceField, SourceHealth, SourceQuota};
+use logwarden_ingest::{Handle, InputReport, QuotaUse};
+use logwarden_web::{InputDetails, SourceFailures, SourceField, SourceHealth, SourceQuota};
 
 /// Every source that ingest watches.
 pub(crate) fn health(ingest: &Handle) -> Vec<SourceHealth> {
     ingest.sources().into_iter().map(show).collect()
+}
+
+/// Every input.
+pub(crate) fn inputs(ingest: &Handle) -> Vec<InputDetails> {
+    let show = |report: InputReport| {
+        let InputReport { name, kind, problem, records, lag, restarts } = report;
+        InputDetails { name, kind, problem, records, lag, restarts }
+    };
+    ingest.inputs().into_iter().map(show).collect()
 }
 
 fn show((report, quota): (SourceReport, QuotaUse)) -> SourceHealth {

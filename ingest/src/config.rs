@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use logwarden_store::SecretRef;
 use serde::Deserialize;
 
+pub use crate::input::{InputConfig, InputKind};
 use crate::memory;
 
 /// Where JSON and syslog are listened for when nothing is said.
@@ -28,6 +29,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Settings of sources by name; a source not named here has the defaults.
     pub sources: Vec<SourceConfig>,
+    /// What is fetched from files and queues. Default: nothing.
+    pub inputs: Vec<InputConfig>,
     /// Bounds that no file sets.
     #[serde(skip)]
     pub limits: Limits,
@@ -39,6 +42,7 @@ impl Default for Config {
             listeners: vec![ListenerConfig::auto(TCP_DEFAULT)],
             http: HttpConfig::default(),
             sources: Vec::new(),
+            inputs: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -290,6 +294,17 @@ impl Config {
         if !self.http.allow.is_empty() && self.http.source.is_none() {
             let problem = "`allow` needs a `source` that its records belong to".to_owned();
             return Err(ConfigError { path: "http.source".to_owned(), problem });
+        }
+        let mut inputs = HashSet::new();
+        for (index, input) in self.inputs.iter().enumerate() {
+            let error = |key: &str, problem: &str| ConfigError {
+                path: format!("inputs[{index}].{key}"),
+                problem: problem.to_owned(),
+            };
+            input.check().map_err(|(key, problem)| error(key, problem))?;
+            if !inputs.insert(&input.name) {
+                return Err(error("name", "another input has this name"));
+            }
         }
         let mut names = HashSet::new();
         for (index, source) in self.sources.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What the API asks of running ingest: how sources are, dead letters once more.
+//! What the API asks of running ingest: how sources and inputs are, dead letters once more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use logwarden_event::{Event, EventId, Timestamp};
 use logwarden_store::CatalogError;
 
 use crate::health::SourceReport;
+use crate::input::InputReport;
 use crate::pipeline::Pipeline;
 use crate::quota::QuotaUse;
 use crate::replay::{self, ReplayError, Replayed};
@@ -26,6 +27,11 @@ impl Handle {
             (report, quota)
         };
         self.pipeline.health.reports(now).into_iter().map(with_quota).collect()
+    }
+
+    /// How every input is, in the order of the configuration.
+    pub fn inputs(&self) -> Vec<InputReport> {
+        self.pipeline.inputs.all()
     }
 
     /// Sends dead letters through the present parser; what reads now is stored, each letter once.

@@ -16,6 +16,7 @@ pub mod normalize;
 
 mod batch;
 mod handle;
+mod input;
 mod listener;
 mod memory;
 mod pipeline;
@@ -25,8 +26,8 @@ mod replay;
 mod tables;
 
 use logwarden_event::Position;
-use logwarden_store::{CatalogError, Store};
 use logwarden_store::identity::Identity;
+use logwarden_store::{CatalogError, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -38,6 +39,7 @@ pub use config::{Config, ConfigError, Limits};
 pub use deadletter::DEAD_LETTER_DATASET;
 pub use handle::Handle;
 pub use health::SourceReport;
+pub use input::InputReport;
 pub use listener::ListenError;
 pub use normalize::{Normalizer, Origin};
 pub use quota::QuotaUse;
@@ -104,7 +106,8 @@ impl Ingest {
         let udp_addresses = sockets.iter().filter_map(|(one, _)| one.local_addr().ok()).collect();
         let certificates = listeners.iter().filter_map(Listener::certificates).collect();
         let health = Arc::clone(&pipeline.health);
-        let mut tasks = vec![tokio::spawn(health.run(store, shutdown.clone()))];
+        let mut tasks = input::start(&pipeline, &store, &shutdown);
+        tasks.push(tokio::spawn(health.run(store, shutdown.clone())));
         for listener in listeners {
             tasks.push(tokio::spawn(listener.run(Arc::clone(&pipeline), shutdown.clone())));
         }

@@ -11,8 +11,8 @@ use logwarden_event::{Clock, Position, Timestamp};
 use logwarden_store::config::Durability;
 use logwarden_store::identity::Identity;
 use logwarden_store::{
-    Append, AppendOutcome, Catalog, Fullness, IdempotencyKey, Journal, JournalError, JournalState, Receipt,
-    Store,
+    Append, AppendOutcome, Catalog, Fullness, IdempotencyKey, Journal, JournalError, JournalState,
+    Receipt, Store,
 };
 use metrics::{counter, histogram};
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ use tracing::warn;
 use crate::batch::{Batch, Intake};
 use crate::config::{Config, Limits};
 use crate::health::{Glance, Health};
+use crate::input::Reports;
 use crate::metrics::{
     APPEND_SECONDS, BATCHES_REFUSED_TOTAL, BYTES_TOTAL, EVENTS_TOTAL, WAITS_TOTAL,
 };
@@ -48,6 +49,7 @@ pub(crate) struct Pipeline {
     pub(crate) identity: Arc<Identity>,
     pub(crate) quotas: Quotas,
     pub(crate) health: Arc<Health>,
+    pub(crate) inputs: Reports,
     pub(crate) catalog: Arc<dyn Catalog>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -102,6 +104,7 @@ impl Pipeline {
     ) -> Self {
         Self {
             quotas: Quotas::new(Arc::clone(&config)),
+            inputs: Reports::default(),
             health: Arc::new(Health::new(Arc::clone(&config))),
             config,
             identity,

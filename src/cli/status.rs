@@ -44,14 +44,20 @@ fn print(health: &Value, is_json: bool) {
     let _ = writeln!(out, "status: {}", health["status"].as_str().unwrap_or("unknown"));
     let none = serde_json::Map::new();
     for (part, details) in health["details"].as_object().unwrap_or(&none) {
-        let details = match details.as_object() {
-            Some(values) => values
-                .iter()
-                .map(|(name, value)| format!("{name} {value}"))
-                .collect::<Vec<_>>()
-                .join(", "),
-            None => details.to_string(),
-        };
-        let _ = writeln!(out, "{part}: {}", printable(&details));
+        // Of a list each item has a line of its own.
+        let items = details.as_array().map_or(std::slice::from_ref(details), Vec::as_slice);
+        for item in items {
+            let _ = writeln!(out, "{part}: {}", printable(&in_words(item)));
+        }
+    }
+}
+
+fn in_words(details: &Value) -> String {
+    match details.as_object() {
+        Some(values) => {
+            let values = values.iter().map(|(name, value)| format!("{name} {value}"));
+            values.collect::<Vec<_>>().join(", ")
+        }
+        None => details.to_string(),
     }
 }

@@ -35,8 +35,27 @@ pub struct HealthDetails {
     pub index: IndexDetails,
     /// The detector.
     pub detector: DetectorDetails,
+    /// The inputs, in the order of the configuration.
+    pub inputs: Vec<InputDetails>,
     /// The release, such as `0.1.0`.
     pub version: &'static str,
+}
+
+/// An input in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct InputDetails {
+    /// Its name.
+    pub name: String,
+    /// `file` or `nats`.
+    pub kind: &'static str,
+    /// What is wrong with it now; empty when nothing is.
+    pub problem: String,
+    /// Records it made durable since the server started.
+    pub records: u64,
+    /// Bytes (files) or messages (NATS) that it has still to read, as far as it knows.
+    pub lag: u64,
+    /// Times it had to begin anew: connections that failed, files that were cut short.
+    pub restarts: u64,
 }
 
 /// The journal in numbers.

@@ -273,6 +273,7 @@ fn report() -> HealthReport {
             journal: JournalDetails { end: 1, free_bytes: 2, durability: "fsync" },
             index: IndexDetails { visible: 1, lag_events: 0, splits: 0 },
             detector: DetectorDetails { lag_events: 0 },
+            inputs: Vec::new(),
             version: "0.0.0",
         },
     }
