@@ -569,6 +569,7 @@ async fn what_is_wrong_with_the_server_itself_opens_an_alert() {
         own_draft("journal_gap", "lw.gap.seq_first", Severity::Critical),
         own_draft("record_left_out", "lw.left_out.seq", Severity::Critical),
         own_draft("journal_gap", "lw.gap.seq_first", Severity::Info),
+        own_draft("split.damaged", "lw.lost", Severity::Critical),
     ];
     let append = Append { drafts, ..Append::default() };
     world.store.journal.append(append).await.expect("taken");
@@ -580,6 +581,7 @@ async fn what_is_wrong_with_the_server_itself_opens_an_alert() {
     titles.sort();
     let expected = [
         (String::from("Records of the journal are lost"), 1),
+        (String::from("Stored events were damaged"), 1),
         (String::from("The server died of a record and leaves it out"), 1),
     ];
     assert_eq!(titles, expected);
