@@ -9,6 +9,7 @@ use logwarden_store::{Append, AppendOutcome, Draft, RecordKind, Simulation, Stor
 use tokio_util::sync::CancellationToken;
 
 use super::accidents::Dice;
+use super::recovery::Torn;
 use super::world::{has_settled, until};
 use crate::columnstore::BLOCK_ROWS;
 use crate::config::Config;
@@ -124,4 +125,48 @@ async fn a_flipped_bit_costs_its_block_until_the_split_is_made_anew() {
     println!("{lost_blocks} lost blocks, {lost_splits} lost splits, {harmless} harmless");
     assert!(lost_blocks > 30, "most bits are parts of blocks: {lost_blocks}");
     assert!(lost_splits > 0, "some are needed for all of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_journal_does_not_have_any_more_is_a_gap_and_on_record() {
+    let (mut seed, mut checked) = (0, 0);
+    while checked < 3 {
+        let (store, simulation, _) = damaged(seed).await;
+        seed += 1;
+        let lost = 1..EVENTS as u64 + 1;
+        let journal = Torn { inner: Arc::clone(&store.journal), lost: lost.clone() };
+        let store = Store { journal: Arc::new(journal), ..store };
+        let node = Node::start(&store).await;
+        let snapshot = node.index.snapshot().await.expect("a snapshot");
+        let found = numbers(&snapshot, &Lookup::All);
+        if found.is_empty() || found.len() == EVENTS {
+            continue;
+        }
+        drop(snapshot);
+        checked += 1;
+        node.run();
+        let index = &node.index;
+        until(index, |index| index.visible.borrow().seq > lost.end).await;
+        until(index, |index| index.damaged_splits() == 0 && index.state().retired.is_empty()).await;
+        let snapshot = index.snapshot().await.expect("a snapshot");
+        assert_eq!(numbers(&snapshot, &Lookup::All), found, "seed {seed}");
+        assert!(!snapshot.pieces.iter().any(|piece| piece.lacks(TimeRange::ALL)));
+        let splits = index.state().splits.clone();
+        let gaps = splits.iter().flat_map(|split| split.open().expect("whole").footer.gaps.clone());
+        let gone: BTreeSet<u64> = gaps.flat_map(|(first, last)| first..=last).collect();
+        let expected = (0..EVENTS as u64).filter(|number| !found.contains(number));
+        assert_eq!(gone, expected.map(|number| number + 1).collect(), "seed {seed}");
+        let mut told = Vec::new();
+        for piece in &snapshot.pieces {
+            let mut note = |event: &Event| {
+                told.extend(event.value_of("lw.lost").map(|lost| lost.to_string()));
+                ControlFlow::Continue(())
+            };
+            piece.search(&Lookup::All, TimeRange::ALL, &mut note).expect("a readable piece");
+        }
+        assert_eq!(told, [gone.len().to_string()], "seed {seed}");
+        node.shutdown.cancel();
+        let kept = simulation.flip_bit("quarantine/");
+        assert!(kept.is_some(), "the damaged blob is kept");
+    }
 }

@@ -285,9 +285,11 @@ async fn a_death_while_a_split_is_built_is_laid_to_the_event_at_work() {
 }
 
 /// A journal that lost some of its records.
-struct Torn {
-    inner: Arc<dyn Journal>,
-    lost: Range<u64>,
+pub(super) struct Torn {
+    /// The journal as it was.
+    pub(super) inner: Arc<dyn Journal>,
+    /// What it lost.
+    pub(super) lost: Range<u64>,
 }
 
 #[async_trait]
