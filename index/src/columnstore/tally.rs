@@ -3,7 +3,7 @@
 //! A shape says where the field's value is: in no slot, in one, or in several. Texts that repeat are
 //! counted by their code; where every row counts, the dictionary has counted them already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{ControlFlow, Range};
 
 use logwarden_event::{Value, standard_field};
@@ -91,12 +91,25 @@ impl ColumnStore {
         };
         let has_verbatim = (0..self.blocks().len()).any(|block| self.has_verbatim(block));
         if counted.is_empty() || has_verbatim || rows_left() {
-            let mut tally =
-                Tally { store: self, wanted, sources: &sources, counted: &counted, codes, visit };
+            let mut tally = Tally {
+                store: self,
+                wanted,
+                sources: &sources,
+                counted: &counted,
+                codes,
+                addresses: HashMap::new(),
+                visit,
+            };
             if tally.read()?.is_break() {
                 return Ok(());
             }
             codes = tally.codes;
+            for (address, count) in tally.addresses {
+                let address = Value::Ip(std::net::Ipv4Addr::from_bits(address).into());
+                if visit(Counted::Value(address, count)).is_break() {
+                    return Ok(());
+                }
+            }
         }
         for ((column, kind), counts) in codes {
             let dictionary = self.dictionary(column)?;
@@ -138,6 +151,8 @@ struct Tally<'a, 'v> {
     sources: &'a [Source],
     counted: &'a BTreeSet<(u32, Kind)>,
     codes: CodeCounts,
+    /// Events by address, where addresses are in no dictionary: they repeat all the same.
+    addresses: HashMap<u32, u64>,
     visit: &'a mut Visit<'v>,
 }
 
@@ -218,14 +233,15 @@ impl Tally<'_, '_> {
             }
             return Ok(ControlFlow::Continue(()));
         }
+        if let (Values::Addresses(addresses), Kind::Ip) = (&*view.values, kind) {
+            places.for_each(|place| *self.addresses.entry(addresses[place]).or_default() += 1);
+            return Ok(ControlFlow::Continue(()));
+        }
         let mut buffer = Vec::new();
         for place in places {
             let counted = match &*view.values {
                 Values::Ints(numbers) if kind == Kind::Integer => {
                     Value::Integer(numbers[place].into())
-                }
-                Values::Addresses(addresses) if kind == Kind::Ip => {
-                    Value::Ip(std::net::Ipv4Addr::from_bits(addresses[place]).into())
                 }
                 values => value(kind, values.text(place, &view.dictionary, &mut buffer)?)?,
             };

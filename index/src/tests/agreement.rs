@@ -43,6 +43,8 @@ const TEXTS: [&str; 13] = [
 struct Recipe {
     /// Whether the record is JSON, in which the texts stand.
     is_json: bool,
+    /// Whether it has fields that no other event has alike.
+    has_own: bool,
     timestamp: i64,
     message: String,
     dataset: String,
@@ -123,9 +125,49 @@ fn event_of(recipe: &Recipe, seq: u64) -> Event {
         };
         event.field_with(name, alias.as_deref(), value, FieldOptions::default());
     }
+    if recipe.has_own {
+        event.field("own.id", Value::String(&own_id(seq)));
+        event.field("own.number", Value::Integer(i128::from(seq) * 37 - 100));
+        event.field("own.ip", Value::Ip(own_ip(seq).into()));
+        event.field("own.path", Value::String(&own_path(seq)));
+    }
     let mut event = event.build();
     event.stamp(Position { lane: 0, seq }, Timestamp::from_secs(1_000_000));
     event
+}
+
+/// Texts that hardly any other event has, so that they are in no dictionary.
+fn own_id(seq: u64) -> String {
+    format!("{:016x}", (seq + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+fn own_ip(seq: u64) -> std::net::Ipv4Addr {
+    std::net::Ipv4Addr::from_bits(0x0A01_0000 + seq as u32 / 2 * 259)
+}
+
+fn own_path(seq: u64) -> String {
+    format!("/Srv/{seq}/x{}?y", seq * 31)
+}
+
+/// Lookups of such texts.
+fn own() -> impl Strategy<Value = Lookup> {
+    let word = |word: String| Lookup::Word { field: None, word };
+    let is = |field: &str, value: String| Lookup::Value { field: field.to_owned(), value };
+    (0u64..70, 0u8..9).prop_map(move |(seq, which)| match which {
+        0 => word(own_id(seq)),
+        1 => word(format!("x{}", seq * 31)),
+        2 => word((seq * 37).to_string()),
+        3 => is("own.id", own_id(seq)),
+        4 => is("own.number", (seq as i64 * 37 - 100).to_string()),
+        5 => is("own.ip", own_ip(seq).to_string()),
+        6 => is("own.path", own_path(seq).to_lowercase()),
+        7 => Lookup::WordPrefix { field: None, prefix: own_id(seq)[..3].to_owned() },
+        _ => Lookup::Number {
+            field: "own.number".to_owned(),
+            from: Bound::Excluded(seq as f64 * 37.0 - 100.0),
+            to: Bound::Included(seq as f64 * 50.0),
+        },
+    })
 }
 
 fn names() -> impl Strategy<Value = String> {
@@ -160,9 +202,10 @@ fn recipes() -> impl Strategy<Value = Recipe> {
         (texts(), texts()).prop_map(|(one, other)| format!("user {one} from {other}")),
     ];
     let fields = proptest::collection::vec(field, 0..5);
-    (any::<bool>(), 0i64..20, message, dataset, fields).prop_map(
-        |(is_json, timestamp, message, dataset, fields)| Recipe {
+    (any::<(bool, bool)>(), 0i64..20, message, dataset, fields).prop_map(
+        |((is_json, has_own), timestamp, message, dataset, fields)| Recipe {
             is_json,
+            has_own,
             timestamp,
             message,
             dataset,
@@ -201,6 +244,8 @@ fn lookups() -> impl Strategy<Value = Lookup> {
         (proptest::option::of(prop_oneof![field(), Just("message".to_owned())]), condition())
             .prop_map(|(field, condition)| Lookup::Text { field, condition }),
         (0u64..60, 0u64..60).prop_map(|(first, last)| Lookup::Seq { first, last }),
+        own(),
+        own(),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         let several = proptest::collection::vec(inner.clone(), 0..3);
@@ -319,10 +364,12 @@ proptest! {
                 visited(&|visit| split.search(&lookup, range, visit).expect("readable"), most);
             prop_assert_eq!(&in_split, first, "split: {:?} in {:?}", lookup, range);
 
-            let told = told(&split, &lookup, range, "user.name");
-            let satisfying = events.iter().filter(|event| satisfies(&event));
-            let expected = values_of(satisfying, "user.name");
-            prop_assert!(told.is_none() || told == Some(expected), "{:?}: {:?}", lookup, told);
+            for field in ["user.name", "own.ip", "own.number"] {
+                let told = told(&split, &lookup, range, field);
+                let satisfying = events.iter().filter(|event| satisfies(&event));
+                let expected = values_of(satisfying, field);
+                prop_assert!(told.is_none() || told == Some(expected), "{:?}: {:?}", lookup, told);
+            }
             let halves = [range, TimeRange { start: Timestamp::from_secs(7), ..range }];
             let halves_count = |range: TimeRange| split.count(&lookup, range).expect("readable");
             let each: Option<Vec<u64>> = halves.map(halves_count).into_iter().collect();
@@ -373,6 +420,7 @@ fn told(split: &Split, lookup: &Lookup, range: TimeRange, field: &str) -> Option
 fn a_split_gives_back_every_event_whole() {
     let recipe = Recipe {
         is_json: true,
+        has_own: false,
         timestamp: 5,
         message: "failed password".to_owned(),
         dataset: "sshd.auth".to_owned(),
@@ -407,6 +455,7 @@ fn an_event_that_breaks_the_code_is_found_and_takes_no_other_with_it() {
     };
     let recipe = |message: &str| Recipe {
         is_json: false,
+        has_own: true,
         timestamp: 5,
         message: message.to_owned(),
         dataset: String::new(),
