@@ -20,6 +20,9 @@ use crate::request::{Control, Coverage, Progress, Splits};
 
 /// Events between two looks at the clock and the cancellation.
 const EVENTS_PER_CHECK: u32 = 1_000;
+/// How long a thread goes from piece to piece before another query may have its place. Starting a
+/// thread for each would take longer than most of them.
+const TURN_MAX: Duration = Duration::from_millis(5);
 
 /// What is read, for whom, and how much of it.
 pub(crate) struct Scan {
@@ -274,10 +277,8 @@ pub(crate) async fn for_each_piece(
     let mut unreadable = scan.unreadable.clone();
     let mut running = JoinSet::new();
     let mut is_late = false;
-    for piece in &scan.pieces {
-        if is_late {
-            break;
-        }
+    let next = Arc::new(AtomicUsize::new(0));
+    while !is_late && next.load(Ordering::Relaxed) < scan.pieces.len() {
         let permit = tokio::select! {
             biased;
             () = scan.stop.cancelled() => return Err(QueryError::Cancelled),
@@ -287,15 +288,11 @@ pub(crate) async fn for_each_piece(
                 break;
             }
         };
-        let (scan, piece, work) = (Arc::clone(scan), Arc::clone(piece), Arc::clone(&work));
+        let (scan, next, work) = (Arc::clone(scan), Arc::clone(&next), Arc::clone(&work));
         running.spawn_blocking(move || {
-            let done = work(&scan, piece.as_ref());
-            if done.is_ok() {
-                scan.read.fetch_add(1, Ordering::Relaxed);
-            }
+            let done = take_turn(&scan, &next, &*work);
             drop(permit);
-            let is_damaged = done.is_ok() && piece.lacks(scan.plan.range);
-            (piece.name(), done.map(|()| is_damaged))
+            done
         });
         while let Some(joined) = running.try_join_next() {
             is_late |= settle(joined, &mut unreadable)?;
@@ -312,6 +309,32 @@ pub(crate) async fn for_each_piece(
     Ok(Coverage { splits, complete, unreadable })
 }
 
+/// What became of a piece: whether some of its events are lost, or why reading it ended early.
+type Done = (String, Result<bool, Halt>);
+
+/// Reads one piece after another until the turn is over or nothing more is wanted.
+fn take_turn(
+    scan: &Scan,
+    next: &AtomicUsize,
+    work: &impl Fn(&Scan, &dyn Piece) -> Result<(), Halt>,
+) -> Vec<Done> {
+    let begun = Instant::now();
+    let mut all = Vec::new();
+    while let Some(piece) = scan.pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let done = work(scan, piece.as_ref());
+        if done.is_ok() {
+            scan.read.fetch_add(1, Ordering::Relaxed);
+        }
+        let is_over = matches!(done, Err(Halt::Deadline | Halt::Failed(_)));
+        let is_damaged = done.is_ok() && piece.lacks(scan.plan.range);
+        all.push((piece.name(), done.map(|()| is_damaged)));
+        if is_over || begun.elapsed() >= TURN_MAX {
+            break;
+        }
+    }
+    all
+}
+
 /// Ends when the scan's time is over.
 async fn deadline(scan: &Scan) {
     match scan.deadline {
@@ -320,28 +343,28 @@ async fn deadline(scan: &Scan) {
     }
 }
 
-/// What became of one piece; true when the time is over.
+/// What became of the pieces of a turn; true when the time is over.
 fn settle(
-    joined: Result<(String, Result<bool, Halt>), tokio::task::JoinError>,
+    joined: Result<Vec<Done>, tokio::task::JoinError>,
     unreadable: &mut Vec<String>,
 ) -> Result<bool, QueryError> {
-    match joined {
-        Ok((_, Ok(false))) => Ok(false),
-        // Some of its events are lost, the others are in the answer.
-        Ok((name, Ok(true))) => {
-            unreadable.push(name);
-            Ok(false)
-        }
-        Ok((_, Err(Halt::Deadline))) => Ok(true),
-        Ok((name, Err(Halt::Unreadable(error)))) => {
-            warn!(split = %name, "split `{name}` cannot be read: {error}");
-            unreadable.push(name);
-            Ok(false)
-        }
-        Ok((_, Err(Halt::Failed(error)))) => Err(error),
-        Err(error) => {
-            warn!("reading a piece broke: {error}");
-            Err(QueryError::Internal)
+    let mut is_late = false;
+    let done = joined.map_err(|error| {
+        warn!("reading a piece broke: {error}");
+        QueryError::Internal
+    })?;
+    for (name, done) in done {
+        match done {
+            Ok(false) => {}
+            // Some of its events are lost, the others are in the answer.
+            Ok(true) => unreadable.push(name),
+            Err(Halt::Deadline) => is_late = true,
+            Err(Halt::Unreadable(error)) => {
+                warn!(split = %name, "split `{name}` cannot be read: {error}");
+                unreadable.push(name);
+            }
+            Err(Halt::Failed(error)) => return Err(error),
         }
     }
+    Ok(is_late)
 }
