@@ -3,15 +3,15 @@
 //! An event owns one buffer: the record exactly as it was received, followed by the texts that do
 //! not stand in the record letter for letter. Fields are (name, value) pairs that point into it, so
 //! that most values cost no copy. [`Event::encode`] writes the form the journal keeps (version 1,
-//! see `docs/JOURNAL.md`); [`Event::decode`] reads it back without copying the buffer.
+//! see `docs/JOURNAL.md`); [`Event::decode`] reads it back.
 //!
 //! An array is one field per item, marked; objects inside arrays appear once as [`Value::Json`] and
 //! once more leaf by leaf, marked as inner, so that they can be searched.
 
+mod buffer;
 mod packed;
 pub mod parts;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::class::Class;
@@ -20,11 +20,15 @@ use crate::id::{EventId, Position};
 use crate::severity::Severity;
 use crate::time::Timestamp;
 
+use buffer::Buffer;
 use packed::{Reader, decode_entry, encode_entry, encode_span};
 use parts::{Entry, Name, Packed, Span};
 
 const FORMAT_VERSION: u8 = 1;
 const FLAG_TIME_OBSERVED: u8 = 1;
+/// Room for texts that do not stand in the record, and for fields, where nobody said how much.
+const EXTRA_BYTES: usize = 128;
+const FIELDS: usize = 16;
 
 /// What a field is besides its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +60,7 @@ pub struct Event {
     timestamp: Timestamp,
     time_is_observed: bool,
     severity: Severity,
-    buffer: Bytes,
+    buffer: Buffer,
     raw_len: u32,
     source: Span,
     dataset: Span,
@@ -112,7 +116,7 @@ impl Event {
 
     /// The record exactly as received.
     pub fn raw(&self) -> &[u8] {
-        &self.buffer[..self.raw_len as usize]
+        &self.buffer.bytes()[..self.raw_len as usize]
     }
 
     /// The configured sender, from its credential or listener.
@@ -159,7 +163,7 @@ impl Event {
 
     /// Bytes this event keeps in memory, roughly.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.buffer.len() + self.fields.len() * size_of::<Entry>()
+        size_of::<Self>() + self.buffer.bytes().len() + self.fields.len() * size_of::<Entry>()
     }
 
     /// Gives the event its place and time in the journal.
@@ -174,13 +178,14 @@ impl Event {
     /// Appends the binary form to `out`. Position and `observed_at` are not in it: the journal's
     /// record header has them.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(48 + self.fields.len() * 12 + self.buffer.len());
+        let buffer = self.buffer.bytes();
+        out.reserve(48 + self.fields.len() * 12 + buffer.len());
         out.push(FORMAT_VERSION);
         out.push(if self.time_is_observed { FLAG_TIME_OBSERVED } else { 0 });
         out.push(self.severity.rank());
         out.extend_from_slice(&self.timestamp.nanos().to_le_bytes());
         out.extend_from_slice(&self.raw_len.to_le_bytes());
-        out.extend_from_slice(&(self.buffer.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(buffer.len() as u32).to_le_bytes());
         for span in [self.source, self.dataset, self.class, self.message] {
             encode_span(span, out);
         }
@@ -188,16 +193,16 @@ impl Event {
         for entry in &self.fields {
             encode_entry(entry, out);
         }
-        out.extend_from_slice(&self.buffer);
+        out.extend_from_slice(buffer);
     }
 
-    /// Reads the binary form; `payload` is shared, not copied.
+    /// Reads the binary form.
     ///
     /// # Errors
     ///
     /// [`DecodeError`] when a newer release wrote it or it is damaged.
     pub fn decode(
-        payload: &Bytes,
+        payload: &[u8],
         position: Position,
         observed_at: Timestamp,
     ) -> Result<Self, DecodeError> {
@@ -225,7 +230,7 @@ impl Event {
         if payload.len() - reader.offset != buffer_len as usize || raw_len > buffer_len {
             return Err(reader.malformed("length of the buffer"));
         }
-        let buffer = payload.slice(reader.offset..);
+        let buffer = Buffer::from(payload[reader.offset..].to_vec());
         let mut event = Self {
             id: EventId::default(),
             observed_at,
@@ -262,9 +267,7 @@ impl Event {
                 .chain(value)
         });
         for span in [self.source, self.dataset, self.class, self.message].into_iter().chain(spans) {
-            let end = span.start as usize + span.len as usize;
-            let bytes = self.buffer.get(span.start as usize..end);
-            if bytes.is_none_or(|bytes| std::str::from_utf8(bytes).is_err()) {
+            if self.buffer.text(span).is_none() {
                 return Err(DecodeError::Malformed {
                     offset: span.start as usize,
                     what: "text inside the buffer",
@@ -312,8 +315,7 @@ impl Event {
     }
 
     fn text(&self, span: Span) -> &str {
-        let bytes = &self.buffer[span.start as usize..(span.start + span.len) as usize];
-        std::str::from_utf8(bytes).expect("spans are checked when an event is built or decoded")
+        self.buffer.text(span).expect("spans are checked when an event is built or decoded")
     }
 }
 
@@ -337,16 +339,21 @@ pub struct EventBuilder<'r> {
 impl<'r> EventBuilder<'r> {
     /// Starts with the record's bytes, at most 4 GiB less what is added.
     pub fn new(record: &'r [u8]) -> Self {
+        Self::with_room(record, FIELDS, EXTRA_BYTES)
+    }
+
+    /// The same with room for so many fields, and for so many bytes that do not stand in the record.
+    pub fn with_room(record: &'r [u8], fields: usize, extra_bytes: usize) -> Self {
         Self {
             record,
-            extra: Vec::new(),
+            extra: Vec::with_capacity(extra_bytes),
             timestamp: None,
             severity: Severity::default(),
             source: Span::default(),
             dataset: Span::default(),
             class: Span::default(),
             message: Span::default(),
-            fields: SmallVec::with_capacity(16),
+            fields: SmallVec::with_capacity(fields),
         }
     }
 
@@ -480,7 +487,7 @@ impl<'r> EventBuilder<'r> {
             timestamp: self.timestamp.unwrap_or_default(),
             time_is_observed: self.timestamp.is_none(),
             severity: self.severity,
-            buffer: Bytes::from(buffer),
+            buffer: Buffer::from(buffer),
             raw_len: u32::try_from(self.record.len()).expect("a record is far below 4 GiB"),
             source: self.source,
             dataset: self.dataset,
@@ -548,7 +555,7 @@ mod tests {
     fn round_trip(event: &Event) -> Event {
         let mut bytes = Vec::new();
         event.encode(&mut bytes);
-        Event::decode(&Bytes::from(bytes), AT, Timestamp::from_secs(9)).expect("own encoding")
+        Event::decode(&bytes, AT, Timestamp::from_secs(9)).expect("own encoding")
     }
 
     #[test]
@@ -579,7 +586,7 @@ mod tests {
             let mut versioned = vec![FORMAT_VERSION];
             versioned.extend(&bytes);
             for candidate in [bytes, versioned] {
-                let _ = Event::decode(&Bytes::from(candidate), AT, Timestamp::default());
+                let _ = Event::decode(&candidate, AT, Timestamp::default());
             }
         }
 
@@ -591,7 +598,7 @@ mod tests {
             builder.build().encode(&mut bytes);
             let place = place % bytes.len();
             bytes[place] = value;
-            if let Ok(event) = Event::decode(&Bytes::from(bytes), AT, Timestamp::default()) {
+            if let Ok(event) = Event::decode(&bytes, AT, Timestamp::default()) {
                 let _ = event.fields().map(|field| field.value.to_string()).collect::<Vec<_>>();
             }
         }

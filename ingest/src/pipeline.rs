@@ -4,6 +4,7 @@
 //! HTTP a refusal is the answer; over TCP it is waited out, which stops the reading.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +26,8 @@ use crate::config::{Config, Limits};
 use crate::health::{Glance, Health};
 use crate::input::Reports;
 use crate::metrics::{
-    APPEND_SECONDS, BATCHES_REFUSED_TOTAL, BYTES_TOTAL, EVENTS_TOTAL, WAITS_TOTAL,
+    APPEND_SECONDS, BATCHES_REFUSED_TOTAL, BYTES_TOTAL, EVENTS_TOTAL, PACE_EXCEEDED_TOTAL,
+    WAITS_TOTAL,
 };
 use crate::normalize::Origin;
 use crate::quota::{Cost, OverQuota, Quota, Quotas};
@@ -34,6 +36,8 @@ use crate::quota::{Cost, OverQuota, Quota, Quotas};
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The shortest pause of a source that is over its rate: it then has a batch to send.
 const QUOTA_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// How long a durable batch is not answered because it cannot be searched yet.
+const PACE_MAX: Duration = Duration::from_secs(1);
 /// The pause after a failure that names none.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Work on fewer bytes than this does not leave the async threads: it takes less than half a
@@ -54,6 +58,8 @@ pub(crate) struct Pipeline {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     searchable: watch::Receiver<Position>,
+    /// Where the index stood still when it was last waited for in vain.
+    stuck_at: AtomicU64,
 }
 
 /// A batch that is durable.
@@ -112,6 +118,7 @@ impl Pipeline {
             journal: Arc::clone(&store.journal),
             clock: Arc::clone(&store.clock),
             searchable,
+            stuck_at: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -184,7 +191,10 @@ impl Pipeline {
         let outcome = self.journal.append(append).await;
         histogram!(APPEND_SECONDS).record(started.elapsed().as_secs_f64());
         match outcome {
-            Ok(AppendOutcome::Appended(receipt)) => Ok(Stored { receipt, is_duplicate: false }),
+            Ok(AppendOutcome::Appended(receipt)) => {
+                self.keep_pace(&receipt).await;
+                Ok(Stored { receipt, is_duplicate: false })
+            }
             Ok(AppendOutcome::Duplicate(receipt)) => Ok(Stored { receipt, is_duplicate: true }),
             Ok(AppendOutcome::KeyConflict) => Err(Refusal::KeyConflict),
             Ok(AppendOutcome::Full(fullness)) => Err(Refusal::Full(fullness)),
@@ -242,6 +252,25 @@ impl Pipeline {
 
     fn within_quota(&self, quota: &Quota) -> Result<(), OverQuota> {
         quota.check(self.now())
+    }
+
+    /// Senders go at the pace of the index: a batch is answered when it can be searched, or after
+    /// [`PACE_MAX`]. An index that stands still is waited for once, until it moves again.
+    async fn keep_pace(&self, receipt: &Receipt) {
+        let mut searchable = self.searchable.clone();
+        let before = searchable.borrow_and_update().seq;
+        let end = receipt.first.seq + receipt.records;
+        if before >= end || before == self.stuck_at.load(Ordering::Relaxed) {
+            return;
+        }
+        let seen = searchable.wait_for(|visible| visible.seq >= end);
+        if tokio::time::timeout(PACE_MAX, seen).await.is_err() {
+            counter!(PACE_EXCEEDED_TOTAL).increment(1);
+            let now = self.searchable.borrow().seq;
+            if now == before {
+                self.stuck_at.store(now, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Waits until everything before `position` is searchable; false when that takes too long.

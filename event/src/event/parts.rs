@@ -5,9 +5,9 @@
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::buffer::Buffer;
 use super::{DecodeError, Event, FieldOptions};
 use crate::id::{EventId, Position};
 use crate::severity::Severity;
@@ -96,7 +96,7 @@ impl Event {
         Parts {
             timestamp: (!self.time_is_observed).then_some(self.timestamp),
             severity: self.severity,
-            buffer: &self.buffer,
+            buffer: self.buffer.bytes(),
             raw_len: self.raw_len,
             source: self.source,
             dataset: self.dataset,
@@ -126,7 +126,7 @@ impl Event {
             timestamp: parts.timestamp.unwrap_or_default(),
             time_is_observed: parts.timestamp.is_none(),
             severity: parts.severity,
-            buffer: Bytes::copy_from_slice(parts.buffer),
+            buffer: Buffer::from(parts.buffer.to_vec()),
             raw_len: parts.raw_len,
             source: parts.source,
             dataset: parts.dataset,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use logwarden_event::{Event, Position, Timestamp};
 
 use super::ColumnStore;
@@ -144,8 +143,8 @@ impl<'a> BlockView<'a> {
             if place >= events.len() {
                 return Err("a block has too few verbatim events".to_owned());
             }
-            let bytes = Bytes::copy_from_slice(events.get(place));
-            return Event::decode(&bytes, position, observed_at).map_err(|error| error.to_string());
+            return Event::decode(events.get(place), position, observed_at)
+                .map_err(|error| error.to_string());
         }
         self.read_texts(shape, group, place)?;
         let texts = &self.texts;

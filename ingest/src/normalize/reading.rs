@@ -19,6 +19,8 @@ use super::source::Source;
 pub(crate) const FIELDS_MAX: usize = 1_000;
 /// Classes of one event; a parser adds a handful.
 const CLASSES_MAX: usize = 16;
+/// Room for source, dataset and classes of an event.
+const NAMES_BYTES: usize = 128;
 /// Stands where a field has no standard name.
 const NOT_STANDARD: u16 = u16::MAX;
 
@@ -346,7 +348,8 @@ impl<'a> Reading<'a> {
 
     /// Makes the event of `record`, whose text this reading is of.
     pub(crate) fn build(self, record: &[u8]) -> Event {
-        let mut builder = EventBuilder::new(record);
+        let extra_bytes = self.scratch.len() + NAMES_BYTES;
+        let mut builder = EventBuilder::with_room(record, self.entries.len(), extra_bytes);
         builder.timestamp(self.timestamp);
         builder.severity(self.severity.unwrap_or_default());
         builder.source(&self.origin.source);

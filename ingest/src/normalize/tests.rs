@@ -115,7 +115,7 @@ proptest! {
         prop_assert_eq!(event.raw(), &whole[..]);
         let mut encoded = Vec::new();
         event.encode(&mut encoded);
-        let read = Event::decode(&encoded.into(), Default::default(), now());
+        let read = Event::decode(&encoded, Default::default(), now());
         prop_assert!(read.is_ok());
     }
 

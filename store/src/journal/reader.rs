@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use logwarden_event::{Event, Position};
 use metrics::counter;
 use tracing::error;
@@ -91,7 +90,7 @@ impl Reader {
         }
         let mut bytes = vec![0; span.len as usize];
         self.disk.open(path)?.read_exact_at(&mut bytes, span.offset)?;
-        let runs = Arc::new(decode(path, &bytes.into(), salt, span)?);
+        let runs = Arc::new(decode(path, &bytes, salt, span)?);
         let mut decoded = self.lock();
         if decoded.len() >= SPANS_MAX {
             decoded.pop_front();
@@ -126,7 +125,7 @@ fn chunk_of(runs: &Runs, span: Span, seq: u64, records_max: usize) -> Chunk {
 }
 
 /// Decodes all whole groups of a span. A group that is damaged since recovery is left out.
-fn decode(path: &str, bytes: &Bytes, salt: &Salt, span: Span) -> io::Result<Runs> {
+fn decode(path: &str, bytes: &[u8], salt: &Salt, span: Span) -> io::Result<Runs> {
     let mut runs: Runs = Vec::new();
     let mut records: Vec<Record> = Vec::new();
     let mut run_first = span.seq_first;
@@ -157,7 +156,7 @@ fn push_run(runs: &mut Runs, first: u64, records: &mut Vec<Record>) {
 }
 
 fn decode_group(
-    bytes: &Bytes,
+    bytes: &[u8],
     offset: usize,
     group: &Group,
     records: &mut Vec<Record>,
@@ -166,9 +165,9 @@ fn decode_group(
         let RecordType::Data(kind) = header.record_type else {
             continue;
         };
-        let payload = bytes.slice(offset + range.start..offset + range.end);
+        let payload = &bytes[offset + range.start..offset + range.end];
         let position = Position { lane: 0, seq: header.seq };
-        let event = Event::decode(&payload, position, header.observed_at).map_err(|error| {
+        let event = Event::decode(payload, position, header.observed_at).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidData, format!("record {}: {error}", header.seq))
         })?;
         records.push(Record { kind, event });

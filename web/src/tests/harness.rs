@@ -17,8 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use crate::{
-    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails, ReplayOutcome,
-    Settings, SourceField, SourceHealth, SourceQuota, State,
+    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails,
+    ReplayOutcome, Settings, SourceField, SourceHealth, SourceQuota, State,
 };
 
 /// A password that is good enough.
