@@ -33,7 +33,9 @@ use crate::route::{Permission, Routes};
 
 pub use deadletters::{Replay, ReplayOutcome, ReplayedAt};
 pub(crate) use health::recovering;
-pub use health::{DetectorDetails, HealthDetails, HealthReport, IndexDetails, InputDetails, JournalDetails};
+pub use health::{
+    DetectorDetails, HealthDetails, HealthReport, IndexDetails, InputDetails, JournalDetails,
+};
 pub use sources::{SourceFailures, SourceField, SourceHealth, SourceQuota};
 
 /// Every route of the API, in the order of the manual. A new group adds one line.

@@ -33,8 +33,8 @@ use logwarden_store::Journal;
 use logwarden_store::identity::Identity;
 
 pub use api::{
-    DetectorDetails, HealthDetails, HealthReport, IndexDetails, InputDetails, JournalDetails, Replay,
-    ReplayOutcome, ReplayedAt, SourceFailures, SourceField, SourceHealth, SourceQuota,
+    DetectorDetails, HealthDetails, HealthReport, IndexDetails, InputDetails, JournalDetails,
+    Replay, ReplayOutcome, ReplayedAt, SourceFailures, SourceField, SourceHealth, SourceQuota,
 };
 pub use audit::{Audit, DATASET as AUDIT_DATASET, Entry, Outcome};
 pub use config::Settings;

@@ -1,9 +1,8 @@
 //! A JetStream stream as an input: every message is one record, each once.
 //!
 //! A durable pull consumer with explicit acknowledgements; a message is acknowledged after its record
-//! is durable, and the acknowledgement itself is confirmed. What is durable and not yet confirmed is
-//! in the catalog by its number in the stream, so that a message that comes again is acknowledged and
-//! not stored again. The connection is plain: off loopback the settings must allow that. Written
+//! is durable, and the acknowledgement itself is confirmed. What is durable is in the catalog by its
+//! number in the stream, so that a message that comes again is acknowledged and not stored again. The connection is plain: off loopback the settings must allow that. Written
 //! against nats-server 2.9.
 
 mod ledger;
@@ -48,7 +47,7 @@ async fn follow(feed: &Feed, config: &InputConfig) -> Result<(), Stopped> {
             Ok(mut session) => {
                 backoff = BACKOFF.0;
                 feed.report(|report| report.problem.clear());
-                ledger.meet(session.stream_created(), session.ack_floor());
+                ledger.meet(session.stream_created());
                 match serve(feed, &mut session, &mut ledger).await {
                     Ok(stopped) => return Err(stopped),
                     Err(fault) => fault,
@@ -66,7 +65,7 @@ async fn follow(feed: &Feed, config: &InputConfig) -> Result<(), Stopped> {
 async fn settle(feed: &Feed, ledger: &mut Ledger) -> Result<(), Stopped> {
     if let Some(pending) = ledger.pending.take() {
         if feed.was_stored(pending.nonce).await? {
-            ledger.unconfirmed.extend(pending.numbers);
+            ledger.keep(pending.numbers);
         }
         feed.save(ITEM, Some(&*ledger)).await?;
     }
@@ -86,14 +85,13 @@ async fn serve(feed: &Feed, session: &mut Session, ledger: &mut Ledger) -> Resul
             return Ok(Stopped);
         }
         session.confirm(&messages).await?;
-        ledger.confirm(messages.iter().map(|message| message.number));
     }
 }
 
 /// Makes durable those messages that are not.
 async fn store(feed: &Feed, ledger: &mut Ledger, messages: &[Message]) -> Result<(), Stopped> {
     let new: Vec<&Message> =
-        messages.iter().filter(|message| !ledger.unconfirmed.contains(&message.number)).collect();
+        messages.iter().filter(|message| !ledger.has(message.number)).collect();
     let batch = batch_of(feed, &new);
     if batch.drafts.is_empty() {
         return Ok(());
@@ -104,7 +102,7 @@ async fn store(feed: &Feed, ledger: &mut Ledger, messages: &[Message]) -> Result
     feed.save(ITEM, Some(&*ledger)).await?;
     feed.append(batch, nonce).await?;
     if let Some(pending) = ledger.pending.take() {
-        ledger.unconfirmed.extend(pending.numbers);
+        ledger.keep(pending.numbers);
     }
     Ok(())
 }

@@ -333,7 +333,8 @@ impl Scene {
         );
         let is_config = resource == RESOURCES[3];
         let words = u32::from(is_config) << CONFIGMAPS | u32::from(is_person) << KUBECTL;
-        Facts { who: Some(who), address: Some(from), words, ..Facts::default() }
+        let (succeeded, status) = (Some(code == 200), Some(code));
+        Facts { who: Some(who), address: Some(from), words, succeeded, status, ..Facts::default() }
     }
 
     /// What sshd, sudo and cron say, as a shipper of the system's log puts it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -53,7 +54,6 @@ pub(super) struct Session {
     inbox: String,
     pull: String,
     created: String,
-    ack_floor: u64,
     /// Messages that the open request still may bring.
     open: usize,
     /// What it brought while confirmations were waited for.
@@ -77,16 +77,6 @@ struct StreamInfo {
     created: String,
 }
 
-#[derive(Deserialize)]
-struct ConsumerInfo {
-    ack_floor: AckFloor,
-}
-
-#[derive(Deserialize)]
-struct AckFloor {
-    stream_seq: u64,
-}
-
 impl Session {
     /// Connects, and makes the consumer unless it is there.
     pub(super) async fn open(config: &InputConfig) -> Result<Self, Fault> {
@@ -105,7 +95,6 @@ impl Session {
             pull: format!("$JS.API.CONSUMER.MSG.NEXT.{name}.{consumer}"),
             inbox,
             created: String::new(),
-            ack_floor: 0,
             open: 0,
             early: VecDeque::new(),
         };
@@ -123,19 +112,13 @@ impl Session {
         }
         let body = json!({ "stream_name": name, "config": settings }).to_string();
         let path = format!("$JS.API.CONSUMER.DURABLE.CREATE.{name}.{consumer}");
-        let info: ConsumerInfo = session.request(&path, body).await?;
-        session.ack_floor = info.ack_floor.stream_seq;
+        session.request::<IgnoredAny>(&path, body).await?;
         Ok(session)
     }
 
     /// When the stream was made.
     pub(super) fn stream_created(&self) -> &str {
         &self.created
-    }
-
-    /// Every message up to this one was acknowledged when we connected.
-    pub(super) const fn ack_floor(&self) -> u64 {
-        self.ack_floor
     }
 
     async fn greet(&mut self, config: &InputConfig) -> Result<(), Fault> {

@@ -1,4 +1,4 @@
-//! fail2ban's own log.
+//! Lines of fail2ban: who was banned and unbanned, from what jail.
 //!
 //! Input: `2026-01-02 03:04:05,678 fail2ban.actions [123]: NOTICE [sshd] Ban 192.0.2.1`. Output: the
 //! jail, the address, and what was done.
