@@ -52,7 +52,8 @@ async fn node(change: impl FnOnce(&mut Config)) -> Node {
         ..Config::default()
     };
     change(&mut config);
-    let (searchable, seen) = watch::channel(Position::default());
+    // An index that is never behind.
+    let (searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
     let pipeline = Pipeline::new(Arc::new(config), &store, Arc::clone(&identity), seen);
     let token = token(&identity, "shipper", Role::Ingest, Some("shop")).await;
     Node { store, simulation, identity, pipeline: Arc::new(pipeline), searchable, token }

@@ -162,7 +162,7 @@ async fn an_answer_says_when_it_does_not_mean_durable() {
     assert!(node.post("{}").await.body.get("durability").is_none());
     node.simulation.config().durability = Durability::UnsafeIntervalMs;
     let (store, _) = node.simulation.reopen().expect("opened");
-    let (_searchable, seen) = tokio::sync::watch::channel(Position::default());
+    let (_searchable, seen) = tokio::sync::watch::channel(Position { lane: 0, seq: u64::MAX });
     let config = Arc::clone(&node.pipeline.config);
     node.pipeline = Arc::new(Pipeline::new(config, &store, Arc::clone(&node.identity), seen));
     let answer = node.post("{}").await;
@@ -283,6 +283,7 @@ async fn a_refused_batch_does_not_use_up_the_dead_letters_of_the_day() {
 #[tokio::test(start_paused = true)]
 async fn a_sender_may_wait_until_it_can_be_searched() {
     let node = node(|_| {}).await;
+    node.searchable.send_replace(Position::default());
     let wait = || {
         let request = node.request().uri("/api/v1/ingest?wait=searchable");
         node.send(request.body(Body::from("{}")).expect("a request"))
@@ -296,6 +297,25 @@ async fn a_sender_may_wait_until_it_can_be_searched() {
     assert_eq!((answer.status, &answer.body["searchable"]), (200, &Value::Bool(true)));
     let late = wait().await;
     assert_eq!((late.status, &late.body["searchable"]), (200, &Value::Bool(false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_answered_when_it_can_be_searched() {
+    let node = node(|_| {}).await;
+    node.searchable.send_replace(Position::default());
+    let (answer, ()) = tokio::join!(node.post("{}"), async {
+        while node.store.journal.end(0).seq < 2 {
+            tokio::task::yield_now().await;
+        }
+        node.searchable.send_replace(Position { lane: 0, seq: 2 });
+    });
+    assert_eq!(answer.counts(), "1/1/0 1-1");
+    // An index that stands still holds up one batch, not all that follow.
+    let begun = tokio::time::Instant::now();
+    assert_eq!(node.post("{}").await.counts(), "1/1/0 2-2");
+    let held_up = begun.elapsed();
+    assert_eq!(node.post("{}").await.counts(), "1/1/0 3-3");
+    assert!(begun.elapsed() < held_up * 2, "{held_up:?}, then {:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,7 +31,7 @@ fn file(name: &str) -> PathBuf {
 pub(super) async fn start(node: &Node, listener: ListenerConfig) -> (Ingest, CancellationToken) {
     let limits = node.pipeline.limits().clone();
     let config = Config { listeners: vec![listener], limits, ..Config::default() };
-    let (_searchable, seen) = watch::channel(Position::default());
+    let (_searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
     let shutdown = CancellationToken::new();
     let identity = Arc::clone(&node.identity);
     let ingest = Ingest::start(config, node.store.clone(), identity, seen, shutdown.clone());
@@ -121,7 +121,7 @@ async fn a_taken_address_is_named() {
     let (ingest, _shutdown) = start(&node, ListenerConfig::auto(ANY_PORT)).await;
     let taken = ListenerConfig::auto(ingest.tcp_addresses()[0]);
     let config = Config { listeners: vec![taken], ..Config::default() };
-    let (_searchable, seen) = watch::channel(Position::default());
+    let (_searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
     let identity = Arc::clone(&node.identity);
     let again =
         Ingest::start(config, node.store.clone(), identity, seen, CancellationToken::new()).await;
