@@ -1,7 +1,8 @@
 //! The rows of several splits on their way into one, newest first.
 //!
-//! Blocks that are damaged are left out. A row is taken over as it is: the number of its shape is another, its texts are the same. Only rows
-//! that are kept verbatim, and those of shapes whose words must be read, become events on the way.
+//! Blocks that are damaged are left out. A row is taken over as it is: the number of its shape is
+//! another, its texts are the same. Only rows that are kept verbatim, and those of shapes whose words
+//! must be read, become events on the way.
 
 use std::cmp::Reverse;
 
