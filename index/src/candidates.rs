@@ -229,9 +229,9 @@ impl Finder<'_> {
                 lookups.iter().all(|lookup| self.is_about_shapes(lookup))
             }
             Lookup::Not(lookup) => self.is_about_shapes(lookup),
-            Lookup::Value { field, .. } | Lookup::ValuePrefix { field, .. } => {
-                EVENT_PARTS.contains(&field.as_str())
-            }
+            Lookup::Value { field, .. }
+            | Lookup::ValuePrefix { field, .. }
+            | Lookup::Text { field: Some(field), .. } => EVENT_PARTS.contains(&field.as_str()),
             _ => false,
         }
     }

@@ -192,13 +192,15 @@ fn words_lookup(field: Option<&'static str>, test: &Test) -> Narrowed {
 
 /// A test that looks at nothing but a text, as a condition for the index.
 fn text_lookup(field: Option<&str>, test: &Test) -> Option<Lookup> {
-    if !test.is_about_text() {
-        return None;
-    }
+    test.is_about_text().then(|| text_condition(field, test))
+}
+
+/// The condition that a text passes `test`.
+fn text_condition(field: Option<&str>, test: &Test) -> Lookup {
     let passes = test.clone();
     let test_text = move |text: &str| passes.passes(Value::String(text));
     let condition = TextCondition::new(part_of(test), test_text);
-    Some(Lookup::Text { field: field.map(str::to_owned), condition })
+    Lookup::Text { field: field.map(str::to_owned), condition }
 }
 
 /// Tests of severity, dataset and source, which are text; an empty one counts as absent.
@@ -208,14 +210,16 @@ fn part_lookup(part: &str, test: &Test) -> Narrowed {
         Test::Equals { text, .. } | Test::StartsWith { text, .. } if text.is_empty() => {
             superset(Lookup::All)
         }
-        Test::Equals { text, cased } => {
-            let value = lower(text).into_owned();
-            Narrowed { lookup: Lookup::Value { field, value }, is_exact: !cased }
+        Test::Exists => exact(Lookup::Exists { field }),
+        Test::IsNull => exact(not(Lookup::Exists { field })),
+        Test::Equals { text, cased: false } => {
+            exact(Lookup::Value { field, value: lower(text).into_owned() })
         }
         Test::StartsWith { text, cased: false } => {
             exact(Lookup::ValuePrefix { field, prefix: lower(text).into_owned() })
         }
-        _ => superset(Lookup::All),
+        Test::Equals { .. } => exact(text_condition(Some(part), test)),
+        test => text_lookup(Some(part), test).map_or_else(|| superset(Lookup::All), exact),
     }
 }
 
@@ -451,6 +455,7 @@ mod tests {
             "a:~\"x\"",
             "a:\"b c\"",
             "message:~\"x[0-9]\"",
+            "lw.source:* lw.source:~\"x\"",
         ] {
             assert!(planned(text).is_exact, "{text}: {:?}", planned(text));
         }
@@ -458,6 +463,13 @@ mod tests {
         {
             assert!(!planned(text).is_exact, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_principal_may_see_is_answered_by_the_index_alone() {
+        let test = Test::Equals { text: "Shop".to_owned(), cased: true };
+        let planned = plan(&Filter::is(Target::Source, test), TimeRange::ALL);
+        assert!(planned.is_exact, "{planned:?}");
     }
 
     #[test]
