@@ -5,9 +5,10 @@
 
 use logwarden_event::{Event, Position, SplitId, Timestamp};
 
+use crate::columnstore::carry::{Known, can_carry};
 use crate::columnstore::writer::{Dissect, MessageWords, Writer};
 use crate::columnstore::{PartRange, StoredRow};
-use crate::split::{FORMAT, Footer, MAGIC, SplitMeta};
+use crate::split::{FORMAT, Footer, MAGIC, Split, SplitMeta};
 use crate::wordindex::WordIndexBuilder;
 
 /// Datasets a footer counts at most; the events of more are counted under `""`.
@@ -71,6 +72,28 @@ impl SplitBuilder {
         debug_assert!(row.timestamp <= self.first, "rows are newest first");
         self.columns.add_stored(number, row);
         self.note(Position { lane, seq: row.seq }, row.timestamp);
+    }
+
+    /// Adds a block of another split when all its shapes are known here; `false`: they are not.
+    pub(crate) fn add_block(
+        &mut self,
+        split: &Split,
+        block: usize,
+        known: &mut Known,
+    ) -> Result<bool, String> {
+        let (store, lane) = (split.columns(), split.footer.lane);
+        if !can_carry(&*store.layout(block)?, known) {
+            return Ok(false);
+        }
+        let info = &store.blocks()[block];
+        let oldest = store.times(block)?.last().copied().unwrap_or(info.newest);
+        debug_assert!(Timestamp::from_nanos(info.newest) <= self.first, "rows are newest first");
+        self.columns.carry(store, block, known)?;
+        let rows = store.rows_of(block).len() as u32;
+        self.note(Position { lane, seq: info.seq_min }, Timestamp::from_nanos(info.newest));
+        self.note(Position { lane, seq: info.seq_max }, Timestamp::from_nanos(oldest));
+        self.event_count += rows - 2;
+        Ok(true)
     }
 
     fn note(&mut self, position: Position, timestamp: Timestamp) {

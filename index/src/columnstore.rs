@@ -11,6 +11,7 @@ pub(crate) mod layout;
 pub(crate) mod search;
 pub(crate) mod tally;
 
+pub(crate) mod carry;
 mod directory;
 mod view;
 
@@ -26,9 +27,9 @@ use crate::cache::Cache;
 use crate::columns::block::Values;
 use crate::columns::dictionary::{self, Dictionary};
 use crate::columns::filter::{LINE_BYTES, line_of};
+use crate::columns::ints;
 use crate::columns::texts::{self, Texts};
 use crate::columns::wire::{Damaged, Reader};
-use crate::columns::{codes, ints};
 
 pub(crate) use directory::StoredShape;
 pub(crate) use directory::shape_bytes;
@@ -219,11 +220,7 @@ impl ColumnStore {
     /// Which rows of a block have which shape.
     pub(crate) fn layout(&self, block: usize) -> Result<Arc<Layout>, String> {
         let read = |bytes: &[u8], len: usize| {
-            let shapes = codes::decode(&mut Reader::new(bytes), len)?;
-            if shapes.iter().any(|shape| *shape as usize > self.directory.shapes.len()) {
-                return Err(Damaged("a row has a shape that is not there"));
-            }
-            let layout = Arc::new(Layout::of(&shapes));
+            let layout = Arc::new(Layout::decode(bytes, len, self.directory.shapes.len())?);
             Ok((layout.size_bytes(), Cached::Layout(layout)))
         };
         match self.core(SHAPES, block, read)? {
@@ -344,6 +341,23 @@ impl ColumnStore {
         let (size_bytes, cached) = decode(&self.read(range)?)?;
         self.cache.insert(key, cached.clone(), size_bytes);
         Ok(cached)
+    }
+
+    /// The bytes of a core part of a block.
+    fn core_bytes(&self, part: usize, block: usize) -> Result<Bytes, String> {
+        self.read(self.directory.core[block][part].clone())
+    }
+
+    /// Where the texts of a column in a block are; an error when it has none there.
+    fn part(&self, column: u32, block: usize) -> Result<&Part, String> {
+        let parts = self.parts_of(column);
+        let place = parts.binary_search_by_key(&(block as u32), |part| part.block);
+        place.map(|place| &parts[place]).map_err(|_| "a block lacks a column".to_owned())
+    }
+
+    /// The bytes of a column's texts in a block.
+    fn column_bytes(&self, column: u32, block: usize) -> Result<Bytes, String> {
+        self.read(self.part(column, block)?.range.clone())
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, String> {

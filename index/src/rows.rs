@@ -1,15 +1,17 @@
 //! The rows of several splits on their way into one, newest first.
 //!
-//! Blocks that are damaged are left out. A row is taken over as it is: the number of its shape is
-//! another, its texts are the same. Only rows that are kept verbatim, and those of shapes whose words
-//! must be read, become events on the way.
+//! Blocks that are damaged are left out. A block that lies before all rows of the other splits is
+//! taken over whole. Any other row is taken over as it is: the number of its shape is another, its
+//! texts are the same. Only rows that are kept verbatim, and those of shapes whose words must be read,
+//! become events on the way.
 
 use std::cmp::Reverse;
 
 use logwarden_event::Timestamp;
 
 use crate::builder::SplitBuilder;
-use crate::columnstore::BlockView;
+use crate::columnstore::carry::Known;
+use crate::columnstore::{BLOCK_ROWS, BlockView};
 use crate::split::Split;
 
 /// Adds the rows of all splits to a builder; `go_on` is asked before each.
@@ -20,10 +22,19 @@ pub(crate) fn add_rows_of(
 ) -> Result<(), String> {
     let mut all: Vec<Rows<'_>> = splits.iter().map(Rows::new).collect::<Result<_, _>>()?;
     loop {
-        let next = all.iter_mut().filter(|rows| rows.next.is_some());
-        let Some(rows) = next.min_by_key(|rows| rows.next.map(Reverse)) else { return Ok(()) };
+        let next = (0..all.len()).filter(|place| all[*place].next.is_some());
+        let Some(place) = next.min_by_key(|place| all[*place].next.map(Reverse)) else {
+            return Ok(());
+        };
         go_on()?;
-        rows.take_next(builder)?;
+        if all[place].may_move() {
+            let others = all.iter().enumerate().filter(|(other, _)| *other != place);
+            let before = others.filter_map(|(_, rows)| rows.next).max();
+            if all[place].take_block(builder, before)? {
+                continue;
+            }
+        }
+        all[place].take_next(builder)?;
     }
 }
 
@@ -31,8 +42,9 @@ pub(crate) fn add_rows_of(
 struct Rows<'a> {
     split: &'a Split,
     shapes: Vec<Vec<u8>>,
-    /// By number of a shape: whether it was adopted, and then its number there.
-    adopted: Vec<Option<Option<u32>>>,
+    known: Known,
+    /// Which shapes were tried.
+    is_tried: Vec<bool>,
     block: usize,
     row: usize,
     view: Option<BlockView<'a>>,
@@ -43,8 +55,10 @@ struct Rows<'a> {
 impl<'a> Rows<'a> {
     fn new(split: &'a Split) -> Result<Self, String> {
         let shapes = split.shape_bytes()?;
-        let adopted = vec![None; shapes.len()];
-        let mut rows = Self { split, shapes, adopted, block: 0, row: 0, view: None, next: None };
+        let is_tried = vec![false; shapes.len()];
+        let known = Known::new(shapes.len());
+        let (block, row, view, next) = (0, 0, None, None);
+        let mut rows = Self { split, shapes, known, is_tried, block, row, view, next };
         rows.open_block()?;
         Ok(rows)
     }
@@ -63,12 +77,46 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Whether the next row begins a block that is worth keeping together.
+    fn may_move(&self) -> bool {
+        self.row == 0 && self.split.columns().rows_of(self.block).len() >= BLOCK_ROWS / 2
+    }
+
+    /// Takes the block when its rows come before `others` and have shapes that can be adopted.
+    fn take_block(
+        &mut self,
+        builder: &mut SplitBuilder,
+        others: Option<(Timestamp, u64)>,
+    ) -> Result<bool, String> {
+        let Some(view) = &self.view else { return Ok(false) };
+        let last = view.order(self.split.columns().rows_of(self.block).len() - 1);
+        if last <= others {
+            return Ok(false);
+        }
+        for group in &view.layout.groups {
+            let Some(shape) = group.shape.checked_sub(1) else { return Ok(false) };
+            let shape = shape as usize;
+            if !std::mem::replace(&mut self.is_tried[shape], true) {
+                self.known.shapes[shape] = builder.adopt(&self.shapes[shape]);
+            }
+        }
+        if !builder.add_block(self.split, self.block, &mut self.known)? {
+            return Ok(false);
+        }
+        self.block += 1;
+        self.open_block()?;
+        Ok(true)
+    }
+
     fn take_next(&mut self, builder: &mut SplitBuilder) -> Result<(), String> {
         let Some(view) = &mut self.view else { return Ok(()) };
         let lane = self.split.footer.lane;
         let shape = view.shape(self.row).map(|shape| shape as usize);
         let number = shape.and_then(|shape| {
-            *self.adopted[shape].get_or_insert_with(|| builder.adopt(&self.shapes[shape]))
+            if !std::mem::replace(&mut self.is_tried[shape], true) {
+                self.known.shapes[shape] = builder.adopt(&self.shapes[shape]);
+            }
+            self.known.shapes[shape]
         });
         let stored = match number {
             Some(number) => view.stored(self.row)?.map(|row| (number, row)),

@@ -68,6 +68,27 @@ impl ColumnBuilder {
     }
 }
 
+impl ColumnBuilder {
+    /// Appends a block of codes of another dictionary; `false`, with nothing appended, when their texts
+    /// do not fit into this one. `ours` has the codes that are known already.
+    pub(crate) fn adopt(
+        &mut self,
+        (codes, other): (&Codes, &Dictionary),
+        ours: &mut Vec<Option<u32>>,
+        packer: &mut Packer,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Damaged> {
+        let mut codes: Vec<u32> = (0..codes.len()).map(|place| codes.get(place)).collect();
+        if !self.dictionary.adopt(&mut codes, other, ours)? {
+            return Ok(false);
+        }
+        put_number(out, codes.len() as u64);
+        out.push(CODES);
+        codes::encode(&codes, packer, out);
+        Ok(true)
+    }
+}
+
 fn encode_direct(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) {
     if let Some(numbers) = texts.iter().map(|text| number_of(text)).collect::<Option<Vec<i64>>>() {
         out.push(INTS);

@@ -46,6 +46,30 @@ impl Builder {
         true
     }
 
+    /// Turns codes of another dictionary into codes of this one and counts them; `ours` has those that
+    /// are known already. `false`, with nothing counted: this one would be too large.
+    pub(crate) fn adopt(
+        &mut self,
+        codes: &mut [u32],
+        other: &Dictionary,
+        ours: &mut Vec<Option<u32>>,
+    ) -> Result<bool, Damaged> {
+        let len = self.len();
+        ours.resize(other.texts.len(), None);
+        for code in codes.iter_mut() {
+            let text = *code as usize;
+            let known = ours.get_mut(text).ok_or(Damaged("a code is not in its dictionary"))?;
+            *code = *known.get_or_insert_with(|| self.code(other.texts.get(text)));
+        }
+        if self.len() > TEXTS_MAX || self.texts.size_bytes() > BYTES_MAX {
+            self.forget_after(len);
+            ours.iter_mut().for_each(|known| *known = known.filter(|code| (*code as usize) < len));
+            return Ok(false);
+        }
+        codes.iter().for_each(|code| self.counts[*code as usize] += 1);
+        Ok(true)
+    }
+
     fn code(&mut self, text: &[u8]) -> u32 {
         if self.slots.len() < 2 * (self.len() + 1) {
             self.grow();

@@ -2,6 +2,10 @@
 //!
 //! Texts of a column stand side by side for all rows of a shape, then for all rows of the next. So a
 //! row's texts are found by its place among the rows of its shape, without counting those before it.
+//! The order of the shapes is the block's own: a block moves to another split by naming its shapes anew.
+
+use crate::columns::codes;
+use crate::columns::wire::{Damaged, Packer, Reader, put_number};
 
 /// The shape code of a row that is kept verbatim.
 pub(crate) const VERBATIM: u32 = 0;
@@ -9,7 +13,7 @@ pub(crate) const VERBATIM: u32 = 0;
 /// The rows of a block by shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// In ascending order of their shape.
+    /// In the order in which columns have their texts.
     pub(crate) groups: Vec<Group>,
     /// Rows, group after group, each ascending.
     order: Vec<u16>,
@@ -46,6 +50,37 @@ impl Layout {
         Self { groups, order }
     }
 
+    /// Appends the layout; `number` gives the code that a shape has where it is written.
+    pub(crate) fn encode(
+        &self,
+        number: impl Fn(u32) -> u32,
+        packer: &mut Packer,
+        out: &mut Vec<u8>,
+    ) {
+        put_number(out, self.groups.len() as u64);
+        self.groups.iter().for_each(|group| put_number(out, u64::from(number(group.shape))));
+        let mut group_of_row = vec![0; self.order.len()];
+        for (place, group) in (0u32..).zip(&self.groups) {
+            self.rows_of(group).iter().for_each(|row| group_of_row[usize::from(*row)] = place);
+        }
+        codes::encode(&group_of_row, packer, out);
+    }
+
+    /// Reads the layout of a block of so many rows, at most 65,536; shapes have codes up to `shape_max`.
+    pub(crate) fn decode(bytes: &[u8], rows: usize, shape_max: usize) -> Result<Self, Damaged> {
+        let mut reader = Reader::new(bytes);
+        let count = reader.number_up_to(rows)?;
+        let shape = |_| reader.number_up_to(shape_max).map(|shape| shape as u32);
+        let shapes: Vec<u32> = (0..count).map(shape).collect::<Result<_, _>>()?;
+        let groups = codes::decode(&mut reader, rows)?;
+        if groups.iter().any(|group| *group as usize >= count) {
+            return Err(Damaged("a row has a shape that is not there"));
+        }
+        let mut layout = Self::of(&groups);
+        layout.groups.iter_mut().for_each(|group| group.shape = shapes[group.shape as usize]);
+        Ok(layout)
+    }
+
     /// Bytes it takes in memory.
     pub(crate) fn size_bytes(&self) -> usize {
         self.order.len() * 2 + self.groups.len() * size_of::<Group>()
@@ -65,7 +100,7 @@ impl Layout {
 
     /// The rows that are kept verbatim, ascending.
     pub(crate) fn verbatim_rows(&self) -> &[u16] {
-        let group = self.groups.first().filter(|group| group.shape == VERBATIM);
+        let group = self.groups.iter().find(|group| group.shape == VERBATIM);
         group.map_or(&[], |group| self.rows_of(group))
     }
 }

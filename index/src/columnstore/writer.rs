@@ -19,11 +19,11 @@ use crate::columns::dissect::{Dissector, MessageAs, Misfit};
 use crate::columns::filter::{DICTIONARY, Words};
 use crate::columns::fit::{Fitter, Mold, signature};
 use crate::columns::hash::hash;
+use crate::columns::ints;
 use crate::columns::rebuild::Rebuilder;
 use crate::columns::shape::{self, Kind, Piece, Shape};
 use crate::columns::texts::{self, Texts};
 use crate::columns::wire::{Packer, fold, put_bytes, put_number};
-use crate::columns::{codes, ints};
 use crate::head::FieldStats;
 use crate::lookup::text_of;
 use crate::metrics::POISON_EVENTS_TOTAL;
@@ -63,21 +63,21 @@ pub(crate) struct Writer {
     dissector: Dissector,
     fitter: Fitter,
     rebuilder: Rebuilder,
-    packer: Packer,
-    shapes: Vec<KnownShape>,
+    pub(super) packer: Packer,
+    pub(super) shapes: Vec<KnownShape>,
     /// Numbers of shapes by their bytes.
     numbers: HashMap<Box<[u8]>, u32, FastHash>,
     /// Shapes by the signature of their events, those met last first.
     likely: HashMap<u64, Vec<u32>>,
-    columns: Vec<Column>,
+    pub(super) columns: Vec<Column>,
     column_numbers: HashMap<ColumnKey, u32>,
     open: OpenBlock,
-    blocks: Vec<BlockInfo>,
-    core: [Vec<u8>; CORE_PARTS],
-    core_bytes: Vec<[u32; CORE_PARTS]>,
+    pub(super) blocks: Vec<BlockInfo>,
+    pub(super) core: [Vec<u8>; CORE_PARTS],
+    pub(super) core_bytes: Vec<[u32; CORE_PARTS]>,
     /// The words that a lookup may ask for.
-    words: Words,
-    rows: u32,
+    pub(super) words: Words,
+    pub(super) rows: u32,
     raw_bytes: u64,
     stats: FieldStats,
     verbatim_datasets: BTreeMap<String, u64>,
@@ -90,33 +90,33 @@ struct Found {
     is_fitted: bool,
 }
 
-struct KnownShape {
+pub(super) struct KnownShape {
     bytes: Box<[u8]>,
     shape: Shape,
     mold: Option<Mold>,
-    columns: Vec<u32>,
-    rows: u32,
+    pub(super) columns: Vec<u32>,
+    pub(super) rows: u32,
     /// Texts whose words may lie across pieces, as places in the list of fields.
     unclear: Vec<usize>,
 }
 
 #[derive(Default)]
-struct Column {
-    builder: ColumnBuilder,
-    out: Vec<u8>,
+pub(super) struct Column {
+    pub(super) builder: ColumnBuilder,
+    pub(super) out: Vec<u8>,
     /// The parts of `out`.
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     /// Lookups see its texts.
-    is_searched: bool,
+    pub(super) is_searched: bool,
 }
 
 /// The texts of a column in a block.
-struct Part {
-    block: u32,
-    size_bytes: u32,
-    form: u8,
+pub(super) struct Part {
+    pub(super) block: u32,
+    pub(super) size_bytes: u32,
+    pub(super) form: u8,
     /// The least and the greatest number, when they are numbers.
-    span: Option<(i64, i64)>,
+    pub(super) span: Option<(i64, i64)>,
 }
 
 /// What makes two slots one column.
@@ -387,7 +387,7 @@ impl Writer {
         }
     }
 
-    fn close_block(&mut self) {
+    pub(super) fn close_block(&mut self) {
         let open = std::mem::take(&mut self.open);
         let number = self.blocks.len() as u32;
         let Some(newest) = open.times.first().copied() else { return };
@@ -423,7 +423,7 @@ impl Writer {
         let packer = &mut self.packer;
         let before = self.core.each_ref().map(Vec::len);
         let [shapes, times, seqs, arrivals, verbatim] = &mut self.core;
-        codes::encode(&open.shapes, packer, shapes);
+        layout.encode(|shape| shape, packer, shapes);
         ints::encode(&open.times, packer, times);
         ints::encode(&open.seqs, packer, seqs);
         ints::encode(&observed, packer, arrivals);

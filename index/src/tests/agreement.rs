@@ -310,11 +310,20 @@ const PICKY: Dissect = |dissector, parts, message_as| match parts.buffer.len() %
     _ => DISSECT(dissector, parts, message_as),
 };
 
-/// The split that is merged from splits of the head's events, which are dealt out in turn.
-fn merged(head: &Head, sizes: &[usize]) -> Split {
+/// The split that is merged from splits of the head's events, which are dealt out in turn, or in runs:
+/// then blocks are carried over whole.
+fn merged(head: &Head, sizes: &[usize], in_runs: bool) -> Split {
     let splits = sizes.len() + 1;
-    let dealt = |place: usize| head.every_event().skip(place).step_by(splits);
-    let dealt = (0..splits).filter(|place| dealt(*place).next().is_some()).map(dealt);
+    let run = head.len().div_ceil(splits);
+    let is_of = |place: usize, split: usize| match in_runs {
+        true => place / run == split,
+        false => place % splits == split,
+    };
+    let dealt = |split: usize| {
+        let events = head.every_event().enumerate();
+        events.filter(move |(place, _)| is_of(*place, split)).map(|(_, event)| event)
+    };
+    let dealt = (0..splits).filter(|split| dealt(*split).next().is_some()).map(dealt);
     let splits: Vec<Split> = dealt.map(|events| split_of(events, Some(DISSECT))).collect();
     let mut builder = SplitBuilder::new(Some(DISSECT)).expect("an empty split");
     add_rows_of(&splits, &mut builder, || Ok(())).expect("readable");
@@ -346,7 +355,7 @@ proptest! {
         let events: Vec<Event> = recipes.iter().zip(0..).map(|(r, seq)| event_of(r, seq)).collect();
         let head = head_of(&events, &sizes);
         let split = match is_merged {
-            true => merged(&head, &sizes),
+            true => merged(&head, &sizes, is_picky),
             false => split_of(head.every_event(), Some(if is_picky { PICKY } else { DISSECT })),
         };
         let mut sorted: Vec<&Event> = events.iter().collect();
