@@ -5,6 +5,8 @@
 //! for none, is said of the shape, so that most conditions touch the rows of few shapes or of none.
 //! Events that are kept verbatim are few: the whole condition is tried on each.
 
+mod phrase;
+
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -99,7 +101,11 @@ impl Finder<'_> {
         let Some(lookup) = left else { return Ok(Some(self.rows_of(&among))) };
         let is_counted = match lookup {
             Lookup::Text { field, .. } => !is_of_pieces(field.as_deref()),
-            Lookup::And(_) | Lookup::Or(_) | Lookup::Not(_) | Lookup::Seq { .. } => false,
+            Lookup::And(_)
+            | Lookup::Or(_)
+            | Lookup::Not(_)
+            | Lookup::Phrase { .. }
+            | Lookup::Seq { .. } => false,
             _ => true,
         };
         if !is_counted {
@@ -130,6 +136,7 @@ impl Finder<'_> {
             Lookup::Not(lookup) => self.not(lookup, among),
             Lookup::Exists { field } => Ok(self.exists(field, among)),
             Lookup::Seq { first, last } => self.seqs(*first, *last, among),
+            Lookup::Phrase { field, words } => self.phrase(*field, words, among, within),
             Lookup::Text { field, condition } if is_of_pieces(field.as_deref()) => {
                 self.texts(field.as_deref(), condition, among, within)
             }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-use logwarden_event::{Event, Value};
+use logwarden_event::{Event, Value, has_words_in_order};
 
 use crate::scan::{has_word, has_word_prefix};
 
@@ -33,6 +33,13 @@ pub enum Lookup {
         field: Option<&'static str>,
         /// One word.
         word: String,
+    },
+    /// These words, at least two, stand side by side, in order, in the message or in any one value.
+    Phrase {
+        /// `message`, or `None` for the whole record.
+        field: Option<&'static str>,
+        /// The words.
+        words: Vec<String>,
     },
     /// A word that begins so, in the message or anywhere.
     WordPrefix {
@@ -139,6 +146,9 @@ impl Lookup {
             Self::Or(lookups) => lookups.iter().any(|lookup| lookup.matches(event)),
             Self::Not(lookup) => !lookup.matches(event),
             Self::Word { field, word } => any_words(event, *field, |text| has_word(text, word)),
+            Self::Phrase { field, words } => {
+                any_words(event, *field, |text| has_words_in_order(text, words))
+            }
             Self::WordPrefix { field, prefix } => {
                 any_words(event, *field, |text| has_word_prefix(text, prefix))
             }

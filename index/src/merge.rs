@@ -75,9 +75,13 @@ pub(crate) async fn keep_merged(
     // A split that cannot be read stays as it is; others must not wait for it.
     let mut broken: HashSet<SplitId> = HashSet::new();
     let mut given_up: HashSet<SplitId> = HashSet::new();
-    loop {
+    // Nothing is begun after the order to stop: whether the step before it was done may be unknown.
+    while !shutdown.is_cancelled() {
         expire_when_due(index, shutdown).await?;
         rebuild_damaged(index, &mut given_up, shutdown).await?;
+        if shutdown.is_cancelled() {
+            break;
+        }
         delete_retired(index).await;
         let metas: Vec<SplitMeta> = {
             let state = index.state();
@@ -89,16 +93,15 @@ pub(crate) async fn keep_merged(
             if !merge(index, &group, shutdown).await? {
                 broken.extend(group);
             }
-            if !shutdown.is_cancelled() {
-                continue;
-            }
+            continue;
         }
         tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => {}
             () = index.published.notified() => {}
             () = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
+    Ok(())
 }
 
 /// Puts one split in the place of these. `false`: they cannot be merged.

@@ -28,7 +28,7 @@ use crate::rowset::RowSet;
 use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 /// The last bytes of every split.
 pub(crate) const MAGIC: [u8; 8] = *b"LWSPLIT\n";
 /// Length of footer length, format and magic.

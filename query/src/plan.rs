@@ -170,10 +170,9 @@ fn predicate_lookup(predicate: &Predicate) -> Narrowed {
 fn words_lookup(field: Option<&'static str>, test: &Test) -> Narrowed {
     let word = |word: &String| exact(Lookup::Word { field, word: word.clone() });
     match test {
-        Test::Words(words) => Narrowed {
-            // Several words must also stand side by side in one value.
-            is_exact: words.len() == 1,
-            ..all_of(words.iter().map(word))
+        Test::Words(words) => match words.as_slice() {
+            [one] => word(one),
+            words => exact(Lookup::Phrase { field, words: words.to_vec() }),
         },
         Test::WordsThenPrefix(words, prefix) if prefix.is_empty() => {
             superset(all_of(words.iter().map(word)).lookup)
@@ -443,6 +442,7 @@ mod tests {
             "root",
             "ro*",
             "root -admin",
+            "\"a b\"",
             "user.name:root",
             "status:404",
             "ratio:0.5",
@@ -459,8 +459,7 @@ mod tests {
         ] {
             assert!(planned(text).is_exact, "{text}: {:?}", planned(text));
         }
-        for text in ["\"a b\"", "status:0", "status:5e2", "peer:10.0.0.0/8", "(timestamp:>5 OR x)"]
-        {
+        for text in ["status:0", "status:5e2", "peer:10.0.0.0/8", "(timestamp:>5 OR x)"] {
             assert!(!planned(text).is_exact, "{text}");
         }
     }

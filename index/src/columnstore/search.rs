@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, Range, RangeBounds};
 
 use bytes::Bytes;
-use logwarden_event::words;
+use logwarden_event::{has_words_in_order, words};
 
 use super::directory::Part;
 use super::view::{ColumnView, OpenColumns};
@@ -32,6 +32,8 @@ pub(crate) enum TextTest<'a> {
     Number(Bound<f64>, Bound<f64>),
     /// A word of it is this.
     Word(&'a str),
+    /// These words of it stand side by side.
+    Phrase(&'a [String]),
     /// A word of it begins so.
     WordPrefix(&'a str),
     /// In lower case it contains this.
@@ -50,6 +52,7 @@ impl TextTest<'_> {
                 number(text).is_some_and(|number| (*from, *to).contains(&number))
             }
             Self::Word(word) => has_word(text, word),
+            Self::Phrase(words) => has_words_in_order(text, words),
             Self::WordPrefix(prefix) => has_word_prefix(text, prefix),
             Self::Contains(part) => contains(text, part),
             Self::Passes(condition) => condition.passes(text),
@@ -62,6 +65,7 @@ impl TextTest<'_> {
             Self::Contains(part) => Some(part),
             Self::Passes(condition) => condition.part(),
             Self::Word(word) | Self::WordPrefix(word) => Some(*word).filter(|word| word.is_ascii()),
+            Self::Phrase(words) => words.iter().map(String::as_str).find(|word| word.is_ascii()),
             Self::Is(_) | Self::BeginsWith(_) | Self::Number(..) => None,
         }
     }
@@ -82,13 +86,36 @@ pub(crate) struct Probe<'t> {
     /// The condition.
     pub(crate) test: TextTest<'t>,
     words: Vec<SoughtWord>,
+    /// The words as an address, which is a word of its own where all texts are addresses.
+    address: Option<(u32, SoughtWord)>,
 }
 
 /// A word that is looked for, with its line of the filter.
 struct SoughtWord {
     hash: u64,
-    is_number: bool,
+    /// The number it is, if numbers are written so.
+    number: Option<u64>,
     line: Bytes,
+}
+
+impl SoughtWord {
+    fn new(store: &ColumnStore, word: &str) -> Self {
+        let hash = hash_word(word.as_bytes());
+        Self { hash, number: magnitude_of(word), line: store.filter_line(hash) }
+    }
+}
+
+/// The number without its sign that has this word and no other.
+fn magnitude_of(word: &str) -> Option<u64> {
+    let is_usual =
+        word == "0" || !word.starts_with('0') && word.bytes().all(|b| b.is_ascii_digit());
+    if is_usual { word.parse().ok() } else { None }
+}
+
+/// Whether a number between these two, both inside, has this magnitude.
+fn has_magnitude((least, greatest): (i64, i64), magnitude: u64) -> bool {
+    let numbers = i128::from(least)..=i128::from(greatest);
+    numbers.contains(&i128::from(magnitude)) || numbers.contains(&-i128::from(magnitude))
 }
 
 impl<'t> Probe<'t> {
@@ -101,26 +128,46 @@ impl<'t> Probe<'t> {
             }
             // In other scripts lower case depends on what stands around a word.
             TextTest::Is(value) if value.is_ascii() => words(value).collect(),
+            TextTest::Phrase(words) => words.iter().map(|word| Cow::Borrowed(&**word)).collect(),
             _ => Vec::new(),
         };
-        let sought = words.iter().map(|word| {
-            let hash = hash_word(word.as_bytes());
-            let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
-            SoughtWord { hash, is_number, line: store.filter_line(hash) }
-        });
-        let words: Vec<SoughtWord> = sought.collect();
+        let words: Vec<SoughtWord> =
+            words.iter().map(|word| SoughtWord::new(store, word)).collect();
+        let address = match &test {
+            TextTest::Phrase(words) => {
+                let text = words.join(".");
+                address_of(text.as_bytes()).map(|address| (address, SoughtWord::new(store, &text)))
+            }
+            _ => None,
+        };
         // Parts of numbers are not in the filter.
-        let is_possible = |word: &SoughtWord| word.is_number || may_have(&word.line, word.hash);
-        words.iter().all(is_possible).then_some(Self { test, words })
+        let is_possible =
+            |word: &SoughtWord| word.number.is_some() || may_have(&word.line, word.hash);
+        words.iter().all(is_possible).then_some(Self { test, words, address })
     }
 
     /// A condition about which the filter says nothing.
     pub(crate) fn unfiltered(test: TextTest<'t>) -> Self {
-        Self { test, words: Vec::new() }
+        Self { test, words: Vec::new(), address: None }
     }
 
     fn may_be_in(&self, column: u32, block: u32) -> bool {
         self.words.iter().all(|word| may_be_in(&word.line, word.hash, column, block))
+    }
+
+    /// Whether a text of a column may have the word at this place of those that are sought.
+    pub(crate) fn may_hold(&self, store: &ColumnStore, column: u32, place: usize) -> bool {
+        let Some(word) = self.words.get(place) else { return true };
+        let is_in = |block: u32| may_be_in(&word.line, word.hash, column, block);
+        is_in(DICTIONARY)
+            || store.parts_of(column).iter().any(|part| match (part.form, part.span) {
+                (block::CODES, _) => false,
+                (block::INTS, Some(span)) => {
+                    word.number.is_some_and(|number| has_magnitude(span, number))
+                }
+                (block::INTS, None) => word.number.is_some(),
+                _ => is_in(part.block),
+            })
     }
 
     /// Whether a text of a part that is not codes may pass, without reading it.
@@ -144,6 +191,15 @@ impl<'t> Probe<'t> {
             }
             (block::INTS, Some((least, greatest)), TextTest::Is(wanted)) => {
                 number_of(wanted.as_bytes()).is_some_and(|n| (least..=greatest).contains(&n))
+            }
+            (block::INTS, Some(span), TextTest::Word(word)) => {
+                magnitude_of(word).is_some_and(|number| has_magnitude(span, number))
+            }
+            (block::INTS, _, TextTest::Phrase(_)) => false,
+            (block::ADDRESSES, _, TextTest::Phrase(_))
+                if let Some((_, address)) = &self.address =>
+            {
+                may_be_in(&address.line, address.hash, column, part.block)
             }
             (block::INTS, ..) => has(u8::is_ascii_digit),
             (block::IDS, ..) if !has(u8::is_ascii_hexdigit) => false,
@@ -386,7 +442,7 @@ impl ColumnStore {
                 continue;
             }
             let Some(values) = self.values(column, block)? else { continue };
-            let direct = DirectTest::new(&values, &probe.test);
+            let direct = DirectTest::new(&values, probe);
             let none_passes = match &*values {
                 Values::Codes(codes) => !codes.has_any(&passing),
                 _ => matches!(direct, DirectTest::Never),
@@ -439,19 +495,37 @@ enum DirectTest<'t> {
     Never,
     /// The number is this one.
     Integer(i64),
+    /// The number is this one, but for its sign.
+    Magnitude(u64),
     /// The number lies in this range.
     Number(Bound<f64>, Bound<f64>),
     /// The id has this packed form.
     Id(Vec<u8>),
     /// The address is this one.
     Address(u32),
+    /// A part of the address is this one.
+    Octet(u8),
     /// By the text.
     Text(&'t TextTest<'t>),
 }
 
 impl<'t> DirectTest<'t> {
-    fn new(values: &Values, test: &'t TextTest<'t>) -> Self {
+    fn new(values: &Values, probe: &'t Probe<'t>) -> Self {
+        let test = &probe.test;
         match (values, test) {
+            (Values::Ints(_), TextTest::Word(word)) => {
+                magnitude_of(word).map_or(Self::Never, Self::Magnitude)
+            }
+            (Values::Ints(_), TextTest::Phrase(_)) => Self::Never,
+            (Values::Addresses(_), TextTest::Word(word)) => {
+                let octet = magnitude_of(word).and_then(|number| u8::try_from(number).ok());
+                octet.map_or(Self::Never, Self::Octet)
+            }
+            (Values::Addresses(_), TextTest::Phrase(_))
+                if let Some((address, _)) = probe.address =>
+            {
+                Self::Address(address)
+            }
             (Values::Ints(_), TextTest::Is(wanted)) => {
                 number_of(wanted.as_bytes()).map_or(Self::Never, Self::Integer)
             }
@@ -487,6 +561,12 @@ impl<'t> DirectTest<'t> {
             (Self::Integer(wanted), Values::Ints(numbers)) => numbers[place] == *wanted,
             (Self::Number(from, to), Values::Ints(numbers)) => {
                 (*from, *to).contains(&(numbers[place] as f64))
+            }
+            (Self::Magnitude(wanted), Values::Ints(numbers)) => {
+                numbers[place].unsigned_abs() == *wanted
+            }
+            (Self::Octet(wanted), Values::Addresses(addresses)) => {
+                addresses[place].to_be_bytes().contains(wanted)
             }
             (Self::Id(packed), Values::Ids(ids)) => ids.is(place, packed),
             (Self::Address(wanted), Values::Addresses(addresses)) => addresses[place] == *wanted,

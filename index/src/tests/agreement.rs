@@ -22,7 +22,7 @@ use crate::split::Split;
 
 const NAMES: [&str; 7] = ["source.ip", "user.name", "src", "dataset", "a\0b", "a", "lw.source"];
 
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 16] = [
     "root",
     "ROOT",
     "Ärger ΟΔΟΣ",
@@ -36,6 +36,9 @@ const TEXTS: [&str; 13] = [
     "00f067aa0ba902b7",
     "00F067aa0ba902b7cd",
     "00f067aa0b",
+    "10.2.0.9",
+    "0.9",
+    "2 0",
 ];
 
 /// What a generated event is made of.
@@ -200,6 +203,7 @@ fn recipes() -> impl Strategy<Value = Recipe> {
     let message = prop_oneof![
         texts(),
         (texts(), texts()).prop_map(|(one, other)| format!("user {one} from {other}")),
+        (texts(), texts()).prop_map(|(one, other)| format!("{one}:{other}")),
     ];
     let fields = proptest::collection::vec(field, 0..5);
     (any::<(bool, bool)>(), 0i64..20, message, dataset, fields).prop_map(
@@ -228,11 +232,23 @@ fn lookups() -> impl Strategy<Value = Lookup> {
     let lower = || texts().prop_map(|text| text.to_lowercase());
     let part = || proptest::sample::select(&[None, Some("message")]);
     let words = || prop_oneof![lower(), Just("password".to_owned()), Just("οδος".to_owned())];
+    let phrase = || {
+        (texts(), texts(), 0usize..6, 2usize..6).prop_map(|(one, other, from, len)| {
+            let text = format!("user {one} from {other}");
+            let mut all: Vec<String> =
+                logwarden_event::words(&text).map(|word| word.into_owned()).collect();
+            let from = from.min(all.len() - 2);
+            all.rotate_left(from);
+            all.truncate(len);
+            all
+        })
+    };
     let leaf = prop_oneof![
         Just(Lookup::All),
         Just(Lookup::Nothing),
         (part(), words()).prop_map(|(field, word)| Lookup::Word { field, word }),
         (part(), words()).prop_map(|(field, prefix)| Lookup::WordPrefix { field, prefix }),
+        (part(), phrase()).prop_map(|(field, words)| Lookup::Phrase { field, words }),
         (field(), lower()).prop_map(|(field, value)| Lookup::Value { field, value }),
         (field(), lower()).prop_map(|(field, prefix)| Lookup::ValuePrefix { field, prefix }),
         (field(), bounds(), bounds()).prop_map(|(field, from, to)| Lookup::Number {
