@@ -116,7 +116,7 @@ impl Node {
     pub(crate) async fn start(mut config: Config) -> anyhow::Result<Self> {
         telemetry::log_panics();
         let metrics = telemetry::start_metrics()?;
-        let server = Arc::new(Server::bind(config.http.listen, config.http.tls.clone()).await?);
+        let server = Arc::new(Server::bind(&config.http).await?);
         let scheme = if config.http.tls.is_some() { "https" } else { "http" };
         let http_url = format!("{scheme}://{}", server.address()?);
         let roles = Roles::new();

@@ -21,6 +21,7 @@ mod listener;
 mod memory;
 mod pipeline;
 mod protocol;
+mod proxy;
 mod quota;
 mod replay;
 mod tables;
@@ -42,6 +43,7 @@ pub use health::SourceReport;
 pub use input::InputReport;
 pub use listener::ListenError;
 pub use normalize::{Normalizer, Origin};
+pub use proxy::Proxies;
 pub use quota::QuotaUse;
 pub use replay::{ReplayError, Replayed};
 

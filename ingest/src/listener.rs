@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::Proxies;
 use crate::config::{ListenerConfig, TlsConfig};
 use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, CONNECTIONS_TOTAL};
 use crate::pipeline::Pipeline;
@@ -59,6 +60,7 @@ pub enum ListenError {
 /// One bound TCP address.
 pub(crate) struct Listener {
     config: Arc<ListenerConfig>,
+    proxies: Arc<Proxies>,
     socket: TcpListener,
     tls: Option<Arc<Certificates>>,
 }
@@ -132,7 +134,8 @@ impl Listener {
         let socket = TcpListener::bind(address)
             .await
             .map_err(|error| ListenError::Bind { address, error })?;
-        Ok(Self { config: Arc::clone(config), socket, tls })
+        let proxies = Arc::new(Proxies::new(&config.trusted_proxies));
+        Ok(Self { config: Arc::clone(config), proxies, socket, tls })
     }
 
     /// The address it is bound to.
@@ -182,8 +185,15 @@ impl Listener {
             counter!(CONNECTIONS_TOTAL).increment(1);
             while connections.try_join_next().is_some() {}
             let (listener, tls) = (Arc::clone(&self.config), self.tls.clone());
+            let proxies = Arc::clone(&self.proxies);
             let (pipeline, shutdown) = (Arc::clone(pipeline), shutdown.clone());
             connections.spawn(async move {
+                let mut socket = socket;
+                let sender = tokio::select! {
+                    () = shutdown.cancelled() => None,
+                    sender = proxies.sender_of(&mut socket, peer) => sender,
+                };
+                let Some(peer) = sender else { return };
                 let meeting = Meeting { socket, peer, listener, tls, pipeline, shutdown };
                 meeting.serve(place).await;
             });

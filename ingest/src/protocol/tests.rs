@@ -14,6 +14,7 @@ mod journal_upload;
 mod listening;
 mod loki;
 mod otlp;
+mod proxied;
 mod relp;
 mod shipping;
 mod splunk_hec;
