@@ -75,6 +75,8 @@ pub enum ListenerKind {
     Forward,
     /// Beats, which is Lumberjack in version 2.
     Beats,
+    /// OpenTelemetry over gRPC.
+    Otlp,
     /// RELP.
     Relp,
 }

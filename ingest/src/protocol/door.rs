@@ -86,13 +86,43 @@ impl Admission {
         if length.is_some_and(|length: usize| length > pipeline.limits().body_bytes_max) {
             return Err(Failure::of_body(BodyError::TooLarge));
         }
+        let key = key_of(headers)?;
+        let admission = Self::new(pipeline, source, peer_of(request), protocol, key);
+        Ok(Self { encoding, length, ..admission })
+    }
+
+    /// Of a call whose sender is known, and of whose message nothing is yet.
+    pub(super) fn of_call(
+        pipeline: &Arc<Pipeline>,
+        source: String,
+        peer: IpAddr,
+        protocol: &'static str,
+        metadata: &HeaderMap,
+    ) -> Result<Self, Failure> {
+        Ok(Self::new(pipeline, source, Some(peer), protocol, key_of(metadata)?))
+    }
+
+    fn new(
+        pipeline: &Arc<Pipeline>,
+        source: String,
+        peer: Option<IpAddr>,
+        protocol: &'static str,
+        key: Option<String>,
+    ) -> Self {
         let zone = pipeline.config.zone_of(&source);
         let mask_secrets = pipeline.config.masks_secrets_of(&source);
         let quota = pipeline.quotas.of(&source);
-        let peer = peer_of(request);
         let origin = Arc::new(Origin { source, peer, protocol, zone, mask_secrets });
-        let pipeline = Arc::clone(pipeline);
-        Ok(Self { pipeline, origin, quota, key: key_of(headers)?, encoding, length })
+        let (pipeline, encoding) = (Arc::clone(pipeline), Encoding::Identity);
+        Self { pipeline, origin, quota, key, encoding, length: None }
+    }
+
+    /// The same once the message has said how long it is.
+    pub(super) fn expecting(self, length: usize, encoding: Encoding) -> Result<Self, Failure> {
+        if length > self.pipeline.limits().body_bytes_max {
+            return Err(Failure::of_body(BodyError::TooLarge));
+        }
+        Ok(Self { encoding, length: Some(length), ..self })
     }
 
     /// Whether the source may send now.
@@ -421,13 +451,7 @@ pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<Str
     if names_credential {
         return Err(Failure::credential_in_url());
     }
-    if brings_credential(request.headers()) {
-        let token = token_of(request.headers()).ok_or_else(Failure::unauthorized)?;
-        let principal =
-            pipeline.identity.authenticate_token(&token).ok_or_else(Failure::unauthorized)?;
-        let source = source_of_principal(&principal);
-        authorize(&principal, Action::Ingest, &Object::Source(&source))
-            .map_err(|_| Failure::forbidden())?;
+    if let Some(source) = source_by_token(pipeline, request.headers())? {
         return Ok(source);
     }
     let http = &pipeline.config.http;
@@ -437,6 +461,23 @@ pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<Str
         (Some(source), true) => Ok(source.clone()),
         _ => Err(Failure::unauthorized()),
     }
+}
+
+/// The source of a token; nothing when no credential is there, good or bad.
+pub(super) fn source_by_token(
+    pipeline: &Pipeline,
+    headers: &HeaderMap,
+) -> Result<Option<String>, Failure> {
+    if !brings_credential(headers) {
+        return Ok(None);
+    }
+    let token = token_of(headers).ok_or_else(Failure::unauthorized)?;
+    let principal =
+        pipeline.identity.authenticate_token(&token).ok_or_else(Failure::unauthorized)?;
+    let source = source_of_principal(&principal);
+    authorize(&principal, Action::Ingest, &Object::Source(&source))
+        .map_err(|_| Failure::forbidden())?;
+    Ok(Some(source))
 }
 
 /// Whether there is any credential, good or bad.

@@ -9,6 +9,7 @@ mod elastic_bulk;
 mod firehose;
 mod forward;
 mod gelf;
+mod grpc;
 mod http;
 mod journal_upload;
 mod listening;
