@@ -270,6 +270,7 @@ fn assemble(
     let ingest = ingest_config(file.listeners, fetched, &http, base, overrides)?;
     let mut rules = file.rules;
     rules.dirs = rules.dirs.iter().map(|dir| base.join(dir)).collect();
+    rules.written = Some(store.data_dir.join("rules"));
     let alerting = logwarden_alerting::Config {
         rules,
         notifiers: file.notifiers,

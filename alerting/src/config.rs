@@ -44,11 +44,14 @@ pub struct RulesConfig {
     /// Directories whose `.yml` and `.yaml` files are loaded, with those below them; watched for
     /// changes. Default: none.
     pub dirs: Vec<PathBuf>,
+    /// Where rules that people write in the dashboard are kept. Default: nowhere, none can be written.
+    #[serde(skip)]
+    pub written: Option<PathBuf>,
 }
 
 impl Default for RulesConfig {
     fn default() -> Self {
-        Self { bundled: true, dirs: Vec::new() }
+        Self { bundled: true, dirs: Vec::new(), written: None }
     }
 }
 

@@ -208,6 +208,10 @@ pub struct RuleSummary {
     pub title: String,
     /// `sigma` or `correlation`.
     pub kind: &'static str,
+    /// The kind of correlation, or the kind of rule where it is none.
+    pub type_name: &'static str,
+    /// ATT&CK techniques and tactics, such as `T1110`.
+    pub attack: Vec<String>,
     /// How bad it is.
     pub level: Level,
     /// Whether it works.

@@ -25,7 +25,7 @@ use crate::catalog::{Catalog, CatalogError, Migration, Statement};
 
 pub use authorize::{Action, Denied, Object, Principal, PrincipalKind, Role, authorize};
 pub use password::{PASSWORD_CHARS_MIN, PasswordError};
-pub use sessions::{SessionToken, SignInError};
+pub use sessions::{SessionInfo, SessionToken, SignInError};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo};
 pub use users::{SetupError, UserInfo};
 

@@ -9,10 +9,12 @@ mod fields;
 mod health;
 mod histogram;
 mod ingest;
+mod me;
 mod notifiers;
 mod own;
 mod retention;
 mod rules;
+mod saved;
 mod scope;
 mod search;
 mod session;
@@ -42,6 +44,7 @@ pub use sources::{SourceFailures, SourceField, SourceHealth, SourceQuota};
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .join(session::routes())
+        .join(me::routes())
         .join(setup::routes())
         .join(search::routes())
         .join(histogram::routes())
@@ -52,6 +55,7 @@ pub(crate) fn routes() -> Routes {
         .join(alerts::routes())
         .join(rules::routes())
         .join(notifiers::routes())
+        .join(saved::routes())
         .join(sources::routes())
         .join(deadletters::routes())
         .join(own::routes())

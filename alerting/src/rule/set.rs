@@ -125,6 +125,8 @@ impl RuleSet {
             name: rule.short_name().to_owned(),
             title: rule.title.clone(),
             kind: rule.kind,
+            type_name: rule.type_name(),
+            attack: rule.attack.clone(),
             level: rule.level,
             state: rule.settings.state,
             file: rule.file.clone(),

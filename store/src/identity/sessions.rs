@@ -25,6 +25,20 @@ const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Sessions of one user; the one unused for longest ends first.
 const SESSIONS_PER_USER_MAX: i64 = 20;
 
+/// Bytes of a session's hash that make its id.
+const SESSION_ID_BYTES: usize = 12;
+
+/// A session, without what it is proven with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Names it among those of its user.
+    pub id: String,
+    /// When somebody signed in.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub used_at: Timestamp,
+}
+
 /// What the browser keeps; it goes into a cookie and nowhere else.
 pub type SessionToken = Secret<String>;
 
@@ -64,6 +78,34 @@ impl Identity {
         password: &str,
         peer: IpAddr,
     ) -> Result<SessionToken, SignInError> {
+        self.check_password(name, password, peer).await?;
+        Ok(self.create_session(name).await?)
+    }
+
+    /// Gives a user another password, when they know the present one. Their sessions end; the one
+    /// returned is new.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Identity::sign_in`]; [`SignInError::Identity`] when the new password is weak.
+    pub async fn change_password(
+        &self,
+        name: &str,
+        current: &str,
+        new: &str,
+        peer: IpAddr,
+    ) -> Result<SessionToken, SignInError> {
+        self.check_password(name, current, peer).await?;
+        self.set_password(name, new).await?;
+        Ok(self.create_session(name).await?)
+    }
+
+    async fn check_password(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<(), SignInError> {
         if let Some(retry_after_secs) = self.attempts.begin(name, peer, self.now()) {
             counter!(SIGN_INS_LIMITED).increment(1);
             return Err(SignInError::TooManyAttempts { retry_after_secs });
@@ -82,7 +124,7 @@ impl Identity {
             return Err(SignInError::BadCredentials);
         }
         self.attempts.succeeded(name, peer);
-        Ok(self.create_session(name).await?)
+        Ok(())
     }
 
     async fn create_session(&self, name: &str) -> Result<SessionToken, IdentityError> {
@@ -139,6 +181,47 @@ impl Identity {
         })
     }
 
+    /// The sessions of a user that still count, the one used last first.
+    pub fn sessions_of(&self, name: &str) -> Vec<SessionInfo> {
+        let now = self.now();
+        let state = self.read();
+        let own = state.sessions.iter().filter(|(_, session)| session.user == name);
+        let mut sessions: Vec<SessionInfo> = own
+            .map(|(hash, session)| SessionInfo {
+                id: session_id(hash),
+                created_at: session.created_at,
+                used_at: Timestamp::from_nanos(session.used_at.load(Ordering::Relaxed)),
+            })
+            .filter(|one| now.since(one.created_at) < LIFE_MAX && now.since(one.used_at) < IDLE_MAX)
+            .collect();
+        sessions.sort_by(|one, other| other.used_at.cmp(&one.used_at).then(one.id.cmp(&other.id)));
+        sessions
+    }
+
+    /// The [`SessionInfo::id`] of the session with this secret.
+    pub fn id_of_session(&self, token: &str) -> String {
+        session_id(&hash(token))
+    }
+
+    /// Ends the session of a user that has this [`SessionInfo::id`].
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::NotFound`] when the user has none like it.
+    pub async fn end_session(&self, name: &str, id: &str) -> Result<(), IdentityError> {
+        let found = {
+            let state = self.read();
+            let mut own = state.sessions.iter().filter(|(_, session)| session.user == name);
+            own.find(|(hash, _)| session_id(hash) == id).map(|(hash, _)| hash.to_vec())
+        };
+        let hash = found.ok_or_else(|| IdentityError::NotFound(id.to_owned()))?;
+        let statement = Statement {
+            sql: "DELETE FROM sessions WHERE hash = ?1",
+            values: vec![SqlValue::Blob(hash)],
+        };
+        self.change_and_reload(vec![statement]).await.map(drop)
+    }
+
     /// Ends a session; one that does not exist counts as ended.
     ///
     /// # Errors
@@ -164,6 +247,11 @@ impl Identity {
         };
         self.change_and_reload(vec![statement]).await.map(drop)
     }
+}
+
+/// The beginning of the hash: says which session, opens none.
+fn session_id(hash: &[u8; 32]) -> String {
+    hash[..SESSION_ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl SessionRow {

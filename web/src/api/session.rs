@@ -110,7 +110,8 @@ pub(super) async fn open(
     Ok((headers, axum::Json(Session::of(&principal))).into_response())
 }
 
-fn refuse(error: SignInError) -> ApiError {
+/// What somebody is told who is not signed in.
+pub(super) fn refuse(error: SignInError) -> ApiError {
     match error {
         SignInError::BadCredentials => bad_credentials(),
         SignInError::TooManyAttempts { retry_after_secs } => ApiError::too_many_requests(
