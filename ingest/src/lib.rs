@@ -17,12 +17,15 @@ pub mod normalize;
 mod batch;
 mod handle;
 mod input;
+mod join;
+mod listed;
 mod listener;
 mod memory;
 mod pipeline;
 mod protocol;
 mod proxy;
 mod quota;
+mod remembered;
 mod replay;
 mod tables;
 
@@ -94,6 +97,7 @@ impl Ingest {
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&config), &store, identity, searchable));
         store.catalog.migrate(tables::ROOM, tables::MIGRATIONS).await?;
         pipeline.health.load(&store).await?;
+        pipeline.remembered.recall(&store).await;
         let (mut listeners, mut sockets) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let listener = Arc::new(listener.clone());

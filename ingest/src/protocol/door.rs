@@ -19,7 +19,7 @@ use bytes::Bytes;
 use chrono_tz::Tz;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method};
-use logwarden_event::Timestamp;
+use logwarden_event::{Event, Timestamp};
 use logwarden_store::IdempotencyKey;
 use logwarden_store::identity::{Action, Object, authorize};
 use metrics::counter;
@@ -225,7 +225,8 @@ impl Shipment {
                 .map_err(Failure::of_body)?;
             let mut records = Records::new(&admission);
             let found = cutter(&body, &mut records)?;
-            if records.is_over {
+            records.taker.batch.finish(records.taker.intake);
+            if records.is_over || records.taker.batch.record_count() > records.records_max {
                 return Err(Failure::too_many_records(limits.batch_records_max));
             }
             if records.bytes_left == 0 {
@@ -264,6 +265,12 @@ impl<'a> Records<'a> {
         let records_max = limits.batch_records_max as u64;
         let bytes_left = limits.body_bytes_max.saturating_mul(ENVELOPED_GROWTH);
         Self { taker, records_max, is_over: false, bytes_left, is_repeatable: false }
+    }
+
+    /// From here on pieces of one record become one event. What a sender is told of each record by its
+    /// place would be wrong then.
+    pub(super) fn join(&mut self) {
+        self.taker.batch = Batch::joining();
     }
 
     /// Cuts `body` into JSON documents, one record each.
@@ -323,6 +330,11 @@ impl<'a> Records<'a> {
     /// Events and dead letters so far: the place of the next one.
     pub(super) fn drafts(&self) -> u64 {
         self.taker.batch.drafts.len() as u64
+    }
+
+    /// The event that was taken last.
+    pub(super) fn last_event(&self) -> Option<&Event> {
+        self.taker.batch.drafts.last().map(|draft| &draft.event)
     }
 
     /// Takes the room for a record and its envelope; false when there is none left.
@@ -403,6 +415,11 @@ pub(super) struct Delivery {
 }
 
 impl<T> Cut<T> {
+    /// Takes records out that are stored already, by their places in the batch, in order.
+    pub(super) fn leave_out(&mut self, places: &[u64]) {
+        self.batch.leave_out(places);
+    }
+
     /// Makes the records durable; without one there is nothing to store.
     pub(super) async fn store(&mut self) -> Result<Delivery, Failure> {
         let mut batch = std::mem::take(&mut self.batch);

@@ -134,7 +134,7 @@ impl Sender {
         let (pipeline, line) = (Arc::clone(&connection.pipeline), self.records);
         let computed = connection.pipeline.compute(bytes, move || {
             let mut pieces = Pieces {
-                batches: vec![Batch::default()],
+                batches: vec![Batch::joining()],
                 intake: pipeline.intake(&origin, &quota),
                 record_bytes_max: pipeline.limits().record_bytes_max,
                 batch_records_max: pipeline.limits().batch_records_max as u64,
@@ -142,6 +142,9 @@ impl Sender {
                 line,
             };
             cut(&mut pieces);
+            for batch in &mut pieces.batches {
+                batch.finish(pieces.intake);
+            }
             (pieces.batches, pieces.line)
         });
         let Ok((batches, line)) = computed.await else { return false };
@@ -207,7 +210,7 @@ impl Pieces<'_> {
             batch.record_count() >= self.batch_records_max || batch.bytes >= BATCH_BYTES_MAX
         });
         if is_full {
-            self.batches.push(Batch::default());
+            self.batches.push(Batch::joining());
         }
         self.batches.last_mut().expect("there is one at least")
     }
