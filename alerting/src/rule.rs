@@ -7,7 +7,9 @@
 mod condition;
 mod correlation;
 mod detection;
+mod lists;
 mod names;
+mod restriction;
 mod set;
 mod settings;
 mod sigma;
@@ -17,6 +19,7 @@ mod yaml;
 use serde::{Deserialize, Serialize};
 
 pub use correlation::{Correlation, CorrelationKind, GroupField};
+pub use lists::Lists;
 pub use names::target_of;
 pub use set::{RULE_FILES_MAX, RULES_MAX, RuleSet, read_rule_files};
 pub use settings::{Settings, TestCase, TestEvent, Title, TitlePart};
@@ -39,7 +42,7 @@ pub trait RuleType: Sync {
     /// # Errors
     ///
     /// Every fault found, in the order of the file.
-    fn read(&self, document: &Node) -> Result<Logic, Vec<Fault>>;
+    fn read(&self, document: &Node, lists: &Lists) -> Result<Logic, Vec<Fault>>;
 }
 
 /// What a rule does.

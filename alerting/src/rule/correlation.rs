@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::settings::read_span;
 use super::yaml::{Fault, Node, Place};
-use super::{Logic, RuleType};
+use super::{Lists, Logic, RuleType};
 
 /// Rules one correlation may name.
 const MEMBERS_MAX: usize = 64;
@@ -109,7 +109,7 @@ impl RuleType for Correlations {
         "correlation"
     }
 
-    fn read(&self, document: &Node) -> Result<Logic, Vec<Fault>> {
+    fn read(&self, document: &Node, _lists: &Lists) -> Result<Logic, Vec<Fault>> {
         let Some(node) = document.get("correlation").filter(|node| node.entries().is_some()) else {
             return Err(vec![Fault::new(document.at, "`correlation` must be a mapping")]);
         };

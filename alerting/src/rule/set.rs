@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::lists::{Lists, list_name};
 use super::yaml::{Fault, Node, Place, parse};
-use super::{Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, settings};
+use super::{
+    Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, restriction,
+    settings,
+};
 use crate::identity::hash_text;
 
 /// Rules of one set; further ones are problems.
@@ -37,13 +41,24 @@ impl RuleSet {
     pub fn load(files: &[RuleFile]) -> (Self, Vec<Problem>) {
         let mut rules: Vec<Rule> = Vec::new();
         let mut problems = Vec::new();
-        for file in files {
+        let mut restrictions = Vec::new();
+        let lists = Lists::of(files);
+        for file in files.iter().filter(|file| list_name(&file.name).is_none()) {
             let (documents, fault) = parse(&file.text);
             for document in &documents {
                 if document.is_null() {
                     continue;
                 }
-                match read_rule(document, &file.name) {
+                if is_restriction(document) {
+                    match restriction::read(document, &lists) {
+                        Ok(restriction) => restrictions.push((restriction, file.name.as_str())),
+                        Err(faults) => {
+                            problems.extend(faults.into_iter().map(|f| problem(&file.name, f)));
+                        }
+                    }
+                    continue;
+                }
+                match read_rule(document, &file.name, &lists) {
                     Ok(rule) => rules.push(rule),
                     Err(faults) => {
                         problems.extend(faults.into_iter().map(|fault| problem(&file.name, fault)));
@@ -60,6 +75,10 @@ impl RuleSet {
             rules.truncate(RULES_MAX);
         }
         remove_duplicates(&mut rules, &mut problems);
+        for (restriction, file) in restrictions {
+            let faults = restriction.apply(&mut rules);
+            problems.extend(faults.into_iter().map(|fault| problem(file, fault)));
+        }
         remove_unresolved(&mut rules, &mut problems);
         let edges = edges(&rules);
         let alerting = alerting(&rules, &edges);
@@ -141,7 +160,12 @@ fn problem(file: &str, fault: Fault) -> Problem {
     Problem { file: file.to_owned(), line, column, message: fault.message }
 }
 
-fn read_rule(document: &Node, file: &str) -> Result<Rule, Vec<Fault>> {
+fn is_restriction(document: &Node) -> bool {
+    document.get("filter").is_some()
+        && !RULE_TYPES.iter().any(|kind| document.get(kind.key()).is_some())
+}
+
+fn read_rule(document: &Node, file: &str, lists: &Lists) -> Result<Rule, Vec<Fault>> {
     if document.entries().is_none() {
         return Err(vec![Fault::new(document.at, "a rule is a mapping")]);
     }
@@ -185,7 +209,8 @@ fn read_rule(document: &Node, file: &str) -> Result<Rule, Vec<Fault>> {
             settings::Settings::default()
         }
     };
-    let logic = kind.read(document).map_err(|found| faults.extend(found));
+    lists.set_own(settings.lists.clone());
+    let logic = kind.read(document, lists).map_err(|found| faults.extend(found));
     let (Ok(logic), true) = (logic, faults.is_empty()) else { return Err(faults) };
     Ok(Rule {
         id: id.or_else(|| name.clone()).unwrap_or_else(|| slug(&title)),
@@ -204,13 +229,7 @@ fn read_rule(document: &Node, file: &str) -> Result<Rule, Vec<Fault>> {
 }
 
 fn unknown_kind(document: &Node) -> Fault {
-    let unsupported = [("detector", "detector rules"), ("filter", "filter documents")];
-    for (key, what) in unsupported {
-        if let Some(node) = document.get(key) {
-            return Fault::new(node.at, format!("{what} are not supported by this release"));
-        }
-    }
-    Fault::new(document.at, "neither `detection` nor `correlation`: this is no rule")
+    Fault::new(document.at, "neither `detection` nor `correlation` nor `filter`: this is no rule")
 }
 
 fn slug(title: &str) -> String {
@@ -340,7 +359,7 @@ fn alerting(rules: &[Rule], edges: &[Vec<Edge>]) -> Vec<bool> {
         .collect()
 }
 
-/// Reads the `.yml` and `.yaml` files of these files and directories and those below them, in the
+/// Reads the `.yml` and `.yaml` files, and the lists in `.txt` files, of these files and directories and those below them, in the
 /// order of their names. What cannot be read is a problem.
 pub fn read_rule_files(paths: &[PathBuf]) -> (Vec<RuleFile>, Vec<Problem>) {
     let mut names = Vec::new();
@@ -378,7 +397,8 @@ fn collect(
         return;
     }
     if !path.is_dir() {
-        let is_rule = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+        let is_rule =
+            path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "txt");
         if is_rule || is_named {
             names.push(path.to_path_buf());
         }
