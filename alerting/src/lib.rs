@@ -17,9 +17,11 @@ pub mod notify;
 pub mod rule;
 #[cfg(test)]
 mod sample;
+pub mod silence;
 #[cfg(test)]
 mod simulation;
 mod testing;
+mod trial;
 pub mod window;
 mod written;
 
@@ -46,6 +48,8 @@ pub use rule::{
     Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest,
     read_rule_files,
 };
+pub use silence::{Muted, Silence};
+pub use trial::{Trial, TrialDetection};
 pub use written::{RuleText, WriteRuleError};
 
 /// How alerting is doing.
@@ -208,6 +212,7 @@ impl Alerting {
     /// the one that was followed before.
     pub async fn open(store: Store, config: Config) -> Result<Arc<Self>, AlertingError> {
         store.catalog.migrate(alert::tables::ROOM, alert::tables::MIGRATIONS).await?;
+        store.catalog.migrate(silence::ROOM, silence::MIGRATIONS).await?;
         notify::outbox::free_leases(&*store.catalog).await?;
         let checkpoint = store.catalog.checkpoint(detector::CONSUMER, 0).await?;
         if checkpoint.as_ref().is_some_and(|known| known.journal != store.journal.identity()) {

@@ -223,13 +223,13 @@ impl Routing {
         &self.notifiers
     }
 
-    /// Who is told about a new alert of this rule.
-    pub(crate) fn for_alert(&self, rule: &Rule, is_suppressed: bool) -> Told<'_> {
+    /// Who is told about a new alert of this rule; `suppressed`: nobody, for this reason.
+    pub(crate) fn for_alert<'a>(&'a self, rule: &Rule, suppressed: Option<&'a str>) -> Told<'a> {
         if rule.settings.state == RuleState::Testing {
             return Told::Nobody("nobody is told: the rule is being tested");
         }
-        if is_suppressed {
-            return Told::Nobody("nobody is told: the rule's `suppress` since the last alert");
+        if let Some(reason) = suppressed {
+            return Told::Nobody(reason);
         }
         let names = match &rule.settings.notify {
             Some(names) => Some(names.as_slice()),
@@ -271,7 +271,7 @@ impl Routing {
 /// Who is told about an alert.
 pub(crate) enum Told<'a> {
     /// Nobody, for this reason.
-    Nobody(&'static str),
+    Nobody(&'a str),
     /// These.
     These(Vec<&'a Named>),
 }

@@ -198,15 +198,33 @@ fn load_beside(
     replaced: Option<&str>,
     text: String,
 ) -> (Vec<RuleSummary>, Vec<Problem>) {
-    let name = replaced.map_or_else(|| format!("{SHOWN_AS}/rule.yml"), str::to_owned);
-    let mut files = read(&shared.settings).files.clone();
-    files.retain(|file| file.name != name);
-    files.push(RuleFile { name: name.clone(), text });
-    let (rules, mut problems) = RuleSet::load(&files);
+    let (rules, name) = set_beside(shared, replaced, text);
+    let mut problems = rules.problems().to_vec();
     problems.retain(|problem| problem.file == name);
     let mut summaries = rules.summaries();
     summaries.retain(|rule| rule.file == name);
     (summaries, problems)
+}
+
+/// All rules with a text in place of the one it replaces, and what problems call it.
+fn set_beside(shared: &Shared, replaced: Option<&str>, text: String) -> (RuleSet, String) {
+    let name = replaced.map_or_else(|| format!("{SHOWN_AS}/rule.yml"), str::to_owned);
+    let mut files = read(&shared.settings).files.clone();
+    files.retain(|file| file.name != name);
+    files.push(RuleFile { name: name.clone(), text });
+    (RuleSet::load(&files).0, name)
+}
+
+/// The same, for a trial. A text of a file that is not written here may be tried too.
+pub(crate) async fn rules_beside(
+    alerting: &Alerting,
+    replaced: Option<&str>,
+    text: String,
+) -> Result<(RuleSet, String), AlertingError> {
+    let rules = alerting.shared.rules();
+    let file = replaced.and_then(|id| rules.find(id)).map(|rule| rule.file.clone());
+    let shared = Arc::clone(&alerting.shared);
+    blocking(move || Ok(set_beside(&shared, file.as_deref(), text))).await
 }
 
 fn load_without(shared: &Shared, name: &str) -> (RuleSet, Vec<Problem>) {

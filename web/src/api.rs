@@ -1,6 +1,7 @@
 //! The HTTP API: one file per group of endpoints, and their list.
 
 mod alerts;
+mod backtest;
 mod config;
 mod deadletters;
 mod events;
@@ -20,6 +21,7 @@ mod search;
 mod session;
 mod setup;
 mod shape;
+mod silences;
 mod sources;
 mod tail;
 mod tokens;
@@ -54,7 +56,9 @@ pub(crate) fn routes() -> Routes {
         .join(export::routes())
         .join(alerts::routes())
         .join(rules::routes())
+        .join(backtest::routes())
         .join(notifiers::routes())
+        .join(silences::routes())
         .join(saved::routes())
         .join(sources::routes())
         .join(deadletters::routes())

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod backtest;
 mod browser;
 mod deadletters;
 mod document;
@@ -11,5 +12,6 @@ mod me;
 mod retention;
 mod saved;
 mod search;
+mod silences;
 mod sources;
 mod streams;

@@ -390,7 +390,7 @@ impl Desk {
         &mut self,
         rules: &RuleSet,
         routing: &Routing,
-        suppressed: &HashSet<AlertId>,
+        suppressed: &HashMap<AlertId, String>,
         now: Timestamp,
     ) -> (Vec<Statement>, Vec<Opened>) {
         let mut statements = Vec::new();
@@ -406,7 +406,7 @@ impl Desk {
             if live.is_new {
                 statements.push(insert(&live.row, key));
                 let rule = &rules.rules()[*place];
-                let told = routing.for_alert(rule, suppressed.contains(&id));
+                let told = routing.for_alert(rule, suppressed.get(&id).map(String::as_str));
                 statements.extend(told.statements(&live.row.summary, "alert.opened", now));
                 ::metrics::counter!(crate::metrics::ALERTS_TOTAL, "severity" => rule.level.name())
                     .increment(1);
@@ -419,12 +419,12 @@ impl Desk {
         (statements, opened)
     }
 
-    /// The rules and groups of the alerts that are new, to look whether anybody is to be told.
-    pub(crate) fn new_alerts(&self) -> Vec<(AlertId, usize, Arc<str>)> {
+    /// The alerts that are new with their rules and groups, to look whether anybody is to be told.
+    pub(crate) fn new_alerts(&self) -> Vec<(&AlertSummary, usize, Arc<str>)> {
         let new = self.live.iter().filter(|(_, live)| live.is_new && live.is_dirty);
-        new.filter_map(|(id, _)| {
+        new.filter_map(|(id, live)| {
             let (place, key) = self.keys.get(id)?;
-            Some((*id, *place, key.clone()))
+            Some((&live.row.summary, *place, key.clone()))
         })
         .collect()
     }

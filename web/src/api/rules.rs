@@ -53,7 +53,7 @@ struct Rule {
 
 /// Something wrong with a rule.
 #[derive(Debug, Serialize, ToSchema)]
-struct Problem {
+pub(super) struct Problem {
     file: String,
     /// From 1 on.
     line: usize,

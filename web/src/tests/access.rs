@@ -46,10 +46,15 @@ const TABLE: &str = "
     GET    /api/v1/rules/{id}                   reader analyst admin
     PUT    /api/v1/rules/{id}                   analyst admin
     DELETE /api/v1/rules/{id}                   analyst admin
+    POST   /api/v1/rules/backtest               reader analyst admin
     GET    /api/v1/notifiers                    analyst admin
     POST   /api/v1/notifiers/{id}/test          admin
     GET    /api/v1/routes                       analyst admin
     GET    /api/v1/deliveries                   analyst admin
+    GET    /api/v1/silences                     reader analyst admin
+    POST   /api/v1/silences                     analyst admin
+    POST   /api/v1/silences/preview             reader analyst admin
+    DELETE /api/v1/silences/{id}                analyst admin
     GET    /api/v1/saved-searches               reader analyst admin
     POST   /api/v1/saved-searches               analyst admin
     GET    /api/v1/saved-searches/{id}          reader analyst admin

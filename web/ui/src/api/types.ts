@@ -209,10 +209,39 @@ export interface RuleItem {
   name: string;
   title: string;
   kind: string;
+  type: string;
+  /** ATT&CK techniques and tactics. */
+  attack: string[];
   level: Level;
   state: 'enabled' | 'testing' | 'disabled';
   file: string | null;
   problems: (RuleProblem | string)[];
+}
+
+/** A rule with the text it stands in. */
+export interface RuleDetail extends RuleItem {
+  description: string;
+  text: string;
+  editable: boolean;
+}
+
+export interface CheckedRules {
+  problems: Required<RuleProblem>[];
+  rules: number;
+}
+
+/** What a rule would have done. */
+export interface Backtest {
+  /** Events that were looked at. */
+  events: number;
+  /** Everything in the range was read. */
+  complete: boolean;
+  alerts: number;
+  per_bucket: { timestamp: string; count: number }[];
+  interval_ms: number;
+  groups: { group: string; count: number }[];
+  examples: { at: string; title: string }[];
+  problems: Required<RuleProblem>[];
 }
 
 export interface Health {
@@ -223,4 +252,134 @@ export interface Health {
     detector?: { lag_events?: number };
     version?: string;
   };
+}
+
+/** How a sender is, by what it has sent. */
+export interface SourceHealth {
+  state: 'active' | 'silent' | 'never_seen';
+  first_received_at: string | null;
+  last_received_at: string | null;
+  quiet_secs: number;
+  silent_after_secs: number | null;
+  events: number;
+  bytes: number;
+  rejected: number;
+  events_per_sec: number;
+  events_per_sec_usual: number;
+  clock_skew_ms: number | null;
+  failures: Record<string, { count: number; example: string; last_at: string }>;
+  quota: {
+    events_per_sec_max: number | null;
+    bytes_per_sec_max: number | null;
+    bytes_per_day_max: number | null;
+    bytes_today: number;
+    refused: number;
+  };
+  fields_new: string[];
+  fields_gone: string[];
+  fields_retyped: string[];
+  fields?: { name: string; kinds: string[]; share: number; first_seen_at: string; last_seen_at: string }[];
+  fields_beyond: number;
+}
+
+export interface SourceItem {
+  name: string;
+  events: number;
+  last_event_at: string | null;
+  last_received_at: string | null;
+  health: SourceHealth | null;
+}
+
+export interface RouteItem {
+  severity_min: Level | null;
+  /** Names or ids; empty: every rule. */
+  rules: string[];
+  notify: string[];
+}
+
+export interface NotifierItem {
+  id: string;
+  name: string;
+  kind: string;
+  target: string;
+  state: 'ok' | 'failing';
+}
+
+export interface Delivery extends NotificationItem {
+  alert_id: string;
+}
+
+export interface TokenItem {
+  name: string;
+  role: Role;
+  source: string | null;
+  filter: string | null;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  revoked: boolean;
+}
+
+/** A new token with the credential itself, shown this once. */
+export interface CreatedToken extends TokenItem {
+  token: string;
+}
+
+export interface UserItem {
+  name: string;
+  role: Role;
+  created_at: string;
+}
+
+export interface SessionItem {
+  id: string;
+  created_at: string;
+  used_at: string;
+  /** The one this answer was asked for with. */
+  current: boolean;
+}
+
+export interface Policy {
+  dataset: string;
+  keep_days: number | null;
+  bytes_max: number | null;
+  /** `configuration` for those of the file, which are changed there. */
+  origin: string | null;
+}
+
+export interface Amount {
+  splits: number;
+  size_bytes: number;
+}
+
+export interface Retention {
+  policies: Policy[];
+  change_waits_until: string | null;
+  held: Amount;
+  due: Amount;
+  refused: string | null;
+}
+
+export type AuditPage = Page<Hit>;
+
+/** Something a person keeps; what `content` means is the dashboard's affair. */
+export interface SavedItem<C> {
+  id: string;
+  name: string;
+  owner: string;
+  shared: boolean;
+  updated_at: string;
+  content: C;
+}
+
+export interface SilenceItem {
+  id: string;
+  rule_id: string | null;
+  entity: string | null;
+  reason: string;
+  author: string;
+  created_at: string;
+  ends_at: string;
+  active: boolean;
+  ended_by: string | null;
 }

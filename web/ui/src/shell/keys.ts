@@ -56,9 +56,12 @@ export const SHORTCUTS: [string, string][] = [
   ['a', 'Acknowledge'],
   ['i', 'Assign to me'],
   ['r', 'Resolve'],
+  ['s', 'Silence'],
   ['g o', 'Go to Overview'],
   ['g s', 'Go to Search'],
   ['g a', 'Go to Alerts'],
   ['g r', 'Go to Rules'],
+  ['g n', 'Go to Notifications'],
+  ['g e', 'Go to Entities'],
   ['Escape', 'Close the topmost thing'],
 ];
