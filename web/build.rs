@@ -8,6 +8,7 @@ use std::{env, fs, io};
 const SOURCES: &[&str] = &[
     "ui/src",
     "ui/public",
+    "ui/compress.mjs",
     "ui/index.html",
     "ui/package.json",
     "ui/package-lock.json",

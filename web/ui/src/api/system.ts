@@ -1,4 +1,4 @@
-// Session, set-up, health, rules and users.
+// Session, own settings, set-up, health, rules and users.
 import { request, send } from './client';
 import type { Health, Page, Principal, RuleItem } from './types';
 
@@ -13,6 +13,9 @@ export function sign_in(name: string, password: string): Promise<Principal> {
 export async function sign_out(): Promise<void> {
   await send('DELETE', '/session', { no_renewal: true });
 }
+
+export const get_settings = (): Promise<Record<string, unknown>> => request('GET', '/me/settings', { no_renewal: true });
+export const put_settings = (settings: object): Promise<unknown> => request('PUT', '/me/settings', { body: settings });
 
 export function setup_needed(): Promise<{ needed: boolean }> {
   return request('GET', '/setup', { no_renewal: true });

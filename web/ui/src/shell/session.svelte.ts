@@ -81,6 +81,7 @@ class Session {
     this.who = who;
     localStorage.setItem(HINT, '1');
     prefs.load(who.name);
+    if (who.kind === 'user') prefs.follow();
     this.state = 'in';
   }
 
