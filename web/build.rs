@@ -14,6 +14,7 @@ const SOURCES: &[&str] = &[
     "ui/package-lock.json",
     "ui/svelte.config.js",
     "ui/tsconfig.json",
+    "ui/types.mjs",
     "ui/vite.config.ts",
 ];
 

@@ -12,7 +12,7 @@ use metrics::counter;
 
 use super::authorize::{Principal, PrincipalKind};
 use super::tokens::hash;
-use super::{Identity, IdentityError, password, rows};
+use super::{Identity, IdentityError, password, rows, totp};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::metrics::SIGN_INS_LIMITED;
 use crate::random;
@@ -48,6 +48,9 @@ pub enum SignInError {
     /// No such user or another password; nobody is told which.
     #[error("name or password is wrong")]
     BadCredentials,
+    /// The password is right; a code of the second factor is needed besides.
+    #[error("a code of the second factor is needed")]
+    SecondFactor,
     /// Too many attempts.
     #[error("too many attempts, try again in {retry_after_secs} seconds")]
     TooManyAttempts {
@@ -78,8 +81,107 @@ impl Identity {
         password: &str,
         peer: IpAddr,
     ) -> Result<SessionToken, SignInError> {
+        self.sign_in_with(name, password, None, peer).await
+    }
+
+    /// Signs somebody in who has a second factor.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError::SecondFactor`] when a code is needed and there is none; else as with
+    /// [`Identity::sign_in`].
+    pub async fn sign_in_with(
+        &self,
+        name: &str,
+        password: &str,
+        code: Option<&str>,
+        peer: IpAddr,
+    ) -> Result<SessionToken, SignInError> {
         self.check_password(name, password, peer).await?;
+        self.check_code(name, code).await?;
+        self.attempts.succeeded(name, peer);
         Ok(self.create_session(name).await?)
+    }
+
+    /// A secret for an authenticator app; nothing is kept before [`Identity::set_second_factor`].
+    pub fn new_second_factor(&self) -> String {
+        totp::new_secret()
+    }
+
+    /// From now on signing in needs a code made of this secret. `code` shows that the app makes them.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError::BadCredentials`] when the code or the secret is wrong.
+    pub async fn set_second_factor(
+        &self,
+        name: &str,
+        secret: &str,
+        code: &str,
+    ) -> Result<(), SignInError> {
+        let secret = totp::decode(secret).ok_or(SignInError::BadCredentials)?;
+        let step = totp::step_of(&secret, code, self.now(), None);
+        let step = step.ok_or(SignInError::BadCredentials)?;
+        let statement = Statement {
+            sql: "UPDATE users SET totp_secret = ?2, totp_step = ?3 WHERE name = ?1",
+            values: vec![rows::from_text(name), SqlValue::Blob(secret), SqlValue::Integer(step)],
+        };
+        self.change_and_reload(vec![statement]).await?;
+        Ok(())
+    }
+
+    /// Signing in needs the password alone again.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::NotFound`] when there is no such user.
+    pub async fn remove_second_factor(&self, name: &str) -> Result<(), IdentityError> {
+        let statement = Statement {
+            sql: "UPDATE users SET totp_secret = NULL, totp_step = NULL WHERE name = ?1",
+            values: vec![rows::from_text(name)],
+        };
+        match self.change_and_reload(vec![statement]).await?.first() {
+            Some(0) => Err(IdentityError::NotFound(name.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the password of a user is this one; counts as an attempt to sign in.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Identity::sign_in`].
+    pub async fn confirm_password(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<(), SignInError> {
+        self.check_password(name, password, peer).await?;
+        self.attempts.succeeded(name, peer);
+        Ok(())
+    }
+
+    /// Lets pass who has no second factor, and who brings a code that has not counted yet.
+    async fn check_code(&self, name: &str, code: Option<&str>) -> Result<(), SignInError> {
+        let found = {
+            let state = self.read();
+            let factor = state.users.get(name).and_then(|user| user.second_factor.as_ref());
+            let Some(factor) = factor else { return Ok(()) };
+            let code = code.ok_or(SignInError::SecondFactor)?;
+            totp::step_of(factor.secret.expose(), code, self.now(), factor.last_step)
+        };
+        let step = found.ok_or(SignInError::BadCredentials)?;
+        let statement = Statement {
+            // The condition again, inside the transaction: two may bring the same code at once.
+            sql: "UPDATE users SET totp_step = ?2
+                  WHERE name = ?1 AND (totp_step IS NULL OR totp_step < ?2)",
+            values: vec![rows::from_text(name), SqlValue::Integer(step)],
+        };
+        match self.change_and_reload(vec![statement]).await?.first() {
+            Some(0) => Err(SignInError::BadCredentials),
+            _ => Ok(()),
+        }
     }
 
     /// Gives a user another password, when they know the present one. Their sessions end; the one
@@ -95,11 +197,14 @@ impl Identity {
         new: &str,
         peer: IpAddr,
     ) -> Result<SessionToken, SignInError> {
-        self.check_password(name, current, peer).await?;
+        self.confirm_password(name, current, peer).await?;
         self.set_password(name, new).await?;
         Ok(self.create_session(name).await?)
     }
 
+    /// Counts as failed until [`Attempts::succeeded`].
+    ///
+    /// [`Attempts::succeeded`]: super::attempts::Attempts::succeeded
     async fn check_password(
         &self,
         name: &str,
@@ -123,7 +228,6 @@ impl Identity {
         if is_right != Some(true) {
             return Err(SignInError::BadCredentials);
         }
-        self.attempts.succeeded(name, peer);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! `/me` and `/sessions`: a person's own settings, password and sessions.
+//! `/me` and `/sessions`: a person's own settings, password, second factor and sessions.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -49,11 +49,46 @@ struct PasswordChange {
     password: String,
 }
 
+/// Whether signing in needs a code.
+#[derive(Debug, Serialize, ToSchema)]
+struct SecondFactor {
+    enabled: bool,
+}
+
+/// A secret for an authenticator app, shown this once; it counts once it is confirmed.
+#[derive(Serialize, ToSchema)]
+struct NewSecondFactor {
+    /// In base 32, to be typed.
+    secret: String,
+    /// The same for apps that take a link.
+    url: String,
+}
+
+/// A secret with a code that the app made of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ConfirmedSecondFactor {
+    secret: String,
+    /// Six digits.
+    code: String,
+}
+
+/// The present password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PresentPassword {
+    current: String,
+}
+
 pub(super) fn routes() -> Routes {
     Routes::new()
         .add(Permission::AnyCredential, routes!(settings))
         .add(Permission::AnyCredential, routes!(replace_settings))
         .add(Permission::AnyCredential, routes!(change_password))
+        .add(Permission::AnyCredential, routes!(second_factor))
+        .add(Permission::AnyCredential, routes!(begin_second_factor))
+        .add(Permission::AnyCredential, routes!(set_second_factor))
+        .add(Permission::AnyCredential, routes!(remove_second_factor))
         .add(Permission::AnyCredential, routes!(sessions))
         .add(Permission::AnyCredential, routes!(end_session))
 }
@@ -122,18 +157,84 @@ async fn change_password(
         }
         Err(error) => {
             app.audit.record(entry.failed()).await;
-            Err(match error {
-                // Not 401: the session is as good as before.
-                SignInError::BadCredentials => ApiError::new(
-                    StatusCode::FORBIDDEN,
-                    "bad_credentials",
-                    "the present password is another one",
-                ),
-                SignInError::Identity(error @ IdentityError::Password(_)) => refuse(error),
-                error => refuse_sign_in(error),
-            })
+            Err(refuse_present(error))
         }
     }
+}
+
+/// Says whether signing in needs a code.
+#[utoipa::path(
+    get, path = "/api/v1/me/second-factor", tag = "session",
+    responses((status = 200, body = SecondFactor))
+)]
+async fn second_factor(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+) -> Result<axum::Json<SecondFactor>, ApiError> {
+    let name = person(&caller)?;
+    let users = app.identity.list_users();
+    let enabled = users.iter().any(|user| user.name == name && user.has_second_factor);
+    Ok(axum::Json(SecondFactor { enabled }))
+}
+
+/// Makes a secret for an authenticator app; nothing changes before it is confirmed.
+#[utoipa::path(
+    post, path = "/api/v1/me/second-factor", tag = "session",
+    responses((status = 200, body = NewSecondFactor))
+)]
+async fn begin_second_factor(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+) -> Result<axum::Json<NewSecondFactor>, ApiError> {
+    let name = person(&caller)?;
+    let secret = app.identity.new_second_factor();
+    let label: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    let url = format!("otpauth://totp/Logwarden:{label}?secret={secret}&issuer=Logwarden");
+    Ok(axum::Json(NewSecondFactor { secret, url }))
+}
+
+/// Asks for codes of this secret from now on.
+#[utoipa::path(
+    put, path = "/api/v1/me/second-factor", tag = "session", request_body = ConfirmedSecondFactor,
+    responses((status = 200, body = SecondFactor))
+)]
+async fn set_second_factor(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Json(confirmed): Json<ConfirmedSecondFactor>,
+) -> Result<axum::Json<SecondFactor>, ApiError> {
+    let name = person(&caller)?;
+    let set = app.identity.set_second_factor(name, &confirmed.secret, &confirmed.code).await;
+    set.map_err(|error| match error {
+        SignInError::BadCredentials => {
+            ApiError::bad_request("the code does not go with the secret")
+        }
+        error => refuse_sign_in(error),
+    })?;
+    let entry = Entry::new("user.second-factor", name, name, "set up a second factor");
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(axum::Json(SecondFactor { enabled: true }))
+}
+
+/// Asks for no code any more; the present password is needed.
+#[utoipa::path(
+    delete, path = "/api/v1/me/second-factor", tag = "session", request_body = PresentPassword,
+    responses((status = 200, body = SecondFactor))
+)]
+async fn remove_second_factor(
+    Extract(app): Extract<App>,
+    Extension(origin): Extension<Origin>,
+    SignedIn(caller): SignedIn,
+    Json(present): Json<PresentPassword>,
+) -> Result<axum::Json<SecondFactor>, ApiError> {
+    let name = person(&caller)?;
+    let peer = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let confirmed = app.identity.confirm_password(name, &present.current, peer).await;
+    confirmed.map_err(refuse_present)?;
+    app.identity.remove_second_factor(name).await.map_err(refuse)?;
+    let entry = Entry::new("user.second-factor", name, name, "removed the second factor");
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(axum::Json(SecondFactor { enabled: false }))
 }
 
 /// Lists where one is signed in.
@@ -172,6 +273,20 @@ async fn end_session(
     let entry = Entry::new("session.delete", name, &id, "ended a session");
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What somebody is told whose present password was asked for.
+fn refuse_present(error: SignInError) -> ApiError {
+    match error {
+        // Not 401: the session is as good as before.
+        SignInError::BadCredentials => ApiError::new(
+            StatusCode::FORBIDDEN,
+            "bad_credentials",
+            "the present password is another one",
+        ),
+        SignInError::Identity(error @ IdentityError::Password(_)) => refuse(error),
+        error => refuse_sign_in(error),
+    }
 }
 
 /// The user behind the request; tokens have neither settings nor sessions.

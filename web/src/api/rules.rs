@@ -53,6 +53,7 @@ struct Rule {
 
 /// Something wrong with a rule.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleProblem)]
 pub(super) struct Problem {
     file: String,
     /// From 1 on.

@@ -18,6 +18,10 @@ const TABLE: &str = "
     GET    /api/v1/me/settings                  ingest reader analyst admin metrics
     PUT    /api/v1/me/settings                  ingest reader analyst admin metrics
     PUT    /api/v1/me/password                  ingest reader analyst admin metrics
+    GET    /api/v1/me/second-factor             ingest reader analyst admin metrics
+    POST   /api/v1/me/second-factor             ingest reader analyst admin metrics
+    PUT    /api/v1/me/second-factor             ingest reader analyst admin metrics
+    DELETE /api/v1/me/second-factor             ingest reader analyst admin metrics
     GET    /api/v1/sessions                     ingest reader analyst admin metrics
     DELETE /api/v1/sessions/{id}                ingest reader analyst admin metrics
     GET    /api/v1/setup                        open
@@ -80,6 +84,7 @@ const TABLE: &str = "
     POST   /api/v1/users                        admin
     PUT    /api/v1/users/{name}                 admin
     DELETE /api/v1/users/{name}                 admin
+    DELETE /api/v1/users/{name}/second-factor   admin
     GET    /api/v1/config                       admin
     GET    /api/v1/health                       open
     POST   /api/v1/health/acknowledge-damage    admin

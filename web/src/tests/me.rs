@@ -89,3 +89,30 @@ async fn another_password_needs_the_present_one_and_ends_every_other_session() {
     assert_eq!(sign_in(&harness, PASSWORD).await.status, 401);
     assert_eq!(sign_in(&harness, "another long passphrase").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_second_factor_is_confirmed_asked_for_and_taken_away_by_an_administrator() {
+    let harness = with_ana().await;
+    let here = cookie(&sign_in(&harness, PASSWORD).await);
+    let path = "/api/v1/me/second-factor";
+    let begun = call(&harness, &here, "POST", path, "{}").await.json();
+    let url = begun["url"].as_str().expect("text");
+    let secret = begun["secret"].as_str().expect("text");
+    assert!(
+        url.starts_with("otpauth://totp/Logwarden:ana?secret=") && url.contains(secret),
+        "{url}"
+    );
+    let wrong = serde_json::json!({ "secret": secret, "code": "12345" }).to_string();
+    assert_eq!(call(&harness, &here, "PUT", path, &wrong).await.status, 400);
+    let state = call(&harness, &here, "GET", path, "").await;
+    assert_eq!(state.text, r#"{"enabled":false}"#);
+    assert_eq!(sign_in(&harness, PASSWORD).await.status, 200);
+
+    let refused = call(&harness, &here, "DELETE", path, r#"{"current":"not this one"}"#).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, "bad_credentials".to_owned()));
+    let admin = harness.token(Role::Admin).await;
+    let path = "/api/v1/users/ana/second-factor";
+    assert_eq!(harness.call("DELETE", path, Some(&admin), "").await.status, 204);
+    let path = "/api/v1/users/nobody/second-factor";
+    assert_eq!(harness.call("DELETE", path, Some(&admin), "").await.status, 404);
+}

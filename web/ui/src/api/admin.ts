@@ -77,3 +77,17 @@ export const list_sessions = (): Promise<Page<SessionItem>> => request('GET', '/
 export const end_session = (id: string): Promise<Response> => send('DELETE', named('/sessions', id));
 export const change_password = (current: string, password: string): Promise<Response> =>
   send('PUT', '/me/password', { body: { current, password }, no_renewal: true });
+
+export interface NewSecondFactor {
+  secret: string;
+  /** For apps that take a link. */
+  url: string;
+}
+export const second_factor = (): Promise<{ enabled: boolean }> => request('GET', '/me/second-factor');
+export const begin_second_factor = (): Promise<NewSecondFactor> => request('POST', '/me/second-factor', { body: {} });
+export const set_second_factor = (secret: string, code: string): Promise<unknown> =>
+  request('PUT', '/me/second-factor', { body: { secret, code } });
+export const remove_second_factor = (current: string): Promise<unknown> =>
+  request('DELETE', '/me/second-factor', { body: { current } });
+export const take_second_factor = (name: string): Promise<Response> =>
+  send('DELETE', `${named('/users', name)}/second-factor`);

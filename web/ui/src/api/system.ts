@@ -6,8 +6,9 @@ export function who_am_i(): Promise<Principal> {
   return request('GET', '/session', { no_renewal: true });
 }
 
-export function sign_in(name: string, password: string): Promise<Principal> {
-  return request('POST', '/session', { body: { name, password }, no_renewal: true });
+/** `code`: of the second factor, for those who have one. */
+export function sign_in(name: string, password: string, code?: string): Promise<Principal> {
+  return request('POST', '/session', { body: { name, password, ...(code ? { code } : {}) }, no_renewal: true });
 }
 
 export async function sign_out(): Promise<void> {

@@ -50,8 +50,8 @@ class Session {
     }
   }
 
-  async sign_in(name: string, password: string) {
-    this.#enter(await api.sign_in(name, password));
+  async sign_in(name: string, password: string, code?: string) {
+    this.#enter(await api.sign_in(name, password, code));
     this.has_expired = false;
     for (const resolve of this.#waiting.splice(0)) resolve(true);
   }
