@@ -16,6 +16,7 @@ mod journal_upload;
 mod listening;
 mod lists;
 mod loki;
+mod mutations;
 mod otlp;
 mod proxied;
 mod relp;
