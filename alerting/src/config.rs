@@ -60,7 +60,7 @@ impl Default for RulesConfig {
 pub struct NotifierConfig {
     /// What routes call it; unique.
     pub name: String,
-    /// Which kind it is: `email` or `webhook`.
+    /// Which kind it is, such as `email` or `webhook`; [`crate::notify::NOTIFIERS`] has them all.
     pub kind: String,
     /// What that kind is told besides; checked by it.
     #[serde(flatten)]

@@ -21,6 +21,7 @@ pub mod silence;
 #[cfg(test)]
 mod simulation;
 mod testing;
+mod trend;
 mod trial;
 pub mod window;
 mod written;

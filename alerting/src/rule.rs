@@ -7,6 +7,8 @@
 mod condition;
 mod correlation;
 mod detection;
+mod detector;
+mod judged;
 mod lists;
 mod names;
 mod restriction;
@@ -19,6 +21,7 @@ mod yaml;
 use serde::{Deserialize, Serialize};
 
 pub use correlation::{Correlation, CorrelationKind, GroupField};
+pub use judged::{Against, Bounds, Direction, Judge, Judged, Measure, Season};
 pub use lists::Lists;
 pub use names::target_of;
 pub use set::{RULE_FILES_MAX, RULES_MAX, RuleSet, read_rule_files};
@@ -27,7 +30,8 @@ pub use sigma::Selection;
 pub use yaml::{Fault, Node, Place};
 
 /// Every kind of rule, in the order of the manual.
-pub static RULE_TYPES: &[&dyn RuleType] = &[&sigma::Sigma, &correlation::Correlations];
+pub static RULE_TYPES: &[&dyn RuleType] =
+    &[&sigma::Sigma, &correlation::Correlations, &detector::Detectors];
 
 /// A kind of rule.
 pub trait RuleType: Sync {
@@ -209,7 +213,7 @@ pub struct RuleSummary {
     pub name: String,
     /// The title.
     pub title: String,
-    /// `sigma` or `correlation`.
+    /// `sigma`, `correlation` or `detector`.
     pub kind: &'static str,
     /// The kind of correlation, or the kind of rule where it is none.
     pub type_name: &'static str,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use logwarden_event::{Event, EventId, Position, Timestamp};
 
-use crate::engine::{Engine, Found};
+use crate::engine::{Engine, Finding, Found};
 use crate::rule::{Logic, Match, Problem, RuleSet, RuleTest, TestCase};
 
 /// When the first event of an embedded test is received.
@@ -20,7 +20,7 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
     let mut engine = Engine::new(rules.clone());
     let mut by_id: HashMap<u128, usize> = HashMap::new();
     let mut found: Vec<(usize, usize)> = Vec::new();
-    let mut episodes: HashMap<(usize, Arc<str>, u128), u128> = HashMap::new();
+    let mut episodes = Episodes::new();
     for (index, event) in events.iter().enumerate() {
         let mut event = event.clone();
         // Events of a file have no place in a journal yet; their line serves as one. They are all
@@ -33,20 +33,11 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
                 found.push((index, place));
             }
         }
-        for finding in engine.process(&event).found {
-            if !matches!(rules.rules()[finding.rule].logic, Logic::Correlate(_)) {
-                continue;
-            }
-            let (episode, absorbed) = match finding.what {
-                Found::Began { episode, .. } => (episode, Vec::new()),
-                Found::Grew { episode, absorbed, .. } => (episode, absorbed),
-                Found::Ended { .. } => continue,
-            };
-            for other in absorbed {
-                episodes.remove(&(finding.rule, finding.key.clone(), other.key));
-            }
-            episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
-        }
+        note(rules, engine.process(&event).found, &mut episodes);
+    }
+    // What waits for the watermark is judged up to the last event.
+    if let Some(last) = events.iter().map(Event::timestamp).max() {
+        note(rules, engine.finish(last), &mut episodes);
     }
     for ((place, _, _), started_by) in episodes {
         found.extend(by_id.get(&started_by).map(|index| (*index, place)));
@@ -57,6 +48,26 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
         event_index,
     };
     found.into_iter().map(to_match).collect()
+}
+
+/// Which event began which episode of a rule in a group.
+type Episodes = HashMap<(usize, Arc<str>, u128), u128>;
+
+fn note(rules: &RuleSet, findings: Vec<Finding>, episodes: &mut Episodes) {
+    for finding in findings {
+        if !matches!(rules.rules()[finding.rule].logic, Logic::Correlate(_)) {
+            continue;
+        }
+        let (episode, absorbed) = match finding.what {
+            Found::Began { episode, .. } => (episode, Vec::new()),
+            Found::Grew { episode, absorbed, .. } => (episode, absorbed),
+            Found::Ended { .. } => continue,
+        };
+        for other in absorbed {
+            episodes.remove(&(finding.rule, finding.key.clone(), other.key));
+        }
+        episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
+    }
 }
 
 /// Runs the tests embedded in rule files. A rule is tested by itself, whatever its state and
@@ -267,12 +278,15 @@ mod tests {
         refused(&rule("a: x", "logwarden: { supress: 1h }\n"), "r.yml:7:14: unknown key `supress`");
         refused(
             "title: t\ndetektor: { type: spike }\n",
-            "r.yml:1:1: neither `detection` nor `correlation` nor `filter`: this is no rule",
+            "r.yml:1:1: none of `detection`, `correlation`, `detector` and `filter` is there: this is no rule",
         );
         refused(
-            "title: c\ncorrelation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: { lt: 5 }\n",
-            "r.yml:6:16: condition `lt` is not supported: it can only be judged when the window is \
-             complete; use gt or gte",
+            "title: c\ncorrelation:\n  type: value_sum\n  rules: [x]\n  timespan: 5m\n  condition: { lt: 5 }\n",
+            "r.yml:6:14: value_sum needs one `field`",
+        );
+        refused(
+            "title: c\ndetector:\n  type: spike\n  windoe: 5m\n",
+            "r.yml:4:3: unknown key `windoe`",
         );
         refused(
             "title: c\ncorrelation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: { gte: 5 }\n",

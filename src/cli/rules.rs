@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Subcommand, ValueEnum};
 use logwarden_alerting::{
-    Match, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, read_rule_files, run_rule_tests,
-    test_rules,
+    Match, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, read_rule_files,
+    run_rule_tests, test_rules,
 };
 use logwarden_event::{Clock, Event, SystemClock};
 use logwarden_ingest::{Normalizer, Origin};

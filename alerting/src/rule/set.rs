@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::correlation::{Correlation, CorrelationKind, Reference};
 use super::lists::{Lists, list_name};
 use super::yaml::{Fault, Node, Place, parse};
 use super::{
@@ -59,7 +60,7 @@ impl RuleSet {
                     continue;
                 }
                 match read_rule(document, &file.name, &lists) {
-                    Ok(rule) => rules.push(rule),
+                    Ok(rule) => push_with_inputs(rule, &mut rules),
                     Err(faults) => {
                         problems.extend(faults.into_iter().map(|fault| problem(&file.name, fault)));
                     }
@@ -127,9 +128,17 @@ impl RuleSet {
         let groups = crate::engine::GROUPS_PER_RULE_MAX as u64;
         let points = |rule: &Rule| match &rule.logic {
             Logic::Match(_) => 66,
+            Logic::Correlate(Correlation { judged: Some(_), .. }) => {
+                crate::trend::series::SAMPLES_MAX as u64
+            }
             Logic::Correlate(correlation) => 4 * correlation.count_min + 1_024,
         };
         self.rules.iter().map(|rule| groups * (GROUP_BYTES + POINT_BYTES * points(rule))).sum()
+    }
+
+    /// How many correlations lie below the rule in this place.
+    pub(crate) fn depth_of(&self, place: usize) -> usize {
+        height(&self.rules, &self.rules[place], 0)
     }
 
     /// The rule that an id or name means.
@@ -151,13 +160,43 @@ impl RuleSet {
             file: rule.file.clone(),
             problems: self.problems.iter().filter(|p| p.file == rule.file).cloned().collect(),
         };
-        self.rules.iter().map(summary).collect()
+        self.rules.iter().filter(|rule| rule.kind != INPUT_KIND).map(summary).collect()
     }
 }
 
 fn problem(file: &str, fault: Fault) -> Problem {
     let Place { line, column } = fault.at;
     Problem { file: file.to_owned(), line, column, message: fault.message }
+}
+
+/// What [`RuleSummary::kind`] would be of a selection inside a detector; lists leave it out.
+const INPUT_KIND: &str = "input";
+
+/// Adds a rule, and rules of the selections it brings, which it then looks at.
+fn push_with_inputs(mut rule: Rule, rules: &mut Vec<Rule>) {
+    let mut inputs = Vec::new();
+    if let Logic::Correlate(correlation) = &mut rule.logic {
+        for (place, selection) in std::mem::take(&mut correlation.inputs).into_iter().enumerate() {
+            let id = format!("{}#{place}", rule.id);
+            correlation.rules.push(Reference { text: id.clone(), at: rule.at });
+            inputs.push(Rule {
+                id,
+                name: None,
+                title: rule.title.clone(),
+                description: String::new(),
+                level: rule.level,
+                attack: Vec::new(),
+                settings: settings::Settings::default(),
+                logic: Logic::Match(selection),
+                kind: INPUT_KIND,
+                file: rule.file.clone(),
+                at: rule.at,
+                fingerprint: rule.fingerprint.clone(),
+            });
+        }
+    }
+    rules.push(rule);
+    rules.extend(inputs);
 }
 
 fn is_restriction(document: &Node) -> bool {
@@ -229,7 +268,10 @@ fn read_rule(document: &Node, file: &str, lists: &Lists) -> Result<Rule, Vec<Fau
 }
 
 fn unknown_kind(document: &Node) -> Fault {
-    Fault::new(document.at, "neither `detection` nor `correlation` nor `filter`: this is no rule")
+    Fault::new(
+        document.at,
+        "none of `detection`, `correlation`, `detector` and `filter` is there: this is no rule",
+    )
 }
 
 fn slug(title: &str) -> String {
@@ -306,7 +348,7 @@ fn check_references(rules: &[Rule], place: usize) -> Result<(), Fault> {
             }
         }
         if !correlation.fields.is_empty() {
-            let message = "value_count over a correlation is not supported";
+            let message = "a correlation's detections have no fields that could be counted";
             return Err(Fault::new(reference.at, message));
         }
     }
@@ -326,6 +368,22 @@ fn depth(rules: &[Rule], rule: &Rule, above: usize) -> Option<usize> {
         }
     }
     Some(deepest)
+}
+
+/// How many correlations lie below `rule`. Risk lies above all: it looks at their detections.
+fn height(rules: &[Rule], rule: &Rule, below: usize) -> usize {
+    match &rule.logic {
+        Logic::Match(_) => 0,
+        Logic::Correlate(_) if below > CHAIN_MAX => CHAIN_MAX,
+        Logic::Correlate(correlation) if correlation.kind == CorrelationKind::Risk => usize::MAX,
+        Logic::Correlate(correlation) => {
+            let members = correlation
+                .rules
+                .iter()
+                .filter_map(|reference| rules.iter().find(|rule| rule.is_called(&reference.text)));
+            members.map(|rule| height(rules, rule, below + 1)).max().unwrap_or(0) + 1
+        }
+    }
 }
 
 fn edges(rules: &[Rule]) -> Vec<Vec<Edge>> {
