@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use logwarden_store::IdempotencyKey;
 use metrics::counter;
 use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -173,12 +174,14 @@ impl Sender {
             .await
     }
 
-    /// The stream has ended: keeps what is left of it, which is no whole message.
+    /// The stream has ended: keeps what is left of it, which is no whole message, and ends our side.
     pub(super) async fn end(&mut self, connection: &mut Connection) {
         let rest = connection.buffer.split().freeze();
         if !rest.is_empty() {
             self.reject(connection, rest, "truncated", "the stream ended inside the message").await;
         }
+        // The peer may be gone already.
+        let _ = connection.stream.shutdown().await;
     }
 }
 

@@ -20,6 +20,7 @@ mod mutations;
 mod otlp;
 mod proxied;
 mod relp;
+mod secured;
 mod shipping;
 mod splunk_hec;
 mod tcp;
