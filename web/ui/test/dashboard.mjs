@@ -2,7 +2,7 @@
 // error, policy violation or missing name.
 //
 // LOGWARDEN_URL, LOGWARDEN_USER, LOGWARDEN_PASSWORD say where and as whom; the first argument is a folder for
-// screenshots. The server must hold at least one event, and for the part on alerts one open alert.
+// screenshots. With `all` as the second every page is seen in both themes on both widths, else in each once. The server must hold at least one event, and for the part on alerts one open alert.
 // CHROMIUM names another browser than /usr/bin/chromium.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -591,9 +591,11 @@ try {
   await page.context().close();
   await walk_narrow(browser);
   await walk_pages(browser, WIDE, 'light');
-  await walk_pages(browser, WIDE, 'dark');
-  await walk_pages(browser, NARROW, 'light');
   await walk_pages(browser, NARROW, 'dark');
+  if (process.argv[3] === 'all') {
+    await walk_pages(browser, WIDE, 'dark');
+    await walk_pages(browser, NARROW, 'light');
+  }
 } finally {
   await browser.close();
 }
