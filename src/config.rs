@@ -55,6 +55,8 @@ pub(crate) struct HttpConfig {
     pub(crate) source: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed. Default: none.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Connections of trusted proxies begin with a PROXY header. Default false.
+    pub(crate) proxy_protocol: bool,
 }
 
 impl Default for HttpConfig {
@@ -66,6 +68,7 @@ impl Default for HttpConfig {
             allow: Vec::new(),
             source: None,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
         }
     }
 }
@@ -259,11 +262,15 @@ fn assemble(
             http.listen
         );
     }
+    if http.proxy_protocol && http.trusted_proxies.is_empty() {
+        bail!("http.proxy_protocol: `trusted_proxies` names nobody who would speak it");
+    }
 
     let fetched = (file.sources, file.inputs);
     let ingest = ingest_config(file.listeners, fetched, &http, base, overrides)?;
     let mut rules = file.rules;
     rules.dirs = rules.dirs.iter().map(|dir| base.join(dir)).collect();
+    rules.written = Some(store.data_dir.join("rules"));
     let alerting = logwarden_alerting::Config {
         rules,
         notifiers: file.notifiers,
@@ -382,6 +389,10 @@ mod tests {
         check("data_dir = \"data\"", "/etc/lw/data");
         check("[http]\nlisten = \"0.0.0.0:80\"", "http.listen: `0.0.0.0:80` is not loopback");
         check("[http]\nlisten = \"0.0.0.0:80\"\ninsecure = true", "0.0.0.0:80");
+        check(
+            "[http]\nproxy_protocol = true",
+            "http.proxy_protocol: `trusted_proxies` names nobody",
+        );
         check("[http]\nlitsen = \"x\"", "line 2");
         check("[[retention]]\ndataset = \"a\"", "retention[0]: either `keep_days`");
         check("[[retention]]\ndataset = \"a\"\nkeep_days = 9", "127.0.0.1:7514");

@@ -18,7 +18,7 @@ use logwarden_query::Engine;
 use logwarden_store::identity::Identity;
 use logwarden_store::{JournalState, Store};
 use logwarden_web::{
-    Audit, DetectorDetails, Entry, HealthDetails, HealthReport, IndexDetails, JournalDetails,
+    Audit, DetectorDetails, Entry, HealthDetails, HealthReport, IndexDetails, JournalDetails, Saved,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -52,6 +52,7 @@ pub(crate) struct Node {
     alerting: Arc<Alerting>,
     ingest: Ingest,
     audit: Arc<Audit>,
+    saved: Arc<Saved>,
     shown: Arc<Mutex<serde_json::Value>>,
     roles: Roles,
 }
@@ -116,7 +117,7 @@ impl Node {
     pub(crate) async fn start(mut config: Config) -> anyhow::Result<Self> {
         telemetry::log_panics();
         let metrics = telemetry::start_metrics()?;
-        let server = Arc::new(Server::bind(config.http.listen, config.http.tls.clone()).await?);
+        let server = Arc::new(Server::bind(&config.http).await?);
         let scheme = if config.http.tls.is_some() { "https" } else { "http" };
         let http_url = format!("{scheme}://{}", server.address()?);
         let roles = Roles::new();
@@ -171,6 +172,7 @@ impl Node {
         let setup_link = setup_link(&identity, public_url).await?;
         let audit = Audit::new(store.clone());
         roles.follow("audit", run_audit(Arc::clone(&audit), roles.consumers.clone()));
+        let saved = Saved::open(Arc::clone(&store.catalog), Arc::clone(&store.clock)).await?;
         let shown = Arc::new(Mutex::new(config.shown));
         let node = Self {
             http_url,
@@ -181,6 +183,7 @@ impl Node {
             alerting,
             ingest,
             audit,
+            saved,
             shown,
             roles,
         };
@@ -256,6 +259,7 @@ impl Node {
         let (index, alerting) = (Arc::clone(index), Arc::clone(&self.alerting));
         let state = logwarden_web::State {
             identity: Arc::clone(&self.identity),
+            saved: Arc::clone(&self.saved),
             engine,
             alerting: Arc::clone(&self.alerting),
             audit: Arc::clone(&self.audit),

@@ -1,8 +1,8 @@
 //! The HTTP front: accepts connections, holds them to their limits, hands requests to the router.
 //!
-//! Order of the limits: number of connections, then TLS, then size and time of the header
-//! (security requirements R28, R29), then whatever the route asks for. The router can be replaced
-//! while the server runs: it answers "recovering" until the store is open.
+//! Order of the limits: number of connections, then the header of a proxy, then TLS, then size and
+//! time of the header (security requirements R28, R29), then whatever the route asks for. The router
+//! can be replaced while the server runs: it answers "recovering" until the store is open.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use logwarden_ingest::Proxies;
 use logwarden_web::OverTls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -29,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
-use crate::config::TlsFiles;
+use crate::config::{HttpConfig, TlsFiles};
 
 /// Connections held open at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 2_048;
@@ -45,22 +46,30 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A bound listener that is not served yet.
 pub(crate) struct Server {
     listener: TcpListener,
+    proxies: Arc<Proxies>,
     files: Option<TlsFiles>,
     tls: Option<watch::Sender<TlsAcceptor>>,
 }
 
 impl Server {
-    /// Binds `address`.
+    /// Binds the address of `config`.
     ///
     /// # Errors
     ///
     /// When the port is taken or the certificate cannot be read.
-    pub(crate) async fn bind(address: SocketAddr, files: Option<TlsFiles>) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(config: &HttpConfig) -> anyhow::Result<Self> {
+        let (address, files) = (config.listen, config.tls.clone());
+        let networks = if config.proxy_protocol {
+            config.trusted_proxies.as_slice()
+        } else {
+            Default::default()
+        };
+        let proxies = Arc::new(Proxies::new(networks));
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on `{address}`"))?;
         let tls = files.as_ref().map(acceptor).transpose()?.map(|tls| watch::channel(tls).0);
-        Ok(Self { listener, files, tls })
+        Ok(Self { listener, proxies, files, tls })
     }
 
     /// The address in use, with the port the system chose.
@@ -105,8 +114,9 @@ impl Server {
                 shutdown: shutdown.clone(),
             };
             let tls = self.tls.as_ref().map(|tls| tls.borrow().clone());
+            let proxies = Arc::clone(&self.proxies);
             connections.spawn(async move {
-                connection.run(stream, tls).await;
+                connection.run(stream, &proxies, tls).await;
                 drop(slot);
             });
         }
@@ -125,7 +135,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+    async fn run(mut self, mut stream: TcpStream, proxies: &Proxies, tls: Option<TlsAcceptor>) {
+        let sender = tokio::select! {
+            () = self.shutdown.cancelled() => None,
+            sender = proxies.sender_of(&mut stream, self.peer) => sender,
+        };
+        let Some(sender) = sender else { return };
+        self.peer = sender;
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else { return self.serve(stream).await };
@@ -230,4 +246,51 @@ fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
         .with_context(|| format!("`{}` is not the key of the certificate", files.key.display()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What the router sees as the peer, or nothing when the connection was closed.
+    async fn peer_seen(config: &HttpConfig, text: &str) -> String {
+        let server = Server::bind(config).await.expect("a free port");
+        let address = server.address().expect("it is bound");
+        let peer = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string();
+        let (_keep, router) = watch::channel(Router::new().fallback(peer));
+        let shutdown = CancellationToken::new();
+        let serving = server.serve(router, shutdown.clone());
+        let asking = async {
+            let mut stream = TcpStream::connect(address).await.expect("open");
+            stream.write_all(text.as_bytes()).await.expect("open");
+            let mut said = String::new();
+            // A connection that is refused may be reset with what it did not read.
+            let _ = stream.read_to_string(&mut said).await;
+            shutdown.cancel();
+            said
+        };
+        let (said, ()) = tokio::join!(asking, serving);
+        said.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or(said)
+    }
+
+    #[tokio::test]
+    async fn a_trusted_proxy_says_who_asks() {
+        let proxied = HttpConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
+            proxy_protocol: true,
+            ..HttpConfig::default()
+        };
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let header = "PROXY TCP4 192.0.2.7 127.0.0.1 258 514\r\n";
+        assert_eq!(peer_seen(&proxied, &format!("{header}{request}")).await, "192.0.2.7");
+        assert_eq!(peer_seen(&proxied, request).await, "", "it must say it");
+        let plain = HttpConfig { proxy_protocol: false, ..proxied };
+        assert_eq!(peer_seen(&plain, request).await, "127.0.0.1");
+        let strangers = vec!["10.0.0.0/8".parse().expect("a network")];
+        let stranger = HttpConfig { trusted_proxies: strangers, proxy_protocol: true, ..plain };
+        assert_eq!(peer_seen(&stranger, request).await, "127.0.0.1");
+    }
 }

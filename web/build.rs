@@ -8,11 +8,13 @@ use std::{env, fs, io};
 const SOURCES: &[&str] = &[
     "ui/src",
     "ui/public",
+    "ui/compress.mjs",
     "ui/index.html",
     "ui/package.json",
     "ui/package-lock.json",
     "ui/svelte.config.js",
     "ui/tsconfig.json",
+    "ui/types.mjs",
     "ui/vite.config.ts",
 ];
 

@@ -44,11 +44,14 @@ pub struct RulesConfig {
     /// Directories whose `.yml` and `.yaml` files are loaded, with those below them; watched for
     /// changes. Default: none.
     pub dirs: Vec<PathBuf>,
+    /// Where rules that people write in the dashboard are kept. Default: nowhere, none can be written.
+    #[serde(skip)]
+    pub written: Option<PathBuf>,
 }
 
 impl Default for RulesConfig {
     fn default() -> Self {
-        Self { bundled: true, dirs: Vec::new() }
+        Self { bundled: true, dirs: Vec::new(), written: None }
     }
 }
 
@@ -57,7 +60,7 @@ impl Default for RulesConfig {
 pub struct NotifierConfig {
     /// What routes call it; unique.
     pub name: String,
-    /// Which kind it is: `email` or `webhook`.
+    /// Which kind it is, such as `email` or `webhook`; [`crate::notify::NOTIFIERS`] has them all.
     pub kind: String,
     /// What that kind is told besides; checked by it.
     #[serde(flatten)]

@@ -14,7 +14,7 @@
 
 mod fired;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ use crate::error::AlertingError;
 use crate::identity::hash;
 use crate::metrics;
 use crate::rule::RuleSet;
+use crate::silence;
 
 use fired::{fired_event, put_back};
 
@@ -544,22 +545,32 @@ async fn load_untold(shared: &Shared) -> Result<Vec<Opened>, AlertingError> {
     Ok(untold)
 }
 
-/// The new alerts about which nobody is told, because their rule says so for a while after the last
-/// alert of the same group.
+/// The new alerts about which nobody is told, each with the reason: a silence, or that their rule
+/// says so for a while after the last alert of the same group.
 async fn suppressed(
     shared: &Shared,
     rules: &RuleSet,
     desk: &Desk,
     now: Timestamp,
-) -> Result<HashSet<AlertId>, AlertingError> {
-    let mut suppressed = HashSet::new();
-    for (id, place, key) in desk.new_alerts() {
+) -> Result<HashMap<AlertId, String>, AlertingError> {
+    let mut suppressed = HashMap::new();
+    let new = desk.new_alerts();
+    if new.is_empty() {
+        return Ok(suppressed);
+    }
+    let silences = silence::load(&*shared.store.catalog, now).await?;
+    for (summary, place, key) in new {
+        if let Some(silence) = silences.iter().find(|one| one.muted.covers(summary)) {
+            suppressed.insert(summary.id, silence.words());
+            continue;
+        }
         let rule = &rules.rules()[place];
         let Some(suppress) = rule.settings.suppress else { continue };
         let before = tables::newest_of_group(&*shared.store.catalog, &rule.id, &key).await?;
         let is_recent = |row: &AlertRow| now.since(row.summary.opened_at) < suppress;
         if before.iter().any(is_recent) {
-            suppressed.insert(id);
+            let words = "nobody is told: the rule's `suppress` since the last alert";
+            suppressed.insert(summary.id, words.to_owned());
         }
     }
     Ok(suppressed)

@@ -5,18 +5,26 @@
 //! over time or opens alerts, of which the changed groups are named, so that only they are written.
 //! Bounded: [`GROUPS_PER_RULE_MAX`] groups per rule, the one unseen for longest is forgotten first.
 
+mod judging;
+mod values;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use logwarden_event::{Event, Timestamp, Value};
-use logwarden_query::Target;
+use logwarden_event::{Event, Timestamp};
 
-use crate::identity::{hash, hash_text};
+use crate::identity::hash_text;
 use crate::matcher::Matcher;
 use crate::metrics;
-use crate::rule::{Correlation, CorrelationKind, Logic, Rule, RuleSet, target_of};
+use crate::rule::{Correlation, CorrelationKind, Logic, Rule, RuleSet};
+use crate::trend::{Explained, Series, Trends};
 use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
+
+use judging::{began, trends_of};
+use values::{Origin, group_of_key, group_values, key_of_group, plain_group, sample_of, tag_of};
+
+pub use values::field_text;
 
 /// How late the events of a source may come, by its name.
 pub type Lateness = HashMap<String, Duration>;
@@ -27,10 +35,6 @@ pub const GROUPS_PER_RULE_MAX: usize = 20_000;
 pub const PLAIN_HOLD: Duration = Duration::from_secs(600);
 /// How late an event may come where neither its rule nor its source says.
 const LATENESS_DEFAULT: Duration = Duration::from_secs(120);
-/// The fields that say who or what an event is about, the first that is there.
-const ENTITY_FIELDS: [&str; 3] = ["source.ip", "user.name", "host.name"];
-/// Bytes of one value of a group; longer ones are cut and end in a hash of the whole.
-const GROUP_VALUE_BYTES_MAX: usize = 256;
 
 /// A group's fields with their values.
 pub type GroupValues = Vec<(String, String)>;
@@ -59,6 +63,8 @@ pub enum Found {
         members: Vec<Member>,
         /// Those that were in no detection before.
         fresh: Vec<Member>,
+        /// Why, of a rule whose numbers alone do not say it.
+        why: Option<Explained>,
     },
     /// A detection grew.
     Grew {
@@ -124,6 +130,12 @@ pub struct Engine {
     matcher: Matcher,
     lateness: Arc<Lateness>,
     groups: Vec<Option<Groups>>,
+    /// By rule: the groups of those that wait for the watermark.
+    trends: Vec<Option<Trends>>,
+    /// The places of those rules, each after the ones it looks at.
+    judged: Vec<usize>,
+    /// Up to when, by the time events are observed, they were judged.
+    judged_before: i64,
     hits: Vec<usize>,
 }
 
@@ -132,13 +144,6 @@ pub struct Engine {
 struct Arrival {
     observed: i64,
     lateness: Option<i64>,
-}
-
-/// Where a group's values come from.
-#[derive(Clone, Copy)]
-enum Origin<'a> {
-    Event(&'a Event),
-    Group(&'a GroupValues),
 }
 
 impl Engine {
@@ -150,7 +155,20 @@ impl Engine {
     /// Starts without state; the events of these sources may be late.
     pub fn with_lateness(rules: Arc<RuleSet>, lateness: Arc<Lateness>) -> Self {
         let groups = (0..rules.rules().len()).map(|place| groups_of(&rules, place)).collect();
-        Self { matcher: Matcher::new(rules.clone()), rules, lateness, groups, hits: Vec::new() }
+        let trends: Vec<Option<Trends>> =
+            (0..rules.rules().len()).map(|place| trends_of(&rules, place)).collect();
+        let mut judged: Vec<usize> = (0..trends.len()).filter(|p| trends[*p].is_some()).collect();
+        judged.sort_by_key(|place| rules.depth_of(*place));
+        Self {
+            matcher: Matcher::new(rules.clone()),
+            rules,
+            lateness,
+            groups,
+            trends,
+            judged,
+            judged_before: i64::MIN,
+            hits: Vec::new(),
+        }
     }
 
     /// The rules it runs.
@@ -169,6 +187,7 @@ impl Engine {
             observed: event.observed_at().nanos(),
             lateness: self.lateness.get(event.source()).copied().map(nanos),
         };
+        self.judge_before(arrival.observed, &mut findings);
         for place in &hits {
             self.take_hit(*place, Origin::Event(event), member, arrival, &mut findings);
         }
@@ -194,7 +213,9 @@ impl Engine {
                 found.push(Finding { rule, key, group, what: Found::Ended { episode } });
             }
         }
-        found
+        let mut findings = Findings { found, ..Findings::default() };
+        self.judge_before(now.nanos(), &mut findings);
+        findings.found
     }
 
     /// Remembers which alert an episode belongs to.
@@ -205,12 +226,17 @@ impl Engine {
             group.set_alert(episode, alert);
             groups.dirty.insert(key.clone());
         }
+        if let Some(trends) = &mut self.trends[rule] {
+            trends.set_alert(key, episode, alert);
+        }
     }
 
     /// Whether an episode of this group that is not over belongs to this alert.
     pub fn has_episode_of(&self, rule: usize, key: &Arc<str>, alert: u128) -> bool {
         let group = self.groups[rule].as_ref().and_then(|groups| groups.groups.get(key));
+        let trend = self.trends[rule].as_ref().and_then(|trends| trends.get(key));
         group.is_some_and(|group| group.episodes().iter().any(|e| e.alert == alert))
+            || trend.and_then(Series::episode).is_some_and(|episode| episode.alert == alert)
     }
 
     /// The rows of all groups that changed since the last call.
@@ -227,12 +253,24 @@ impl Engine {
                 key: key.to_string(),
             }));
         }
+        for (rule, trends) in self.rules.rules().iter().zip(&mut self.trends) {
+            let Some(trends) = trends else { continue };
+            let mut keys: Vec<Arc<str>> = trends.dirty.drain().collect();
+            keys.sort();
+            rows.extend(keys.into_iter().map(|key| GroupRow {
+                rule_id: rule.id.clone(),
+                fingerprint: trends.fingerprint.clone(),
+                state: trends.get(&key).map(Series::encode),
+                key: key.to_string(),
+            }));
+        }
         rows
     }
 
     /// Whether any group changed since [`Engine::take_changed_rows`].
     pub fn has_changes(&self) -> bool {
         self.groups.iter().flatten().any(|groups| !groups.dirty.is_empty())
+            || self.trends.iter().flatten().any(|trends| !trends.dirty.is_empty())
     }
 
     /// Takes a row as [`Engine::take_changed_rows`] gave it; answers whether it belongs to a rule
@@ -241,6 +279,16 @@ impl Engine {
         let Some(place) = self.rules.rules().iter().position(|rule| rule.id == row.rule_id) else {
             return false;
         };
+        if let Some(trends) = &mut self.trends[place] {
+            let series = row.state.as_deref().and_then(Series::decode);
+            let (Some(series), true) = (series, trends.fingerprint == row.fingerprint) else {
+                return false;
+            };
+            // What was observed at the same time may have been looked at in part.
+            self.judged_before = self.judged_before.max(series.seen());
+            trends.restore(Arc::from(row.key.as_str()), series);
+            return true;
+        }
         let Some(groups) = &mut self.groups[place] else { return false };
         let state = row.state.as_deref().and_then(Group::decode);
         let (Some(group), true) = (state, groups.fingerprint == row.fingerprint) else {
@@ -264,6 +312,15 @@ impl Engine {
                 state: Some(group.encode()),
             }));
         }
+        for (rule, trends) in self.rules.rules().iter().zip(&self.trends) {
+            let Some(trends) = trends else { continue };
+            rows.extend(trends.all().map(|(key, series)| GroupRow {
+                rule_id: rule.id.clone(),
+                key: key.to_string(),
+                fingerprint: trends.fingerprint.clone(),
+                state: Some(series.encode()),
+            }));
+        }
         rows
     }
 
@@ -283,21 +340,38 @@ impl Engine {
             ::metrics::counter!(metrics::HITS_TOTAL, "rule" => rule.id.clone()).increment(1);
             if rules.opens_alerts(place) {
                 let group = plain_group(rule, event);
+                let before = findings.found.len();
                 self.insert(place, group, member, member.id, arrival, findings);
+                if let Some(episode) = began(&findings.found[before..]) {
+                    self.add_risk(place, origin, &episode, findings);
+                }
             }
         }
         for edge in rules.edges_of(place) {
             let above = &rules.rules()[edge.correlation];
             let Logic::Correlate(correlation) = &above.logic else { continue };
             let group = group_values(above, correlation, rule, origin);
+            if let Some(judged) = &correlation.judged {
+                let sample = sample_of(correlation, judged, edge.member, origin, member);
+                match (group, sample) {
+                    (Some(group), Some(sample)) => {
+                        self.insert_sample(edge.correlation, group, sample, arrival, findings);
+                    }
+                    _ => count_missing(above),
+                }
+                continue;
+            }
             let tag = tag_of(correlation, edge.member, origin, member);
             let (Some(group), Some(tag)) = (group, tag) else {
-                let id = above.id.clone();
-                ::metrics::counter!(metrics::MISSING_FIELD_TOTAL, "rule" => id).increment(1);
+                count_missing(above);
                 continue;
             };
             let values = group.clone();
+            let before = findings.found.len();
             let hits = self.insert(edge.correlation, group, member, tag, arrival, findings);
+            if let Some(episode) = began(&findings.found[before..]) {
+                self.add_risk(edge.correlation, Origin::Group(&values), &episode, findings);
+            }
             for hit in hits {
                 let origin = Origin::Group(&values);
                 self.take_hit(edge.correlation, origin, hit, arrival, findings);
@@ -363,7 +437,7 @@ fn report(
         Change::Known | Change::Waiting => {}
         Change::Began { episode, members, fresh } => {
             let (members, fresh) = (members.clone(), fresh.clone());
-            report(key, group, Found::Began { episode: *episode, members, fresh });
+            report(key, group, Found::Began { episode: *episode, members, fresh, why: None });
         }
         Change::Grew { episode, fresh, absorbed } => {
             let (fresh, absorbed) = (fresh.clone(), absorbed.clone());
@@ -437,6 +511,7 @@ fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
     let (timespan, condition) = match &rule.logic {
         Logic::Match(_) if !rules.opens_alerts(place) => return None,
         Logic::Match(_) => (PLAIN_HOLD, Condition::Count(1)),
+        Logic::Correlate(correlation) if correlation.judged.is_some() => return None,
         Logic::Correlate(correlation) => (correlation.timespan, condition_of(correlation)),
     };
     let window = Window {
@@ -455,6 +530,11 @@ fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
     })
 }
 
+fn count_missing(rule: &Rule) {
+    let id = rule.id.clone();
+    ::metrics::counter!(metrics::MISSING_FIELD_TOTAL, "rule" => id).increment(1);
+}
+
 fn nanos(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -462,9 +542,10 @@ fn nanos(span: Duration) -> i64 {
 fn condition_of(correlation: &Correlation) -> Condition {
     let count = usize::try_from(correlation.count_min).unwrap_or(usize::MAX);
     match correlation.kind {
-        CorrelationKind::EventCount => Condition::Count(count),
         CorrelationKind::ValueCount | CorrelationKind::Temporal => Condition::Distinct(count),
         CorrelationKind::TemporalOrdered => Condition::Ordered(correlation.rules.len()),
+        // The other kinds wait for the watermark.
+        _ => Condition::Count(count),
     }
 }
 
@@ -483,103 +564,11 @@ fn fingerprint(rules: &RuleSet, place: usize) -> String {
                     Logic::Correlate(_) => fingerprint(rules, member),
                 })
                 .collect();
-            let Correlation { kind, group_by, timespan, count_min, fields, .. } = correlation;
-            format!("{kind:?} {group_by:?} {timespan:?} {count_min} {fields:?} {below:?}")
+            let Correlation { kind, group_by, timespan, count_min, fields, judged, .. } =
+                correlation;
+            let judged = judged.as_ref().map(|judged| format!("{judged:?}")).unwrap_or_default();
+            format!("{kind:?} {group_by:?} {timespan:?} {count_min} {fields:?} {below:?}{judged}")
         }
     };
     hash_text(&[&own, &format!("{:?}", rule.settings.lateness)])
-}
-
-/// The text of the first value that is not null.
-fn value_text(event: &Event, target: &Target) -> Option<String> {
-    let first = |name: &str| {
-        event.values(name).find(|value| *value != Value::Null).map(|value| value.to_string())
-    };
-    let not_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    match target {
-        Target::Field(name) => first(name),
-        Target::FirstOf(names) => names.iter().find_map(|name| first(name)),
-        Target::Message => not_empty(event.message()),
-        Target::Dataset => not_empty(event.dataset()),
-        Target::Source => not_empty(event.source()),
-        Target::Severity => Some(event.severity().name().to_owned()),
-        Target::Class => not_empty(event.class().as_str()),
-        Target::Record | Target::Timestamp | Target::Seq | Target::ObservedAt => None,
-    }
-}
-
-/// The text of the value that a rule's field name means on this event.
-pub fn field_text(event: &Event, name: &str) -> Option<String> {
-    value_text(event, &target_of(name))
-}
-
-fn plain_group(rule: &Rule, event: &Event) -> GroupValues {
-    let chosen = rule.settings.entity.as_deref().map_or(&ENTITY_FIELDS[..], |_| &[]);
-    rule.settings
-        .entity
-        .as_deref()
-        .into_iter()
-        .chain(chosen.iter().copied())
-        .find_map(|name| Some((name.to_owned(), cut(field_text(event, name)?))))
-        .into_iter()
-        .collect()
-}
-
-fn group_values(
-    above: &Rule,
-    correlation: &Correlation,
-    member: &Rule,
-    origin: Origin<'_>,
-) -> Option<GroupValues> {
-    let value = |name: &str| match origin {
-        Origin::Event(event) => field_text(event, name).map(cut),
-        Origin::Group(group) => {
-            group.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-        }
-    };
-    correlation
-        .group_by
-        .iter()
-        .map(|field| {
-            let name = field.field_of(|reference| member.is_called(reference));
-            let missing = above.settings.missing_as_null.then(|| String::from("null"));
-            Some((field.name.clone(), value(name).or(missing)?))
-        })
-        .collect()
-}
-
-fn tag_of(
-    correlation: &Correlation,
-    place: u32,
-    origin: Origin<'_>,
-    member: Member,
-) -> Option<u128> {
-    match (correlation.kind, origin) {
-        (CorrelationKind::EventCount, _) => Some(member.id),
-        (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => Some(place.into()),
-        (CorrelationKind::ValueCount, Origin::Event(event)) => {
-            let fields = correlation.fields.iter();
-            let values = fields.map(|name| field_text(event, name)).collect::<Option<Vec<_>>>()?;
-            let parts: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
-            Some(hash(&parts))
-        }
-        (CorrelationKind::ValueCount, Origin::Group(_)) => None,
-    }
-}
-
-/// Cuts a value that would make a key too long; what is cut off stays told apart by its hash.
-fn cut(value: String) -> String {
-    if value.len() <= GROUP_VALUE_BYTES_MAX {
-        return value;
-    }
-    let end = value.floor_char_boundary(GROUP_VALUE_BYTES_MAX - 34);
-    format!("{}…{}", &value[..end], hash_text(&[&value]))
-}
-
-fn key_of_group(group: &GroupValues) -> String {
-    serde_json::to_string(group).unwrap_or_default()
-}
-
-fn group_of_key(key: &str) -> GroupValues {
-    serde_json::from_str(key).unwrap_or_default()
 }

@@ -31,6 +31,9 @@ pub enum AlertingError {
     /// The catalog cannot serve; trying again later may help.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// A rule file cannot be written or removed.
+    #[error("rule file cannot be written: {0}")]
+    Unwritable(String),
     /// A row of ours cannot be read.
     #[error("catalog holds what this release cannot read: {0}")]
     Damaged(String),

@@ -17,10 +17,14 @@ pub mod notify;
 pub mod rule;
 #[cfg(test)]
 mod sample;
+pub mod silence;
 #[cfg(test)]
 mod simulation;
 mod testing;
+mod trend;
+mod trial;
 pub mod window;
+mod written;
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -45,6 +49,9 @@ pub use rule::{
     Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest,
     read_rule_files,
 };
+pub use silence::{Muted, Silence};
+pub use trial::{Trial, TrialDetection};
+pub use written::{RuleText, WriteRuleError};
 
 /// How alerting is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,6 +78,8 @@ pub(crate) struct Shared {
     pub store: Store,
     /// Held by whoever writes alerts, so that what was read stays true until it is written.
     pub writing: Mutex<()>,
+    /// Held by whoever changes a written rule file.
+    pub rule_writing: std::sync::Mutex<()>,
     settings: RwLock<Settings>,
     rule_changes: watch::Sender<u64>,
     routing_changes: watch::Sender<u64>,
@@ -168,8 +177,13 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 fn rule_files(config: &RulesConfig) -> (Vec<RuleFile>, Vec<Problem>) {
     let mut files = if config.bundled { bundled::files() } else { Vec::new() };
     files.push(bundled::own());
-    let (own, problems) = read_rule_files(&config.dirs);
+    let (own, mut problems) = read_rule_files(&config.dirs);
     files.extend(own);
+    if let Some(dir) = &config.written {
+        let (written, unreadable) = written::written_files(dir);
+        files.extend(written);
+        problems.extend(unreadable);
+    }
     (files, problems)
 }
 
@@ -199,6 +213,7 @@ impl Alerting {
     /// the one that was followed before.
     pub async fn open(store: Store, config: Config) -> Result<Arc<Self>, AlertingError> {
         store.catalog.migrate(alert::tables::ROOM, alert::tables::MIGRATIONS).await?;
+        store.catalog.migrate(silence::ROOM, silence::MIGRATIONS).await?;
         notify::outbox::free_leases(&*store.catalog).await?;
         let checkpoint = store.catalog.checkpoint(detector::CONSUMER, 0).await?;
         if checkpoint.as_ref().is_some_and(|known| known.journal != store.journal.identity()) {
@@ -219,6 +234,7 @@ impl Alerting {
         let shared = Shared {
             store,
             writing: Mutex::new(()),
+            rule_writing: std::sync::Mutex::new(()),
             settings: RwLock::new(settings),
             rule_changes: watch::Sender::new(0),
             routing_changes: watch::Sender::new(0),
@@ -364,6 +380,11 @@ impl Alerting {
     /// What is wrong with the rule files.
     pub fn rule_problems(&self) -> Vec<Problem> {
         read(&self.shared.settings).problems.clone()
+    }
+
+    /// The routes, from the top.
+    pub fn routes(&self) -> Vec<RouteConfig> {
+        read(&self.shared.settings).config.routes.clone()
     }
 
     /// Who can be told about alerts.

@@ -1,60 +1,371 @@
 //! All rules over one event: which of them look for it.
 //!
-//! Input: one event. Output: the places of the Sigma rules that match, in the order of the set.
-//! Rules are compiled once; which of them apply to a class is worked out when the class is first
-//! met. Within a class the rules are tried one after the other.
+//! Input: one event. Output: the places of the Sigma rules that match, in the order of the set. The
+//! tests of all rules are told apart once (`matcher/predicates.rs`): equal ones are one predicate.
+//! Per class of events an index (`matcher/index.rs`) finds in one pass over each value which
+//! predicates hold. Only rules of which a witness was found are judged; a witness is one of a few
+//! predicates without which the rule cannot hold. The rules' filters stay the definition: what is
+//! found here is what [`logwarden_query::Filter::matches`] says, and a property test holds it to it.
+//!
+//! Nothing is allocated per event once the buffers have grown. Bounded: [`CLASSES_MAX`] names of
+//! classes, [`INDEXES_MAX`] indexes; when there are more, all are forgotten and made again.
+
+mod index;
+mod literal;
+mod predicates;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use logwarden_event::Event;
+use logwarden_event::{Event, Value};
+use logwarden_query::Target;
 
 use crate::rule::{Logic, RuleSet, RuleState};
 
-/// Classes remembered; when there are more, all are forgotten and worked out again.
+use index::{Entry, Index};
+use predicates::{Node, PredicateId, Predicates, Way};
+
+/// Classes remembered by name; when there are more, all are forgotten and worked out again.
 const CLASSES_MAX: usize = 4_096;
+/// Indexes kept, one for each set of rules that apply together.
+const INDEXES_MAX: usize = 256;
 
 /// The Sigma rules of a set, ready to be run.
 #[derive(Debug)]
 pub struct Matcher {
     rules: Arc<RuleSet>,
-    by_class: HashMap<Box<str>, Arc<[usize]>>,
+    predicates: Predicates,
+    by_class: HashMap<Box<str>, Arc<Index>>,
+    by_rules: HashMap<Box<[u32]>, Arc<Index>>,
+    scratch: Scratch,
+}
+
+/// What is known of the event at hand. Numbers of rounds say what is of this event, so that nothing
+/// is cleared between events.
+#[derive(Debug, Default)]
+struct Scratch {
+    round: u32,
+    /// By predicate: the round in which it was found to hold.
+    holds: Vec<u32>,
+    /// By predicate: the round in which it was judged by itself.
+    judged: Vec<u32>,
+    /// By target: the round in which it had a value, and which of its names that was.
+    present: Vec<(u32, u16)>,
+    /// By rule: the round in which it became a candidate.
+    wanted: Vec<u32>,
+    candidates: Vec<u32>,
+    /// Which values belong to which targets, in the order of the values.
+    places: Vec<Place>,
+    text: String,
+    lower: String,
+}
+
+/// A value that belongs to a target.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Which of the event's fields.
+    field: u32,
+    target: u32,
+    /// Which of the target's names it goes by.
+    rank: u16,
 }
 
 impl Matcher {
     /// Prepares the rules of a set; disabled ones never match.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, by_class: HashMap::new() }
+        let filters = rules.rules().iter().map(|rule| match &rule.logic {
+            Logic::Match(selection) if rule.settings.state != RuleState::Disabled => {
+                Some(&selection.filter)
+            }
+            _ => None,
+        });
+        let predicates = Predicates::of(filters);
+        let scratch = Scratch {
+            holds: vec![0; predicates.len()],
+            judged: vec![0; predicates.len()],
+            present: vec![(0, 0); predicates.targets().len()],
+            wanted: vec![0; rules.rules().len()],
+            ..Scratch::default()
+        };
+        Self { rules, predicates, by_class: HashMap::new(), by_rules: HashMap::new(), scratch }
     }
 
     /// Appends the places of the rules that match `event` to `hits`.
     pub fn match_event(&mut self, event: &Event, hits: &mut Vec<usize>) {
-        let applicable = self.applicable(event);
-        let rules = self.rules.rules();
-        hits.extend(applicable.iter().copied().filter(|place| match &rules[*place].logic {
-            Logic::Match(selection) => selection.filter.matches(event),
-            Logic::Correlate(_) => false,
-        }));
+        let index = self.index_for(event);
+        if index.rules().is_empty() {
+            return;
+        }
+        let scratch = &mut self.scratch;
+        scratch.begin();
+        scratch.find_places(&index, event);
+        let mut pass = Pass { predicates: &self.predicates, index: &index, event, scratch };
+        pass.look_at_values();
+        pass.scratch.candidates.extend_from_slice(index.always());
+        let mut candidates = std::mem::take(&mut pass.scratch.candidates);
+        candidates.sort_unstable();
+        for rule in &candidates {
+            if let Some(tree) = self.predicates.tree(*rule)
+                && pass.holds(tree)
+            {
+                hits.push(*rule as usize);
+            }
+        }
+        candidates.clear();
+        self.scratch.candidates = candidates;
     }
 
-    fn applicable(&mut self, event: &Event) -> Arc<[usize]> {
+    fn index_for(&mut self, event: &Event) -> Arc<Index> {
         let class = event.class();
         if let Some(known) = self.by_class.get(class.as_str()) {
             return known.clone();
         }
-        if self.by_class.len() >= CLASSES_MAX {
-            self.by_class.clear();
-        }
-        let rules = self.rules.rules().iter().enumerate();
-        let applicable: Arc<[usize]> = rules
-            .filter(|(_, rule)| rule.settings.state != RuleState::Disabled)
-            .filter(|(_, rule)| match &rule.logic {
+        let rules = self.rules.rules().iter().zip(0u32..);
+        let applicable: Box<[u32]> = rules
+            .filter(|(rule, _)| rule.settings.state != RuleState::Disabled)
+            .filter(|(rule, _)| match &rule.logic {
                 Logic::Match(selection) => selection.applies_to(class),
                 Logic::Correlate(_) => false,
             })
-            .map(|(place, _)| place)
+            .map(|(_, place)| place)
             .collect();
-        self.by_class.insert(class.as_str().into(), applicable.clone());
-        applicable
+        if self.by_class.len() >= CLASSES_MAX || self.by_rules.len() >= INDEXES_MAX {
+            self.by_class.clear();
+            self.by_rules.clear();
+        }
+        let index = match self.by_rules.get(&applicable) {
+            Some(known) => known.clone(),
+            None => {
+                let made = Arc::new(Index::new(&self.predicates, &applicable));
+                self.by_rules.insert(applicable, made.clone());
+                made
+            }
+        };
+        self.by_class.insert(class.as_str().into(), index.clone());
+        index
+    }
+}
+
+impl Scratch {
+    fn begin(&mut self) {
+        self.places.clear();
+        self.candidates.clear();
+        match self.round.checked_add(1) {
+            Some(round) => self.round = round,
+            None => {
+                self.round = 1;
+                self.holds.fill(0);
+                self.judged.fill(0);
+                self.wanted.fill(0);
+                self.present.fill((0, 0));
+            }
+        }
+    }
+
+    /// Finds out which fields belong to which targets, and by which name each target has values.
+    fn find_places(&mut self, index: &Index, event: &Event) {
+        for (field, position) in event.fields().zip(0u32..) {
+            if field.value == Value::Null {
+                continue;
+            }
+            for name in [Some(field.path), field.alias].into_iter().flatten() {
+                for &(target, rank) in index.targets_of(name) {
+                    self.places.push(Place { field: position, target, rank });
+                    self.note(target, rank);
+                }
+            }
+        }
+    }
+
+    /// A target has a value by its name of this rank; the first name that has one counts.
+    fn note(&mut self, target: u32, rank: u16) {
+        let present = &mut self.present[target as usize];
+        if present.0 != self.round || rank < present.1 {
+            *present = (self.round, rank);
+        }
+    }
+
+    fn is_current(&self, place: &Place) -> bool {
+        self.present[place.target as usize] == (self.round, place.rank)
+    }
+}
+
+/// One event under way.
+struct Pass<'a> {
+    predicates: &'a Predicates,
+    index: &'a Index,
+    event: &'a Event,
+    scratch: &'a mut Scratch,
+}
+
+impl Pass<'_> {
+    /// Marks what is found in the values.
+    fn look_at_values(&mut self) {
+        let event = self.event;
+        let mut next = 0;
+        for (field, position) in event.fields().zip(0u32..) {
+            let first = next;
+            while self.scratch.places.get(next).is_some_and(|place| place.field == position) {
+                next += 1;
+            }
+            let is_wanted = next > first || self.index.record().is_some();
+            if !is_wanted || field.value == Value::Null {
+                continue;
+            }
+            let mut is_lowered = false;
+            for at in first..next {
+                let place = self.scratch.places[at];
+                if self.scratch.is_current(&place) {
+                    self.look_at(place.target, field.value, &mut is_lowered);
+                }
+            }
+            if let Some(record) = self.index.record() {
+                self.scratch.note(record, 0);
+                self.look_at(record, field.value, &mut is_lowered);
+            }
+        }
+        for (target, part) in self.index.attributes() {
+            let mut look = |value: Value<'_>| {
+                self.scratch.note(*target, 0);
+                self.look_at(*target, value, &mut false);
+            };
+            let mut text = |text: &str| {
+                if !text.is_empty() {
+                    look(Value::String(text));
+                }
+            };
+            match part {
+                Target::Record | Target::Message => text(event.message()),
+                Target::Severity => text(event.severity().name()),
+                Target::Dataset => text(event.dataset()),
+                Target::Source => text(event.source()),
+                Target::Class => event.class().as_str().split(';').for_each(text),
+                Target::Timestamp => look(Value::Timestamp(event.timestamp())),
+                Target::ObservedAt => look(Value::Timestamp(event.observed_at())),
+                Target::Seq => look(Value::Integer(event.seq().into())),
+                Target::Field(_) | Target::FirstOf(_) => {}
+            }
+        }
+    }
+
+    /// Marks what is found in one value of a target.
+    fn look_at(&mut self, target: u32, value: Value<'_>, is_lowered: &mut bool) {
+        let index = self.index;
+        let Some(literals) = index.literals(target) else { return };
+        if let Some(predicate) = literals.present {
+            self.mark(predicate);
+        }
+        if literals.is_empty() {
+            return;
+        }
+        if !*is_lowered {
+            lower_into(value, &mut self.scratch.text, &mut self.scratch.lower);
+            *is_lowered = true;
+        }
+        let lower = std::mem::take(&mut self.scratch.lower);
+        literals.find(&lower, &mut |entry: &Entry| {
+            if self.scratch.holds[entry.predicate as usize] == self.scratch.round {
+                return;
+            }
+            if !entry.is_hint || self.predicates.test(entry.predicate).passes(value) {
+                self.mark(entry.predicate);
+            }
+        });
+        self.scratch.lower = lower;
+    }
+
+    fn mark(&mut self, predicate: PredicateId) {
+        let scratch = &mut *self.scratch;
+        let holds = &mut scratch.holds[predicate as usize];
+        if *holds == scratch.round {
+            return;
+        }
+        *holds = scratch.round;
+        for rule in self.predicates.witnessed(predicate) {
+            let wanted = &mut scratch.wanted[*rule as usize];
+            if *wanted != scratch.round && self.index.applies(*rule) {
+                *wanted = scratch.round;
+                scratch.candidates.push(*rule);
+            }
+        }
+    }
+
+    fn holds(&mut self, node: &Node) -> bool {
+        match node {
+            Node::Constant(value) => *value,
+            Node::And(nodes) => nodes.iter().all(|node| self.holds(node)),
+            Node::Or(nodes) => nodes.iter().any(|node| self.holds(node)),
+            Node::Not(node) => !self.holds(node),
+            Node::Is(predicate) => self.is_true(*predicate),
+        }
+    }
+
+    fn is_true(&mut self, predicate: PredicateId) -> bool {
+        let (place, round) = (predicate as usize, self.scratch.round);
+        match self.predicates.way(predicate) {
+            Way::Found => self.scratch.holds[place] == round,
+            Way::Absent(target) => self.scratch.present[target as usize].0 != round,
+            Way::Itself(target) => {
+                if self.scratch.judged[place] != round {
+                    self.scratch.judged[place] = round;
+                    if self.passes(predicate, target) {
+                        self.scratch.holds[place] = round;
+                    }
+                }
+                self.scratch.holds[place] == round
+            }
+            Way::Whole => {
+                if self.scratch.judged[place] != round {
+                    self.scratch.judged[place] = round;
+                    if self.predicates.predicate(predicate).matches(self.event) {
+                        self.scratch.holds[place] = round;
+                    }
+                }
+                self.scratch.holds[place] == round
+            }
+        }
+    }
+
+    /// Whether any of the target's values passes; they were found before.
+    fn passes(&self, predicate: PredicateId, target: u32) -> bool {
+        if self.scratch.present[target as usize].0 != self.scratch.round {
+            return false;
+        }
+        let test = self.predicates.test(predicate);
+        let mut fields = self.event.fields().zip(0u32..);
+        self.scratch
+            .places
+            .iter()
+            .filter(|place| place.target == target && self.scratch.is_current(place))
+            .any(|place| {
+                let field = fields.find(|(_, position)| *position == place.field);
+                field.is_some_and(|(field, _)| test.passes(field.value))
+            })
+    }
+}
+
+/// Puts the value's text in lower case into `lower`, by the definition filters use.
+fn lower_into(value: Value<'_>, buffer: &mut String, lower: &mut String) {
+    buffer.clear();
+    lower.clear();
+    let text = match value {
+        Value::String(text) | Value::Json(text) => text,
+        other => {
+            // Writing into a string cannot fail.
+            let _ = write!(buffer, "{other}");
+            buffer.as_str()
+        }
+    };
+    if text.is_ascii() {
+        lower.push_str(text);
+        lower.make_ascii_lowercase();
+    } else if text.contains('Σ') {
+        // What it becomes depends on the letters around it.
+        lower.push_str(&text.to_lowercase());
+    } else {
+        lower.extend(text.chars().flat_map(char::to_lowercase));
     }
 }

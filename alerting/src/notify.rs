@@ -5,11 +5,25 @@
 //! notifier is one file below and one line of [`NOTIFIERS`].
 
 mod address;
+mod alertmanager;
 #[cfg(test)]
 mod delivery;
+mod discord;
 mod email;
+mod mattermost;
 mod message;
+mod ntfy;
+mod opsgenie;
 pub(crate) mod outbox;
+mod pagerduty;
+mod post;
+mod service;
+#[cfg(test)]
+mod services;
+mod slack;
+mod syslog;
+mod teams;
+mod telegram;
 mod template;
 mod webhook;
 
@@ -32,7 +46,20 @@ use crate::identity::notification_id;
 use crate::rule::{Level, Rule, RuleState};
 
 /// Every kind of notifier, in the order of the manual.
-pub static NOTIFIERS: &[&dyn NotifierKind] = &[&email::Email, &webhook::Webhook];
+pub static NOTIFIERS: &[&dyn NotifierKind] = &[
+    &email::Email,
+    &webhook::Webhook,
+    &slack::Slack,
+    &teams::Teams,
+    &pagerduty::PagerDuty,
+    &opsgenie::Opsgenie,
+    &alertmanager::Alertmanager,
+    &mattermost::Mattermost,
+    &discord::Discord,
+    &ntfy::Ntfy,
+    &telegram::Telegram,
+    &syslog::Syslog,
+];
 
 /// Notifiers one configuration may have.
 const NOTIFIERS_MAX: usize = 64;
@@ -137,7 +164,7 @@ pub struct NotifierSummary {
     pub id: String,
     /// The same, for people.
     pub name: String,
-    /// `email` or `webhook`.
+    /// Its kind's [`NotifierKind::name`].
     pub kind: &'static str,
     /// Where it sends to, without secrets.
     pub target: String,
@@ -223,13 +250,13 @@ impl Routing {
         &self.notifiers
     }
 
-    /// Who is told about a new alert of this rule.
-    pub(crate) fn for_alert(&self, rule: &Rule, is_suppressed: bool) -> Told<'_> {
+    /// Who is told about a new alert of this rule; `suppressed`: nobody, for this reason.
+    pub(crate) fn for_alert<'a>(&'a self, rule: &Rule, suppressed: Option<&'a str>) -> Told<'a> {
         if rule.settings.state == RuleState::Testing {
             return Told::Nobody("nobody is told: the rule is being tested");
         }
-        if is_suppressed {
-            return Told::Nobody("nobody is told: the rule's `suppress` since the last alert");
+        if let Some(reason) = suppressed {
+            return Told::Nobody(reason);
         }
         let names = match &rule.settings.notify {
             Some(names) => Some(names.as_slice()),
@@ -271,7 +298,7 @@ impl Routing {
 /// Who is told about an alert.
 pub(crate) enum Told<'a> {
     /// Nobody, for this reason.
-    Nobody(&'static str),
+    Nobody(&'a str),
     /// These.
     These(Vec<&'a Named>),
 }

@@ -7,7 +7,11 @@
 mod condition;
 mod correlation;
 mod detection;
+mod detector;
+mod judged;
+mod lists;
 mod names;
+mod restriction;
 mod set;
 mod settings;
 mod sigma;
@@ -17,6 +21,8 @@ mod yaml;
 use serde::{Deserialize, Serialize};
 
 pub use correlation::{Correlation, CorrelationKind, GroupField};
+pub use judged::{Against, Bounds, Direction, Judge, Judged, Measure, Season};
+pub use lists::Lists;
 pub use names::target_of;
 pub use set::{RULE_FILES_MAX, RULES_MAX, RuleSet, read_rule_files};
 pub use settings::{Settings, TestCase, TestEvent, Title, TitlePart};
@@ -24,7 +30,8 @@ pub use sigma::Selection;
 pub use yaml::{Fault, Node, Place};
 
 /// Every kind of rule, in the order of the manual.
-pub static RULE_TYPES: &[&dyn RuleType] = &[&sigma::Sigma, &correlation::Correlations];
+pub static RULE_TYPES: &[&dyn RuleType] =
+    &[&sigma::Sigma, &correlation::Correlations, &detector::Detectors];
 
 /// A kind of rule.
 pub trait RuleType: Sync {
@@ -39,7 +46,7 @@ pub trait RuleType: Sync {
     /// # Errors
     ///
     /// Every fault found, in the order of the file.
-    fn read(&self, document: &Node) -> Result<Logic, Vec<Fault>>;
+    fn read(&self, document: &Node, lists: &Lists) -> Result<Logic, Vec<Fault>>;
 }
 
 /// What a rule does.
@@ -206,8 +213,12 @@ pub struct RuleSummary {
     pub name: String,
     /// The title.
     pub title: String,
-    /// `sigma` or `correlation`.
+    /// `sigma`, `correlation` or `detector`.
     pub kind: &'static str,
+    /// The kind of correlation, or the kind of rule where it is none.
+    pub type_name: &'static str,
+    /// ATT&CK techniques and tactics, such as `T1110`.
+    pub attack: Vec<String>,
     /// How bad it is.
     pub level: Level,
     /// Whether it works.

@@ -13,13 +13,13 @@ use logwarden_store::{
     Append, AppendOutcome, Draft, IdempotencyKey, RecordKind, Simulation, Store,
 };
 
-use crate::alert::EVIDENCE_EVENTS_MAX;
+use crate::alert::{EVIDENCE_EVENTS_MAX, TimelineEntry};
 use crate::detector::Detector;
 use crate::identity::hash;
 use crate::notify::outbox::Worker;
 use crate::notify::{Named, Notifier, Outgoing, Routing, SendError};
 use crate::sample::event_of_json;
-use crate::{Alert, AlertQuery, AlertState, Alerting, Config, Resolution};
+use crate::{Alert, AlertQuery, AlertState, Alerting, Config, Muted, Resolution};
 
 /// A receiver that remembers what it took and fails when it is told to.
 #[derive(Default)]
@@ -223,6 +223,34 @@ async fn a_spike_opens_one_alert_with_its_numbers_and_evidence() {
     let alerts = world.alerts().await;
     assert_eq!(alerts[0].summary.events, 37);
     assert_eq!(alerts[0].notifications[0].title, title_told, "later mails keep the subject");
+}
+
+#[tokio::test]
+async fn a_silenced_alert_is_opened_says_why_and_tells_nobody() {
+    let mut world = World::new(1).await;
+    let now = world.now_secs();
+    let muted = Muted { rule_id: None, entity: Some("10.2.0.9".to_owned()) };
+    let ends_at = world.store.clock.now().saturating_add(Duration::from_secs(3_600));
+    let begun = world.alerting.create_silence(muted.clone(), "load test", ends_at, "ana").await;
+    begun.expect("begun");
+    let mut records = attack(now - 60, "10.2.0.9", 12);
+    records.extend(attack(now - 60, "10.2.0.8", 12));
+    world.append(&records).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let alerts = world.alerts().await;
+    let about = |address: &str| {
+        let group = ("source.ip".to_owned(), address.to_owned());
+        alerts.iter().find(|alert| alert.summary.group.contains(&group)).expect("opened")
+    };
+    let silenced = about("10.2.0.9");
+    assert!(silenced.notifications.is_empty());
+    let said = |entry: &TimelineEntry| entry.text.contains("silenced by ana");
+    assert!(silenced.timeline.iter().any(said), "{:?}", silenced.timeline);
+    assert_eq!(about("10.2.0.8").notifications.len(), 1);
+    let previewed = world.alerting.preview_silence(&muted).await.expect("read");
+    assert_eq!(previewed.len(), 1);
+    assert_eq!(previewed[0].id, silenced.summary.id);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use logwarden_event::{Event, EventId, Position, Timestamp};
 
-use crate::engine::{Engine, Found};
+use crate::engine::{Engine, Finding, Found};
 use crate::rule::{Logic, Match, Problem, RuleSet, RuleTest, TestCase};
 
 /// When the first event of an embedded test is received.
@@ -20,7 +20,7 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
     let mut engine = Engine::new(rules.clone());
     let mut by_id: HashMap<u128, usize> = HashMap::new();
     let mut found: Vec<(usize, usize)> = Vec::new();
-    let mut episodes: HashMap<(usize, Arc<str>, u128), u128> = HashMap::new();
+    let mut episodes = Episodes::new();
     for (index, event) in events.iter().enumerate() {
         let mut event = event.clone();
         // Events of a file have no place in a journal yet; their line serves as one. They are all
@@ -33,20 +33,11 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
                 found.push((index, place));
             }
         }
-        for finding in engine.process(&event).found {
-            if !matches!(rules.rules()[finding.rule].logic, Logic::Correlate(_)) {
-                continue;
-            }
-            let (episode, absorbed) = match finding.what {
-                Found::Began { episode, .. } => (episode, Vec::new()),
-                Found::Grew { episode, absorbed, .. } => (episode, absorbed),
-                Found::Ended { .. } => continue,
-            };
-            for other in absorbed {
-                episodes.remove(&(finding.rule, finding.key.clone(), other.key));
-            }
-            episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
-        }
+        note(rules, engine.process(&event).found, &mut episodes);
+    }
+    // What waits for the watermark is judged up to the last event.
+    if let Some(last) = events.iter().map(Event::timestamp).max() {
+        note(rules, engine.finish(last), &mut episodes);
     }
     for ((place, _, _), started_by) in episodes {
         found.extend(by_id.get(&started_by).map(|index| (*index, place)));
@@ -57,6 +48,26 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
         event_index,
     };
     found.into_iter().map(to_match).collect()
+}
+
+/// Which event began which episode of a rule in a group.
+type Episodes = HashMap<(usize, Arc<str>, u128), u128>;
+
+fn note(rules: &RuleSet, findings: Vec<Finding>, episodes: &mut Episodes) {
+    for finding in findings {
+        if !matches!(rules.rules()[finding.rule].logic, Logic::Correlate(_)) {
+            continue;
+        }
+        let (episode, absorbed) = match finding.what {
+            Found::Began { episode, .. } => (episode, Vec::new()),
+            Found::Grew { episode, absorbed, .. } => (episode, absorbed),
+            Found::Ended { .. } => continue,
+        };
+        for other in absorbed {
+            episodes.remove(&(finding.rule, finding.key.clone(), other.key));
+        }
+        episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
+    }
 }
 
 /// Runs the tests embedded in rule files. A rule is tested by itself, whatever its state and
@@ -120,6 +131,43 @@ mod tests {
         (Arc::new(rules), problems.iter().map(ToString::to_string).collect())
     }
 
+    #[test]
+    fn lists_bring_values_and_a_rule_whose_list_is_empty_waits() {
+        let rule = "title: t\nid: t\nlogsource: {}\ndetection:\n  sel: { user.name|expand: '%admins%' }\n  \
+            other: { k: a }\n  condition: other and not sel\n";
+        let events = [r#"{"k":"a","user.name":"root"}"#, r#"{"k":"a","user.name":"eve"}"#];
+        let events = events.map(|event| event_of_json(event.as_bytes()));
+        let found = |list: &str, rest: &str| {
+            let file = |name: &str, text: &str| RuleFile { name: name.into(), text: text.into() };
+            let files = [file("l/admins.txt", list), file("r.yml", &format!("{rule}{rest}"))];
+            let (rules, problems) = RuleSet::load(&files);
+            assert_eq!(problems, []);
+            let found = run(&Arc::new(rules), &events);
+            found.iter().map(|m| m.event_index).collect::<Vec<_>>()
+        };
+        assert_eq!(found("# all\nroot\n", ""), [1]);
+        assert_eq!(found("", ""), [] as [usize; 0], "nobody is known to be left out");
+        assert_eq!(found("root", "logwarden: { lists: { admins: [eve] } }\n"), [0]);
+    }
+
+    #[test]
+    fn a_filter_is_added_to_the_rules_of_its_logsource() {
+        let text = "title: a\nname: a\nlogsource: { product: linux }\ndetection: { s: { k: a }, condition: s }\n---\n\
+            title: b\nname: b\nlogsource: {}\ndetection: { s: { k: a }, condition: s }\n---\n\
+            title: f\nlogsource: { product: linux }\nfilter:\n  rules: WHO\n  \
+            known: { user.name: root }\n  condition: not known\n";
+        let event = event_of_json(br#"{"class":"linux//","k":"a","user.name":"root"}"#);
+        for (who, expected) in [("any", &["b"][..]), ("[a]", &["b"]), ("[b]", &["a", "b"])] {
+            let (rules, problems) = load(&text.replace("WHO", who));
+            assert_eq!(problems, [] as [String; 0]);
+            let found = run(&rules, std::slice::from_ref(&event));
+            let ids: Vec<&str> = found.iter().map(|m| m.rule_id.as_str()).collect();
+            assert_eq!(ids, expected, "{who}");
+        }
+        let (_, problems) = load(&text.replace("WHO", "[x]"));
+        assert_eq!(problems, ["r.yml:14:11: there is no rule `x`"]);
+    }
+
     /// Runs one detection, written as YAML flow, over one event per line; answers the lines that
     /// match.
     fn check(selection: &str, events: &[&str], expected: &[usize]) {
@@ -157,6 +205,10 @@ mod tests {
         check("{ user.name|re|i: '^r.*t$' }", &users, &[0]);
         check("{ user.name|neq: root }", &users, &[1, 2, 3]);
         check("[root]", &users, &[0, 3]);
+        let times = [r#"{"at":"2026-11-22T04:22:59Z"}"#, r#"{"at":"2026-11-22T23:00:00Z"}"#];
+        check("{ at|hour: 4 }", &times, &[0]);
+        check("{ at|hour|gte: 22 }", &times, &[1]);
+        check("{ at|month: [10, 11] }", &times, &[0, 1]);
         check("[ { user.name: root }, { message|contains: logged } ]", &users, &[0, 3]);
     }
 
@@ -218,20 +270,23 @@ mod tests {
         };
         refused(&rule("a|contians: x", ""), "r.yml:5:5: unknown modifier `contians`");
         refused(
-            &rule("a|expand: '%x%'", ""),
-            "r.yml:5:5: modifier `expand` needs lists of values, which are not supported; write the \
-             values into the rule",
+            &rule("a|expand: '%x'", ""),
+            "r.yml:5:15: `%x` is no text with names of lists, such as %admins%",
         );
+        refused(&rule("a|hour: noon", ""), "r.yml:5:13: `noon` is no whole number");
         refused(&rule("a|cidr: 10.0", ""), "r.yml:5:13: `10.0` is no network, such as 10.0.0.0/8");
         refused(&rule("a: x", "logwarden: { supress: 1h }\n"), "r.yml:7:14: unknown key `supress`");
         refused(
-            "title: t\ndetector: { type: spike }\n",
-            "r.yml:2:11: detector rules are not supported by this release",
+            "title: t\ndetektor: { type: spike }\n",
+            "r.yml:1:1: none of `detection`, `correlation`, `detector` and `filter` is there: this is no rule",
         );
         refused(
-            "title: c\ncorrelation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: { lt: 5 }\n",
-            "r.yml:6:16: condition `lt` is not supported: it can only be judged when the window is \
-             complete; use gt or gte",
+            "title: c\ncorrelation:\n  type: value_sum\n  rules: [x]\n  timespan: 5m\n  condition: { lt: 5 }\n",
+            "r.yml:6:14: value_sum needs one `field`",
+        );
+        refused(
+            "title: c\ndetector:\n  type: spike\n  windoe: 5m\n",
+            "r.yml:4:3: unknown key `windoe`",
         );
         refused(
             "title: c\ncorrelation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: { gte: 5 }\n",

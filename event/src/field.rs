@@ -233,6 +233,11 @@ pub const STANDARD_FIELDS: &[FieldSpec] = {
         spec("rule.id", String, "the id of the rule that another product matched"),
         spec("rule.category", String, "the kind of that rule"),
         spec("log.file.path", String, "the file the record was read from"),
+        spec(
+            "lw.joined",
+            Integer,
+            "of how many records, each a line or a piece of one, it was joined",
+        ),
     ]
 };
 

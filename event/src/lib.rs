@@ -17,4 +17,4 @@ pub use field::{FieldSpec, FieldType, STANDARD_FIELDS, Value, standard_field};
 pub use id::{AlertId, EventId, IdError, NotificationId, Position, SplitId};
 pub use severity::Severity;
 pub use text::{WORD_BYTES_MAX, has_words_in_order, words};
-pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
+pub use time::{Clock, ManualClock, SystemClock, TimePart, TimeRange, Timestamp};

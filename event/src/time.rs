@@ -4,7 +4,24 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+
+/// A part of an instant, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TimePart {
+    /// 0 to 59.
+    Minute,
+    /// 0 to 23.
+    Hour,
+    /// The day of the month, 1 to 31.
+    Day,
+    /// The week of the year by ISO 8601, 1 to 53.
+    Week,
+    /// 1 to 12.
+    Month,
+    /// Such as 2026.
+    Year,
+}
 
 /// An instant in UTC, in nanoseconds since the Unix epoch (years 1677 to 2262).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -64,6 +81,19 @@ impl Timestamp {
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// A part of the calendar or the clock, in UTC.
+    pub fn part(self, part: TimePart) -> i64 {
+        let time = self.to_datetime();
+        match part {
+            TimePart::Minute => time.minute().into(),
+            TimePart::Hour => time.hour().into(),
+            TimePart::Day => time.day().into(),
+            TimePart::Week => time.iso_week().week().into(),
+            TimePart::Month => time.month().into(),
+            TimePart::Year => time.year().into(),
+        }
     }
 
     /// The same instant for calendar arithmetic.

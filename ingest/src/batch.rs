@@ -12,7 +12,11 @@ use metrics::counter;
 use serde::{Deserialize, Serialize};
 
 use crate::deadletter::{self, Rejection};
-use crate::metrics::{DEAD_LETTERS_DROPPED_TOTAL, DEAD_LETTERS_TOTAL, PANICS_TOTAL};
+use crate::join::{Group, Kept, Streams};
+use crate::listed;
+use crate::metrics::{
+    DEAD_LETTERS_DROPPED_TOTAL, DEAD_LETTERS_TOTAL, LISTS_KEPT_WHOLE_TOTAL, PANICS_TOTAL,
+};
 use crate::normalize::scan::Malformed;
 use crate::normalize::secret;
 use crate::normalize::{Normalizer, Origin, Wrapped};
@@ -22,6 +26,9 @@ use crate::quota::{Cost, Quota};
 const ERRORS_BYTES_MAX: usize = 900 << 10;
 /// Bytes of one error beside its reason.
 const ERROR_BYTES: usize = 64;
+/// Records of a batch up to which lists are taken apart: the journal takes 10,000, and a connection may
+/// have a thousand more at hand.
+const LISTED_MAX: u64 = 9_000;
 
 /// What was wrong with one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,9 +66,16 @@ pub(crate) struct Batch {
     dead_letter_bytes: u64,
     errors_bytes: usize,
     rejected: BTreeMap<&'static str, (u64, String)>,
+    /// Records that may go on with the next, in a batch that joins them.
+    streams: Option<Box<Streams<Kept>>>,
 }
 
 impl Batch {
+    /// A batch in which pieces of one record become one event; it must be [finished](Self::finish).
+    pub(crate) fn joining() -> Self {
+        Self { streams: Some(Box::default()), ..Self::default() }
+    }
+
     /// Records so far, good and bad.
     pub(crate) fn record_count(&self) -> u64 {
         self.tally.accepted + self.tally.rejected
@@ -92,6 +106,10 @@ impl Batch {
         line: u64,
         record: &[u8],
     ) -> Result<(), Malformed> {
+        let wrapped = Wrapped { must_be_json: true, ..Wrapped::bare(record) };
+        if self.add_list(intake, line, &wrapped) || self.keep(intake, line, &wrapped) {
+            return Ok(());
+        }
         let convert = || Normalizer.normalize_json(record, intake.origin, intake.now);
         match catch_unwind(AssertUnwindSafe(convert)) {
             Ok(Ok(event)) => self.accept(event, record.len()),
@@ -112,6 +130,18 @@ impl Batch {
         line: u64,
         wrapped: &Wrapped<'_>,
     ) -> Result<(), Malformed> {
+        if self.add_list(intake, line, wrapped) || self.keep(intake, line, wrapped) {
+            return Ok(());
+        }
+        self.add_one(intake, line, wrapped)
+    }
+
+    fn add_one(
+        &mut self,
+        intake: Intake<'_>,
+        line: u64,
+        wrapped: &Wrapped<'_>,
+    ) -> Result<(), Malformed> {
         let convert = || Normalizer.normalize_wrapped(wrapped, intake.origin, intake.now);
         match catch_unwind(AssertUnwindSafe(convert)) {
             Ok(Ok(event)) => self.accept(event, wrapped.record.len()),
@@ -121,8 +151,78 @@ impl Batch {
         Ok(())
     }
 
+    /// Adds the records of a document that is nothing but a list of them; false when it is none. Each
+    /// says itself when it happened.
+    fn add_list(&mut self, intake: Intake<'_>, line: u64, wrapped: &Wrapped<'_>) -> bool {
+        let Some(records) = listed::records_of(wrapped.content) else { return false };
+        if self.record_count() + records.len() as u64 > LISTED_MAX {
+            counter!(LISTS_KEPT_WHOLE_TOTAL).increment(1);
+            return false;
+        }
+        for record in records {
+            let record = &wrapped.content[record];
+            let listed = Wrapped { record, content: record, time: None, ..*wrapped };
+            if let Err(malformed) = self.add_one(intake, line, &listed) {
+                let (code, reason) = (malformed.problem.code(), malformed.to_string());
+                let size_bytes = record.len();
+                self.reject(intake, record, Rejection { line, code, reason, size_bytes });
+            }
+        }
+        true
+    }
+
+    /// Keeps a record that may go on with the next one; false when it is to be added now.
+    fn keep(&mut self, intake: Intake<'_>, line: u64, wrapped: &Wrapped<'_>) -> bool {
+        let Some(streams) = &mut self.streams else { return false };
+        let mut ended = Vec::new();
+        let is_kept = streams.take(wrapped.content, || Kept::of(line, wrapped), &mut ended);
+        for group in ended {
+            self.add_group(intake, &group);
+        }
+        is_kept
+    }
+
+    /// Adds what was kept because it might go on.
+    pub(crate) fn finish(&mut self, intake: Intake<'_>) {
+        let open = self.streams.as_mut().map(|streams| streams.finish());
+        for group in open.into_iter().flatten() {
+            self.add_group(intake, &group);
+        }
+    }
+
+    fn add_group(&mut self, intake: Intake<'_>, group: &Group<Kept>) {
+        let line = group.records[0].line;
+        group.with(|wrapped| {
+            if let Err(malformed) = self.add_one(intake, line, wrapped) {
+                let (code, reason) = (malformed.problem.code(), malformed.to_string());
+                let size_bytes = wrapped.record.len();
+                self.reject(intake, wrapped.record, Rejection { line, code, reason, size_bytes });
+            }
+        });
+    }
+
+    /// Takes records out again, which are known by their places among events and dead letters, in
+    /// order.
+    pub(crate) fn leave_out(&mut self, places: &[u64]) {
+        let mut places = places.iter().peekable();
+        let mut place = 0;
+        self.drafts.retain(|draft| {
+            let is_out = places.next_if(|out| **out == place).is_some();
+            place += 1;
+            if is_out {
+                self.tally.accepted = self.tally.accepted.saturating_sub(1);
+                self.bytes = self.bytes.saturating_sub(draft.event.raw().len() as u64);
+            }
+            !is_out
+        });
+    }
+
     /// Adds a record of any kind.
     pub(crate) fn add(&mut self, intake: Intake<'_>, line: u64, record: &[u8]) {
+        let wrapped = Wrapped::bare(record);
+        if self.add_list(intake, line, &wrapped) || self.keep(intake, line, &wrapped) {
+            return;
+        }
         let convert = || Normalizer.normalize(record, intake.origin, intake.now);
         match catch_unwind(AssertUnwindSafe(convert)) {
             Ok(event) => self.accept(event, record.len()),

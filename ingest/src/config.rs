@@ -75,6 +75,8 @@ pub enum ListenerKind {
     Forward,
     /// Beats, which is Lumberjack in version 2.
     Beats,
+    /// OpenTelemetry over gRPC.
+    Otlp,
     /// RELP.
     Relp,
 }
@@ -95,6 +97,9 @@ pub struct ListenerConfig {
     pub source: Option<String>,
     /// Certificates; without them the connection is plain.
     pub tls: Option<TlsConfig>,
+    /// Networks of proxies, whose connections begin with a PROXY header: what it says is the sender's
+    /// address. Default: none.
+    pub trusted_proxies: Vec<IpNet>,
     /// What senders must know, kind `forward` only; then no network is admitted without it. Read for
     /// each connection, so that it can be changed.
     pub shared_key: Option<SecretRef>,

@@ -17,11 +17,15 @@ pub mod normalize;
 mod batch;
 mod handle;
 mod input;
+mod join;
+mod listed;
 mod listener;
 mod memory;
 mod pipeline;
 mod protocol;
+mod proxy;
 mod quota;
+mod remembered;
 mod replay;
 mod tables;
 
@@ -42,6 +46,7 @@ pub use health::SourceReport;
 pub use input::InputReport;
 pub use listener::ListenError;
 pub use normalize::{Normalizer, Origin};
+pub use proxy::Proxies;
 pub use quota::QuotaUse;
 pub use replay::{ReplayError, Replayed};
 
@@ -92,6 +97,7 @@ impl Ingest {
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&config), &store, identity, searchable));
         store.catalog.migrate(tables::ROOM, tables::MIGRATIONS).await?;
         pipeline.health.load(&store).await?;
+        pipeline.remembered.recall(&store).await;
         let (mut listeners, mut sockets) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let listener = Arc::new(listener.clone());

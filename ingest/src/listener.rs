@@ -21,7 +21,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::config::{ListenerConfig, TlsConfig};
+use crate::Proxies;
+use crate::config::{ListenerConfig, ListenerKind, TlsConfig};
 use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, CONNECTIONS_TOTAL};
 use crate::pipeline::Pipeline;
 use crate::protocol;
@@ -59,6 +60,7 @@ pub enum ListenError {
 /// One bound TCP address.
 pub(crate) struct Listener {
     config: Arc<ListenerConfig>,
+    proxies: Arc<Proxies>,
     socket: TcpListener,
     tls: Option<Arc<Certificates>>,
 }
@@ -66,18 +68,19 @@ pub(crate) struct Listener {
 /// The certificates of a listener, which can be read again.
 pub(crate) struct Certificates {
     files: TlsConfig,
+    kind: ListenerKind,
     current: RwLock<Arc<ServerConfig>>,
 }
 
 impl Certificates {
-    fn open(files: &TlsConfig) -> Result<Self, ListenError> {
-        let current = RwLock::new(Arc::new(server_config(files)?));
-        Ok(Self { files: files.clone(), current })
+    fn open(files: &TlsConfig, kind: ListenerKind) -> Result<Self, ListenError> {
+        let current = RwLock::new(Arc::new(server_config(files, kind)?));
+        Ok(Self { files: files.clone(), kind, current })
     }
 
     /// Reads the files again; what was read before stays when they cannot be used.
     pub(crate) fn reload(&self) -> Result<(), ListenError> {
-        let fresh = Arc::new(server_config(&self.files)?);
+        let fresh = Arc::new(server_config(&self.files, self.kind)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -87,7 +90,7 @@ impl Certificates {
     }
 }
 
-fn server_config(files: &TlsConfig) -> Result<ServerConfig, ListenError> {
+fn server_config(files: &TlsConfig, kind: ListenerKind) -> Result<ServerConfig, ListenError> {
     let chain = certificates(&files.cert)?;
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| tls_error(&files.key, error))?;
@@ -108,7 +111,13 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, ListenError> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    builder.with_single_cert(chain, key).map_err(|error| tls_error(&files.key, error))
+    let mut config =
+        builder.with_single_cert(chain, key).map_err(|error| tls_error(&files.key, error))?;
+    if kind == ListenerKind::Otlp {
+        // Clients of gRPC go when it is not agreed on.
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
+    Ok(config)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
@@ -128,11 +137,13 @@ impl Listener {
         config: &Arc<ListenerConfig>,
         address: SocketAddr,
     ) -> Result<Self, ListenError> {
-        let tls = config.tls.as_ref().map(Certificates::open).transpose()?.map(Arc::new);
+        let tls = config.tls.as_ref().map(|files| Certificates::open(files, config.kind));
+        let tls = tls.transpose()?.map(Arc::new);
         let socket = TcpListener::bind(address)
             .await
             .map_err(|error| ListenError::Bind { address, error })?;
-        Ok(Self { config: Arc::clone(config), socket, tls })
+        let proxies = Arc::new(Proxies::new(&config.trusted_proxies));
+        Ok(Self { config: Arc::clone(config), proxies, socket, tls })
     }
 
     /// The address it is bound to.
@@ -182,8 +193,15 @@ impl Listener {
             counter!(CONNECTIONS_TOTAL).increment(1);
             while connections.try_join_next().is_some() {}
             let (listener, tls) = (Arc::clone(&self.config), self.tls.clone());
+            let proxies = Arc::clone(&self.proxies);
             let (pipeline, shutdown) = (Arc::clone(pipeline), shutdown.clone());
             connections.spawn(async move {
+                let mut socket = socket;
+                let sender = tokio::select! {
+                    () = shutdown.cancelled() => None,
+                    sender = proxies.sender_of(&mut socket, peer) => sender,
+                };
+                let Some(peer) = sender else { return };
                 let meeting = Meeting { socket, peer, listener, tls, pipeline, shutdown };
                 meeting.serve(place).await;
             });
@@ -274,6 +292,8 @@ fn is_enough(first: &[u8]) -> bool {
     let first = first.trim_ascii_start();
     let digits = first.iter().take_while(|byte| byte.is_ascii_digit()).count();
     match digits {
+        // HTTP/2, or some other word.
+        0 if first.starts_with(b"P") => first.len() >= 4,
         0 => !first.is_empty(),
         _ => first.len() >= FIRST_BYTES.min(digits + 2),
     }

@@ -30,6 +30,14 @@ pub const DATAGRAMS_DROPPED_TOTAL: &str = "logwarden_ingest_datagrams_dropped_to
 pub const CONNECTIONS_TOTAL: &str = "logwarden_ingest_connections_total";
 /// Connections that were closed before they could send, by `reason`.
 pub const CONNECTIONS_REFUSED_TOTAL: &str = "logwarden_ingest_connections_refused_total";
+/// Lists of records that were kept as one record because they would have been too many at once.
+pub const LISTS_KEPT_WHOLE_TOTAL: &str = "logwarden_ingest_lists_kept_whole_total";
+/// Groups of records that belong together and were ended early, by `reason`.
+pub const GROUPS_CUT_TOTAL: &str = "logwarden_ingest_groups_cut_total";
+/// Documents with an id that were sent again and not stored again.
+pub const DOCUMENTS_KNOWN_TOTAL: &str = "logwarden_ingest_documents_known_total";
+/// Documents with an id that would be stored again: too many came after them.
+pub const DOCUMENTS_FORGOTTEN_TOTAL: &str = "logwarden_ingest_documents_forgotten_total";
 /// Records whose conversion panicked.
 pub const PANICS_TOTAL: &str = "logwarden_ingest_panics_total";
 /// Seconds from the last byte of a batch to its being durable.

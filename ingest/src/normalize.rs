@@ -29,7 +29,7 @@ use std::net::IpAddr;
 use chrono_tz::Tz;
 use logwarden_event::{Event, Timestamp};
 
-use reading::Reading;
+use reading::{Held, Reading};
 use scan::Malformed;
 use secret::Masked;
 
@@ -190,12 +190,24 @@ pub(crate) struct Wrapped<'w> {
     pub(crate) envelope: &'w str,
     /// When it happened by the word of the protocol, which counts more than that of the content.
     pub(crate) time: Option<Timestamp>,
+    /// Of how many records it was joined; 0 and 1: it came as one.
+    pub(crate) joined: u32,
+    /// Its last line has not ended.
+    pub(crate) is_partial: bool,
 }
 
 impl<'w> Wrapped<'w> {
     /// A record with nothing around it.
     pub(crate) const fn bare(record: &'w [u8]) -> Self {
-        Self { record, content: record, must_be_json: false, envelope: "", time: None }
+        Self {
+            record,
+            content: record,
+            must_be_json: false,
+            envelope: "",
+            time: None,
+            joined: 0,
+            is_partial: false,
+        }
     }
 }
 
@@ -238,6 +250,12 @@ fn from_json(
 
 /// Adds what was said around the record.
 fn open_envelope(reading: &mut Reading<'_>, wrapped: &Wrapped<'_>) -> Result<(), Malformed> {
+    if wrapped.joined > 1 {
+        reading.add("lw.joined", Held::Signed(wrapped.joined.into()));
+    }
+    if wrapped.is_partial {
+        reading.flag("lw.partial");
+    }
     if !wrapped.envelope.is_empty() {
         json::flatten_beside(reading, wrapped.envelope)?;
     }

@@ -31,6 +31,7 @@ use crate::metrics::{
 };
 use crate::normalize::Origin;
 use crate::quota::{Cost, OverQuota, Quota, Quotas};
+use crate::remembered::Remembered;
 
 /// The longest pause of a connection between two tries to append.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -54,6 +55,7 @@ pub(crate) struct Pipeline {
     pub(crate) quotas: Quotas,
     pub(crate) health: Arc<Health>,
     pub(crate) inputs: Reports,
+    pub(crate) remembered: Remembered,
     pub(crate) catalog: Arc<dyn Catalog>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -111,6 +113,7 @@ impl Pipeline {
         Self {
             quotas: Quotas::new(Arc::clone(&config)),
             inputs: Reports::default(),
+            remembered: Remembered::default(),
             health: Arc::new(Health::new(Arc::clone(&config))),
             config,
             identity,

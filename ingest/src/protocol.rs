@@ -20,7 +20,7 @@ mod gelf;
 mod http_json;
 mod journal_upload;
 mod loki;
-mod members;
+pub(crate) mod members;
 mod msgpack;
 mod otlp;
 mod protobuf;

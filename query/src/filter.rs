@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use logwarden_event::{Event, Severity, Timestamp};
+use logwarden_event::{Event, Severity, TimePart, Timestamp};
 use regex::Regex;
 
 pub(crate) use matching::{Subject, number_of, number_of_text};
@@ -154,6 +154,9 @@ pub enum Test {
     Number(Comparison, f64),
     /// The time compares so. Text in RFC 3339 counts.
     Time(Comparison, Timestamp),
+    /// A part of the time (UTC) compares so with this number; `None`: it is this number. Text in RFC
+    /// 3339 counts.
+    TimePart(TimePart, Option<Comparison>, i64),
     /// The value as text, in lower case, compares so with this text in lower case.
     Text(Comparison, String),
     /// The value as text is that of another field (Sigma's `fieldref`).

@@ -6,16 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Subcommand, ValueEnum};
 use logwarden_alerting::{
-    Match, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, run_rule_tests, test_rules,
+    Match, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, read_rule_files,
+    run_rule_tests, test_rules,
 };
 use logwarden_event::{Clock, Event, SystemClock};
 use logwarden_ingest::{Normalizer, Origin};
 
 use crate::cli::Failure;
 use crate::cli::terminal::printable;
-
-/// Folders inside folders that are looked into.
-const DEPTH_MAX: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -115,42 +113,13 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// The rule files at `path`: itself, or all `.yml` and `.yaml` below it, in order of their names.
+/// The rule files at `path`: itself, or all of them below it, in order of their names.
 fn read_rules(path: &Path) -> Result<Vec<RuleFile>, Failure> {
-    let mut files = Vec::new();
-    collect(path, 0, &mut files)?;
-    files.sort();
-    files
-        .into_iter()
-        .map(|file| {
-            let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("cannot read `{}`", file.display()))?;
-            Ok(RuleFile { name: file.display().to_string(), text })
-        })
-        .collect()
-}
-
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
+    let (files, problems) = read_rule_files(&[path.to_owned()]);
+    match problems.first() {
+        None => Ok(files),
+        Some(problem) => Err(anyhow!("{problem}").into()),
     }
-    if depth == DEPTH_MAX {
-        return Err(Failure::Usage(anyhow!(
-            "`{}` lies more than {DEPTH_MAX} folders deep",
-            path.display()
-        )));
-    }
-    let entries =
-        std::fs::read_dir(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    for entry in entries {
-        let entry = entry.map_err(anyhow::Error::from)?.path();
-        let is_rule = entry.extension().is_some_and(|ending| ending == "yml" || ending == "yaml");
-        if entry.is_dir() || is_rule {
-            collect(&entry, depth + 1, files)?;
-        }
-    }
-    Ok(())
 }
 
 /// Every line is a record; an empty one too, so that line numbers and `event_index` agree.

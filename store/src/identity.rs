@@ -10,6 +10,7 @@ mod password;
 mod rows;
 mod sessions;
 mod tokens;
+mod totp;
 mod users;
 
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ use crate::catalog::{Catalog, CatalogError, Migration, Statement};
 
 pub use authorize::{Action, Denied, Object, Principal, PrincipalKind, Role, authorize};
 pub use password::{PASSWORD_CHARS_MIN, PasswordError};
-pub use sessions::{SessionToken, SignInError};
+pub use sessions::{SessionInfo, SessionToken, SignInError};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo};
 pub use users::{SetupError, UserInfo};
 
@@ -46,7 +47,8 @@ const NAME_CHARS_MAX: usize = 128;
 /// Passwords checked at the same time; more wait. Each takes 19 MiB.
 const PASSWORD_CHECKS_MAX: usize = 2;
 
-const MIGRATIONS: &[Migration] = &["
+const MIGRATIONS: &[Migration] = &[
+    "
     CREATE TABLE users (
         name TEXT NOT NULL PRIMARY KEY,
         role TEXT NOT NULL,
@@ -80,7 +82,12 @@ const MIGRATIONS: &[Migration] = &["
         version BIGINT NOT NULL
     );
     INSERT INTO identity_version (one, version) VALUES (1, 0);
-"];
+",
+    "
+    ALTER TABLE users ADD COLUMN totp_secret BLOB;
+    ALTER TABLE users ADD COLUMN totp_step BIGINT;
+",
+];
 
 const BUMP_VERSION: &str = "UPDATE identity_version SET version = version + 1 WHERE one = 1";
 

@@ -15,6 +15,7 @@ mod rsyslog;
 #[path = "../harness/sshd.rs"]
 mod sshd;
 
+mod clients;
 mod command_line;
 mod delivery;
 mod first_day;

@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod clients;
 mod damage;
 mod full;
 mod hostile;

@@ -1,6 +1,7 @@
 //! The HTTP API: one file per group of endpoints, and their list.
 
 mod alerts;
+mod backtest;
 mod config;
 mod deadletters;
 mod events;
@@ -9,15 +10,18 @@ mod fields;
 mod health;
 mod histogram;
 mod ingest;
+mod me;
 mod notifiers;
 mod own;
 mod retention;
 mod rules;
+mod saved;
 mod scope;
 mod search;
 mod session;
 mod setup;
 mod shape;
+mod silences;
 mod sources;
 mod tail;
 mod tokens;
@@ -42,6 +46,7 @@ pub use sources::{SourceFailures, SourceField, SourceHealth, SourceQuota};
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .join(session::routes())
+        .join(me::routes())
         .join(setup::routes())
         .join(search::routes())
         .join(histogram::routes())
@@ -51,7 +56,10 @@ pub(crate) fn routes() -> Routes {
         .join(export::routes())
         .join(alerts::routes())
         .join(rules::routes())
+        .join(backtest::routes())
         .join(notifiers::routes())
+        .join(silences::routes())
+        .join(saved::routes())
         .join(sources::routes())
         .join(deadletters::routes())
         .join(own::routes())

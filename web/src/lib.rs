@@ -2,8 +2,8 @@
 //!
 //! In: requests that the root's accept loop took in, with `ConnectInfo<SocketAddr>` and, over TLS,
 //! [`OverTls`] as request extensions. Out: answers. [`router`] is the one way in; every route behind
-//! it has declared who may use it. This crate decides neither what matches nor what alerts, and it
-//! keeps nothing: everything it shows comes from the crates below.
+//! it has declared who may use it. This crate decides neither what matches nor what alerts; everything
+//! it shows comes from the crates below, but what people keep of the dashboard itself (`saved.rs`).
 
 mod api;
 mod assets;
@@ -19,6 +19,7 @@ mod limits;
 mod metrics;
 mod origin;
 mod route;
+mod saved;
 mod visibility;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub use audit::{Audit, DATASET as AUDIT_DATASET, Entry, Outcome};
 pub use config::Settings;
 pub use frame::refusal;
 pub use origin::OverTls;
+pub use saved::Saved;
 
 use assets::Assets;
 use error::ApiError;
@@ -54,6 +56,8 @@ pub type Normalize = Arc<dyn Fn(&[u8]) -> Event + Send + Sync>;
 pub struct State {
     /// Users, tokens, sessions.
     pub identity: Arc<Identity>,
+    /// Saved searches, dashboards, settings.
+    pub saved: Arc<Saved>,
     /// Alerts, rules, notifiers.
     pub alerting: Arc<Alerting>,
     /// Searches, counts, tails.

@@ -2,7 +2,7 @@
 //!
 //! [`Routes::add`] is the only way to a router, and it takes a [`Permission`], so that a route nobody
 //! decided about does not compile. The guard around every route checks in this order: credential in
-//! the URL, credential, cross-site, permission. The body is read after all of them.
+//! the URL, credential, cross-site, permission, rate. The body is read after all of them.
 
 use std::sync::Arc;
 
@@ -153,17 +153,29 @@ async fn guard(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    match admit(&app, permission, &parts).await {
-        Ok(caller) => {
-            let origin = app.scheme().of(&parts);
-            parts.extensions.insert(origin);
-            if let Some(caller) = caller {
-                parts.extensions.insert(Arc::new(caller));
-            }
-            next.run(Request::from_parts(parts, body)).await
+    let caller = match admit(&app, permission, &parts).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let rate = match caller.as_ref().map(|caller| app.limits().request(&caller.principal)) {
+        None => None,
+        Some(Ok(rate)) => Some(rate),
+        Some(Err((rate, error))) => {
+            let mut response = error.into_response();
+            rate.write(response.headers_mut());
+            return response;
         }
-        Err(error) => error.into_response(),
+    };
+    let origin = app.scheme().of(&parts);
+    parts.extensions.insert(origin);
+    if let Some(caller) = caller {
+        parts.extensions.insert(Arc::new(caller));
     }
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(rate) = rate {
+        rate.write(response.headers_mut());
+    }
+    response
 }
 
 async fn admit(

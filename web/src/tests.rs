@@ -2,12 +2,16 @@
 
 mod access;
 mod audit;
+mod backtest;
 mod browser;
 mod deadletters;
 mod document;
 mod frame;
 mod harness;
+mod me;
 mod retention;
+mod saved;
 mod search;
+mod silences;
 mod sources;
 mod streams;

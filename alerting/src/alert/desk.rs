@@ -11,18 +11,19 @@ use logwarden_query::Target;
 use logwarden_store::{Catalog, Statement};
 
 use super::lifecycle::timeline_entry;
-use super::tables::{self, AlertRow, Body, integer, text};
+use super::tables::{self, AlertRow, Body, Told, integer, text};
 use super::wording::{self, ENTITY_VALUES_MAX};
 use super::writing::{insert, update};
 use super::{
     AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, Entity, EntityCount, Evidence,
-    TimelineKind, Why,
+    Resolution, TimelineKind, Why,
 };
 use crate::engine::{Engine, Finding, Found, GroupValues};
 use crate::error::AlertingError;
 use crate::identity::alert_id;
 use crate::notify::Routing;
-use crate::rule::{CorrelationKind, Logic, Rule, RuleSet, target_of};
+use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet, target_of};
+use crate::trend::Explained;
 use crate::window::{Episode, Member};
 
 /// Events kept for evidence before their rule fired.
@@ -125,7 +126,7 @@ impl Desk {
         let rule = &rules.rules()[finding.rule];
         let place = (finding.rule, finding.key.clone());
         match finding.what {
-            Found::Began { episode, members, fresh } => {
+            Found::Began { episode, members, fresh, why } => {
                 let id = match self.live_alert(catalog, rule, &place).await? {
                     Some(id) => {
                         self.join(id, &fresh, now);
@@ -137,6 +138,9 @@ impl Desk {
                         self.open(&rules, &place, about, &episode, &members, now)
                     }
                 };
+                if let (Some(why), Some(live)) = (why, self.live.get_mut(&id)) {
+                    live.explain(&why, &episode);
+                }
                 engine.set_alert(finding.rule, &finding.key, episode.key, id.to_u128());
                 self.by_episode.insert((place.0, place.1, episode.key), id);
                 self.refresh(&rules, rule, id);
@@ -155,7 +159,7 @@ impl Desk {
                 let Some(id) = self.alert_of(&place, &episode) else { return Ok(()) };
                 let is_over = !engine.has_episode_of(finding.rule, &finding.key, id.to_u128());
                 if is_over && self.load(catalog, rule, id, &place).await? {
-                    self.end(id, &episode);
+                    self.end(id, &episode, is_absence(rule), now);
                 }
             }
         }
@@ -282,6 +286,7 @@ impl Desk {
                 search_query: wording::search_query(rules, rule, &group),
                 group,
                 decided_by,
+                explained: None,
                 received_ms: Some(millis_between(episode.started_at, started.nanos())),
                 evaluated_ms: Some(millis_between(started.nanos(), now.nanos())),
             },
@@ -372,7 +377,8 @@ impl Desk {
         }
     }
 
-    fn end(&mut self, id: AlertId, episode: &Episode) {
+    /// A detection is over. What is back resolves by itself.
+    fn end(&mut self, id: AlertId, episode: &Episode, is_back: bool, now: Timestamp) {
         let Some(live) = self.live.get_mut(&id) else { return };
         let at = Timestamp::from_nanos(episode.held_until);
         live.row.summary.ended_at = Some(at);
@@ -382,6 +388,12 @@ impl Desk {
             live.entries.push((TimelineKind::Events, at, words));
         }
         live.entries.push((TimelineKind::Ended, at, String::from("the condition no longer holds")));
+        if is_back && live.row.summary.state != AlertState::Resolved {
+            live.row.summary.state = AlertState::Resolved;
+            live.row.summary.resolution = Some(Resolution::Other);
+            live.row.summary.updated_at = now;
+            live.entries.push((TimelineKind::Resolved, now, String::from("it is back")));
+        }
     }
 
     /// The statements that write everything that changed, and the alerts that are new. Repeating
@@ -390,7 +402,7 @@ impl Desk {
         &mut self,
         rules: &RuleSet,
         routing: &Routing,
-        suppressed: &HashSet<AlertId>,
+        suppressed: &HashMap<AlertId, String>,
         now: Timestamp,
     ) -> (Vec<Statement>, Vec<Opened>) {
         let mut statements = Vec::new();
@@ -406,7 +418,7 @@ impl Desk {
             if live.is_new {
                 statements.push(insert(&live.row, key));
                 let rule = &rules.rules()[*place];
-                let told = routing.for_alert(rule, suppressed.contains(&id));
+                let told = routing.for_alert(rule, suppressed.get(&id).map(String::as_str));
                 statements.extend(told.statements(&live.row.summary, "alert.opened", now));
                 ::metrics::counter!(crate::metrics::ALERTS_TOTAL, "severity" => rule.level.name())
                     .increment(1);
@@ -419,12 +431,12 @@ impl Desk {
         (statements, opened)
     }
 
-    /// The rules and groups of the alerts that are new, to look whether anybody is to be told.
-    pub(crate) fn new_alerts(&self) -> Vec<(AlertId, usize, Arc<str>)> {
+    /// The alerts that are new with their rules and groups, to look whether anybody is to be told.
+    pub(crate) fn new_alerts(&self) -> Vec<(&AlertSummary, usize, Arc<str>)> {
         let new = self.live.iter().filter(|(_, live)| live.is_new && live.is_dirty);
-        new.filter_map(|(id, _)| {
+        new.filter_map(|(id, live)| {
             let (place, key) = self.keys.get(id)?;
-            Some((*id, *place, key.clone()))
+            Some((&live.row.summary, *place, key.clone()))
         })
         .collect()
     }
@@ -440,6 +452,21 @@ impl Desk {
 }
 
 impl Live {
+    /// Keeps the sentence that says why; an absence has no events, only its time.
+    fn explain(&mut self, why: &Explained, episode: &Episode) {
+        let rounded = |number: f64| number.max(0.0).round() as u64;
+        self.row.body.explained = Some(Told {
+            text: why.text.clone(),
+            observed: rounded(why.observed),
+            threshold: rounded(why.threshold),
+        });
+        let at = Timestamp::from_nanos(episode.started_at);
+        let summary = &mut self.row.summary;
+        if summary.events == 0 {
+            (summary.first_event_at, summary.last_event_at) = (at, at);
+        }
+    }
+
     fn add(&mut self, members: &[Member], pending: &HashMap<u128, Pending>) {
         let summary = &mut self.row.summary;
         for member in members {
@@ -504,6 +531,12 @@ impl Live {
         }
         statements
     }
+}
+
+/// Whether the rule looks for something that is not there.
+fn is_absence(rule: &Rule) -> bool {
+    matches!(&rule.logic, Logic::Correlate(correlation)
+        if correlation.judged.as_ref().is_some_and(Judged::is_absence))
 }
 
 fn is_sequence(rule: &Rule) -> bool {

@@ -77,12 +77,26 @@ pub(crate) struct Body {
     /// What the event says by which a sequence was complete: who got in, not who was tried.
     #[serde(default)]
     pub decided_by: Vec<(String, String)>,
+    /// Why it was opened, where the numbers alone do not say it.
+    #[serde(default)]
+    pub explained: Option<Told>,
     /// Selects its events in the query language.
     pub search_query: String,
     /// From the sender's time to our receiving the event that fired.
     pub received_ms: Option<i64>,
     /// From then to the transaction.
     pub evaluated_ms: Option<i64>,
+}
+
+/// Why a rule fired that looks at more than numbers of events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// A sentence without its full stop.
+    pub text: String,
+    /// What was found, rounded.
+    pub observed: u64,
+    /// What it was compared with, rounded.
+    pub threshold: u64,
 }
 
 /// Text that may be missing.

@@ -25,6 +25,8 @@ pub(crate) struct Numbers<'a> {
     pub group: &'a GroupValues,
     /// The fields of the event by which a sequence was complete.
     pub decided_by: &'a [(String, String)],
+    /// Why, of a rule whose numbers alone do not say it.
+    pub explained: Option<&'a super::tables::Told>,
 }
 
 impl Numbers<'_> {
@@ -112,17 +114,20 @@ pub(crate) fn figures(rule: &Rule, numbers: &Numbers<'_>) -> (u64, u64, u64) {
     match &rule.logic {
         Logic::Match(_) => (numbers.events, 1, 0),
         Logic::Correlate(correlation) => {
+            if let Some(told) = numbers.explained {
+                return (told.observed, told.threshold, correlation.timespan.as_secs());
+            }
             let observed = match correlation.kind {
                 CorrelationKind::ValueCount if correlation.fields.len() == 1 => {
                     let values = numbers.values_of(&correlation.fields[0]);
                     u64::try_from(values).unwrap_or(u64::MAX).max(correlation.count_min)
                 }
-                CorrelationKind::EventCount => numbers.events,
                 CorrelationKind::ValueCount => numbers.events.max(correlation.count_min),
                 // So many rules are needed, and so many matched.
                 CorrelationKind::Temporal | CorrelationKind::TemporalOrdered => {
                     correlation.count_min
                 }
+                _ => numbers.events,
             };
             (observed, correlation.count_min, correlation.timespan.as_secs())
         }
@@ -140,6 +145,13 @@ pub(crate) fn reason(rules: &RuleSet, rule: &Rule, numbers: &Numbers<'_>) -> Str
         }
     };
     let events = numbers.events;
+    if let Some(told) = numbers.explained {
+        let mut text = format!("{}{group}.", told.text);
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        return text;
+    }
     let Logic::Correlate(correlation) = &rule.logic else {
         let verb = if events == 1 { "event matches" } else { "events match" };
         return format!("{events} {verb} the rule \"{}\"{group}.", rule.title);
@@ -155,10 +167,6 @@ pub(crate) fn reason(rules: &RuleSet, rule: &Rule, numbers: &Numbers<'_>) -> Str
     let span = span_text(correlation.timespan.as_secs());
     let least = correlation.count_min;
     match correlation.kind {
-        CorrelationKind::EventCount => format!(
-            "{events} events of {}{group}; the threshold is {least} in {span}.",
-            titles.join(" or ")
-        ),
         CorrelationKind::ValueCount => format!(
             "{} different values of {} in {events} events of {}{group}; the threshold is {least} in \
              {span}.",
@@ -173,6 +181,10 @@ pub(crate) fn reason(rules: &RuleSet, rule: &Rule, numbers: &Numbers<'_>) -> Str
         CorrelationKind::TemporalOrdered => format!(
             "{} matched in this order within {span}{group}, {events} events in all.",
             titles.join(", then ")
+        ),
+        _ => format!(
+            "{events} events of {}{group}; the threshold is {least} in {span}.",
+            titles.join(" or ")
         ),
     }
 }
@@ -237,6 +249,7 @@ pub(crate) fn refresh(rules: &RuleSet, rule: &Rule, events: u64, body: &mut Body
         entities: &body.entities,
         group: &body.group,
         decided_by: &body.decided_by,
+        explained: body.explained.as_ref(),
     };
     let title = title(rule, &numbers);
     let text = reason(rules, rule, &numbers);

@@ -122,7 +122,7 @@ pub(super) async fn put_back(
     ];
     if let Some(rule) = rules.find(&row.summary.rule.id) {
         let routing = shared.routing();
-        statements.extend(routing.for_alert(rule, false).statements(
+        statements.extend(routing.for_alert(rule, None).statements(
             &row.summary,
             "alert.opened",
             now,

@@ -72,7 +72,7 @@ fn alert(title: &str) -> Alert {
     }
 }
 
-fn outgoing(title: &str) -> Outgoing {
+pub(super) fn outgoing(title: &str) -> Outgoing {
     Outgoing {
         id: NotificationId::from_u128(99),
         event: "alert.opened".into(),
@@ -85,7 +85,7 @@ fn outgoing(title: &str) -> Outgoing {
     }
 }
 
-fn build(kind: &str, settings: Value) -> Result<Arc<dyn Notifier>, AlertingError> {
+pub(super) fn build(kind: &str, settings: Value) -> Result<Arc<dyn Notifier>, AlertingError> {
     let settings: Map<String, Value> = settings.as_object().expect("an object").clone();
     let kind = NOTIFIERS.iter().find(|known| known.name() == kind).expect("a known kind");
     kind.build("notifiers[0]", &settings, Path::new(""))
@@ -212,7 +212,7 @@ async fn a_server_without_starttls_gets_nothing() {
 }
 
 /// Answers one HTTP request; hands back its head and body.
-async fn http_server(listener: TcpListener, answer: &'static str) -> (String, String) {
+pub(super) async fn http_server(listener: TcpListener, answer: &'static str) -> (String, String) {
     let (mut stream, _) = listener.accept().await.expect("a connection");
     let mut bytes = Vec::new();
     let mut chunk = [0u8; 4096];

@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 
 use super::Outgoing;
 use crate::alert::wording::{span_text, visible};
-use crate::alert::{Alert, AlertSummary, Evidence};
+use crate::alert::{Alert, AlertState, AlertSummary, Evidence};
+use crate::rule::Level;
 
 /// Events that a mail shows.
 pub(super) const MAIL_EVIDENCE_MAX: usize = 10;
 /// Events that a webhook carries.
 const WEBHOOK_EVIDENCE_MAX: usize = 10;
+/// Fields of a group that a short message names.
+const GROUP_FACTS_MAX: usize = 16;
 /// Characters of a message in a mail.
 const MESSAGE_CHARS_MAX: usize = 300;
 /// Entities of one field that a mail names.
@@ -147,6 +150,85 @@ fn time(at: Timestamp) -> String {
 /// A path of the dashboard as a link; the path alone when nobody said where the dashboard is.
 fn link(outgoing: &Outgoing, path: &str) -> String {
     format!("{}{path}", outgoing.public_url)
+}
+
+/// What a notification says, in few words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Names the alert, or the occasion: the same for all that is said about one alert.
+    pub key: String,
+    /// One line.
+    pub title: String,
+    /// Why, in words with numbers.
+    pub text: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What became of it.
+    pub state: AlertState,
+    /// The rule's title and id.
+    pub rule: (String, String),
+    /// Names and values that say who it is about.
+    pub facts: Vec<(String, String)>,
+    /// To the dashboard; empty when nobody said where it is.
+    pub link: String,
+    /// What to do.
+    pub what_to_do: String,
+}
+
+impl Said {
+    /// For templates.
+    pub(super) fn facts(&self) -> Value {
+        let facts: serde_json::Map<String, Value> =
+            self.facts.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        json!({
+            "title": self.title, "text": self.text, "severity": self.level.name(),
+            "state": self.state.name(), "rule": self.rule.0, "rule_id": self.rule.1,
+            "fields": facts, "link": self.link, "what_to_do": self.what_to_do, "alert_id": self.key,
+        })
+    }
+}
+
+/// A notification in few words. Values from records are cut and their controls visible.
+pub(super) fn said(outgoing: &Outgoing) -> Said {
+    let Some(alert) = &outgoing.alert else {
+        let text = match outgoing.event.as_str() {
+            "notifier.test" => "This is a test. Alerts will arrive here.",
+            _ => "Logwarden runs and can tell you about alerts.",
+        };
+        return Said {
+            key: outgoing.event.clone(),
+            title: String::from("Logwarden"),
+            text: text.to_owned(),
+            level: Level::Informational,
+            state: AlertState::Resolved,
+            rule: (String::from("Logwarden"), String::from("logwarden")),
+            facts: Vec::new(),
+            link: outgoing.public_url.clone(),
+            what_to_do: String::new(),
+        };
+    };
+    let summary = &alert.summary;
+    let heading = heading(&outgoing.event);
+    let title = visible(&summary.title, 200);
+    let mut text = visible(&alert.why.text, 1_000);
+    if outgoing.held_back > 0 {
+        text.push_str(&format!(
+            " {} notifications before this were held back.",
+            outgoing.held_back
+        ));
+    }
+    let facts = summary.group.iter().take(GROUP_FACTS_MAX);
+    Said {
+        key: summary.id.to_string(),
+        title: if heading.is_empty() { title } else { format!("{heading}: {title}") },
+        text,
+        level: summary.severity,
+        state: summary.state,
+        rule: (visible(&summary.rule.title, 200), summary.rule.id.clone()),
+        facts: facts.map(|(name, value)| (visible(name, 64), visible(value, 200))).collect(),
+        link: link(outgoing, &format!("/alerts/{}", summary.id)),
+        what_to_do: visible(&alert.what_to_do, 1_000),
+    }
 }
 
 /// The webhook's JSON, version 1.

@@ -1,19 +1,21 @@
 //! Sigma correlations (specification 2.1.0): what other rules found, by group, over a span of time.
 //!
-//! Kinds: event_count, value_count, temporal and temporal_ordered, with `gt` and `gte`. Conditions
-//! that a further event can undo (`lt`, `lte`, `eq`, `neq`) and the kinds that sum or average are
-//! refused: they can only be judged when a window is complete.
+//! event_count, value_count, temporal and temporal_ordered with `gt` and `gte` are judged when an event
+//! comes. What a further event can undo (`lt`, `lte`, `eq`, `neq`, sums, means, percentiles) waits until
+//! none can come ([`Judged`]).
 
 use std::time::Duration;
 
+use super::judged::{Bounds, Judge, Judged, Measure};
 use super::settings::read_span;
+use super::sigma::Selection;
 use super::yaml::{Fault, Node, Place};
-use super::{Logic, RuleType};
+use super::{Lists, Logic, RuleType};
 
 /// Rules one correlation may name.
 const MEMBERS_MAX: usize = 64;
 /// Fields one correlation may group by.
-const GROUP_FIELDS_MAX: usize = 16;
+pub(super) const GROUP_FIELDS_MAX: usize = 16;
 /// The longest span: state is kept for it.
 const TIMESPAN_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// The largest count: a group keeps about twice as many points.
@@ -22,7 +24,7 @@ pub(super) const COUNT_MAX: u64 = 100_000;
 /// The kind told by `correlation:`.
 pub(super) struct Correlations;
 
-/// What is counted.
+/// What is counted or worked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CorrelationKind {
     /// Events.
@@ -33,23 +35,89 @@ pub enum CorrelationKind {
     Temporal,
     /// All rules, in their order.
     TemporalOrdered,
+    /// A field's sum.
+    ValueSum,
+    /// A field's mean.
+    ValueAvg,
+    /// A field's percentile.
+    ValuePercentile,
+    /// A field's median.
+    ValueMedian,
+    /// A multiple of what it was.
+    Spike,
+    /// Too little.
+    Flatline,
+    /// A value that was not there before.
+    NewTerm,
+    /// A value that few have.
+    Rare,
+    /// Another value than the last one.
+    Change,
+    /// The share of a part.
+    Ratio,
+    /// Far from what is usual.
+    Baseline,
+    /// Points of risk.
+    Risk,
 }
 
 impl CorrelationKind {
-    /// Sigma's word.
+    /// The kinds of Sigma, in the order of its specification.
+    const SIGMA: [Self; 8] = [
+        Self::EventCount,
+        Self::ValueCount,
+        Self::Temporal,
+        Self::TemporalOrdered,
+        Self::ValueSum,
+        Self::ValueAvg,
+        Self::ValuePercentile,
+        Self::ValueMedian,
+    ];
+
+    /// The word used in rules.
     pub const fn name(self) -> &'static str {
         match self {
             Self::EventCount => "event_count",
             Self::ValueCount => "value_count",
             Self::Temporal => "temporal",
             Self::TemporalOrdered => "temporal_ordered",
+            Self::ValueSum => "value_sum",
+            Self::ValueAvg => "value_avg",
+            Self::ValuePercentile => "value_percentile",
+            Self::ValueMedian => "value_median",
+            Self::Spike => "spike",
+            Self::Flatline => "flatline",
+            Self::NewTerm => "new_term",
+            Self::Rare => "rare",
+            Self::Change => "change",
+            Self::Ratio => "ratio",
+            Self::Baseline => "baseline",
+            Self::Risk => "risk",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::EventCount, Self::ValueCount, Self::Temporal, Self::TemporalOrdered]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::SIGMA.into_iter().find(|kind| kind.name() == name)
+    }
+
+    fn is_temporal(self) -> bool {
+        matches!(self, Self::Temporal | Self::TemporalOrdered)
+    }
+
+    /// Whether it is a number of things.
+    fn is_count(self) -> bool {
+        matches!(self, Self::EventCount | Self::ValueCount)
+    }
+
+    fn measure(self, rank: Option<f64>) -> Measure {
+        match self {
+            Self::ValueCount => Measure::Distinct,
+            Self::ValueSum => Measure::Sum,
+            Self::ValueAvg => Measure::Avg,
+            Self::ValuePercentile => Measure::Percentile(rank.unwrap_or(50.0)),
+            Self::ValueMedian => Measure::Percentile(50.0),
+            _ => Measure::Count,
+        }
     }
 }
 
@@ -82,12 +150,14 @@ impl GroupField {
 }
 
 /// A correlation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Correlation {
     /// What is counted.
     pub kind: CorrelationKind,
     /// The rules it looks at.
     pub rules: Vec<Reference>,
+    /// Selections of its own that it looks at; loading makes rules of them.
+    pub inputs: Vec<Selection>,
     /// The fields whose values make up a group; none: all events are one group.
     pub group_by: Vec<GroupField>,
     /// The length of the window `[t - timespan, t]`.
@@ -98,6 +168,8 @@ pub struct Correlation {
     pub fields: Vec<String>,
     /// Whether the rules it looks at open alerts of their own besides.
     pub generate: bool,
+    /// How it is judged, when that must wait until no further event can come.
+    pub judged: Option<Judged>,
 }
 
 impl RuleType for Correlations {
@@ -109,7 +181,7 @@ impl RuleType for Correlations {
         "correlation"
     }
 
-    fn read(&self, document: &Node) -> Result<Logic, Vec<Fault>> {
+    fn read(&self, document: &Node, _lists: &Lists) -> Result<Logic, Vec<Fault>> {
         let Some(node) = document.get("correlation").filter(|node| node.entries().is_some()) else {
             return Err(vec![Fault::new(document.at, "`correlation` must be a mapping")]);
         };
@@ -129,20 +201,22 @@ impl RuleType for Correlations {
         let generate = read_flag(node, "generate").map_err(&mut keep).ok();
         match (kind, rules, timespan, group_by, condition, generate) {
             (
-                Some(kind),
+                Some(_),
                 Some(rules),
                 Some(timespan),
                 Some(group_by),
-                Some((count_min, fields)),
+                Some(condition),
                 Some(generate),
             ) if faults.is_empty() => Ok(Logic::Correlate(Correlation {
-                kind,
+                kind: condition.kind,
                 rules,
+                inputs: Vec::new(),
                 group_by,
                 timespan,
-                count_min,
-                fields,
+                count_min: condition.count_min,
+                fields: condition.fields,
                 generate,
+                judged: condition.judged,
             })),
             _ => Err(faults),
         }
@@ -163,8 +237,8 @@ fn read_kind(node: &Node) -> Result<CorrelationKind, Fault> {
         Fault::new(
             node.at,
             format!(
-                "correlation type `{name}` is not supported; event_count, value_count, temporal \
-                 and temporal_ordered are"
+                "correlation type `{name}` is none of {}",
+                CorrelationKind::SIGMA.map(CorrelationKind::name).join(", ")
             ),
         )
     })
@@ -234,18 +308,26 @@ fn read_flag(node: &Node, key: &str) -> Result<bool, Fault> {
     })
 }
 
-/// How many are needed, and of which fields' values.
+/// What a condition comes to.
+struct Condition {
+    kind: CorrelationKind,
+    count_min: u64,
+    fields: Vec<String>,
+    judged: Option<Judged>,
+}
+
+/// What must be found, and of which fields.
 fn read_condition(
     node: &Node,
     kind: Option<CorrelationKind>,
     rules: usize,
-) -> Result<(u64, Vec<String>), Fault> {
+) -> Result<Condition, Fault> {
+    let kind = kind.unwrap_or(CorrelationKind::EventCount);
     let all_rules = u64::try_from(rules).unwrap_or(u64::MAX);
-    let is_temporal =
-        matches!(kind, Some(CorrelationKind::Temporal | CorrelationKind::TemporalOrdered));
+    let is_temporal = kind.is_temporal();
     let Some(condition) = node.get("condition") else {
         return if is_temporal {
-            Ok((all_rules, Vec::new()))
+            Ok(Condition { kind, count_min: all_rules, fields: Vec::new(), judged: None })
         } else {
             Err(Fault::new(node.at, "the correlation has no `condition`"))
         };
@@ -253,70 +335,104 @@ fn read_condition(
     let entries = condition.entries().ok_or_else(|| {
         Fault::new(condition.at, "`condition` must be a mapping, such as gte: 10")
     })?;
-    let mut count_min = None;
-    let mut fields = Vec::new();
+    let mut bounds = Bounds::default();
+    let (mut fields, mut rank) = (Vec::new(), None);
     for (key, value) in entries {
-        match key.text.as_str() {
-            "gt" | "gte" => {
-                let count = value
-                    .count()
-                    .ok_or_else(|| Fault::new(value.at, "must be a whole number from 0 on"))?;
-                let at_least = count.saturating_add(u64::from(key.text == "gt"));
-                count_min = count_min.max(Some(at_least));
-            }
+        let bound = match key.text.as_str() {
+            "gt" => &mut bounds.gt,
+            "gte" => &mut bounds.gte,
+            "lt" => &mut bounds.lt,
+            "lte" => &mut bounds.lte,
+            "eq" => &mut bounds.eq,
+            "neq" => &mut bounds.neq,
+            "percentile" => &mut rank,
             "field" => {
                 for item in value.items() {
                     let field =
                         item.text().ok_or_else(|| Fault::new(item.at, "must be a field's name"))?;
                     fields.push(field.to_owned());
                 }
-            }
-            "lt" | "lte" | "eq" | "neq" => {
-                return Err(Fault::new(
-                    key.at,
-                    format!(
-                        "condition `{}` is not supported: it can only be judged when the window is \
-                         complete; use gt or gte",
-                        key.text
-                    ),
-                ));
+                continue;
             }
             other => return Err(Fault::new(key.at, format!("unknown key `{other}`"))),
-        }
+        };
+        let is_count = is_temporal || kind.is_count();
+        let fits = |number: &f64| !is_count || (*number >= 0.0 && number.fract() == 0.0);
+        let number = value.number().filter(|number| number.is_finite()).filter(fits);
+        let wanted = if is_count { "must be a whole number from 0 on" } else { "must be a number" };
+        *bound = Some(number.ok_or_else(|| Fault::new(value.at, wanted))?);
     }
-    check_condition(condition.at, kind, count_min, &fields, all_rules)?;
-    let default = if is_temporal { all_rules } else { 1 };
-    Ok((count_min.unwrap_or(default), fields))
+    check_fields(condition.at, kind, &fields, rank)?;
+    if bounds.is_empty() && !is_temporal {
+        let message = "the condition has none of gt, gte, lt, lte, eq and neq";
+        return Err(Fault::new(condition.at, message));
+    }
+    let grows = bounds.lt.or(bounds.lte).or(bounds.eq).or(bounds.neq).is_none();
+    if (grows && kind.is_count()) || is_temporal {
+        if !grows {
+            let message = "a temporal correlation counts rules with gt and gte";
+            return Err(Fault::new(condition.at, message));
+        }
+        let least = bounds.gte.into_iter().chain(bounds.gt.map(|bound| bound + 1.0));
+        let least =
+            least.fold(None, |most: Option<f64>, bound| Some(most.unwrap_or(0.0).max(bound)));
+        let count_min = least.map(|least| least as u64);
+        check_count(condition.at, kind, count_min, all_rules)?;
+        let count_min = count_min.unwrap_or(all_rules);
+        return Ok(Condition { kind, count_min, fields, judged: None });
+    }
+    let judged = Judged { measure: kind.measure(rank), judge: Judge::Within(bounds) };
+    Ok(Condition { kind, count_min: 1, fields, judged: Some(judged) })
 }
 
-fn check_condition(
+fn check_fields(
     at: Place,
-    kind: Option<CorrelationKind>,
-    count_min: Option<u64>,
+    kind: CorrelationKind,
     fields: &[String],
+    rank: Option<f64>,
+) -> Result<(), Fault> {
+    let refuse = |message: String| Err(Fault::new(at, message));
+    let is_percentile = kind == CorrelationKind::ValuePercentile;
+    if is_percentile != rank.is_some() {
+        return refuse(String::from("`percentile` is for value_percentile, which needs it"));
+    }
+    if rank.is_some_and(|rank| !(0.0..=100.0).contains(&rank)) {
+        return refuse(String::from("a percentile is a number from 0 to 100"));
+    }
+    match kind {
+        CorrelationKind::EventCount
+        | CorrelationKind::Temporal
+        | CorrelationKind::TemporalOrdered
+            if !fields.is_empty() =>
+        {
+            refuse(format!("{} takes no `field`", kind.name()))
+        }
+        CorrelationKind::ValueCount if fields.is_empty() => {
+            refuse(String::from("value_count needs `field`"))
+        }
+        kind if kind.measure(rank).needs_number() && fields.len() != 1 => {
+            refuse(format!("{} needs one `field`", kind.name()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_count(
+    at: Place,
+    kind: CorrelationKind,
+    count_min: Option<u64>,
     rules: u64,
 ) -> Result<(), Fault> {
     let refuse = |message: &str| Err(Fault::new(at, message));
-    let is_temporal =
-        matches!(kind, Some(CorrelationKind::Temporal | CorrelationKind::TemporalOrdered));
     match count_min {
-        Some(0) => return refuse("at least one must be needed"),
-        Some(count) if count > COUNT_MAX => return refuse("at most 100000 can be counted"),
-        Some(count) if is_temporal && count > rules => {
-            return refuse("more rules are needed than there are");
+        Some(0) => refuse("at least one must be needed"),
+        Some(count) if count > COUNT_MAX => refuse("at most 100000 can be counted"),
+        Some(count) if kind.is_temporal() && count > rules => {
+            refuse("more rules are needed than there are")
         }
-        Some(count) if kind == Some(CorrelationKind::TemporalOrdered) && count != rules => {
-            return refuse("temporal_ordered needs all of its rules");
+        Some(count) if kind == CorrelationKind::TemporalOrdered && count != rules => {
+            refuse("temporal_ordered needs all of its rules")
         }
-        None if !is_temporal => return refuse("the condition has neither `gt` nor `gte`"),
-        _ => {}
-    }
-    match kind {
-        Some(CorrelationKind::ValueCount) if fields.is_empty() => {
-            refuse("value_count needs `field`")
-        }
-        Some(CorrelationKind::ValueCount) | None => Ok(()),
-        Some(_) if !fields.is_empty() => refuse("only value_count takes `field`"),
-        Some(_) => Ok(()),
+        _ => Ok(()),
     }
 }

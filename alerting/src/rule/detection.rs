@@ -3,28 +3,32 @@
 //! Input: the mapping under `detection`. Output: one filter, or every fault in it. What this engine
 //! cannot do is refused, never skipped: a rule that silently means less is worse than none.
 
+use logwarden_event::TimePart;
 use logwarden_query::{Comparison, Filter, Target, Test};
 
 use super::condition;
+use super::lists::Lists;
 use super::names::target_of;
 use super::value::{Pattern, encode_base64, offsets_base64, utf16, windash_variants};
 use super::yaml::{Fault, Key, Node, Place, Yaml};
 
 /// Values of one selection item; more are refused.
-const VALUES_MAX: usize = 10_000;
+const VALUES_MAX: usize = LIST_VALUES_MAX;
+/// Values that lists may bring into one selection item.
+const LIST_VALUES_MAX: usize = 50_000;
 /// Bytes a compiled regular expression may take.
 const REGEX_BYTES_MAX: usize = 10 << 20;
 /// Levels of groups in a regular expression.
 const REGEX_NESTING_MAX: u32 = 64;
 
-/// Reads a detection.
+/// Reads a detection, or what has its form; `but` are keys that are no selections.
 ///
 /// # Errors
 ///
 /// Every fault found, in the order of the file.
-pub(super) fn read(detection: &Node) -> Result<Filter, Vec<Fault>> {
+pub(super) fn read(detection: &Node, but: &[&str], lists: &Lists) -> Result<Filter, Vec<Fault>> {
     let Some(entries) = detection.entries() else {
-        return Err(vec![Fault::new(detection.at, "`detection` must be a mapping")]);
+        return Err(vec![Fault::new(detection.at, "must be a mapping of selections")]);
     };
     let mut faults = Vec::new();
     let mut selections: Vec<(String, Filter)> = Vec::new();
@@ -32,15 +36,15 @@ pub(super) fn read(detection: &Node) -> Result<Filter, Vec<Fault>> {
     for (key, node) in entries {
         match key.text.as_str() {
             "condition" => conditions = Some(node),
-            "timeframe" => {}
-            name => match selection(node) {
+            name if but.contains(&name) => {}
+            name => match selection(node, lists) {
                 Ok(filter) => selections.push((name.to_owned(), filter)),
                 Err(found) => faults.extend(found),
             },
         }
     }
     let Some(conditions) = conditions else {
-        faults.push(Fault::new(detection.at, "`detection` has no `condition`"));
+        faults.push(Fault::new(detection.at, "there is no `condition`"));
         return Err(faults);
     };
     if !faults.is_empty() {
@@ -72,9 +76,9 @@ fn all_of(mut filters: Vec<Filter>) -> Filter {
 }
 
 /// A mapping (all items hold), or a list of mappings and keywords (any of them holds).
-fn selection(node: &Node) -> Result<Filter, Vec<Fault>> {
+pub(super) fn selection(node: &Node, lists: &Lists) -> Result<Filter, Vec<Fault>> {
     match &node.value {
-        Yaml::Map(entries) => mapping(entries),
+        Yaml::Map(entries) => mapping(entries, lists),
         Yaml::List(items) if items.is_empty() => {
             Err(vec![Fault::new(node.at, "an empty list matches nothing")])
         }
@@ -82,7 +86,7 @@ fn selection(node: &Node) -> Result<Filter, Vec<Fault>> {
             let mut filters = Vec::new();
             let mut faults = Vec::new();
             for item in items {
-                match selection(item) {
+                match selection(item, lists) {
                     Ok(filter) => filters.push(filter),
                     Err(found) => faults.extend(found),
                 }
@@ -102,11 +106,11 @@ fn keyword(node: &Node) -> Result<Filter, Fault> {
     Ok(Filter::is(Target::Record, test))
 }
 
-fn mapping(entries: &[(Key, Node)]) -> Result<Filter, Vec<Fault>> {
+fn mapping(entries: &[(Key, Node)], lists: &Lists) -> Result<Filter, Vec<Fault>> {
     let mut filters = Vec::new();
     let mut faults = Vec::new();
     for (key, node) in entries {
-        match item(key, node) {
+        match item(key, node, lists) {
             Ok(filter) => filters.push(filter),
             Err(fault) => faults.push(fault),
         }
@@ -126,6 +130,7 @@ enum Form {
     Exists,
     FieldRef,
     Number(Comparison),
+    TimePart(TimePart, Option<Comparison>),
 }
 
 /// How a value is changed before.
@@ -146,16 +151,27 @@ struct Modifiers {
     cased: bool,
     windash: bool,
     negated: bool,
+    /// Values are names of lists.
+    expand: bool,
     regex_flags: String,
     encodings: Vec<Encoding>,
 }
 
-fn item(key: &Key, node: &Node) -> Result<Filter, Fault> {
+fn item(key: &Key, node: &Node, lists: &Lists) -> Result<Filter, Fault> {
     let mut parts = key.text.split('|');
     let field = parts.next().unwrap_or_default();
     let modifiers = read_modifiers(parts).map_err(|message| Fault::new(key.at, message))?;
     let target = if field.is_empty() { Target::Record } else { target_of(field) };
-    let values = node.items();
+    let expanded;
+    let values = if modifiers.expand {
+        expanded = expand(node.items(), lists)?;
+        expanded.as_slice()
+    } else {
+        node.items()
+    };
+    if values.is_empty() && modifiers.expand {
+        return Ok(Filter::Nothing);
+    }
     if values.len() > VALUES_MAX {
         let message = format!("`{field}` has {} values, the limit is {VALUES_MAX}", values.len());
         return Err(Fault::new(key.at, message));
@@ -174,6 +190,29 @@ fn item(key: &Key, node: &Node) -> Result<Filter, Fault> {
     Ok(if modifiers.negated { filter.negated() } else { filter })
 }
 
+/// The values of the lists that these values name; a value without `%` is one itself.
+fn expand(values: &[Node], lists: &Lists) -> Result<Vec<Node>, Fault> {
+    let mut expanded = Vec::new();
+    for value in values {
+        let text = value.text().ok_or_else(|| Fault::new(value.at, "must name a list"))?;
+        if !text.contains('%') {
+            expanded.push(value.clone());
+            continue;
+        }
+        let texts = lists.expand(text).map_err(|message| Fault::new(value.at, message))?;
+        expanded.extend(
+            texts
+                .into_iter()
+                .map(|text| Node { at: value.at, value: Yaml::Scalar { text, is_plain: false } }),
+        );
+        if expanded.len() > LIST_VALUES_MAX {
+            let message = format!("more than {LIST_VALUES_MAX} values come of these lists");
+            return Err(Fault::new(value.at, message));
+        }
+    }
+    Ok(expanded)
+}
+
 fn read_modifiers<'a>(words: impl Iterator<Item = &'a str>) -> Result<Modifiers, String> {
     let mut modifiers = Modifiers {
         form: Form::Equal,
@@ -181,6 +220,7 @@ fn read_modifiers<'a>(words: impl Iterator<Item = &'a str>) -> Result<Modifiers,
         cased: false,
         windash: false,
         negated: false,
+        expand: false,
         regex_flags: String::new(),
         encodings: Vec::new(),
     };
@@ -197,11 +237,21 @@ fn read_modifiers<'a>(words: impl Iterator<Item = &'a str>) -> Result<Modifiers,
             "gte" => Form::Number(Comparison::Gte),
             "lt" => Form::Number(Comparison::Lt),
             "lte" => Form::Number(Comparison::Lte),
+            "minute" => Form::TimePart(TimePart::Minute, None),
+            "hour" => Form::TimePart(TimePart::Hour, None),
+            "day" => Form::TimePart(TimePart::Day, None),
+            "week" => Form::TimePart(TimePart::Week, None),
+            "month" => Form::TimePart(TimePart::Month, None),
+            "year" => Form::TimePart(TimePart::Year, None),
             other => {
                 modifiers.add(other)?;
                 continue;
             }
         };
+        if let (Form::TimePart(part, None), Form::Number(comparison)) = (modifiers.form, form) {
+            modifiers.form = Form::TimePart(part, Some(comparison));
+            continue;
+        }
         if modifiers.form != Form::Equal {
             return Err(format!("modifier `{word}` cannot follow another comparison"));
         }
@@ -230,15 +280,7 @@ impl Modifiers {
             "utf16" => self.encodings.push(Encoding::Utf16),
             "base64" => self.encodings.push(Encoding::Base64),
             "base64offset" => self.encodings.push(Encoding::Base64Offset),
-            "expand" => {
-                return Err(String::from(
-                    "modifier `expand` needs lists of values, which are not supported; write the \
-                     values into the rule",
-                ));
-            }
-            "minute" | "hour" | "day" | "week" | "month" | "year" => {
-                return Err(format!("modifier `{word}` (part of a time) is not supported"));
-            }
+            "expand" => self.expand = true,
             "" => return Err(String::from("a modifier is empty")),
             other => return Err(format!("unknown modifier `{other}`")),
         }
@@ -315,6 +357,10 @@ fn tests_of(value: &Node, modifiers: &Modifiers, is_keyword: bool) -> Result<Vec
         Form::Number(comparison) => {
             let number = value.number().ok_or_else(|| format!("`{text}` is no number"))?;
             Ok(vec![Test::Number(comparison, number)])
+        }
+        Form::TimePart(part, comparison) => {
+            let number = text.parse().map_err(|_| format!("`{text}` is no whole number"))?;
+            Ok(vec![Test::TimePart(part, comparison, number)])
         }
         _ => text_tests(text, modifiers, is_keyword),
     }

@@ -3,8 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::correlation::{Correlation, CorrelationKind, Reference};
+use super::lists::{Lists, list_name};
 use super::yaml::{Fault, Node, Place, parse};
-use super::{Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, settings};
+use super::{
+    Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, restriction,
+    settings,
+};
 use crate::identity::hash_text;
 
 /// Rules of one set; further ones are problems.
@@ -37,14 +42,25 @@ impl RuleSet {
     pub fn load(files: &[RuleFile]) -> (Self, Vec<Problem>) {
         let mut rules: Vec<Rule> = Vec::new();
         let mut problems = Vec::new();
-        for file in files {
+        let mut restrictions = Vec::new();
+        let lists = Lists::of(files);
+        for file in files.iter().filter(|file| list_name(&file.name).is_none()) {
             let (documents, fault) = parse(&file.text);
             for document in &documents {
                 if document.is_null() {
                     continue;
                 }
-                match read_rule(document, &file.name) {
-                    Ok(rule) => rules.push(rule),
+                if is_restriction(document) {
+                    match restriction::read(document, &lists) {
+                        Ok(restriction) => restrictions.push((restriction, file.name.as_str())),
+                        Err(faults) => {
+                            problems.extend(faults.into_iter().map(|f| problem(&file.name, f)));
+                        }
+                    }
+                    continue;
+                }
+                match read_rule(document, &file.name, &lists) {
+                    Ok(rule) => push_with_inputs(rule, &mut rules),
                     Err(faults) => {
                         problems.extend(faults.into_iter().map(|fault| problem(&file.name, fault)));
                     }
@@ -60,6 +76,10 @@ impl RuleSet {
             rules.truncate(RULES_MAX);
         }
         remove_duplicates(&mut rules, &mut problems);
+        for (restriction, file) in restrictions {
+            let faults = restriction.apply(&mut rules);
+            problems.extend(faults.into_iter().map(|fault| problem(file, fault)));
+        }
         remove_unresolved(&mut rules, &mut problems);
         let edges = edges(&rules);
         let alerting = alerting(&rules, &edges);
@@ -108,9 +128,17 @@ impl RuleSet {
         let groups = crate::engine::GROUPS_PER_RULE_MAX as u64;
         let points = |rule: &Rule| match &rule.logic {
             Logic::Match(_) => 66,
+            Logic::Correlate(Correlation { judged: Some(_), .. }) => {
+                crate::trend::series::SAMPLES_MAX as u64
+            }
             Logic::Correlate(correlation) => 4 * correlation.count_min + 1_024,
         };
         self.rules.iter().map(|rule| groups * (GROUP_BYTES + POINT_BYTES * points(rule))).sum()
+    }
+
+    /// How many correlations lie below the rule in this place.
+    pub(crate) fn depth_of(&self, place: usize) -> usize {
+        height(&self.rules, &self.rules[place], 0)
     }
 
     /// The rule that an id or name means.
@@ -125,12 +153,14 @@ impl RuleSet {
             name: rule.short_name().to_owned(),
             title: rule.title.clone(),
             kind: rule.kind,
+            type_name: rule.type_name(),
+            attack: rule.attack.clone(),
             level: rule.level,
             state: rule.settings.state,
             file: rule.file.clone(),
             problems: self.problems.iter().filter(|p| p.file == rule.file).cloned().collect(),
         };
-        self.rules.iter().map(summary).collect()
+        self.rules.iter().filter(|rule| rule.kind != INPUT_KIND).map(summary).collect()
     }
 }
 
@@ -139,7 +169,42 @@ fn problem(file: &str, fault: Fault) -> Problem {
     Problem { file: file.to_owned(), line, column, message: fault.message }
 }
 
-fn read_rule(document: &Node, file: &str) -> Result<Rule, Vec<Fault>> {
+/// What [`RuleSummary::kind`] would be of a selection inside a detector; lists leave it out.
+const INPUT_KIND: &str = "input";
+
+/// Adds a rule, and rules of the selections it brings, which it then looks at.
+fn push_with_inputs(mut rule: Rule, rules: &mut Vec<Rule>) {
+    let mut inputs = Vec::new();
+    if let Logic::Correlate(correlation) = &mut rule.logic {
+        for (place, selection) in std::mem::take(&mut correlation.inputs).into_iter().enumerate() {
+            let id = format!("{}#{place}", rule.id);
+            correlation.rules.push(Reference { text: id.clone(), at: rule.at });
+            inputs.push(Rule {
+                id,
+                name: None,
+                title: rule.title.clone(),
+                description: String::new(),
+                level: rule.level,
+                attack: Vec::new(),
+                settings: settings::Settings::default(),
+                logic: Logic::Match(selection),
+                kind: INPUT_KIND,
+                file: rule.file.clone(),
+                at: rule.at,
+                fingerprint: rule.fingerprint.clone(),
+            });
+        }
+    }
+    rules.push(rule);
+    rules.extend(inputs);
+}
+
+fn is_restriction(document: &Node) -> bool {
+    document.get("filter").is_some()
+        && !RULE_TYPES.iter().any(|kind| document.get(kind.key()).is_some())
+}
+
+fn read_rule(document: &Node, file: &str, lists: &Lists) -> Result<Rule, Vec<Fault>> {
     if document.entries().is_none() {
         return Err(vec![Fault::new(document.at, "a rule is a mapping")]);
     }
@@ -183,7 +248,8 @@ fn read_rule(document: &Node, file: &str) -> Result<Rule, Vec<Fault>> {
             settings::Settings::default()
         }
     };
-    let logic = kind.read(document).map_err(|found| faults.extend(found));
+    lists.set_own(settings.lists.clone());
+    let logic = kind.read(document, lists).map_err(|found| faults.extend(found));
     let (Ok(logic), true) = (logic, faults.is_empty()) else { return Err(faults) };
     Ok(Rule {
         id: id.or_else(|| name.clone()).unwrap_or_else(|| slug(&title)),
@@ -202,13 +268,10 @@ fn read_rule(document: &Node, file: &str) -> Result<Rule, Vec<Fault>> {
 }
 
 fn unknown_kind(document: &Node) -> Fault {
-    let unsupported = [("detector", "detector rules"), ("filter", "filter documents")];
-    for (key, what) in unsupported {
-        if let Some(node) = document.get(key) {
-            return Fault::new(node.at, format!("{what} are not supported by this release"));
-        }
-    }
-    Fault::new(document.at, "neither `detection` nor `correlation`: this is no rule")
+    Fault::new(
+        document.at,
+        "none of `detection`, `correlation`, `detector` and `filter` is there: this is no rule",
+    )
 }
 
 fn slug(title: &str) -> String {
@@ -285,7 +348,7 @@ fn check_references(rules: &[Rule], place: usize) -> Result<(), Fault> {
             }
         }
         if !correlation.fields.is_empty() {
-            let message = "value_count over a correlation is not supported";
+            let message = "a correlation's detections have no fields that could be counted";
             return Err(Fault::new(reference.at, message));
         }
     }
@@ -305,6 +368,22 @@ fn depth(rules: &[Rule], rule: &Rule, above: usize) -> Option<usize> {
         }
     }
     Some(deepest)
+}
+
+/// How many correlations lie below `rule`. Risk lies above all: it looks at their detections.
+fn height(rules: &[Rule], rule: &Rule, below: usize) -> usize {
+    match &rule.logic {
+        Logic::Match(_) => 0,
+        Logic::Correlate(_) if below > CHAIN_MAX => CHAIN_MAX,
+        Logic::Correlate(correlation) if correlation.kind == CorrelationKind::Risk => usize::MAX,
+        Logic::Correlate(correlation) => {
+            let members = correlation
+                .rules
+                .iter()
+                .filter_map(|reference| rules.iter().find(|rule| rule.is_called(&reference.text)));
+            members.map(|rule| height(rules, rule, below + 1)).max().unwrap_or(0) + 1
+        }
+    }
 }
 
 fn edges(rules: &[Rule]) -> Vec<Vec<Edge>> {
@@ -338,7 +417,7 @@ fn alerting(rules: &[Rule], edges: &[Vec<Edge>]) -> Vec<bool> {
         .collect()
 }
 
-/// Reads the `.yml` and `.yaml` files of these files and directories and those below them, in the
+/// Reads the `.yml` and `.yaml` files, and the lists in `.txt` files, of these files and directories and those below them, in the
 /// order of their names. What cannot be read is a problem.
 pub fn read_rule_files(paths: &[PathBuf]) -> (Vec<RuleFile>, Vec<Problem>) {
     let mut names = Vec::new();
@@ -376,7 +455,8 @@ fn collect(
         return;
     }
     if !path.is_dir() {
-        let is_rule = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+        let is_rule =
+            path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "txt");
         if is_rule || is_named {
             names.push(path.to_path_buf());
         }

@@ -2,10 +2,11 @@
 //!
 //! Unknown keys are faults with their place: a misspelt setting must not be silently without effect.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::RuleState;
-use super::yaml::{Fault, Node, Place, Yaml};
+use super::yaml::{Fault, Key, Node, Place, Yaml};
 
 /// Events of one embedded test, repetitions counted.
 const TEST_EVENTS_MAX: usize = 10_000;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub what_to_do: String,
     /// Where more is written about what to do.
     pub runbook: Option<String>,
+    /// Lists of its own for `expand`, by name.
+    pub lists: HashMap<String, Vec<String>>,
     /// Embedded tests.
     pub tests: Vec<TestCase>,
 }
@@ -50,6 +53,7 @@ impl Default for Settings {
             title: None,
             what_to_do: String::new(),
             runbook: None,
+            lists: HashMap::new(),
             tests: Vec::new(),
         }
     }
@@ -188,13 +192,23 @@ impl Settings {
             "what_to_do" => self.what_to_do = text()?.trim_end().to_owned(),
             "runbook" => self.runbook = Some(read_link(text()?, value.at)?),
             "tests" => self.tests = read_tests(value)?,
-            "lists" => {
-                return Err(Fault::new(at, "`lists` is not supported by this release"));
-            }
+            "lists" => self.lists = read_lists(value)?,
             other => return Err(Fault::new(at, format!("unknown key `{other}`"))),
         }
         Ok(())
     }
+}
+
+fn read_lists(node: &Node) -> Result<HashMap<String, Vec<String>>, Fault> {
+    let entries =
+        node.entries().ok_or_else(|| Fault::new(node.at, "`lists` maps names to values"))?;
+    let list = |(name, values): &(Key, Node)| {
+        let values: Option<Vec<String>> =
+            values.items().iter().map(|value| value.text().map(str::to_owned)).collect();
+        let values = values.ok_or_else(|| Fault::new(name.at, "must be a list of texts"))?;
+        Ok((name.text.clone(), values))
+    };
+    entries.iter().map(list).collect()
 }
 
 fn read_link(text: &str, at: Place) -> Result<String, Fault> {

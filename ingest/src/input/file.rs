@@ -20,6 +20,7 @@ use crate::config::Limits;
 use crate::deadletter::Rejection;
 use crate::normalize::Wrapped;
 use crate::protocol::documents;
+use crate::protocol::stream::without_line_end;
 use follower::{Chunk, Follower};
 use lines::Line;
 use place::{Intent, Place};
@@ -109,16 +110,17 @@ async fn store(feed: &Feed, chunk: &Chunk) -> Result<Place, Stopped> {
 
 fn batch_of(feed: &Feed, chunk: &Chunk) -> Batch {
     let limits: &Limits = feed.pipeline.limits();
-    let mut batch = Batch::default();
+    let mut batch = Batch::joining();
     let intake = feed.pipeline.intake(&feed.origin, &feed.quota);
     let path = chunk.path.to_string_lossy();
     let envelope = serde_json::json!({ "log.file.path": path }).to_string();
     for (number, line) in (1..).zip(&chunk.lines) {
         match line {
             Line::Whole(record) => {
-                let record = record.trim_ascii_end();
+                let record = without_line_end(record);
                 let wrapped = Wrapped { envelope: &envelope, ..Wrapped::bare(record) };
-                if !record.is_empty() && batch.add_wrapped(intake, number, &wrapped).is_err() {
+                let is_empty = record.trim_ascii().is_empty();
+                if !is_empty && batch.add_wrapped(intake, number, &wrapped).is_err() {
                     batch.add(intake, number, record);
                 }
             }
@@ -130,6 +132,7 @@ fn batch_of(feed: &Feed, chunk: &Chunk) -> Batch {
             }
         }
     }
+    batch.finish(intake);
     batch
 }
 

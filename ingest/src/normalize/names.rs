@@ -23,7 +23,7 @@ use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, lookup, unwrapped};
 /// A claim further ahead of our clock is not believed (durability contract, "Time").
 const FUTURE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
 /// Names of better or this rank can be nothing but the time.
-const NAMED_TIME_RANK_MAX: u8 = SOURCE_RANK_MAX + 3;
+const NAMED_TIME_RANK_MAX: u8 = SOURCE_RANK_MAX + 4;
 /// Added to the rank of a name that was found inside a wrapper.
 const WRAPPED: u8 = 100;
 

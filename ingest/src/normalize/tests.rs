@@ -9,6 +9,7 @@ mod logsources;
 mod network;
 mod secrets;
 mod signins;
+mod spellings;
 mod sshd;
 mod syslog;
 mod times;

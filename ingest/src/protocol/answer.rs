@@ -147,6 +147,11 @@ impl Failure {
         &self.message
     }
 
+    /// When it is worth trying again.
+    pub(super) const fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after_secs
+    }
+
     /// For senders that try again after 503 and after no other failure that passes with time.
     pub(super) fn or_unavailable(mut self) -> Self {
         let passes = [StatusCode::TOO_MANY_REQUESTS, StatusCode::INSUFFICIENT_STORAGE];

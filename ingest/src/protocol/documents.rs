@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::listed;
 use crate::normalize::scan::{Malformed, Problem, Scanner};
 
 /// Takes what is found in a body.
@@ -128,6 +129,22 @@ impl<'b> Cutter<'b> {
     /// Gives the document from here to `end` to the sink, as number `line`.
     fn take(&self, sink: &mut impl Sink, end: usize, line: u64) {
         let document = &self.body[self.pos..end];
+        if document.len() <= self.document_bytes_max {
+            return self.take_one(sink, document, line);
+        }
+        // Of a list only the records have to be short.
+        let Some(records) = listed::records_of(document) else {
+            return self.take_one(sink, document, line);
+        };
+        for record in records {
+            if sink.is_full() {
+                return;
+            }
+            self.take_one(sink, &document[record], line);
+        }
+    }
+
+    fn take_one(&self, sink: &mut impl Sink, document: &[u8], line: u64) {
         if document.len() > self.document_bytes_max {
             let reason = too_long(document.len(), self.document_bytes_max);
             sink.reject(line, document, "line_too_long", reason);
@@ -242,7 +259,7 @@ pub(crate) fn too_long(bytes: usize, bytes_max: usize) -> String {
 
 /// The bytes as text with every offset in its place: what is no UTF-8 becomes question marks. Only
 /// the structure is read from it.
-pub(super) fn same_length_text(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn same_length_text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
@@ -364,6 +381,12 @@ mod tests {
             "42\n\"x\"\n",
             "1! not_an_object, expected an object at column 1: 42\n2! not_an_object, expected an object at column 1: \"x\"",
         );
+    }
+
+    #[test]
+    fn of_a_list_that_is_too_long_only_the_records_have_to_be_short() {
+        let body = format!("{{\"Records\":[{}{{\"z\":26}}]}}", "{\"a\":1}, ".repeat(20));
+        check(&body, &("1: {\"a\":1}\n".repeat(20) + "1: {\"z\":26}"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use chrono_tz::Tz;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method};
-use logwarden_event::Timestamp;
+use logwarden_event::{Event, Timestamp};
 use logwarden_store::IdempotencyKey;
 use logwarden_store::identity::{Action, Object, authorize};
 use metrics::counter;
@@ -86,13 +86,43 @@ impl Admission {
         if length.is_some_and(|length: usize| length > pipeline.limits().body_bytes_max) {
             return Err(Failure::of_body(BodyError::TooLarge));
         }
+        let key = key_of(headers)?;
+        let admission = Self::new(pipeline, source, peer_of(request), protocol, key);
+        Ok(Self { encoding, length, ..admission })
+    }
+
+    /// Of a call whose sender is known, and of whose message nothing is yet.
+    pub(super) fn of_call(
+        pipeline: &Arc<Pipeline>,
+        source: String,
+        peer: IpAddr,
+        protocol: &'static str,
+        metadata: &HeaderMap,
+    ) -> Result<Self, Failure> {
+        Ok(Self::new(pipeline, source, Some(peer), protocol, key_of(metadata)?))
+    }
+
+    fn new(
+        pipeline: &Arc<Pipeline>,
+        source: String,
+        peer: Option<IpAddr>,
+        protocol: &'static str,
+        key: Option<String>,
+    ) -> Self {
         let zone = pipeline.config.zone_of(&source);
         let mask_secrets = pipeline.config.masks_secrets_of(&source);
         let quota = pipeline.quotas.of(&source);
-        let peer = peer_of(request);
         let origin = Arc::new(Origin { source, peer, protocol, zone, mask_secrets });
-        let pipeline = Arc::clone(pipeline);
-        Ok(Self { pipeline, origin, quota, key: key_of(headers)?, encoding, length })
+        let (pipeline, encoding) = (Arc::clone(pipeline), Encoding::Identity);
+        Self { pipeline, origin, quota, key, encoding, length: None }
+    }
+
+    /// The same once the message has said how long it is.
+    pub(super) fn expecting(self, length: usize, encoding: Encoding) -> Result<Self, Failure> {
+        if length > self.pipeline.limits().body_bytes_max {
+            return Err(Failure::of_body(BodyError::TooLarge));
+        }
+        Ok(Self { encoding, length: Some(length), ..self })
     }
 
     /// Whether the source may send now.
@@ -195,7 +225,8 @@ impl Shipment {
                 .map_err(Failure::of_body)?;
             let mut records = Records::new(&admission);
             let found = cutter(&body, &mut records)?;
-            if records.is_over {
+            records.taker.batch.finish(records.taker.intake);
+            if records.is_over || records.taker.batch.record_count() > records.records_max {
                 return Err(Failure::too_many_records(limits.batch_records_max));
             }
             if records.bytes_left == 0 {
@@ -234,6 +265,12 @@ impl<'a> Records<'a> {
         let records_max = limits.batch_records_max as u64;
         let bytes_left = limits.body_bytes_max.saturating_mul(ENVELOPED_GROWTH);
         Self { taker, records_max, is_over: false, bytes_left, is_repeatable: false }
+    }
+
+    /// From here on pieces of one record become one event. What a sender is told of each record by its
+    /// place would be wrong then.
+    pub(super) fn join(&mut self) {
+        self.taker.batch = Batch::joining();
     }
 
     /// Cuts `body` into JSON documents, one record each.
@@ -293,6 +330,11 @@ impl<'a> Records<'a> {
     /// Events and dead letters so far: the place of the next one.
     pub(super) fn drafts(&self) -> u64 {
         self.taker.batch.drafts.len() as u64
+    }
+
+    /// The event that was taken last.
+    pub(super) fn last_event(&self) -> Option<&Event> {
+        self.taker.batch.drafts.last().map(|draft| &draft.event)
     }
 
     /// Takes the room for a record and its envelope; false when there is none left.
@@ -373,6 +415,11 @@ pub(super) struct Delivery {
 }
 
 impl<T> Cut<T> {
+    /// Takes records out that are stored already, by their places in the batch, in order.
+    pub(super) fn leave_out(&mut self, places: &[u64]) {
+        self.batch.leave_out(places);
+    }
+
     /// Makes the records durable; without one there is nothing to store.
     pub(super) async fn store(&mut self) -> Result<Delivery, Failure> {
         let mut batch = std::mem::take(&mut self.batch);
@@ -421,13 +468,7 @@ pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<Str
     if names_credential {
         return Err(Failure::credential_in_url());
     }
-    if brings_credential(request.headers()) {
-        let token = token_of(request.headers()).ok_or_else(Failure::unauthorized)?;
-        let principal =
-            pipeline.identity.authenticate_token(&token).ok_or_else(Failure::unauthorized)?;
-        let source = source_of_principal(&principal);
-        authorize(&principal, Action::Ingest, &Object::Source(&source))
-            .map_err(|_| Failure::forbidden())?;
+    if let Some(source) = source_by_token(pipeline, request.headers())? {
         return Ok(source);
     }
     let http = &pipeline.config.http;
@@ -437,6 +478,23 @@ pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<Str
         (Some(source), true) => Ok(source.clone()),
         _ => Err(Failure::unauthorized()),
     }
+}
+
+/// The source of a token; nothing when no credential is there, good or bad.
+pub(super) fn source_by_token(
+    pipeline: &Pipeline,
+    headers: &HeaderMap,
+) -> Result<Option<String>, Failure> {
+    if !brings_credential(headers) {
+        return Ok(None);
+    }
+    let token = token_of(headers).ok_or_else(Failure::unauthorized)?;
+    let principal =
+        pipeline.identity.authenticate_token(&token).ok_or_else(Failure::unauthorized)?;
+    let source = source_of_principal(&principal);
+    authorize(&principal, Action::Ingest, &Object::Source(&source))
+        .map_err(|_| Failure::forbidden())?;
+    Ok(Some(source))
 }
 
 /// Whether there is any credential, good or bad.

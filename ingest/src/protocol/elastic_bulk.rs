@@ -3,7 +3,9 @@
 //! Input: lines in pairs, an action and its document. Output: one item per action, in order. The
 //! record is the document's line as it was sent; `_index`, `_id` and `pipeline` of the action become
 //! fields. Whatever the action, the document becomes an event: nothing is overwritten or deleted. A
-//! body of which every action has an `_id` is stored once, however often it is sent.
+//! document with an `_id` that comes again under it, byte for byte, is not stored again as long as we
+//! [remember](crate::remembered) it; a body of which every action has an `_id` is stored once, however
+//! often it is sent.
 //!
 //! A line that is no action where one is expected is taken as a document, so that a template without
 //! action lines loses nothing. Over a quota each item says 429, which clients take as leave to send
@@ -19,6 +21,7 @@ use axum::extract::{Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::Serialize;
@@ -30,6 +33,7 @@ use super::door::{self, Admission, Cut, Records};
 use super::members::{Object, is_object, members, string};
 use crate::normalize::Wrapped;
 use crate::pipeline::{Pipeline, Stored};
+use crate::remembered::{DocumentId, Known, Remembered};
 
 /// Their clients refuse every answer without it.
 static PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
@@ -192,13 +196,58 @@ async fn handle(
     let methods = [Method::POST, Method::PUT];
     let admission = Admission::of(pipeline, &request, ElasticBulk.name(), &methods)?;
     let allowed = admission.within_quota();
+    let source = admission.origin.source.clone();
     let shipment = admission.read(request.into_body()).await?;
-    let mut cut = shipment.cut(move |body, records| Ok(cut_pairs(body, &index, records))).await?;
+    let known = Arc::clone(pipeline);
+    let cutter = move |body: &Bytes, records: &mut Records<'_>| {
+        let identify =
+            |item: &Item, record: &[u8]| item.document(&known.remembered, &source, record);
+        Ok(cut_pairs(body, &index, &identify, records))
+    };
+    let mut cut = shipment.cut(cutter).await?;
     let stored = match allowed {
-        Ok(()) => cut.store().await.map(|delivery| delivery.stored),
+        Ok(()) => store(pipeline, &mut cut).await,
         Err(failure) => Err(failure),
     };
     answer_of(&cut, stored, started)
+}
+
+/// Makes the documents durable that are not stored yet.
+async fn store(pipeline: &Pipeline, cut: &mut Cut<Vec<Item>>) -> Result<Option<Stored>, Failure> {
+    let ids: Vec<_> = cut.found.iter().filter_map(|item| item.document).collect();
+    if ids.is_empty() {
+        return cut.store().await.map(|delivery| delivery.stored);
+    }
+    let held = pipeline.remembered.hold(&ids);
+    let held = tokio::time::timeout(pipeline.limits().room_wait, held).await;
+    let (known, hold) = held.map_err(|_| Failure::busy())?;
+    let has_id = |index: &usize| cut.found[*index].document.is_some();
+    let with_id: Vec<_> = (0..cut.found.len()).filter(has_id).collect();
+    let mut out = Vec::new();
+    for (index, known) in with_id.iter().zip(&known) {
+        let place = match known {
+            Known::New => continue,
+            Known::Stored(seq) => {
+                cut.found[*index].seq = Some(*seq);
+                None
+            }
+            Known::Again(first) => Some(cut.found[with_id[*first]].place),
+        };
+        let item = &mut cut.found[*index];
+        out.push(item.place);
+        item.place = place.unwrap_or(item.place);
+    }
+    cut.leave_out(&out);
+    for item in &mut cut.found {
+        item.place -= out.partition_point(|place| *place < item.place) as u64;
+    }
+    let stored = cut.store().await?.stored;
+    if let Some(stored) = &stored {
+        let new = with_id.iter().zip(&known).filter(|(_, known)| **known == Known::New);
+        let first = stored.receipt.first.seq;
+        hold.stored(new.map(|(index, _)| first + cut.found[*index].place));
+    }
+    Ok(stored)
 }
 
 /// One item per action; a refusal that passes with time is said of each.
@@ -319,6 +368,10 @@ struct Item {
     id: Option<String>,
     /// Its place in the batch, when it is an event.
     place: u64,
+    /// What it is known by when it comes again, if it has an id.
+    document: Option<DocumentId>,
+    /// Its number, when it was stored before.
+    seq: Option<u64>,
     /// Why it became a dead letter instead.
     fault: Option<String>,
 }
@@ -360,12 +413,18 @@ struct FaultBody<'a> {
 
 impl Item {
     fn of(action: Action, place: u64, fault: Option<String>) -> Self {
-        Self { op: action.op, index: action.index, id: action.id, place, fault }
+        let Action { op, index, id, .. } = action;
+        Self { op, index, id, place, document: None, seq: None, fault }
+    }
+
+    /// What it is known by, with the raw bytes of its event.
+    fn document(&self, remembered: &Remembered, source: &str, record: &[u8]) -> Option<DocumentId> {
+        Some(remembered.id(source, &self.index, self.id.as_deref()?, record))
     }
 
     /// `first` is the number of the first record of the batch.
     fn answer(&self, first: u64, refusal: Option<&str>) -> String {
-        let seq = first + self.place;
+        let seq = self.seq.unwrap_or(first + self.place);
         let failed = |kind, reason| OutcomeBody::Failed { error: FaultBody { kind, reason } };
         let (status, outcome) = match (refusal, &self.fault) {
             (Some(reason), _) => (429, failed("es_rejected_execution_exception", reason)),
@@ -383,7 +442,12 @@ impl Item {
 }
 
 /// Cuts a body into its pairs.
-fn cut_pairs(body: &[u8], default_index: &str, records: &mut Records<'_>) -> Vec<Item> {
+fn cut_pairs(
+    body: &[u8],
+    default_index: &str,
+    identify: &dyn Fn(&Item, &[u8]) -> Option<DocumentId>,
+    records: &mut Records<'_>,
+) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     let mut pending: Option<(u64, &[u8], Action)> = None;
     for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
@@ -411,7 +475,13 @@ fn cut_pairs(body: &[u8], default_index: &str, records: &mut Records<'_>) -> Vec
                 None => Action::missing(default_index),
             },
         };
-        items.push(take_document(number, line, action, records));
+        let mut item = take_document(number, line, action, records);
+        // A list of records is not known by the id of their document.
+        if item.fault.is_none() && records.drafts() == item.place + 1 {
+            let event = records.last_event();
+            item.document = event.and_then(|event| identify(&item, event.raw()));
+        }
+        items.push(item);
     }
     if let Some((number, line, action)) = pending {
         let reason = "the document of this action is missing".to_owned();

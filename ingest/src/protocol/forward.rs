@@ -10,7 +10,7 @@
 //! handshake; elsewhere the peer is admitted by its network or certificate.
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use logwarden_event::Timestamp;
 use logwarden_store::IdempotencyKey;
 use metrics::counter;
@@ -25,6 +25,7 @@ use super::sender::{Pieces, Received, Sender};
 use super::stream::Connection;
 use super::unfold::unfold;
 use crate::config::{ListenerConfig, ListenerKind};
+use crate::join;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::{Wrapped, time};
 
@@ -35,6 +36,8 @@ const NONCE_BYTES: usize = 16;
 const TAG_BYTES_MAX: usize = 1_024;
 /// A longer chunk is not answered: it would be an answer larger than our patience.
 const CHUNK_BYTES_MAX: usize = 1_024;
+/// Messages that are pieces of one line.
+const PIECES_MAX: usize = 256;
 /// How we call ourselves in the handshake.
 const HOSTNAME: &str = "logwarden";
 /// The type of the extension that holds seconds and nanoseconds.
@@ -107,11 +110,19 @@ async fn take_messages(connection: &mut Connection, mut sender: Sender) {
                 continue;
             }
         };
+        let mut pieces = Vec::new();
+        if message.is_piece() {
+            pieces = receive_rest(connection, &sender, message.body.len()).await;
+        }
         let chunk = message.chunk.clone();
         let key = chunk.as_ref().map(|chunk| message.key(&sender.origin.source, chunk));
         // What is taken out of its compression may be as large as any message.
         let bytes = if message.encoding.is_some() { bytes_max } else { message.body.len() };
-        let cut = move |pieces: &mut Pieces<'_>| message.cut(bytes_max, pieces);
+        let bytes = bytes + pieces.iter().map(|piece| piece.body.len()).sum::<usize>();
+        pieces.insert(0, message);
+        let cut = move |records: &mut Pieces<'_>| {
+            pieces.iter().for_each(|one| one.cut(bytes_max, records))
+        };
         if !sender.store(connection, (bytes, room), key, cut).await {
             return;
         }
@@ -122,6 +133,34 @@ async fn take_messages(connection: &mut Connection, mut sender: Sender) {
             }
         }
     }
+}
+
+/// The pieces that follow one of a line, as messages of their own; those that do not come soon are not
+/// waited for. Each is a record of at most a few bytes more than its line.
+async fn receive_rest(connection: &mut Connection, sender: &Sender, first: usize) -> Vec<Message> {
+    let bytes_max = connection.pipeline.limits().connection_bytes_max;
+    let (mut found, mut bytes, mut is_open) = (Vec::new(), first, true);
+    while is_open && bytes < bytes_max && found.len() < PIECES_MAX {
+        let mut skim = Skim::new();
+        let piece = |buffer: &mut BytesMut| {
+            let end = skim.end(buffer, bytes_max).ok()??;
+            let message = Message::parse(&Bytes::copy_from_slice(&buffer[..end])).ok()?;
+            // Anything else stays for its turn.
+            if message.form != Form::One || message.chunk.is_some() {
+                return Some(None);
+            }
+            buffer.advance(end);
+            Some(Some(message))
+        };
+        match tokio::time::timeout(join::WAIT, sender.receive(connection, piece)).await {
+            Ok(Received::Message(Some(message), _)) => {
+                (is_open, bytes) = (message.is_piece(), bytes + message.body.len());
+                found.push(message);
+            }
+            _ => break,
+        }
+    }
+    found
 }
 
 /// The next value; what is left when it is none.
@@ -185,6 +224,15 @@ impl Message {
             parsed.take_options(options, message);
         }
         Ok(parsed)
+    }
+
+    /// Whether it is a piece of a line of which more comes, as Docker's driver sends it.
+    fn is_piece(&self) -> bool {
+        let has = |words: &[u8]| memchr::memmem::find(&self.body, words).is_some();
+        self.form == Form::One
+            && self.chunk.is_none()
+            && has(b"partial_message")
+            && (has(b"partial_last\xA5false") || !has(b"partial_last"))
     }
 
     fn take_options(&mut self, mut options: msgpack::Children<'_>, message: &Bytes) {
@@ -297,11 +345,11 @@ impl Message {
         }
         let envelope = envelope.finish();
         pieces.take(&Wrapped {
-            record,
             content: &content,
             must_be_json: true,
             envelope: &envelope,
             time: time_of(at),
+            ..Wrapped::bare(record)
         });
     }
 }

@@ -59,6 +59,7 @@ async fn handle(pipeline: &Arc<Pipeline>, request: Request) -> Result<Response, 
             if is_form && !is_json(body) {
                 take_form(body, records);
             } else {
+                records.join();
                 records.take_documents(body);
             }
             Ok(())

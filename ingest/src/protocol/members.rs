@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::normalize::scan::{Malformed, Problem, Scanner, unescape};
 
 /// The members of the object that is the whole of `text`: key, and value as it was sent.
-pub(super) fn members(text: &str) -> Members<'_> {
+pub(crate) fn members(text: &str) -> Members<'_> {
     Members { scanner: Scanner::new(text), state: State::Start }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn each_item<'t>(
 }
 
 /// What a value says when it is a string.
-pub(super) fn string(value: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn string(value: &str) -> Option<Cow<'_, str>> {
     let mut scanner = Scanner::new(value);
     let literal = scanner.string("a string").ok()?;
     let inner = &value[literal.start..literal.end];
@@ -97,13 +97,13 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// A JSON object that is written member by member.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Object {
+pub(crate) struct Object {
     text: String,
 }
 
 impl Object {
     /// Adds a member; `value` is JSON.
-    pub(super) fn put(&mut self, key: &str, value: &str) {
+    pub(crate) fn put(&mut self, key: &str, value: &str) {
         self.text.push(if self.text.is_empty() { '{' } else { ',' });
         self.text.push_str(&quoted(key));
         self.text.push(':');
@@ -111,7 +111,7 @@ impl Object {
     }
 
     /// Adds a member that is text.
-    pub(super) fn put_text(&mut self, key: &str, text: &str) {
+    pub(crate) fn put_text(&mut self, key: &str, text: &str) {
         self.put(key, &quoted(text));
     }
 
@@ -135,7 +135,7 @@ impl Object {
     }
 
     /// The object; empty text when it has no member.
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         if !self.text.is_empty() {
             self.text.push('}');
         }
@@ -151,7 +151,7 @@ enum State {
 }
 
 /// See [`members`].
-pub(super) struct Members<'t> {
+pub(crate) struct Members<'t> {
     scanner: Scanner<'t>,
     state: State,
 }

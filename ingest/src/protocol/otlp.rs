@@ -1,4 +1,4 @@
-//! OpenTelemetry logs over HTTP: `POST /v1/logs`, as Protocol Buffers or JSON.
+//! OpenTelemetry logs over HTTP (`POST /v1/logs`, as Protocol Buffers or JSON) and over gRPC.
 //!
 //! Input: log records below their resource and scope. Output: what became of them, in the encoding
 //! that was used. The record is one `LogRecord`: the slice of a JSON body as it was sent; of a binary
@@ -10,6 +10,7 @@
 //! which every exporter retries.
 
 mod binary;
+mod grpc;
 mod json;
 
 use std::borrow::Cow;
@@ -29,7 +30,9 @@ use super::Protocol;
 use super::answer::{self, Failure};
 use super::door::{Admission, Records};
 use super::members::{Object, quoted};
+use super::stream::Connection;
 use crate::batch::Tally;
+use crate::config::ListenerKind;
 use crate::normalize::Wrapped;
 use crate::pipeline::Pipeline;
 
@@ -37,7 +40,7 @@ const PATH: &str = "/v1/logs";
 const BINARY_TYPE: &str = "application/x-protobuf";
 const JSON_TYPE: &str = "application/json";
 
-/// OpenTelemetry logs over HTTP.
+/// OpenTelemetry logs.
 pub(super) struct Otlp;
 
 #[async_trait]
@@ -48,6 +51,18 @@ impl Protocol for Otlp {
 
     fn routes(&self, pipeline: &Arc<Pipeline>) -> Option<Router> {
         Some(Router::new().route(PATH, any(export)).with_state(Arc::clone(pipeline)))
+    }
+
+    fn recognises(&self, kind: ListenerKind, first: &[u8]) -> bool {
+        match kind {
+            ListenerKind::Auto => first.starts_with(grpc::PREFACE),
+            ListenerKind::Otlp => true,
+            _ => false,
+        }
+    }
+
+    async fn serve(&self, connection: Connection) {
+        grpc::serve(connection).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The wire format of Protocol Buffers, read field by field.
+//! The wire format of Protocol Buffers, read field by field, and written for short answers.
 //!
 //! Input: the bytes of one message. Output: its fields as slices of them. Messages are not built: a
 //! body of many empty records would take a hundred times its size, and one broken record would cost
@@ -38,6 +38,22 @@ impl<'b> Value<'b> {
             Self::Bytes(_) => 0,
         }
     }
+}
+
+/// Writes a number of whatever size.
+pub(super) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Writes a text or message as field `number`, at most 15.
+pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(number << 3 | 2);
+    put_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
 }
 
 /// The fields of the message that is the whole of `bytes`, in their order.

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use logwarden_store::IdempotencyKey;
 use metrics::counter;
 use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -134,7 +135,7 @@ impl Sender {
         let (pipeline, line) = (Arc::clone(&connection.pipeline), self.records);
         let computed = connection.pipeline.compute(bytes, move || {
             let mut pieces = Pieces {
-                batches: vec![Batch::default()],
+                batches: vec![Batch::joining()],
                 intake: pipeline.intake(&origin, &quota),
                 record_bytes_max: pipeline.limits().record_bytes_max,
                 batch_records_max: pipeline.limits().batch_records_max as u64,
@@ -142,6 +143,9 @@ impl Sender {
                 line,
             };
             cut(&mut pieces);
+            for batch in &mut pieces.batches {
+                batch.finish(pieces.intake);
+            }
             (pieces.batches, pieces.line)
         });
         let Ok((batches, line)) = computed.await else { return false };
@@ -170,12 +174,14 @@ impl Sender {
             .await
     }
 
-    /// The stream has ended: keeps what is left of it, which is no whole message.
+    /// The stream has ended: keeps what is left of it, which is no whole message, and ends our side.
     pub(super) async fn end(&mut self, connection: &mut Connection) {
         let rest = connection.buffer.split().freeze();
         if !rest.is_empty() {
             self.reject(connection, rest, "truncated", "the stream ended inside the message").await;
         }
+        // The peer may be gone already.
+        let _ = connection.stream.shutdown().await;
     }
 }
 
@@ -207,7 +213,7 @@ impl Pieces<'_> {
             batch.record_count() >= self.batch_records_max || batch.bytes >= BATCH_BYTES_MAX
         });
         if is_full {
-            self.batches.push(Batch::default());
+            self.batches.push(Batch::joining());
         }
         self.batches.last_mut().expect("there is one at least")
     }

@@ -22,6 +22,7 @@ use super::{Protocol, documents, tcp_json};
 use crate::batch::{Batch, Intake};
 use crate::config::ListenerConfig;
 use crate::deadletter::Rejection;
+use crate::join;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::Origin;
 use crate::normalize::scan::Malformed;
@@ -152,6 +153,8 @@ impl Pump {
     pub(crate) async fn run(mut self, connection: &mut Connection, first: Option<Frame>) {
         let mut lines = 0u64;
         let mut frames: Vec<_> = first.into_iter().collect();
+        // Nothing more came for what may go on.
+        let mut is_waited_for = false;
         loop {
             self.take(connection, &mut frames);
             if frames.is_empty() {
@@ -172,10 +175,33 @@ impl Pump {
                 counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
                 return connection.refuse(tcp_json::UNAUTHORIZED).await;
             }
-            if !self.store(connection, std::mem::take(&mut frames), &mut lines).await {
+            let open = if is_waited_for { 0 } else { self.open_frames(connection, &frames) };
+            let rest = frames.split_off(frames.len() - open);
+            if !self.store(connection, std::mem::replace(&mut frames, rest), &mut lines).await {
                 return;
             }
+            is_waited_for = false;
+            if open > 0 {
+                let reading = tokio::time::timeout(join::WAIT, connection.read()).await;
+                is_waited_for = reading != Ok(Reading::More);
+            }
         }
+    }
+
+    /// How many frames at the end may go on with the next one. A batch that is full does not wait for
+    /// itself.
+    fn open_frames(&self, connection: &Connection, frames: &[Frame]) -> usize {
+        if self.content == Content::Gelf
+            || frames.iter().any(|frame| !matches!(frame, Frame::Record(_)))
+        {
+            return 0;
+        }
+        let limits = connection.pipeline.limits();
+        let open = join::open_records(frames.iter().map(|frame| without_line_end(frame.bytes())));
+        let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
+        let is_full =
+            frames.len() >= limits.connection_records_max || bytes >= limits.connection_bytes_max;
+        if is_full && open == frames.len() { 0 } else { open }
     }
 
     fn may_write(&self, pipeline: &Pipeline) -> bool {
@@ -253,17 +279,28 @@ impl Pump {
         pipeline
             .compute(bytes, move || {
                 let mut taker = Taker {
-                    batch: Batch::default(),
+                    batch: if content == Content::Gelf {
+                        Batch::default()
+                    } else {
+                        Batch::joining()
+                    },
                     intake: clock.intake(&origin, &quota),
                     record_bytes_max: limits.limits.record_bytes_max,
                 };
                 for (line, frame) in (lines_before + 1..).zip(&frames) {
                     taker.take_frame(content, line, frame);
                 }
+                taker.batch.finish(taker.intake);
                 taker.batch
             })
             .await
     }
+}
+
+/// A record without the line breaks behind it. Blanks stay: a line that was split may end in them.
+pub(crate) fn without_line_end(record: &[u8]) -> &[u8] {
+    let is_of_line = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    &record[..record.iter().rposition(is_of_line).map_or(0, |last| last + 1)]
 }
 
 /// Makes a batch of frames or documents.
@@ -293,8 +330,8 @@ impl Taker<'_> {
 
     /// Takes one record, whose length is within the bound.
     pub(super) fn take_record(&mut self, content: Content, line: u64, record: &[u8]) {
-        let record = record.trim_ascii_end();
-        if record.is_empty() {
+        let record = without_line_end(record);
+        if record.trim_ascii().is_empty() {
             return;
         }
         if content == Content::Any {

@@ -67,7 +67,7 @@ impl Predicate {
 impl Test {
     /// Whether a value passes. [`Test::IsNull`] and [`Test::SameAs`] need more than the value and
     /// fail here; the predicate decides them.
-    pub(crate) fn passes(&self, value: Value<'_>) -> bool {
+    pub fn passes(&self, value: Value<'_>) -> bool {
         if value == Value::Null {
             return false;
         }
@@ -107,6 +107,10 @@ impl Test {
             Self::Time(comparison, bound) => {
                 time_of(value).is_some_and(|time| comparison.holds(&time, bound))
             }
+            Self::TimePart(part, comparison, number) => time_of(value).is_some_and(|time| {
+                let found = time.part(*part);
+                comparison.map_or(found == *number, |comparison| comparison.holds(&found, number))
+            }),
             Self::Text(comparison, bound) => {
                 with_text(value, |found| passes_order(*comparison, text::compare(found, bound)))
             }
@@ -205,7 +209,7 @@ fn time_of(value: Value<'_>) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use logwarden_event::{Class, EventBuilder, FieldOptions, Position, Severity};
+    use logwarden_event::{Class, EventBuilder, FieldOptions, Position, Severity, TimePart};
 
     use super::*;
 
@@ -288,6 +292,17 @@ mod tests {
         let at = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("valid");
         check("at", Test::Time(Comparison::Lte, at), true);
         check("status", Test::Text(Comparison::Gt, "4".into()), true);
+    }
+
+    #[test]
+    fn parts_of_a_time_are_numbers_in_utc() {
+        let part = |part, comparison, number| Test::TimePart(part, comparison, number);
+        check("timestamp", part(TimePart::Hour, None, 4), true);
+        check("timestamp", part(TimePart::Minute, Some(Comparison::Gte), 23), false);
+        check("timestamp", part(TimePart::Week, None, 47), true);
+        check("at", part(TimePart::Month, Some(Comparison::Lt), 2), true);
+        check("at", part(TimePart::Year, None, 2026), true);
+        check("status", part(TimePart::Hour, Some(Comparison::Gte), 0), false);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use metrics::counter;
 
 use super::authorize::{Principal, PrincipalKind};
 use super::tokens::hash;
-use super::{Identity, IdentityError, password, rows};
+use super::{Identity, IdentityError, password, rows, totp};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::metrics::SIGN_INS_LIMITED;
 use crate::random;
@@ -25,6 +25,20 @@ const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Sessions of one user; the one unused for longest ends first.
 const SESSIONS_PER_USER_MAX: i64 = 20;
 
+/// Bytes of a session's hash that make its id.
+const SESSION_ID_BYTES: usize = 12;
+
+/// A session, without what it is proven with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Names it among those of its user.
+    pub id: String,
+    /// When somebody signed in.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub used_at: Timestamp,
+}
+
 /// What the browser keeps; it goes into a cookie and nowhere else.
 pub type SessionToken = Secret<String>;
 
@@ -34,6 +48,9 @@ pub enum SignInError {
     /// No such user or another password; nobody is told which.
     #[error("name or password is wrong")]
     BadCredentials,
+    /// The password is right; a code of the second factor is needed besides.
+    #[error("a code of the second factor is needed")]
+    SecondFactor,
     /// Too many attempts.
     #[error("too many attempts, try again in {retry_after_secs} seconds")]
     TooManyAttempts {
@@ -64,6 +81,136 @@ impl Identity {
         password: &str,
         peer: IpAddr,
     ) -> Result<SessionToken, SignInError> {
+        self.sign_in_with(name, password, None, peer).await
+    }
+
+    /// Signs somebody in who has a second factor.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError::SecondFactor`] when a code is needed and there is none; else as with
+    /// [`Identity::sign_in`].
+    pub async fn sign_in_with(
+        &self,
+        name: &str,
+        password: &str,
+        code: Option<&str>,
+        peer: IpAddr,
+    ) -> Result<SessionToken, SignInError> {
+        self.check_password(name, password, peer).await?;
+        self.check_code(name, code).await?;
+        self.attempts.succeeded(name, peer);
+        Ok(self.create_session(name).await?)
+    }
+
+    /// A secret for an authenticator app; nothing is kept before [`Identity::set_second_factor`].
+    pub fn new_second_factor(&self) -> String {
+        totp::new_secret()
+    }
+
+    /// From now on signing in needs a code made of this secret. `code` shows that the app makes them.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError::BadCredentials`] when the code or the secret is wrong.
+    pub async fn set_second_factor(
+        &self,
+        name: &str,
+        secret: &str,
+        code: &str,
+    ) -> Result<(), SignInError> {
+        let secret = totp::decode(secret).ok_or(SignInError::BadCredentials)?;
+        let step = totp::step_of(&secret, code, self.now(), None);
+        let step = step.ok_or(SignInError::BadCredentials)?;
+        let statement = Statement {
+            sql: "UPDATE users SET totp_secret = ?2, totp_step = ?3 WHERE name = ?1",
+            values: vec![rows::from_text(name), SqlValue::Blob(secret), SqlValue::Integer(step)],
+        };
+        self.change_and_reload(vec![statement]).await?;
+        Ok(())
+    }
+
+    /// Signing in needs the password alone again.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::NotFound`] when there is no such user.
+    pub async fn remove_second_factor(&self, name: &str) -> Result<(), IdentityError> {
+        let statement = Statement {
+            sql: "UPDATE users SET totp_secret = NULL, totp_step = NULL WHERE name = ?1",
+            values: vec![rows::from_text(name)],
+        };
+        match self.change_and_reload(vec![statement]).await?.first() {
+            Some(0) => Err(IdentityError::NotFound(name.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the password of a user is this one; counts as an attempt to sign in.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Identity::sign_in`].
+    pub async fn confirm_password(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<(), SignInError> {
+        self.check_password(name, password, peer).await?;
+        self.attempts.succeeded(name, peer);
+        Ok(())
+    }
+
+    /// Lets pass who has no second factor, and who brings a code that has not counted yet.
+    async fn check_code(&self, name: &str, code: Option<&str>) -> Result<(), SignInError> {
+        let found = {
+            let state = self.read();
+            let factor = state.users.get(name).and_then(|user| user.second_factor.as_ref());
+            let Some(factor) = factor else { return Ok(()) };
+            let code = code.ok_or(SignInError::SecondFactor)?;
+            totp::step_of(factor.secret.expose(), code, self.now(), factor.last_step)
+        };
+        let step = found.ok_or(SignInError::BadCredentials)?;
+        let statement = Statement {
+            // The condition again, inside the transaction: two may bring the same code at once.
+            sql: "UPDATE users SET totp_step = ?2
+                  WHERE name = ?1 AND (totp_step IS NULL OR totp_step < ?2)",
+            values: vec![rows::from_text(name), SqlValue::Integer(step)],
+        };
+        match self.change_and_reload(vec![statement]).await?.first() {
+            Some(0) => Err(SignInError::BadCredentials),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a user another password, when they know the present one. Their sessions end; the one
+    /// returned is new.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Identity::sign_in`]; [`SignInError::Identity`] when the new password is weak.
+    pub async fn change_password(
+        &self,
+        name: &str,
+        current: &str,
+        new: &str,
+        peer: IpAddr,
+    ) -> Result<SessionToken, SignInError> {
+        self.confirm_password(name, current, peer).await?;
+        self.set_password(name, new).await?;
+        Ok(self.create_session(name).await?)
+    }
+
+    /// Counts as failed until [`Attempts::succeeded`].
+    ///
+    /// [`Attempts::succeeded`]: super::attempts::Attempts::succeeded
+    async fn check_password(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<(), SignInError> {
         if let Some(retry_after_secs) = self.attempts.begin(name, peer, self.now()) {
             counter!(SIGN_INS_LIMITED).increment(1);
             return Err(SignInError::TooManyAttempts { retry_after_secs });
@@ -81,8 +228,7 @@ impl Identity {
         if is_right != Some(true) {
             return Err(SignInError::BadCredentials);
         }
-        self.attempts.succeeded(name, peer);
-        Ok(self.create_session(name).await?)
+        Ok(())
     }
 
     async fn create_session(&self, name: &str) -> Result<SessionToken, IdentityError> {
@@ -139,6 +285,47 @@ impl Identity {
         })
     }
 
+    /// The sessions of a user that still count, the one used last first.
+    pub fn sessions_of(&self, name: &str) -> Vec<SessionInfo> {
+        let now = self.now();
+        let state = self.read();
+        let own = state.sessions.iter().filter(|(_, session)| session.user == name);
+        let mut sessions: Vec<SessionInfo> = own
+            .map(|(hash, session)| SessionInfo {
+                id: session_id(hash),
+                created_at: session.created_at,
+                used_at: Timestamp::from_nanos(session.used_at.load(Ordering::Relaxed)),
+            })
+            .filter(|one| now.since(one.created_at) < LIFE_MAX && now.since(one.used_at) < IDLE_MAX)
+            .collect();
+        sessions.sort_by(|one, other| other.used_at.cmp(&one.used_at).then(one.id.cmp(&other.id)));
+        sessions
+    }
+
+    /// The [`SessionInfo::id`] of the session with this secret.
+    pub fn id_of_session(&self, token: &str) -> String {
+        session_id(&hash(token))
+    }
+
+    /// Ends the session of a user that has this [`SessionInfo::id`].
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::NotFound`] when the user has none like it.
+    pub async fn end_session(&self, name: &str, id: &str) -> Result<(), IdentityError> {
+        let found = {
+            let state = self.read();
+            let mut own = state.sessions.iter().filter(|(_, session)| session.user == name);
+            own.find(|(hash, _)| session_id(hash) == id).map(|(hash, _)| hash.to_vec())
+        };
+        let hash = found.ok_or_else(|| IdentityError::NotFound(id.to_owned()))?;
+        let statement = Statement {
+            sql: "DELETE FROM sessions WHERE hash = ?1",
+            values: vec![SqlValue::Blob(hash)],
+        };
+        self.change_and_reload(vec![statement]).await.map(drop)
+    }
+
     /// Ends a session; one that does not exist counts as ended.
     ///
     /// # Errors
@@ -164,6 +351,11 @@ impl Identity {
         };
         self.change_and_reload(vec![statement]).await.map(drop)
     }
+}
+
+/// The beginning of the hash: says which session, opens none.
+fn session_id(hash: &[u8; 32]) -> String {
+    hash[..SESSION_ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl SessionRow {

@@ -123,6 +123,48 @@ async fn a_session_ends_unused_after_a_day() {
 }
 
 #[tokio::test]
+async fn a_second_factor_is_asked_for_and_each_code_counts_once() {
+    let (identity, _, simulation) = open(7).await;
+    identity.create_user("ana", Role::Admin, PASSWORD).await.expect("made");
+    let secret = identity.new_second_factor();
+    let code = || totp::code_now(&secret, identity.now());
+    let wrong = identity.set_second_factor("ana", &secret, "000000x").await;
+    assert!(matches!(wrong, Err(SignInError::BadCredentials)));
+    let shown = code();
+    identity.set_second_factor("ana", &secret, &shown).await.expect("set");
+    assert!(identity.list_users()[0].has_second_factor);
+
+    let without = identity.sign_in("ana", PASSWORD, PEER).await;
+    assert!(matches!(without, Err(SignInError::SecondFactor)), "{without:?}");
+    let wrong_password = identity.sign_in_with("ana", "another one", Some(&shown), PEER).await;
+    assert!(matches!(wrong_password, Err(SignInError::BadCredentials)));
+    let again = identity.sign_in_with("ana", PASSWORD, Some(&shown), PEER).await;
+    assert!(matches!(again, Err(SignInError::BadCredentials)), "it counted when it was set");
+    simulation.advance(Duration::from_secs(60));
+    let fresh = code();
+    identity.sign_in_with("ana", PASSWORD, Some(&fresh), PEER).await.expect("signed in");
+    let replayed = identity.sign_in_with("ana", PASSWORD, Some(&fresh), PEER).await;
+    assert!(matches!(replayed, Err(SignInError::BadCredentials)));
+
+    identity.remove_second_factor("ana").await.expect("removed");
+    identity.sign_in("ana", PASSWORD, PEER).await.expect("signed in");
+}
+
+#[tokio::test]
+async fn codes_cannot_be_tried_without_end() {
+    let (identity, _, _) = open(8).await;
+    identity.create_user("ana", Role::Admin, PASSWORD).await.expect("made");
+    let secret = identity.new_second_factor();
+    let shown = totp::code_now(&secret, identity.now());
+    identity.set_second_factor("ana", &secret, &shown).await.expect("set");
+    let mut refused = None;
+    for _ in 0..20 {
+        refused = identity.sign_in_with("ana", PASSWORD, Some(&shown), PEER).await.err();
+    }
+    assert!(matches!(refused, Some(SignInError::TooManyAttempts { .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn what_the_catalog_holds_is_no_secret() {
     let (identity, store, _) = open(6).await;
     let made = identity.create_token(token("shipper")).await.expect("made");

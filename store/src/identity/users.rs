@@ -26,6 +26,8 @@ pub struct UserInfo {
     pub role: Role,
     /// When the account was made.
     pub created_at: Timestamp,
+    /// Whether signing in needs a code besides the password.
+    pub has_second_factor: bool,
 }
 
 /// Why the first administrator was not made.
@@ -42,8 +44,16 @@ pub enum SetupError {
     Identity(#[from] IdentityError),
 }
 
+/// What codes of a second factor are made of.
+pub(super) struct SecondFactor {
+    pub(super) secret: Arc<Secret<Vec<u8>>>,
+    /// The step of the code that counted last.
+    pub(super) last_step: Option<i64>,
+}
+
 pub(super) struct UserRow {
     pub(super) info: UserInfo,
+    pub(super) second_factor: Option<SecondFactor>,
     pub(super) password_hash: Arc<Secret<String>>,
 }
 
@@ -276,11 +286,14 @@ fn user_values(name: &str, role: Role, password_hash: &str, now: Timestamp) -> V
 }
 
 pub(super) fn select() -> Statement {
-    Statement { sql: "SELECT name, role, password_hash, created_at FROM users", values: Vec::new() }
+    Statement {
+        sql: "SELECT name, role, password_hash, created_at, totp_secret, totp_step FROM users",
+        values: Vec::new(),
+    }
 }
 
 pub(super) fn read(row: &Row) -> Result<(String, UserRow), CatalogError> {
-    let [name, role, password_hash, created_at] = row.0.as_slice() else {
+    let [name, role, password_hash, created_at, secret, step] = row.0.as_slice() else {
         return Err(rows::unexpected("row"));
     };
     let name = rows::text(name)?;
@@ -288,7 +301,19 @@ pub(super) fn read(row: &Row) -> Result<(String, UserRow), CatalogError> {
         name: name.clone(),
         role: rows::role(role)?,
         created_at: rows::time(created_at)?,
+        has_second_factor: *secret != SqlValue::Null,
+    };
+    let second_factor = match secret {
+        SqlValue::Null => None,
+        SqlValue::Blob(bytes) => Some(SecondFactor {
+            secret: Arc::new(Secret::new(bytes.clone())),
+            last_step: match step {
+                SqlValue::Integer(step) => Some(*step),
+                _ => None,
+            },
+        }),
+        _ => return Err(rows::unexpected("secret")),
     };
     let password_hash = Arc::new(Secret::new(rows::text(password_hash)?));
-    Ok((name, UserRow { info, password_hash }))
+    Ok((name, UserRow { info, second_factor, password_hash }))
 }

@@ -17,7 +17,8 @@ use crate::body::{Json, Params};
 use crate::error::ApiError;
 use crate::route::{Permission, Routes};
 use crate::visibility;
-use view::{AlertDetails, AlertItem, AlertList};
+pub(super) use view::AlertItem;
+use view::{AlertDetails, AlertList};
 
 const READ: Permission = Permission::May(Action::ReadAlerts);
 const HANDLE: Permission = Permission::May(Action::HandleAlerts);

@@ -1,8 +1,8 @@
-//! `/notifiers` and `/deliveries`: who is told about alerts, and what became of it.
+//! `/notifiers`, `/routes` and `/deliveries`: who is told about which alerts, and what became of it.
 
 use axum::extract::{Path, State as Extract};
 use logwarden_alerting::alert::{Delivery as AlertDelivery, DeliveryState};
-use logwarden_alerting::{DeliveryQuery, NotifierSummary};
+use logwarden_alerting::{DeliveryQuery, NotifierSummary, RouteConfig};
 use logwarden_store::identity::Action;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,6 +42,24 @@ impl From<NotifierSummary> for Notifier {
             target: notifier.target,
             state: notifier.state.name(),
         }
+    }
+}
+
+/// Which alerts go to whom.
+#[derive(Debug, Serialize, ToSchema)]
+struct Route {
+    /// Milder alerts do not take this route; null: every level does.
+    severity_min: Option<&'static str>,
+    /// Names or ids of rules; empty: every rule.
+    rules: Vec<String>,
+    /// Names of notifiers.
+    notify: Vec<String>,
+}
+
+impl From<RouteConfig> for Route {
+    fn from(route: RouteConfig) -> Self {
+        let severity_min = route.severity_min.map(|level| level.name());
+        Self { severity_min, rules: route.rules, notify: route.notify }
     }
 }
 
@@ -103,6 +121,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .add(READ, routes!(list))
         .add(Permission::May(Action::WriteNotifiers), routes!(test))
+        .add(READ, routes!(list_routes))
         .add(READ, routes!(deliveries))
 }
 
@@ -113,6 +132,16 @@ pub(super) fn routes() -> Routes {
 )]
 async fn list(Extract(app): Extract<App>) -> axum::Json<List<Notifier>> {
     axum::Json(List::whole(app.alerting.notifiers().into_iter().map(Notifier::from).collect()))
+}
+
+/// Lists the routes, from the top: the first that matches takes an alert. Without any, every alert
+/// goes to every notifier.
+#[utoipa::path(
+    get, path = "/api/v1/routes", tag = "notifications",
+    responses((status = 200, body = List<Route>))
+)]
+async fn list_routes(Extract(app): Extract<App>) -> axum::Json<List<Route>> {
+    axum::Json(List::whole(app.alerting.routes().into_iter().map(Route::from).collect()))
 }
 
 /// Sends a test notification now.

@@ -1,20 +1,28 @@
-//! `/rules`: what is looked for, and trying it out before it counts.
+//! `/rules`: what is looked for, trying it out before it counts, and writing it.
 
-use axum::extract::State as Extract;
-use logwarden_alerting::{Problem as RuleProblem, RuleFile, RuleSet, RuleSummary, test_rules};
+use axum::extract::{Path, State as Extract};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use logwarden_alerting::{
+    Problem as RuleProblem, RuleFile, RuleSet, RuleSummary, RuleText, WriteRuleError, test_rules,
+};
 use logwarden_event::Event;
 use logwarden_store::identity::Action;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::alerts::refuse;
 use super::shape::List;
 use crate::App;
-use crate::body::{Json, RULE_TEST_BYTES_MAX, RULES_BYTES_MAX, Yaml};
+use crate::audit::Entry;
+use crate::auth::SignedIn;
+use crate::body::{Json, Params, RULE_TEST_BYTES_MAX, RULES_BYTES_MAX, Yaml};
 use crate::error::ApiError;
 use crate::route::{Permission, Routes};
 
 const READ: Permission = Permission::May(Action::ReadRules);
+const WRITE: Permission = Permission::May(Action::WriteRules);
 
 /// What problems of rules sent in a request name as file.
 const SENT_FILE: &str = "rules.yml";
@@ -29,6 +37,11 @@ struct Rule {
     title: String,
     /// `sigma`, `correlation` or `detector`.
     kind: &'static str,
+    /// The kind of correlation, or the kind of rule where it is none.
+    #[serde(rename = "type")]
+    type_name: &'static str,
+    /// ATT&CK techniques and tactics, such as `T1110`.
+    attack: Vec<String>,
     /// `informational`, `low`, `medium`, `high` or `critical`.
     level: &'static str,
     /// `enabled`, `testing` or `disabled`.
@@ -40,13 +53,50 @@ struct Rule {
 
 /// Something wrong with a rule.
 #[derive(Debug, Serialize, ToSchema)]
-struct Problem {
+#[schema(as = RuleProblem)]
+pub(super) struct Problem {
     file: String,
     /// From 1 on.
     line: usize,
     /// From 1 on, in characters.
     column: usize,
     message: String,
+}
+
+/// A rule with its text.
+#[derive(Debug, Serialize, ToSchema)]
+struct SingleRule {
+    /// What the list shows of it.
+    #[serde(flatten)]
+    rule: Rule,
+    /// What it looks for, in words.
+    description: String,
+    /// The YAML it stands in.
+    text: String,
+    /// Whether the text can be replaced here; files of the configuration are changed where they are.
+    editable: bool,
+}
+
+impl From<RuleText> for SingleRule {
+    fn from(rule: RuleText) -> Self {
+        Self {
+            rule: rule.summary.into(),
+            description: rule.description,
+            text: rule.text,
+            editable: rule.is_written,
+        }
+    }
+}
+
+/// How rules are checked.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CheckParams {
+    /// Check them beside all rules in use, as when they are written; else by themselves.
+    #[serde(default)]
+    beside: bool,
+    /// With `beside`: the id of a written rule whose text they replace.
+    replaces: Option<String>,
 }
 
 /// What checking found.
@@ -88,6 +138,8 @@ impl From<RuleSummary> for Rule {
             name: rule.name,
             title: rule.title,
             kind: rule.kind,
+            type_name: rule.type_name,
+            attack: rule.attack,
             level: rule.level.name(),
             state: rule.state.name(),
             file: rule.file,
@@ -104,7 +156,14 @@ impl From<RuleProblem> for Problem {
 }
 
 pub(super) fn routes() -> Routes {
-    Routes::new().add(READ, routes!(list)).add(READ, routes!(check)).add(READ, routes!(test))
+    Routes::new()
+        .add(READ, routes!(list))
+        .add(WRITE, routes!(create))
+        .add(READ, routes!(check))
+        .add(READ, routes!(test))
+        .add(READ, routes!(show))
+        .add(WRITE, routes!(replace))
+        .add(WRITE, routes!(remove))
 }
 
 /// Lists the rules in use, testing and disabled.
@@ -113,13 +172,110 @@ async fn list(Extract(app): Extract<App>) -> axum::Json<List<Rule>> {
     axum::Json(List::whole(app.alerting.rules().into_iter().map(Rule::from).collect()))
 }
 
+/// Gives one rule with its text.
+#[utoipa::path(
+    get, path = "/api/v1/rules/{id}", tag = "rules",
+    params(("id" = String, Path, description = "The rule's id or name.")),
+    responses((status = 200, body = SingleRule))
+)]
+async fn show(
+    Extract(app): Extract<App>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<SingleRule>, ApiError> {
+    Ok(axum::Json(app.alerting.rule(&id).map_err(refuse)?.into()))
+}
+
+/// Writes a text with new rules; they are in use at once.
+#[utoipa::path(
+    post, path = "/api/v1/rules", tag = "rules",
+    request_body(content = String, content_type = "application/yaml"),
+    responses((status = 201, body = SingleRule))
+)]
+async fn create(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Yaml(text): Yaml<RULES_BYTES_MAX>,
+) -> Result<Response, ApiError> {
+    let id = app.alerting.write_rule(None, text).await.map_err(refuse_text)?;
+    let entry = Entry::new("rule.create", &caller.principal.name, &id, format!("wrote rule {id}"));
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    let rule = app.alerting.rule(&id).map_err(refuse)?;
+    Ok((StatusCode::CREATED, axum::Json(SingleRule::from(rule))).into_response())
+}
+
+/// Replaces the text in which a written rule stands.
+#[utoipa::path(
+    put, path = "/api/v1/rules/{id}", tag = "rules",
+    params(("id" = String, Path, description = "The rule's id or name.")),
+    request_body(content = String, content_type = "application/yaml"),
+    responses((status = 200, body = SingleRule))
+)]
+async fn replace(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Yaml(text): Yaml<RULES_BYTES_MAX>,
+) -> Result<axum::Json<SingleRule>, ApiError> {
+    let new_id = app.alerting.write_rule(Some(&id), text).await.map_err(refuse_text)?;
+    let message = format!("changed rule {id}");
+    let entry = Entry::new("rule.change", &caller.principal.name, &new_id, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(axum::Json(app.alerting.rule(&new_id).map_err(refuse)?.into()))
+}
+
+/// Removes the text in which a written rule stands.
+#[utoipa::path(
+    delete, path = "/api/v1/rules/{id}", tag = "rules",
+    params(("id" = String, Path, description = "The rule's id or name.")),
+    responses((status = 204))
+)]
+async fn remove(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    app.alerting.remove_rule(&id).await.map_err(refuse)?;
+    let message = format!("removed rule {id}");
+    let entry = Entry::new("rule.delete", &caller.principal.name, &id, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the client is told about a text that was not taken: the first thing that is wrong.
+fn refuse_text(error: WriteRuleError) -> ApiError {
+    match error {
+        WriteRuleError::Alerting(error) => refuse(error),
+        WriteRuleError::Problems(problems) => {
+            let mut message = String::from("the rules have problems");
+            if let Some(RuleProblem { line, column, message: reason, .. }) = problems.first() {
+                message = format!("line {line}, column {column}: {reason}");
+            }
+            if problems.len() > 1 {
+                message = format!("{message} (and {} more)", problems.len() - 1);
+            }
+            ApiError::new(StatusCode::BAD_REQUEST, "rule_problems", message)
+        }
+    }
+}
+
 /// Says what is wrong with rules, without using them.
 #[utoipa::path(
     post, path = "/api/v1/rules/check", tag = "rules",
-    request_body(content = String, content_type = "application/yaml"),
+    request_body(content = String, content_type = "application/yaml"), params(CheckParams),
     responses((status = 200, body = CheckedRules))
 )]
-async fn check(Yaml(text): Yaml<RULES_BYTES_MAX>) -> Result<axum::Json<CheckedRules>, ApiError> {
+async fn check(
+    Extract(app): Extract<App>,
+    Params(params): Params<CheckParams>,
+    Yaml(text): Yaml<RULES_BYTES_MAX>,
+) -> Result<axum::Json<CheckedRules>, ApiError> {
+    if params.beside {
+        let replaced = params.replaces.as_deref().filter(|id| !id.is_empty());
+        let (rules, problems) =
+            app.alerting.check_rule_text(replaced, text).await.map_err(refuse)?;
+        let problems = problems.into_iter().map(Problem::from).collect();
+        return Ok(axum::Json(CheckedRules { problems, rules: rules.len() }));
+    }
     compute(move || {
         let (rules, problems) = load(text);
         let rules = rules.summaries().len();

@@ -50,7 +50,12 @@ pub(super) struct Credentials {
     name: String,
     /// The user's password.
     password: String,
+    /// A code of the second factor, for those who have one.
+    code: Option<String>,
 }
+
+/// What a client is told that has to ask for a code.
+const SECOND_FACTOR: &str = "second_factor_needed";
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -75,9 +80,9 @@ async fn sign_in(
     Extension(origin): Extension<Origin>,
     Json(credentials): Json<Credentials>,
 ) -> Result<Response, ApiError> {
-    let Credentials { name, password } = credentials;
+    let Credentials { name, password, code } = credentials;
     let entry = Entry::new("session.create", &name, &name, "signed in").from_peer(origin.peer);
-    match open(&app.identity, &origin, &name, &password).await {
+    match open(&app.identity, &origin, (&name, &password, code.as_deref())).await {
         Ok(answer) => {
             app.audit.record(entry).await;
             Ok(answer)
@@ -85,6 +90,9 @@ async fn sign_in(
         Err(error) => {
             let mut entry = entry.failed();
             "could not sign in".clone_into(&mut entry.message);
+            if error.detail().code == SECOND_FACTOR {
+                "was asked for a code".clone_into(&mut entry.message);
+            }
             match error.status() {
                 // Beyond the limit nothing was tried.
                 StatusCode::TOO_MANY_REQUESTS => app.audit.note_stranger(entry),
@@ -99,20 +107,25 @@ async fn sign_in(
 pub(super) async fn open(
     identity: &Identity,
     origin: &Origin,
-    name: &str,
-    password: &str,
+    (name, password, code): (&str, &str, Option<&str>),
 ) -> Result<Response, ApiError> {
     let peer = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let session = identity.sign_in(name, password, peer).await.map_err(refuse)?;
+    let session = identity.sign_in_with(name, password, code, peer).await.map_err(refuse)?;
     let principal = identity.authenticate_session(session.expose()).ok_or_else(bad_credentials)?;
     let cookie = auth::session_cookie(origin, session.expose())?;
     let headers = AppendHeaders([(header::SET_COOKIE, cookie)]);
     Ok((headers, axum::Json(Session::of(&principal))).into_response())
 }
 
-fn refuse(error: SignInError) -> ApiError {
+/// What somebody is told who is not signed in.
+pub(super) fn refuse(error: SignInError) -> ApiError {
     match error {
         SignInError::BadCredentials => bad_credentials(),
+        SignInError::SecondFactor => ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            SECOND_FACTOR,
+            "a code of the second factor is needed besides",
+        ),
         SignInError::TooManyAttempts { retry_after_secs } => ApiError::too_many_requests(
             "too many attempts to sign in, try again later",
             retry_after_secs,

@@ -75,6 +75,6 @@ async fn complete(
         });
     }
     app.audit.record(entry).await;
-    let signed_in = session::open(&app.identity, &origin, &name, &password).await?;
+    let signed_in = session::open(&app.identity, &origin, (&name, &password, None)).await?;
     Ok((StatusCode::CREATED, signed_in).into_response())
 }

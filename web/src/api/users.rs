@@ -27,12 +27,15 @@ struct User {
     role: &'static str,
     /// When it was made.
     created_at: String,
+    /// Whether signing in needs a code besides the password.
+    second_factor: bool,
 }
 
 impl From<UserInfo> for User {
     fn from(user: UserInfo) -> Self {
         let created_at = user.created_at.to_string();
-        Self { name: user.name, role: user.role.as_str(), created_at }
+        let second_factor = user.has_second_factor;
+        Self { name: user.name, role: user.role.as_str(), created_at, second_factor }
     }
 }
 
@@ -62,6 +65,7 @@ pub(super) fn routes() -> Routes {
         .add(MANAGE, routes!(create))
         .add(MANAGE, routes!(change))
         .add(MANAGE, routes!(remove))
+        .add(MANAGE, routes!(remove_second_factor))
 }
 
 /// Lists the local accounts.
@@ -130,6 +134,24 @@ async fn remove(
     app.identity.delete_user(&name).await.map_err(refuse)?;
     let message = format!("removed user {name}");
     let entry = Entry::new("user.delete", &caller.principal.name, &name, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes the second factor from an account whose owner has lost it.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{name}/second-factor", tag = "users",
+    params(("name" = String, Path, description = "The account's name.")),
+    responses((status = 204))
+)]
+async fn remove_second_factor(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    app.identity.remove_second_factor(&name).await.map_err(refuse)?;
+    let message = format!("removed the second factor of user {name}");
+    let entry = Entry::new("user.second-factor", &caller.principal.name, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,6 +15,15 @@ const TABLE: &str = "
     GET    /api/v1/session                      ingest reader analyst admin metrics
     POST   /api/v1/session                      open
     DELETE /api/v1/session                      ingest reader analyst admin metrics
+    GET    /api/v1/me/settings                  ingest reader analyst admin metrics
+    PUT    /api/v1/me/settings                  ingest reader analyst admin metrics
+    PUT    /api/v1/me/password                  ingest reader analyst admin metrics
+    GET    /api/v1/me/second-factor             ingest reader analyst admin metrics
+    POST   /api/v1/me/second-factor             ingest reader analyst admin metrics
+    PUT    /api/v1/me/second-factor             ingest reader analyst admin metrics
+    DELETE /api/v1/me/second-factor             ingest reader analyst admin metrics
+    GET    /api/v1/sessions                     ingest reader analyst admin metrics
+    DELETE /api/v1/sessions/{id}                ingest reader analyst admin metrics
     GET    /api/v1/setup                        open
     POST   /api/v1/setup                        open
     GET    /api/v1/search                       reader analyst admin
@@ -35,11 +44,31 @@ const TABLE: &str = "
     POST   /api/v1/alerts/{id}/reopen           analyst admin
     POST   /api/v1/alerts/{id}/notes            analyst admin
     GET    /api/v1/rules                        reader analyst admin
+    POST   /api/v1/rules                        analyst admin
     POST   /api/v1/rules/check                  reader analyst admin
     POST   /api/v1/rules/test                   reader analyst admin
+    GET    /api/v1/rules/{id}                   reader analyst admin
+    PUT    /api/v1/rules/{id}                   analyst admin
+    DELETE /api/v1/rules/{id}                   analyst admin
+    POST   /api/v1/rules/backtest               reader analyst admin
     GET    /api/v1/notifiers                    analyst admin
     POST   /api/v1/notifiers/{id}/test          admin
+    GET    /api/v1/routes                       analyst admin
     GET    /api/v1/deliveries                   analyst admin
+    GET    /api/v1/silences                     reader analyst admin
+    POST   /api/v1/silences                     analyst admin
+    POST   /api/v1/silences/preview             reader analyst admin
+    DELETE /api/v1/silences/{id}                analyst admin
+    GET    /api/v1/saved-searches               reader analyst admin
+    POST   /api/v1/saved-searches               analyst admin
+    GET    /api/v1/saved-searches/{id}          reader analyst admin
+    PUT    /api/v1/saved-searches/{id}          analyst admin
+    DELETE /api/v1/saved-searches/{id}          analyst admin
+    GET    /api/v1/dashboards                   reader analyst admin
+    POST   /api/v1/dashboards                   analyst admin
+    GET    /api/v1/dashboards/{id}              reader analyst admin
+    PUT    /api/v1/dashboards/{id}              analyst admin
+    DELETE /api/v1/dashboards/{id}              analyst admin
     GET    /api/v1/sources                      reader analyst admin
     GET    /api/v1/sources/{name}               reader analyst admin
     GET    /api/v1/deadletters                  admin
@@ -55,6 +84,7 @@ const TABLE: &str = "
     POST   /api/v1/users                        admin
     PUT    /api/v1/users/{name}                 admin
     DELETE /api/v1/users/{name}                 admin
+    DELETE /api/v1/users/{name}/second-factor   admin
     GET    /api/v1/config                       admin
     GET    /api/v1/health                       open
     POST   /api/v1/health/acknowledge-damage    admin

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use crate::{
     Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails,
-    ReplayOutcome, Settings, SourceField, SourceHealth, SourceQuota, State,
+    ReplayOutcome, Saved, Settings, SourceField, SourceHealth, SourceQuota, State,
 };
 
 /// A password that is good enough.
@@ -72,8 +72,10 @@ impl Harness {
         let audit = Audit::new(store.clone());
         tokio::spawn(Arc::clone(&audit).run(shutdown.clone()));
         let alerting = Alerting::open(store.clone(), logwarden_alerting::Config::default());
+        let saved = Saved::open(Arc::clone(&store.catalog), Arc::clone(&store.clock)).await;
         let state = State {
             identity: Arc::clone(&identity),
+            saved: saved.expect("opened"),
             alerting: alerting.await.expect("opened"),
             engine,
             audit,

@@ -2,9 +2,10 @@
 // error, policy violation or missing name.
 //
 // LOGWARDEN_URL, LOGWARDEN_USER, LOGWARDEN_PASSWORD say where and as whom; the first argument is a folder for
-// screenshots. The server must hold at least one event, and for the part on alerts one open alert.
+// screenshots. With `all` as the second every page is seen in both themes on both widths, else in each once. The server must hold at least one event, and for the part on alerts one open alert.
 // CHROMIUM names another browser than /usr/bin/chromium.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
@@ -19,6 +20,8 @@ if (!BASE || !USER || !PASSWORD || !SHOTS) {
 mkdirSync(SHOTS, { recursive: true });
 
 const TIMEOUT_MS = 15_000;
+const WIDE = { width: 1440, height: 900 };
+const NARROW = { width: 390, height: 844 };
 let passed = 0;
 let failed = 0;
 const complaints = [];
@@ -215,25 +218,303 @@ async function walk_alerts(page) {
   });
 }
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Every page with its title; those behind a link of a list are found on the way. */
+const PAGES = [
+  ['/', 'Overview'],
+  ['/search?from=all', 'Search'],
+  ['/search?from=all&view=patterns', 'Search'],
+  ['/alerts?state=all', 'Alerts'],
+  ['/rules', 'Rules'],
+  ['/rules/new?q=event.outcome%3Afailure', 'New rule'],
+  ['/rules/coverage', 'ATT&CK coverage'],
+  ['/notifications', 'Notifications'],
+  ['/notifications?tab=routes', 'Notifications'],
+  ['/notifications?tab=silences', 'Notifications'],
+  ['/notifications?tab=deliveries', 'Notifications'],
+  ['/sources', 'Sources'],
+  ['/entities', 'Entities'],
+  ['/dashboards', 'Dashboards'],
+  ['/dashboards/ready-everything', 'All sources'],
+  ['/admin/users', 'Users'],
+  ['/admin/keys', 'API keys'],
+  ['/admin/retention', 'Retention'],
+  ['/admin/audit', 'Audit'],
+  ['/admin/storage', 'Storage'],
+  ['/me', 'Your settings'],
+];
+/** A list, the role and name of the table in it, and what to call the page of its first link. */
+const FIRST_OF = [
+  ['/alerts?state=all', 'Alerts', 'one-alert'],
+  ['/rules', 'Rules', 'one-rule'],
+  ['/sources', 'Sources', 'one-source'],
+  ['/entities', 'Users', 'one-entity'],
+];
+
+/** Fails on what axe calls serious or critical. */
+async function no_axe_findings(page) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  const grave = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  expect(grave.length === 0, grave.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 2).map(({ html }) => html.slice(0, 140)).join(' ; ')}`).join(' | '));
+}
+
+async function look_at(page, name, prefix) {
+  await page.getByRole('heading', { level: 1 }).waitFor();
+  await page.waitForLoadState('networkidle').catch(() => {});
+  await page.waitForFunction(() => !document.querySelector('main [aria-busy="true"]'), null, { timeout: 5000 }).catch(() => {});
+  await no_sideways(page);
+  expect((await page.getByRole('heading', { level: 1 }).count()) === 1, 'not exactly one h1');
+  expect((await page.getByRole('main').count()) === 1, 'not exactly one main');
+  await page.screenshot({ path: join(SHOTS, `${prefix}-${name}.png`) });
+  await no_axe_findings(page);
+}
+
+/** Every page once: title, landmarks, axe, width, screenshot. */
+async function walk_pages(browser, viewport, scheme) {
+  const prefix = `${viewport.width < 900 ? 'narrow' : 'wide'}-${scheme}`;
+  const page = await open(browser, viewport, scheme);
+  await page.goto(`${BASE}/login`);
+  await check(`${prefix}: the door`, () => look_at(page, 'login', prefix));
+  await sign_in(page);
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  for (const [path, title] of PAGES) {
+    await check(`${prefix}: ${path}`, async () => {
+      await page.goto(BASE + path);
+      await titled(page, title);
+      await look_at(page, path.replace(/\W+/g, '-').replace(/^-|-$/g, '') || 'overview', prefix);
+      const present = await page.locator('nav[aria-label=Main] [aria-current=page]').count();
+      expect(present === (path === '/me' ? 0 : 1), 'not exactly one present page');
+    });
+  }
+  for (const [path, table, name] of FIRST_OF) {
+    await check(`${prefix}: ${name}`, async () => {
+      await page.goto(BASE + path);
+      await page.getByRole('table', { name: table }).getByRole('row').nth(1).getByRole('link').first().click();
+      await page.waitForURL((url) => url.pathname.split('/').length > 2);
+      await look_at(page, name, prefix);
+    });
+  }
+  await page.context().close();
+}
+
+async function walk_rules(page) {
+  await check('a rule is drafted from a search, its problem marked, tried over the past, and saved as testing', async () => {
+    await page.goto(`${BASE}/search?q=${encodeURIComponent('event.outcome:failure AND NOT user.name:nobody')}&from=all`);
+    await page.getByRole('button', { name: 'Create rule', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: 'New rule' }).waitFor();
+    const editor = page.getByRole('textbox', { name: /Rule definition/ });
+    await editor.waitFor();
+    expect((await editor.textContent())?.includes('event.outcome'), 'the draft does not hold the search');
+    await page.getByText('None: the rule can be used.').waitFor();
+    await editor.click();
+    await page.keyboard.press('Control+End');
+    // Single-key shortcuts do not act while somebody types.
+    await page.keyboard.type('g o nonsense ?');
+    const problems = page.getByRole('region', { name: /Problems/ });
+    await problems.getByText(/line \d+/).first().waitFor();
+    await page.screenshot({ path: join(SHOTS, 'rule-problem.png') });
+    await page.keyboard.press('Control+z');
+    await page.getByText('None: the rule can be used.').waitFor();
+    await page.getByLabel('over the').selectOption({ label: 'last hour' });
+    await page.getByRole('button', { name: 'Backtest', exact: true }).click();
+    await page.getByRole('region', { name: 'Backtest' }).getByText(/would open .* alerts?/).waitFor({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Save as testing' }).click();
+    await page.waitForURL(/\/rules\/[0-9a-f-]{36}$/);
+    await page.getByText('Saved, testing.').waitFor();
+    await page.screenshot({ path: join(SHOTS, 'rule-saved.png') });
+  });
+  await check('the rule can be enabled and removed', async () => {
+    await page.getByRole('button', { name: 'Enable', exact: true }).click();
+    await page.getByText('Saved, enabled.').waitFor();
+    await page.getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.getByRole('dialog', { name: 'Remove rule' }).getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.waitForURL(`${BASE}/rules`);
+  });
+  await check('a bundled rule is shown and offers a copy', async () => {
+    await page.getByRole('table', { name: 'Rules' }).getByRole('link').first().click();
+    await page.getByRole('link', { name: 'Copy and change' }).click();
+    await page.getByRole('heading', { level: 1, name: 'New rule' }).waitFor();
+    await page.getByText('None: the rule can be used.').waitFor();
+  });
+  await check('Sigma is imported as testing or refused with the reason', async () => {
+    await page.goto(`${BASE}/rules`);
+    await page.getByRole('button', { name: /Import Sigma/ }).click();
+    const dialog = page.getByRole('dialog', { name: 'Import Sigma' });
+    const rule = (title, condition) => `title: ${title}\nid: import-${title}-${Date.now()}\nlogsource: {}\ndetection:\n  a: { user.name: ${title} }\n  condition: ${condition}\n`;
+    await dialog.getByRole('textbox').fill(`${rule('good', 'a')}---\n${rule('bad', 'nothing')}`);
+    await dialog.getByRole('button', { name: 'Import', exact: true }).click();
+    await dialog.getByText('1 rule of 2 imported.').waitFor();
+    await dialog.getByText(/refused/).waitFor();
+    await dialog.getByRole('link', { name: 'good' }).click();
+    await page.getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.getByRole('dialog', { name: 'Remove rule' }).getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.waitForURL(`${BASE}/rules`);
+  });
+}
+
+async function walk_silence(page) {
+  await check('an alert is silenced with a reason, and the silence is ended', async () => {
+    await page.goto(`${BASE}/alerts?state=all`);
+    await page.getByRole('table', { name: 'Alerts' }).getByRole('row').nth(1).getByRole('link').first().click();
+    await page.getByRole('button', { name: /Silence/ }).click();
+    const dialog = page.getByRole('dialog', { name: /Silence/ });
+    await dialog.getByText(/it would have muted \d+ alerts?/).waitFor();
+    const reason = `<i>load test</i> ${Date.now()}`;
+    await dialog.getByRole('textbox', { name: /Reason/ }).fill(reason);
+    await page.screenshot({ path: join(SHOTS, 'silence.png') });
+    await dialog.getByRole('button', { name: 'Create silence', exact: true }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByText(reason).waitFor();
+    await page.goto(`${BASE}/notifications?tab=silences`);
+    const row = page.getByRole('row').filter({ hasText: reason });
+    await row.getByRole('button', { name: /End now/ }).click();
+    await row.getByText(/ended by/).waitFor();
+  });
+}
+
+async function walk_notifications(page) {
+  await check('a test notification shows what the receiver said', async () => {
+    await page.goto(`${BASE}/notifications`);
+    for (const name of ['Notifiers', 'Routes', 'Silences', 'Deliveries']) await page.getByRole('tab', { name, exact: true }).waitFor();
+    const table = page.getByRole('table', { name: 'Notifiers' });
+    await table.or(page.getByText('Nobody is told about alerts yet.')).first().waitFor();
+    if ((await table.count()) === 0) return;
+    await page.getByRole('button', { name: /Send test/ }).first().click();
+    await page.getByRole('status').filter({ hasText: /elivered/ }).waitFor();
+  });
+}
+
+async function walk_sources(page) {
+  await check('a source is added, waited for, and seen', async () => {
+    const name = `browser-${Date.now()}`;
+    await page.goto(`${BASE}/sources`);
+    await page.getByRole('button', { name: 'Add source' }).first().click();
+    const dialog = page.getByRole('dialog', { name: 'Add source' });
+    await dialog.getByRole('textbox', { name: 'Name' }).fill(name);
+    await dialog.getByRole('button', { name: 'Make token' }).click();
+    await dialog.getByText('No event yet…').waitFor();
+    const token = (await dialog.locator('code').first().textContent()) ?? '';
+    expect(token.startsWith('lw_'), 'no token is shown');
+    for (const kind of ['winston', 'rsyslog', 'Docker', 'curl']) {
+      await dialog.getByLabel('Send with').selectOption({ label: kind });
+      expect(((await dialog.getByRole('group', { name: 'Snippet' }).textContent()) ?? '').includes(token), `no token for ${kind}`);
+    }
+    await page.screenshot({ path: join(SHOTS, 'add-source.png') });
+    const sent = await fetch(`${BASE}/api/v1/ingest`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify({ message: 'hello <script>alert(1)</script>', user: 'ann' }),
+    });
+    expect(sent.ok, `the server answered ${sent.status}`);
+    await dialog.getByText('First event seen.').waitFor();
+    await dialog.getByText('hello <script>alert(1)</script>').first().waitFor();
+    await dialog.getByRole('link', { name: 'Open the source' }).click();
+    await page.getByRole('heading', { level: 1, name }).waitFor();
+  });
+}
+
+async function walk_saved(page) {
+  await check('a search is saved, opened and removed', async () => {
+    const name = `search ${Date.now()}`;
+    await page.goto(`${BASE}/search?q=severity%3Aerror&from=now-4h`);
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('dialog', { name: 'Save search' }).getByLabel('Name').fill(name);
+    await page.getByRole('button', { name: 'Save search' }).click();
+    await page.goto(`${BASE}/search`);
+    await page.getByRole('button', { name: 'Saved searches' }).click();
+    await page.getByRole('button', { name, exact: true }).click();
+    await page.waitForURL((url) => url.searchParams.get('q') === 'severity:error' && url.searchParams.get('from') === 'now-4h');
+    await page.getByRole('button', { name: 'Saved searches' }).click();
+    await page.getByRole('button', { name: `Remove saved search ${name}` }).click();
+    await page.getByRole('button', { name, exact: true }).waitFor({ state: 'detached' });
+    await page.keyboard.press('Escape');
+  });
+  await check('a dashboard is made, changed, kept and removed', async () => {
+    await page.goto(`${BASE}/dashboards`);
+    await page.getByRole('button', { name: 'New dashboard' }).click();
+    await page.getByRole('dialog').getByLabel('Name').fill('Browser check');
+    await page.getByRole('button', { name: 'Make dashboard' }).click();
+    await page.getByRole('button', { name: 'Add panel' }).click();
+    await page.getByRole('group', { name: 'Panel 1' }).getByLabel('Title').fill('All <b>events</b>');
+    await page.getByRole('group', { name: 'Panel 1' }).getByLabel('Shows').selectOption('number');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('heading', { level: 2, name: 'All <b>events</b>' }).waitFor();
+    await page.reload();
+    await page.getByRole('heading', { level: 2, name: 'All <b>events</b>' }).waitFor();
+    await page.getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.waitForURL(`${BASE}/dashboards`);
+  });
+}
+
+async function walk_admin(page) {
+  await check('a user and a key come and go', async () => {
+    const name = `eve-${Date.now()}`;
+    await page.goto(`${BASE}/admin/users`);
+    await page.getByRole('button', { name: 'Add user' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Add user' });
+    await dialog.getByLabel('User name').fill(name);
+    await dialog.getByLabel('Password').fill('several words make a password');
+    await dialog.getByRole('button', { name: 'Add user' }).click();
+    await page.getByRole('button', { name: `Remove ${name}` }).click();
+    await page.getByRole('dialog', { name: 'Remove user' }).getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.getByRole('button', { name: `Remove ${name}` }).waitFor({ state: 'detached' });
+    await page.goto(`${BASE}/admin/keys`);
+    await page.getByRole('button', { name: 'Add key' }).click();
+    await page.getByRole('dialog', { name: 'Add key' }).getByLabel('Name').fill(name);
+    await page.getByRole('button', { name: 'Make key' }).click();
+    await page.getByText(/^lw_/).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: `Revoke ${name}` }).click();
+    await page.getByRole('dialog', { name: 'Revoke key' }).getByRole('button', { name: 'Revoke', exact: true }).click();
+    await page.getByRole('row').filter({ hasText: name }).getByText('revoked').waitFor();
+  });
+  await check('integrity is verified, and it is written down who did what', async () => {
+    await page.goto(`${BASE}/admin/storage`);
+    await page.getByRole('button', { name: 'Verify integrity' }).click();
+    await page.getByRole('status').filter({ hasText: /were read/ }).waitFor({ timeout: 60_000 });
+    await page.goto(`${BASE}/admin/audit`);
+    await page.getByRole('table', { name: 'Audit records' }).getByRole('row').nth(1).waitFor();
+    await page.getByLabel('Kind').selectOption({ label: 'Sign-ins' });
+    await page.getByRole('row').filter({ hasText: 'session.create' }).first().waitFor();
+  });
+  await check('retention says what a change would remove before it is saved', async () => {
+    await page.goto(`${BASE}/admin/retention`);
+    await page.getByRole('button', { name: 'Add policy' }).click();
+    await page.getByRole('group', { name: /Policy/ }).last().getByLabel('Dataset').fill('no-such-dataset');
+    await page.getByRole('group', { name: /Policy/ }).last().getByLabel('Days').fill('30');
+    expect(await page.getByRole('button', { name: 'Save', exact: true }).isDisabled(), 'it can be saved unseen');
+    await page.getByRole('button', { name: 'What would it remove?' }).click();
+    await page.getByText('It would remove nothing now.').waitFor();
+  });
+}
+
+async function walk_keyboard(page) {
+  await check('shortcuts go to pages and open the help', async () => {
+    await page.goto(`${BASE}/`);
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    for (const [key, path] of [['s', '/search'], ['a', '/alerts'], ['r', '/rules'], ['n', '/notifications'], ['e', '/entities'], ['o', '/']]) {
+      await page.keyboard.press('g');
+      await page.keyboard.press(key);
+      await page.waitForURL((url) => url.pathname === path);
+    }
+    await page.goto(`${BASE}/`);
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    await page.keyboard.press('Tab');
+    expect((await page.evaluate(() => document.activeElement?.textContent)) === 'Skip to content', 'the skip link is not first');
+  });
+}
+
 async function walk_narrow(browser) {
-  const page = await open(browser, { width: 390, height: 844 }, 'dark');
+  const page = await open(browser, NARROW, 'dark');
   await check('a stranger is led to the door and back to the page', async () => {
     await page.goto(`${BASE}/alerts`);
     await page.waitForURL(`${BASE}/login`);
     await sign_in(page);
     await page.waitForURL(`${BASE}/alerts`);
   });
-  for (const path of ['/', '/search?from=all', '/alerts?state=all', '/rules']) {
-    await check(`${path} fits a narrow screen`, async () => {
-      await page.goto(BASE + path);
-      await page.getByRole('heading', { level: 1 }).waitFor();
-      await page.waitForLoadState('networkidle').catch(() => {});
-      await no_sideways(page);
-      expect((await page.getByRole('heading', { level: 1 }).count()) === 1, 'not exactly one h1');
-      const name = path.replace(/\W+/g, '-').replace(/^-|-$/g, '') || 'overview';
-      await page.screenshot({ path: join(SHOTS, `narrow-${name}.png`) });
-    });
-  }
   await check('the menu opens the navigation', async () => {
     await page.getByRole('button', { name: 'Menu', exact: true }).click();
     await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Rules' }).waitFor();
@@ -246,7 +527,7 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 });
 try {
-  const page = await open(browser, { width: 1440, height: 900 }, 'light');
+  const page = await open(browser, WIDE, 'light');
   await check('a wrong password is refused with words', async () => {
     await page.goto(`${BASE}/login`);
     await titled(page, 'Sign in');
@@ -267,6 +548,13 @@ try {
   await page.screenshot({ path: join(SHOTS, 'overview.png') });
   await walk_search(page);
   await walk_alerts(page);
+  await walk_silence(page);
+  await walk_rules(page);
+  await walk_notifications(page);
+  await walk_sources(page);
+  await walk_saved(page);
+  await walk_admin(page);
+  await walk_keyboard(page);
   await check('rules are listed', async () => {
     await page.getByRole('link', { name: 'Rules', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: 'Rules' }).waitFor();
@@ -282,6 +570,19 @@ try {
     await page.getByRole('heading', { level: 1, name: 'Not found' }).waitFor();
     await main(page).getByRole('link', { name: 'Overview' }).click();
   });
+  await check('nothing moves sideways between narrow and wide', async () => {
+    for (const width of [320, 768, 900, 1024, 1200]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const path of ['/', '/search?from=all', '/alerts?state=all', '/rules', '/sources', '/admin/users']) {
+        await page.goto(BASE + path);
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        await page.waitForLoadState('networkidle').catch(() => {});
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(over <= 0, `${path} moves sideways by ${over} px at ${width} px`);
+      }
+    }
+    await page.setViewportSize(WIDE);
+  });
   await check('signing out leads to the door', async () => {
     await page.getByRole('button', { name: 'User menu' }).click();
     await page.getByRole('menuitem', { name: 'Sign out' }).click();
@@ -289,6 +590,12 @@ try {
   });
   await page.context().close();
   await walk_narrow(browser);
+  await walk_pages(browser, WIDE, 'light');
+  await walk_pages(browser, NARROW, 'dark');
+  if (process.argv[3] === 'all') {
+    await walk_pages(browser, WIDE, 'dark');
+    await walk_pages(browser, NARROW, 'light');
+  }
 } finally {
   await browser.close();
 }

@@ -14,6 +14,8 @@ use super::lines::{self, Bounds, Line};
 use super::place::{self, Place, Print};
 use crate::config::Limits;
 use crate::input::feed::new_nonce;
+use crate::join;
+use crate::protocol::stream::without_line_end;
 
 /// Files of one input that are followed at once; others wait until one is gone.
 const FILES_MAX: usize = 1_000;
@@ -359,8 +361,13 @@ impl Followed {
         }
         let is_final = self.is_rotated && self.grew_at.elapsed() >= ROTATED_WAIT;
         let from = self.place.done;
-        let (lines, end) =
+        let (mut lines, mut end) =
             lines::read(&self.file, from, size, &mut self.scanned, is_final, bounds)?;
+        let is_full =
+            lines.len() >= bounds.lines_max || size - from > bounds.record_bytes_max as u64;
+        if is_full || self.grew_at.elapsed() < join::WAIT {
+            end -= hold_back(&mut lines, is_full);
+        }
         if end == from {
             return Ok(None);
         }
@@ -382,6 +389,20 @@ impl Followed {
         Ok(place::head(&self.file, size)? == place::head(other, size)?
             && place::tail(&self.file, size)? == place::tail(other, size)?)
     }
+}
+
+/// Takes lines at the end away that may go on with the next one, and gives their bytes. A batch that is
+/// full does not wait for itself.
+fn hold_back(lines: &mut Vec<Line>, is_full: bool) -> u64 {
+    let whole = lines.iter().map_while(|line| match line {
+        Line::Whole(line) => Some(without_line_end(line)),
+        Line::TooLong(..) => None,
+    });
+    let open = join::open_records(whole);
+    if is_full && open == lines.len() {
+        return 0;
+    }
+    lines.drain(lines.len() - open..).map(|line| line.bytes().len() as u64 + 1).sum()
 }
 
 fn inode_of(metadata: &Metadata) -> (u64, u64) {

@@ -23,6 +23,15 @@ pub(super) enum Line {
     TooLong(Vec<u8>, usize),
 }
 
+impl Line {
+    /// What is kept of it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) | Self::TooLong(bytes, _) => bytes,
+        }
+    }
+}
+
 /// Reads whole lines from `from` on, at most one record's bound of bytes; the lines and the offset
 /// after them. `scanned` remembers how far a long line is known to have no end. With `is_final` the
 /// end of the file ends the last line.

@@ -103,3 +103,32 @@ async fn a_line_says_in_which_file_it_stood() {
     }
     assert_eq!(batch.drafts[0].event.raw(), b"plain");
 }
+
+#[tokio::test]
+async fn pieces_of_one_record_are_one_event_once_nothing_more_can_follow() {
+    let (store, _simulation) = Store::simulated(12);
+    store.catalog.migrate(tables::ROOM, tables::MIGRATIONS).await.expect("migrated");
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("app.log");
+    let split = "2026-01-02T03:04:05.1Z stdout P one \n2026-01-02T03:04:05.2Z stdout F two\n";
+    let trace = "ERROR failed\n\tat shop.Pay.pay(Pay.java:12)\n";
+    std::fs::write(&path, format!("{split}{trace}")).expect("written");
+    let feed = feed(&store).await;
+    let mut follower = Follower::new(path.clone(), &Limits::default());
+    let chunk = follower.next().expect("lines");
+    assert_eq!(chunk.end, split.len() as u64, "the trace may go on");
+    let place = super::store(&feed, &chunk).await.expect("stored");
+    follower.advance(&chunk, place);
+    assert!(follower.next().is_none(), "nothing more came");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let chunk = loop {
+        if let Some(chunk) = follower.next() {
+            break chunk;
+        }
+        assert!(std::time::Instant::now() < deadline, "it was held back for ever");
+        tokio::task::yield_now().await;
+    };
+    super::store(&feed, &chunk).await.expect("stored");
+    let expected = ["one two", "ERROR failed\n\tat shop.Pay.pay(Pay.java:12)"];
+    assert_eq!(journal(&store).await, expected);
+}

@@ -202,7 +202,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("url.domain", "cshost"),
     ("container.image.name", "containerimage containerimagename kubernetes.containerimage"),
 ];
-const TIMES: &str = "@timestamp timestamp time ts @t datetime sourcerealtimetimestamp isodate eventtime timemillis epochmillis epochms timestampms timeunixnano observedtimeunixnano realtimetimestamp asctime created date event.system.timecreated.systemtime event.system.timecreated.#attributes.systemtime timecreated utctime logtime";
+const TIMES: &str = "@timestamp timestamp time isodate ts @t datetime sourcerealtimetimestamp eventtime timemillis epochmillis epochms timestampms timeunixnano observedtimeunixnano realtimetimestamp asctime created date event.system.timecreated.systemtime event.system.timecreated.#attributes.systemtime timecreated utctime logtime";
 const MESSAGES: &str = "message msg @m renderedmessage shortmessage fields.message jsonpayload.message textpayload fullmessage log body line text @mt messagetemplate event";
 const DATASETS: &str = "event.dataset datastream.dataset dataset";
 const ACTIONS: &str =

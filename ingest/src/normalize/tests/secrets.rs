@@ -44,11 +44,10 @@ fn what_stands_around_a_record_is_masked_too() {
     let mut origin = Origin::new("shop");
     origin.mask_secrets = true;
     let wrapped = super::super::Wrapped {
-        record: br#"{"event":"{\"password\":\"hunter2\"}"}"#,
         content: br#"{"password":"hunter2"}"#,
         must_be_json: true,
         envelope: r#"{"api_key":"k-12345"}"#,
-        time: None,
+        ..super::super::Wrapped::bare(br#"{"event":"{\"password\":\"hunter2\"}"}"#)
     };
     let event = Normalizer.normalize_wrapped(&wrapped, &origin, now()).expect("JSON");
     let mut encoded = Vec::new();

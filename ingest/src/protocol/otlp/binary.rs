@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::documents::Sink as _;
 use super::super::door::Records;
 use super::super::members::{Object, quoted};
-use super::super::protobuf::{Broken, Value, fields};
+use super::super::protobuf::{Broken, Value, fields, put_bytes, put_varint};
 use super::LogRecord;
 
 /// Values inside each other; the JSON they become may be as deep.
@@ -55,21 +55,10 @@ pub(super) fn take(body: &[u8], records: &mut Records<'_>) -> u64 {
 pub(super) fn partial_success(rejected: u64, message: &str) -> Vec<u8> {
     let mut inner = vec![0x08];
     put_varint(rejected, &mut inner);
-    inner.push(0x12);
-    put_varint(message.len() as u64, &mut inner);
-    inner.extend_from_slice(message.as_bytes());
-    let mut response = vec![0x0A];
-    put_varint(inner.len() as u64, &mut response);
-    response.extend_from_slice(&inner);
+    put_bytes(2, message.as_bytes(), &mut inner);
+    let mut response = Vec::new();
+    put_bytes(1, &inner, &mut response);
     response
-}
-
-fn put_varint(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
 }
 
 struct Taker<'r, 'a> {

@@ -1,9 +1,11 @@
 //! Elasticsearch and OpenSearch bulk, in the words of the clients that were recorded.
 
+use logwarden_store::identity::Role;
 use serde_json::json;
 
 use super::shipping::{gzip, node_over_quota};
 use super::{lines, node};
+use crate::remembered::{Known, Remembered};
 
 /// elasticsearch-py 9 and elasticsearch-js 9.
 const PYTHON: &str = "PUT /_bulk
@@ -124,7 +126,37 @@ async fn a_body_whose_documents_have_ids_is_stored_once() {
     let without = "{\"create\":{\"_id\":\"1\"}}\n{\"m\":1}\n{\"create\":{}}\n{\"m\":2}\n";
     node.ship(PYTHON, without).await;
     node.ship(PYTHON, without).await;
-    assert_eq!(node.events().await.len(), 6, "two that are equal may well be two");
+    assert_eq!(node.shown("m").await, "1\n2\n2\n2", "two without ids may well be two");
+}
+
+#[tokio::test]
+async fn a_document_that_comes_again_in_other_company_is_stored_once() {
+    let node = node(|_| {}).await;
+    let pair = |id: &str, m: u8| format!("{{\"index\":{{\"_id\":\"{id}\"}}}}\n{{\"m\":{m}}}\n");
+    let first = node.ship(PYTHON, [pair("1", 1), pair("2", 2)].concat()).await.json();
+    let body = [pair("3", 3), pair("2", 2), "{\"index\":{}}\n{\"m\":2}\n".into(), pair("3", 3)];
+    let second = node.ship(PYTHON, body.concat()).await.json();
+    assert_eq!(second["errors"], false);
+    assert_eq!(second["items"][1], first["items"][1]);
+    let seqs: Vec<_> = (0..4).map(|n| second["items"][n]["index"]["_seq_no"].clone()).collect();
+    assert_eq!(seqs, [3, 2, 4, 3]);
+    // The id of another document, of another index, of another source.
+    node.ship(PYTHON, pair("2", 9)).await;
+    node.ship(&PYTHON.replace("/_bulk", "/other/_bulk"), pair("2", 2)).await;
+    let depot = super::token(&node.identity, "carrier", Role::Ingest, Some("depot")).await;
+    let request = format!("POST /_bulk\nauthorization: Bearer {depot}");
+    node.ship(&request, pair("2", 2)).await;
+    assert_eq!(node.shown("_id m").await, lines("1 | 1\n2 | 2\n3 | 3\n- | 2\n2 | 9\n2 | 2\n2 | 2"));
+    // After a restart the journal tells.
+    let remembered = Remembered::default();
+    remembered.recall(&node.store).await;
+    let known = async |index, id, record: &[u8]| {
+        let id = remembered.id("shop", index, id, record);
+        remembered.hold(&[id]).await.0[0]
+    };
+    assert_eq!(known("", "2", b"{\"m\":2}").await, Known::Stored(2));
+    assert_eq!(known("other", "2", b"{\"m\":2}").await, Known::Stored(6));
+    assert_eq!(known("", "2", b"{\"m\":3}").await, Known::New);
 }
 
 #[tokio::test]

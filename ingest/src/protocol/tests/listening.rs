@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, node};
@@ -38,7 +39,7 @@ pub(super) async fn start(node: &Node, listener: ListenerConfig) -> (Ingest, Can
     (ingest.await.expect("it starts"), shutdown)
 }
 
-fn tls(client_ca: Option<&str>) -> ListenerConfig {
+pub(super) fn tls(client_ca: Option<&str>) -> ListenerConfig {
     let tls = TlsConfig {
         cert: file("server.pem"),
         key: file("server.key"),
@@ -54,6 +55,31 @@ async fn send(
     certificate: Option<&str>,
     text: &str,
 ) -> std::io::Result<String> {
+    send_after("", address, certificate, text).await
+}
+
+/// The same with a header before TLS begins.
+pub(super) async fn send_after(
+    header: &str,
+    address: SocketAddr,
+    certificate: Option<&str>,
+    text: &str,
+) -> std::io::Result<String> {
+    let mut stream = connect(header, address, certificate, &[]).await?;
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await?;
+    Ok(said)
+}
+
+/// A connection over TLS that agrees on one of `protocols`.
+pub(super) async fn connect(
+    header: &str,
+    address: SocketAddr,
+    certificate: Option<&str>,
+    protocols: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(file("ca.pem")).expect("PEM")).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -61,7 +87,7 @@ async fn send(
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_root_certificates(roots);
-    let config = match certificate {
+    let mut config = match certificate {
         None => builder.with_no_client_auth(),
         Some(name) => {
             let chain = CertificateDer::from_pem_file(file(&format!("{name}.pem"))).expect("PEM");
@@ -69,14 +95,11 @@ async fn send(
             builder.with_client_auth_cert(vec![chain], key).expect("a certificate")
         }
     };
-    let stream = TcpStream::connect(address).await?;
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(header.as_bytes()).await?;
     let name = ServerName::try_from("localhost").expect("a name");
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    stream.write_all(text.as_bytes()).await?;
-    stream.shutdown().await?;
-    let mut said = String::new();
-    stream.read_to_string(&mut said).await?;
-    Ok(said)
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ struct Scope {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct LogRecord {
+pub(super) struct LogRecord {
     #[prost(fixed64, tag = "1")]
     time_unix_nano: u64,
     #[prost(int32, tag = "2")]
@@ -75,7 +75,7 @@ struct KeyValue {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct AnyValue {
+pub(super) struct AnyValue {
     #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
     kind: Option<Kind>,
 }
@@ -114,7 +114,7 @@ fn value(kind: Kind) -> AnyValue {
     AnyValue { kind: Some(kind) }
 }
 
-fn text(text: &str) -> AnyValue {
+pub(super) fn text(text: &str) -> AnyValue {
     value(Kind::Text(text.to_owned()))
 }
 
@@ -123,13 +123,13 @@ fn pair(key: &str, value: AnyValue) -> KeyValue {
 }
 
 /// Text that hardly compresses.
-fn noise(length: u32) -> String {
+pub(super) fn noise(length: u32) -> String {
     let letter = |n: u32| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 26);
     (0..length).map(letter).collect()
 }
 
 /// One resource and scope with these records.
-fn export(log_records: Vec<LogRecord>) -> Vec<u8> {
+pub(super) fn export(log_records: Vec<LogRecord>) -> Vec<u8> {
     let attributes = vec![pair("service.name", text("shop")), pair("host.name", text("web1"))];
     let resource = Some(Resource { attributes });
     let scope = Some(Scope { name: "shop.pay".into() });
@@ -137,7 +137,7 @@ fn export(log_records: Vec<LogRecord>) -> Vec<u8> {
     Export { resource_logs: vec![ResourceLogs { resource, scope_logs }] }.encode_to_vec()
 }
 
-fn record(body: AnyValue) -> LogRecord {
+pub(super) fn record(body: AnyValue) -> LogRecord {
     LogRecord {
         time_unix_nano: 1_735_787_045_123_456_789,
         severity_number: 17,

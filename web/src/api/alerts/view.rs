@@ -33,7 +33,7 @@ pub(super) struct Counts {
 
 /// An alert as lists show it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AlertItem {
+pub(in crate::api) struct AlertItem {
     id: String,
     /// What happened, with the numbers in it.
     title: String,

@@ -7,6 +7,7 @@ export interface AlertFilter {
   severity?: string | undefined;
   rule?: string | undefined;
   entity?: string | undefined;
+  assignee?: string | undefined;
   q?: string | undefined;
   limit?: number;
   cursor?: string;

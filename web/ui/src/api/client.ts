@@ -43,6 +43,8 @@ export function path_with(path: string, query: Query = {}): string {
 export interface Options {
   query?: Query;
   body?: unknown;
+  /** A body in YAML instead. */
+  yaml?: string;
   signal?: AbortSignal;
   accept?: string;
   /** Leave a 401 to the caller instead of asking to sign in again. */
@@ -56,6 +58,10 @@ export async function send(method: string, path: string, options: Options = {}):
   if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
     init.headers = { ...init.headers, 'Content-Type': 'application/json' };
+  }
+  if (options.yaml !== undefined) {
+    init.body = options.yaml;
+    init.headers = { ...init.headers, 'Content-Type': 'application/yaml' };
   }
   let answer: Response;
   try {

@@ -1,4 +1,4 @@
-// Session, set-up, health, rules and users.
+// Session, own settings, set-up, health, rules and users.
 import { request, send } from './client';
 import type { Health, Page, Principal, RuleItem } from './types';
 
@@ -6,13 +6,17 @@ export function who_am_i(): Promise<Principal> {
   return request('GET', '/session', { no_renewal: true });
 }
 
-export function sign_in(name: string, password: string): Promise<Principal> {
-  return request('POST', '/session', { body: { name, password }, no_renewal: true });
+/** `code`: of the second factor, for those who have one. */
+export function sign_in(name: string, password: string, code?: string): Promise<Principal> {
+  return request('POST', '/session', { body: { name, password, ...(code ? { code } : {}) }, no_renewal: true });
 }
 
 export async function sign_out(): Promise<void> {
   await send('DELETE', '/session', { no_renewal: true });
 }
+
+export const get_settings = (): Promise<Record<string, unknown>> => request('GET', '/me/settings', { no_renewal: true });
+export const put_settings = (settings: object): Promise<unknown> => request('PUT', '/me/settings', { body: settings });
 
 export function setup_needed(): Promise<{ needed: boolean }> {
   return request('GET', '/setup', { no_renewal: true });

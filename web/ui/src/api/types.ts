@@ -1,14 +1,14 @@
-// The JSON shapes of the HTTP API that the dashboard reads and writes.
+// The JSON shapes of the HTTP API as the dashboard uses them: those of `schema.ts`, which is made from the server's
+// own description, with the few words that a text can be where it is not just any text.
+import type * as Schema from './schema';
+
+/** The server leaves nothing out that it has a name for: what is not there is null. */
+type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 
 export type Role = 'ingest' | 'reader' | 'analyst' | 'admin' | 'metrics';
 
 /** Who is signed in. */
-export interface Principal {
-  name: string;
-  role: Role;
-  kind: 'user' | 'token';
-  time_zone: string | null;
-}
+export type Principal = Full<Schema.Session> & { role: Role; kind: 'user' | 'token' };
 
 export interface ApiErrorBody {
   code: string;
@@ -59,15 +59,9 @@ export interface EventDetail extends Hit {
   aliases?: Record<string, string>;
 }
 
-export interface Splits {
-  read: number;
-  of: number;
-}
+export type Splits = Schema.Splits;
 
-export interface Column {
-  name: string;
-  type: string;
-}
+export type Column = Schema.Column;
 
 /** The answer of one search: hits, or `columns` and `rows` when a pipe aggregates. */
 export interface SearchAnswer {
@@ -124,54 +118,21 @@ export type Level = 'informational' | 'low' | 'medium' | 'high' | 'critical';
 export type AlertState = 'open' | 'acknowledged' | 'resolved';
 export type Resolution = 'true_positive' | 'benign' | 'false_positive' | 'duplicate' | 'other';
 
-export interface AlertItem {
-  id: string;
-  title: string;
+export type AlertItem = Full<Schema.AlertItem> & {
   severity: Level;
   state: AlertState;
-  rule: { id: string; name: string; title: string; type: string; version: number };
-  entity: { kind: string; field: string; value: string } | null;
-  group: Record<string, FieldValue>;
-  opened_at: string;
-  updated_at: string;
-  first_event_at: string;
-  last_event_at: string;
-  ended_at: string | null;
-  detections: number;
-  events: number;
-  assignee: string | null;
   resolution: Resolution | null;
-}
+};
 
 export interface AlertPage extends Page<AlertItem> {
   counts: Record<AlertState, number>;
 }
 
-export interface Evidence {
-  event_id: string;
-  timestamp: string;
-  message: string;
-  fields: Record<string, FieldValue>;
-  flag: string | null;
-}
+export type Evidence = Full<Schema.EvidenceEvent> & { fields: Record<string, FieldValue> };
 
-export interface TimelineEntry {
-  at: string;
-  kind: string;
-  actor: string | null;
-  text: string;
-}
+export type TimelineEntry = Full<Schema.Happening>;
 
-export interface NotificationItem {
-  id: string;
-  notifier: string;
-  kind: string;
-  state: 'pending' | 'sent' | 'failed';
-  attempts: number;
-  last_attempt_at: string | null;
-  next_attempt_at: string | null;
-  answer: string | null;
-}
+export type NotificationItem = Full<Schema.AlertNotification> & { state: 'pending' | 'sent' | 'failed' };
 
 /** One alert with everything that explains it. */
 export interface AlertDetail extends AlertItem {
@@ -197,30 +158,54 @@ export interface AlertDetail extends AlertItem {
   latency_ms: { received?: number | null; evaluated?: number | null; notified?: number | null };
 }
 
-export interface RuleProblem {
-  file?: string;
-  line?: number;
-  column?: number;
-  message: string;
-}
+export type RuleProblem = Schema.RuleProblem;
 
-export interface RuleItem {
-  id: string;
-  name: string;
-  title: string;
-  kind: string;
-  level: Level;
-  state: 'enabled' | 'testing' | 'disabled';
-  file: string | null;
-  problems: (RuleProblem | string)[];
-}
+export type RuleItem = Full<Schema.Rule> & { level: Level; state: 'enabled' | 'testing' | 'disabled' };
 
-export interface Health {
-  status: string;
-  details?: {
-    journal?: { end?: number; free_bytes?: number; durability?: string };
-    index?: { visible?: number; lag_events?: number; splits?: number };
-    detector?: { lag_events?: number };
-    version?: string;
-  };
-}
+/** A rule with the text it stands in. */
+export type RuleDetail = RuleItem & Pick<Schema.SingleRule, 'description' | 'text' | 'editable'>;
+
+export type CheckedRules = Schema.CheckedRules;
+
+/** What a rule would have done. */
+export type Backtest = Schema.BacktestResult;
+
+export type Health = Schema.Health;
+
+/** How a sender is, by what it has sent. */
+export type SourceHealth = Full<Omit<Schema.SourceHealth, 'fields' | 'quota'>> & {
+  quota: Full<Schema.SourceQuota>;
+  state: 'active' | 'silent' | 'never_seen';
+  /** Of a single source only. */
+  fields?: Schema.SourceField[];
+};
+
+export type SourceItem = Full<Omit<Schema.Source, 'health'>> & { health: SourceHealth | null };
+
+export type RouteItem = Full<Schema.Route> & { severity_min: Level | null };
+
+export type NotifierItem = Schema.Notifier & { state: 'ok' | 'failing' };
+
+export type Delivery = Full<Schema.Delivery> & { state: 'pending' | 'sent' | 'failed' };
+
+export type TokenItem = Full<Schema.Token> & { role: Role };
+
+/** A new token with the credential itself, shown this once. */
+export type CreatedToken = TokenItem & Pick<Schema.CreatedToken, 'token'>;
+
+export type UserItem = Schema.User & { role: Role };
+
+export type SessionItem = Schema.SignedInAt;
+
+export type Policy = Full<Schema.Policy>;
+
+export type Amount = Schema.Amount;
+
+export type Retention = Full<Omit<Schema.Retention, 'policies'>> & { policies: Policy[] };
+
+export type AuditPage = Page<Hit>;
+
+/** Something a person keeps; what `content` means is the dashboard's affair. */
+export type SavedItem<C> = Omit<Schema.SavedItem, 'content'> & { content: C };
+
+export type SilenceItem = Full<Schema.Silence>;

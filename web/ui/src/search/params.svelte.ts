@@ -3,7 +3,7 @@ import { router } from '../shell/router.svelte';
 import { ALL_TIME, DEFAULT_RANGE, instant_ms, type Range } from '../shell/time.svelte';
 
 export const DEFAULT_COLUMNS = ['timestamp', 'severity', 'dataset', 'user.name', 'source.ip', 'message'];
-const VIEWS = ['table', 'json'] as const;
+const VIEWS = ['table', 'json', 'patterns'] as const;
 export type ResultView = (typeof VIEWS)[number];
 
 export interface SearchParams {

@@ -16,7 +16,8 @@ export function bind_keys(map: KeyMap): () => void {
   };
 }
 
-function is_typing(target: EventTarget | null): boolean {
+/** `target` is the first of the event's composed path: also inside a shadow root, as the rule editor's. */
+function is_typing(target: EventTarget | undefined): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) {
     return true;
@@ -26,7 +27,7 @@ function is_typing(target: EventTarget | null): boolean {
 
 addEventListener('keydown', (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (is_typing(event.target) || document.querySelector('dialog:modal')) return;
+  if (is_typing(event.composedPath()[0]) || document.querySelector('dialog:modal')) return;
   if (event.key !== 'Escape' && !prefs.keys) return;
   const pair = first && event.timeStamp - first.at_ms < PAIR_MS ? `${first.key} ${event.key}` : null;
   first = null;
@@ -56,9 +57,12 @@ export const SHORTCUTS: [string, string][] = [
   ['a', 'Acknowledge'],
   ['i', 'Assign to me'],
   ['r', 'Resolve'],
+  ['s', 'Silence'],
   ['g o', 'Go to Overview'],
   ['g s', 'Go to Search'],
   ['g a', 'Go to Alerts'],
   ['g r', 'Go to Rules'],
+  ['g n', 'Go to Notifications'],
+  ['g e', 'Go to Entities'],
   ['Escape', 'Close the topmost thing'],
 ];

@@ -3,6 +3,7 @@ import { on_unauthorized } from '../api/client';
 import * as api from '../api/system';
 import type { Principal } from '../api/types';
 import { prefs } from './prefs.svelte';
+import { role_may, type Right } from './rights';
 import { is_own_path, router } from './router.svelte';
 
 /** Says that this browser was signed in once; it opens nothing. */
@@ -30,7 +31,11 @@ class Session {
   }
 
   get may_handle_alerts(): boolean {
-    return this.who?.role === 'analyst' || this.who?.role === 'admin';
+    return this.may('handle_alerts');
+  }
+
+  may(right: Right): boolean {
+    return role_may(this.who?.role, right);
   }
 
   async start() {
@@ -45,8 +50,8 @@ class Session {
     }
   }
 
-  async sign_in(name: string, password: string) {
-    this.#enter(await api.sign_in(name, password));
+  async sign_in(name: string, password: string, code?: string) {
+    this.#enter(await api.sign_in(name, password, code));
     this.has_expired = false;
     for (const resolve of this.#waiting.splice(0)) resolve(true);
   }
@@ -76,6 +81,7 @@ class Session {
     this.who = who;
     localStorage.setItem(HINT, '1');
     prefs.load(who.name);
+    if (who.kind === 'user') prefs.follow();
     this.state = 'in';
   }
 

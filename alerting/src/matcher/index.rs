@@ -1,0 +1,248 @@
+//! What the rules of one class look for, found in one pass over each value.
+//!
+//! Input: the predicates and the rules that apply. Output: by field name the targets it belongs to,
+//! by target one table of whole values and one Aho-Corasick automaton of everything else.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use logwarden_query::Target;
+
+use super::literal::Anchor;
+use super::predicates::{Node, PredicateId, Predicates, Sought};
+
+/// What is told when a literal is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub predicate: PredicateId,
+    /// The predicate's test must be asked too.
+    pub is_hint: bool,
+    anchor: Anchor,
+}
+
+/// What is looked for in the values of one target.
+#[derive(Debug, Default)]
+pub(super) struct Literals {
+    /// Holds when there is a value.
+    pub present: Option<PredicateId>,
+    whole: HashMap<Box<str>, Vec<Entry>, Hashing>,
+    automaton: Option<AhoCorasick>,
+    /// By number of the pattern.
+    entries: Vec<Vec<Entry>>,
+}
+
+/// The index of one class.
+#[derive(Debug)]
+pub(super) struct Index {
+    rules: Box<[u32]>,
+    always: Box<[u32]>,
+    applies: Box<[bool]>,
+    names: HashMap<Box<str>, Vec<(u32, u16)>, Hashing>,
+    /// Bit `n` is set when a name has `n` bytes, modulo 64: most names of an event are of no rule.
+    name_lengths: u64,
+    by_target: Vec<Option<Box<Literals>>>,
+    /// Targets that are no fields.
+    attributes: Vec<(u32, Target)>,
+    record: Option<u32>,
+}
+
+/// The keys are those of rules; what an event brings is only looked up, so nobody can crowd a table.
+type Hashing = BuildHasherDefault<Fnv>;
+
+/// FNV-1a over eight bytes at a time, with a final mix.
+#[derive(Debug, Default)]
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        const PRIME: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
+            self.0 = (self.0 ^ word).wrapping_mul(PRIME).rotate_left(23);
+        }
+        let mut last = [0; 8];
+        last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+        let word = u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56);
+        self.0 = (self.0 ^ word).wrapping_mul(PRIME).rotate_left(23);
+    }
+
+    fn finish(&self) -> u64 {
+        (self.0 ^ (self.0 >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+    }
+}
+
+impl Index {
+    /// Makes the index of the rules in these places.
+    pub(super) fn new(predicates: &Predicates, rules: &[u32]) -> Self {
+        let last = rules.last().map_or(0, |last| *last as usize + 1);
+        let mut applies = vec![false; last];
+        let mut is_used = vec![false; predicates.len()];
+        for rule in rules {
+            applies[*rule as usize] = true;
+            if let Some(tree) = predicates.tree(*rule) {
+                use_predicates(tree, &mut is_used);
+            }
+        }
+        let mut building: Vec<Option<Building>> =
+            predicates.targets().iter().map(|_| None).collect();
+        for (id, _) in (0u32..).zip(&is_used).filter(|(_, is_used)| **is_used) {
+            let (target, sought) = predicates.sought(id);
+            building[target as usize].get_or_insert_default().take(id, sought);
+        }
+        let mut index = Self {
+            rules: rules.into(),
+            always: predicates.always().iter().copied().filter(|r| rules.contains(r)).collect(),
+            applies: applies.into(),
+            names: HashMap::default(),
+            name_lengths: 0,
+            by_target: Vec::new(),
+            attributes: Vec::new(),
+            record: None,
+        };
+        for ((target, building), place) in predicates.targets().iter().zip(building).zip(0u32..) {
+            if building.is_some() {
+                index.add_target(place, target);
+            }
+            index.by_target.push(building.map(|building| Box::new(building.finish())));
+        }
+        index
+    }
+
+    fn add_target(&mut self, place: u32, target: &Target) {
+        let names = match target {
+            Target::Field(name) => std::slice::from_ref(name),
+            Target::FirstOf(names) => names.as_slice(),
+            other => {
+                self.attributes.push((place, other.clone()));
+                if *other == Target::Record {
+                    self.record = Some(place);
+                }
+                return;
+            }
+        };
+        for (name, rank) in names.iter().zip(0u16..) {
+            self.name_lengths |= 1 << (name.len() % 64);
+            self.names.entry(name.as_str().into()).or_default().push((place, rank));
+        }
+    }
+
+    pub(super) fn rules(&self) -> &[u32] {
+        &self.rules
+    }
+
+    /// Rules that are judged on every event.
+    pub(super) fn always(&self) -> &[u32] {
+        &self.always
+    }
+
+    pub(super) fn applies(&self, rule: u32) -> bool {
+        self.applies.get(rule as usize).copied().unwrap_or(false)
+    }
+
+    /// The targets that a field of this name belongs to, and which of their names it is.
+    pub(super) fn targets_of(&self, name: &str) -> &[(u32, u16)] {
+        if self.name_lengths & (1 << (name.len() % 64)) == 0 {
+            return &[];
+        }
+        self.names.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The targets that are no fields, among them the whole record.
+    pub(super) fn attributes(&self) -> &[(u32, Target)] {
+        &self.attributes
+    }
+
+    /// The target that every value belongs to, when a rule looks for words anywhere.
+    pub(super) fn record(&self) -> Option<u32> {
+        self.record
+    }
+
+    pub(super) fn literals(&self, target: u32) -> Option<&Literals> {
+        self.by_target[target as usize].as_deref()
+    }
+}
+
+fn use_predicates(node: &Node, is_used: &mut [bool]) {
+    match node {
+        Node::Constant(_) => {}
+        Node::And(nodes) | Node::Or(nodes) => {
+            nodes.iter().for_each(|node| use_predicates(node, is_used));
+        }
+        Node::Not(node) => use_predicates(node, is_used),
+        Node::Is(id) => is_used[*id as usize] = true,
+    }
+}
+
+/// The literals of one target while they are collected.
+#[derive(Default)]
+struct Building {
+    literals: Literals,
+    patterns: HashMap<String, usize>,
+    texts: Vec<String>,
+}
+
+impl Building {
+    fn take(&mut self, predicate: PredicateId, sought: &Sought) {
+        let (literal, is_hint) = match sought {
+            Sought::Literal(literal, is_hint) => (literal, *is_hint),
+            Sought::Present => {
+                self.literals.present = Some(predicate);
+                return;
+            }
+            Sought::Nothing => return,
+        };
+        let entry = Entry { predicate, is_hint, anchor: literal.anchor };
+        if literal.anchor == Anchor::Whole {
+            self.literals.whole.entry(literal.text.as_str().into()).or_default().push(entry);
+            return;
+        }
+        let next = self.texts.len();
+        let pattern = *self.patterns.entry(literal.text.clone()).or_insert(next);
+        if pattern == next {
+            self.texts.push(literal.text.clone());
+            self.literals.entries.push(Vec::new());
+        }
+        self.literals.entries[pattern].push(entry);
+    }
+
+    fn finish(mut self) -> Literals {
+        if !self.texts.is_empty() {
+            let automaton =
+                AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.texts);
+            self.literals.automaton =
+                Some(automaton.expect("rules and their values are bounded far below its limits"));
+        }
+        self.literals
+    }
+}
+
+impl Literals {
+    /// Whether no text is looked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.automaton.is_none()
+    }
+
+    /// Tells every literal that stands in a value given in lower case.
+    pub(super) fn find(&self, lower: &str, found: &mut dyn FnMut(&Entry)) {
+        if !self.whole.is_empty()
+            && let Some(entries) = self.whole.get(lower)
+        {
+            entries.iter().for_each(&mut *found);
+        }
+        let Some(automaton) = &self.automaton else { return };
+        for hit in automaton.find_overlapping_iter(lower) {
+            for entry in &self.entries[hit.pattern().as_usize()] {
+                let is_there = match entry.anchor {
+                    Anchor::Start => hit.start() == 0,
+                    Anchor::End => hit.end() == lower.len(),
+                    Anchor::Inside | Anchor::Whole => true,
+                };
+                if is_there {
+                    found(entry);
+                }
+            }
+        }
+    }
+}

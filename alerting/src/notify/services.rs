@@ -1,0 +1,127 @@
+//! What each service is sent, as its server sees it, over loopback.
+
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, UdpSocket};
+
+use super::delivery::{build, http_server, outgoing};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const HOSTILE: &str = "412 <!channel> *a* @everyone |x=y\r\n<1>2";
+
+/// Sends a notification of `event` through a service; answers the request's head and body.
+async fn sent(kind: &str, more: Value, event: &str) -> (String, Value) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let port = listener.local_addr().expect("bound").port();
+    let mut settings = json!({
+        "url": format!("http://127.0.0.1:{port}/in"), "allow_http": true,
+        "allow_networks": ["127.0.0.0/8"],
+    });
+    for (key, value) in more.as_object().expect("an object") {
+        settings[key] = value.clone();
+    }
+    let notifier = build(kind, settings).expect("settings");
+    let server = tokio::spawn(http_server(listener, OK));
+    let mut message = outgoing(HOSTILE);
+    message.event = event.to_owned();
+    assert_eq!(notifier.send(&message).await, Ok(String::from("200 ok")), "{kind}");
+    assert!(!notifier.target().contains("/in"), "{}", notifier.target());
+    let (head, body) = server.await.expect("server");
+    (head.to_lowercase(), serde_json::from_str(&body).expect("JSON"))
+}
+
+fn key_file(content: &str) -> (tempfile::NamedTempFile, String) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), content).expect("written");
+    let reference = format!("file:{}", file.path().display());
+    (file, reference)
+}
+
+#[tokio::test]
+async fn chats_get_text_that_mentions_nobody() {
+    let (head, body) = sent("slack", json!({}), "alert.opened").await;
+    assert!(head.contains("idempotency-key: "), "{head}");
+    let text = body.to_string();
+    assert!(text.contains("&lt;!channel&gt;") && !text.contains("<!channel>"), "{text}");
+    let (_, body) = sent("mattermost", json!({"channel": "ops"}), "alert.opened").await;
+    assert_eq!(body["channel"], "ops");
+    let title = body["attachments"][0]["title"].as_str().expect("a title");
+    assert!(title.contains(r"\*a\*") && !title.contains("@everyone"), "{title}");
+    let (_, body) = sent("discord", json!({}), "alert.opened").await;
+    assert_eq!(body["allowed_mentions"], json!({ "parse": [] }));
+    assert_eq!(body["embeds"][0]["url"], "https://logs.example/alerts/00000000000000000000000007");
+    let (_, body) = sent("teams", json!({}), "alert.opened").await;
+    let card = &body["attachments"][0]["content"];
+    assert_eq!(card["type"], "AdaptiveCard");
+    assert!(card["body"][0]["text"].as_str().expect("text").starts_with("critical"), "{card}");
+    let (_, body) = sent("ntfy", json!({"topic": "t"}), "alert.opened").await;
+    assert_eq!((&body["topic"], &body["priority"]), (&json!("t"), &json!(5)));
+}
+
+#[tokio::test]
+async fn pagers_acknowledge_and_resolve_under_the_same_key() {
+    let (_file, key) = key_file("k3y");
+    let settings = || json!({"routing_key": key});
+    for (event, action) in [
+        ("alert.opened", "trigger"),
+        ("alert.acknowledged", "acknowledge"),
+        ("alert.resolved", "resolve"),
+    ] {
+        let (_, body) = sent("pagerduty", settings(), event).await;
+        assert_eq!((&body["event_action"], &body["routing_key"]), (&json!(action), &json!("k3y")));
+        assert_eq!(body["dedup_key"], "00000000000000000000000007");
+    }
+    let settings = || json!({"api_key": key});
+    let (head, body) = sent("opsgenie", settings(), "alert.opened").await;
+    assert!(head.contains("authorization: geniekey k3y"), "{head}");
+    assert_eq!(
+        (&body["priority"], &body["alias"]),
+        (&json!("P1"), &json!("00000000000000000000000007"))
+    );
+    let (head, _) = sent("opsgenie", settings(), "alert.resolved").await;
+    let path = "post /in/00000000000000000000000007/close?identifiertype=alias ";
+    assert!(head.starts_with(path), "{head}");
+    let (head, body) =
+        sent("alertmanager", json!({"labels": {"team": "a"}}), "alert.resolved").await;
+    assert!(head.starts_with("post /in/api/v2/alerts "), "{head}");
+    assert_eq!(body[0]["labels"]["source_ip"], "10.2.0.9");
+    assert!(body[0]["endsAt"].is_string() && body[0]["labels"]["team"] == "a", "{body}");
+    let (head, body) = sent("telegram", json!({"token": key, "chat": "7"}), "alert.opened").await;
+    assert!(head.starts_with("post /in/botk3y/sendmessage "), "{head}");
+    assert!(body.get("parse_mode").is_none() && body["chat_id"] == "7", "{body}");
+}
+
+#[tokio::test]
+async fn a_template_of_ones_own_fills_in_facts() {
+    let template = json!({"template": "{{ severity }}: {{ fields['source.ip'] }}"});
+    let (_, body) = sent("mattermost", template, "alert.opened").await;
+    assert_eq!(body["attachments"][0]["text"], r"critical\: 10.2.0.9");
+    let refused = build("slack", json!({"url": "https://h.example/x", "template": "{{ a"}));
+    assert!(refused.is_err());
+    let refused = build("slack", json!({"url": "https://h.example/x", "chanel": "a"}));
+    assert!(refused.is_err());
+}
+
+#[tokio::test]
+async fn an_address_may_be_a_secret() {
+    let (_file, reference) = key_file("https://hooks.example/T0/secret\n");
+    let notifier = build("slack", json!({"url": reference})).expect("settings");
+    assert_eq!(notifier.target(), "https://hooks.example/…");
+    assert!(build("slack", json!({"url": "env:LOGWARDEN_NOT_SET_ANYWHERE"})).is_err());
+}
+
+#[tokio::test]
+async fn syslog_gets_one_line_whatever_the_values_say() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+    let to = receiver.local_addr().expect("bound").to_string();
+    let settings = json!({"to": to, "transport": "udp", "allow_networks": ["127.0.0.0/8"]});
+    let notifier = build("syslog", settings).expect("settings");
+    notifier.send(&outgoing(HOSTILE)).await.expect("sent");
+    let mut buffer = [0; 4096];
+    let length = receiver.recv(&mut buffer).await.expect("a datagram");
+    let line = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    assert!(line.starts_with("<82>1 ") && line.contains("CEF:0|Logwarden|Logwarden|"), "{line}");
+    assert!(line.contains("src=10.2.0.9") && !line.contains(['\r', '\n']), "{line}");
+    assert!(line.contains("\\|x=y"), "{line}");
+    let inside = build("syslog", json!({"to": "127.0.0.1:514"})).expect("settings");
+    assert!(inside.send(&outgoing("t")).await.is_err(), "not public");
+}

@@ -1,0 +1,330 @@
+//! Verdicts: whether a rule's condition holds at one instant, and the sentence that says why.
+//!
+//! Input: a group's samples and memory. Every sentence names the numbers it rests on.
+
+use std::collections::HashSet;
+
+use super::series::{Sample, Series, TERMS_MAX, nanos};
+use super::{Explained, Frame};
+use crate::alert::wording::span_text;
+use crate::rule::{Against, Bounds, Direction, Judge, Measure};
+
+/// The condition holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Verdict {
+    pub why: Explained,
+    /// The event that decided; `None`: the newest.
+    pub by: Option<u128>,
+}
+
+impl Series {
+    /// What is to be said at `instant`; `None`: the condition does not hold.
+    pub(super) fn verdict(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+        let is_full = instant >= self.first_at().saturating_add(frame.span_ns);
+        if frame.waits_for_full_window() && !is_full {
+            return None;
+        }
+        match &frame.judged.judge {
+            Judge::Within(bounds) => self.within(frame, instant, bounds),
+            Judge::Spike { .. } => self.spike(frame, instant),
+            Judge::Flatline { below, .. } => self.flatline(frame, instant, *below),
+            Judge::Ratio { bounds, min_events } => self.ratio(frame, instant, bounds, *min_events),
+            Judge::Baseline { .. } => self.baseline(frame, instant),
+            Judge::NewTerm { .. } => self.new_term(frame, instant),
+            Judge::Rare { entities_max, learn } => {
+                self.rare(frame, instant, *entities_max, nanos(*learn))
+            }
+            Judge::Change => self.change(frame, instant),
+            Judge::Risk { .. } => self.risk(frame, instant),
+        }
+    }
+
+    /// What the samples of a closed span come to; `None` where that is nothing.
+    fn measured(&self, measure: Measure, from: i64, to: i64) -> Option<f64> {
+        let samples = &self.samples[self.range(from, to)];
+        let count = || samples.iter().map(|sample| f64::from(sample.weight)).sum::<f64>();
+        let sum = || samples.iter().map(|sample| sample.value).sum::<f64>();
+        match measure {
+            Measure::Count => Some(count()),
+            Measure::Sum => Some(sum()),
+            Measure::Distinct => {
+                let tags: HashSet<u128> = samples.iter().map(|sample| sample.tag).collect();
+                Some(tags.len() as f64)
+            }
+            _ if samples.is_empty() => None,
+            Measure::Avg => Some(sum() / count()),
+            Measure::Min => samples.iter().map(|sample| sample.value).reduce(f64::min),
+            Measure::Max => samples.iter().map(|sample| sample.value).reduce(f64::max),
+            Measure::Percentile(rank) => {
+                let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+                values.sort_by(f64::total_cmp);
+                // The nearest rank: the least value that so many percent do not exceed.
+                let place = (rank / 100.0 * values.len() as f64).ceil().max(1.0) as usize;
+                values.get(place - 1).copied()
+            }
+        }
+    }
+
+    fn within(&self, frame: Frame<'_>, instant: i64, bounds: &Bounds) -> Option<Verdict> {
+        let measure = frame.judged.measure;
+        let value = self.measured(measure, instant.saturating_sub(frame.span_ns), instant)?;
+        let bound = [bounds.gte, bounds.gt, bounds.lte, bounds.lt, bounds.eq, bounds.neq];
+        bounds.hold(value).then(|| {
+            let text = format!(
+                "the {} is {} within {}; the rule asks for {}",
+                measure.text(frame.field),
+                number(value),
+                span(frame.span_ns),
+                bounds.text()
+            );
+            verdict(text, value, bound.into_iter().flatten().next().unwrap_or_default())
+        })
+    }
+
+    fn flatline(&self, frame: Frame<'_>, instant: i64, below: f64) -> Option<Verdict> {
+        let count =
+            self.measured(Measure::Count, instant.saturating_sub(frame.span_ns), instant)?;
+        (count < below).then(|| {
+            let text = format!(
+                "{} events within {}, where at least {} are expected",
+                number(count),
+                span(frame.span_ns),
+                number(below)
+            );
+            verdict(text, count, below)
+        })
+    }
+
+    fn spike(&self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+        let Judge::Spike { against, factor, direction, min_current, min_reference, new_alerts } =
+            &frame.judged.judge
+        else {
+            return None;
+        };
+        let measure = frame.judged.measure;
+        let current =
+            self.measured(measure, instant.saturating_sub(frame.span_ns), instant).unwrap_or(0.0);
+        let end = instant.saturating_sub(frame.back_ns(*against));
+        let (past_ns, words) = match against {
+            Against::Previous => (frame.span_ns, format!("of the {} before", span(frame.span_ns))),
+            Against::WeekAgo => (frame.span_ns, String::from("at the same time a week ago")),
+            Against::Span(past) => (
+                nanos(*past),
+                format!("usual in {} over {} before", span(frame.span_ns), span(nanos(*past))),
+            ),
+        };
+        let from = end.saturating_sub(past_ns);
+        let has_past = from >= self.first_at();
+        if !has_past && !new_alerts {
+            return None;
+        }
+        let mut reference = self.measured(measure, from, end).unwrap_or(0.0);
+        if matches!(against, Against::Span(_)) && matches!(measure, Measure::Count | Measure::Sum) {
+            reference *= frame.span_ns as f64 / past_ns as f64;
+        }
+        let has_enough = reference >= *min_reference || (!has_past && *new_alerts);
+        let rises = *direction != Direction::Down
+            && has_enough
+            && current >= *min_current
+            && current >= factor * reference
+            && current > reference;
+        let falls = *direction != Direction::Up
+            && has_past
+            && has_enough
+            && current <= reference / factor
+            && current < reference;
+        (rises || falls).then(|| {
+            let text = format!(
+                "the {} is {} within {}, against {} {words}; the rule asks for a factor of {}",
+                measure.text(frame.field),
+                number(current),
+                span(frame.span_ns),
+                number(reference),
+                number(*factor)
+            );
+            verdict(text, current, if rises { factor * reference } else { reference / factor })
+        })
+    }
+
+    fn ratio(
+        &self,
+        frame: Frame<'_>,
+        instant: i64,
+        bounds: &Bounds,
+        min_events: f64,
+    ) -> Option<Verdict> {
+        let samples = &self.samples[self.range(instant.saturating_sub(frame.span_ns), instant)];
+        let count = |tag: u128| {
+            let of_tag = samples.iter().filter(|sample| sample.tag == tag);
+            of_tag.map(|sample| f64::from(sample.weight)).sum::<f64>()
+        };
+        let (all, part) = (count(0), count(1));
+        let share = if all > 0.0 { part / all } else { return None };
+        (all >= min_events && bounds.hold(share)).then(|| {
+            let text = format!(
+                "{} of {} events within {} are of the part, {:.1} %; the rule asks for a share of {}",
+                number(part),
+                number(all),
+                span(frame.span_ns),
+                share * 100.0,
+                bounds.text()
+            );
+            let bound = [bounds.gte, bounds.gt, bounds.lte, bounds.lt];
+            verdict(text, share, bound.into_iter().flatten().next().unwrap_or_default())
+        })
+    }
+
+    fn baseline(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+        let Judge::Baseline { .. } = &frame.judged.judge else { return None };
+        let from = instant.saturating_sub(frame.span_ns.saturating_sub(1));
+        let value = self.measured(frame.judged.measure, from, instant)?;
+        let first_at = self.first_at();
+        self.model.take(&frame.judged.judge, frame.span_ns, (from, first_at), value).map(|found| {
+            let text = format!(
+                "the {} is {} within {}, where {} to {} is usual at such times (median {} of {} \
+                 buckets); the rule allows {} robust deviations",
+                frame.judged.measure.text(frame.field),
+                number(value),
+                span(frame.span_ns),
+                number(found.low),
+                number(found.high),
+                number(found.median),
+                found.buckets,
+                number(found.sensitivity)
+            );
+            verdict(text, value, if value > found.high { found.high } else { found.low })
+        })
+    }
+
+    fn new_term(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+        let Judge::NewTerm { history, learn } = &frame.judged.judge else { return None };
+        let (history_ns, first_at) = (nanos(*history), self.first_at());
+        let samples: Vec<Sample> = self.samples[self.range(instant, instant)].to_vec();
+        let mut found = None;
+        for sample in samples {
+            self.terms.retain(|(_, seen)| sample.at.saturating_sub(*seen) <= history_ns);
+            let known = self.terms.len();
+            let seen = self.terms.iter_mut().find(|(tag, _)| *tag == sample.tag);
+            let is_new = seen.is_none();
+            match seen {
+                Some((_, seen)) => *seen = sample.at,
+                None => self.remember(sample.tag, sample.at),
+            }
+            let is_learning = match learn {
+                Some(learn) => sample.at < first_at.saturating_add(nanos(*learn)),
+                None => known == 0,
+            };
+            if is_new && !is_learning && found.is_none() {
+                let text = format!(
+                    "a {} that was not seen in {} before, among {known} that were",
+                    frame.field,
+                    span(history_ns)
+                );
+                found = Some(by(verdict(text, 1.0, 1.0), &sample));
+            }
+        }
+        found
+    }
+
+    fn remember(&mut self, tag: u128, at: i64) {
+        if self.terms.len() >= TERMS_MAX {
+            let oldest = (0..self.terms.len()).min_by_key(|place| self.terms[*place].1);
+            if let Some(oldest) = oldest {
+                self.terms.swap_remove(oldest);
+            }
+            ::metrics::counter!(crate::metrics::POINTS_COARSENED_TOTAL, "rule" => "judged")
+                .increment(1);
+        }
+        self.terms.push((tag, at));
+    }
+
+    fn rare(
+        &self,
+        frame: Frame<'_>,
+        instant: i64,
+        entities_max: u32,
+        learn_ns: i64,
+    ) -> Option<Verdict> {
+        if instant < frame.first_at.saturating_add(learn_ns) {
+            return None;
+        }
+        let from = instant.saturating_sub(frame.span_ns);
+        let seen_by = self.measured(Measure::Distinct, from, instant)?;
+        let sample = self.samples[self.range(instant, instant)].first()?;
+        (seen_by <= f64::from(entities_max)).then(|| {
+            let text = format!(
+                "a value that {} had within {}; the rule asks for at most {entities_max}",
+                number(seen_by),
+                span(frame.span_ns)
+            );
+            by(verdict(text, seen_by, f64::from(entities_max)), sample)
+        })
+    }
+
+    fn change(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+        let samples: Vec<Sample> = self.samples[self.range(instant, instant)].to_vec();
+        let mut found = None;
+        for sample in samples {
+            let last = std::mem::replace(&mut self.terms, vec![(sample.tag, sample.at)]);
+            let Some((tag, at)) = last.first().copied() else { continue };
+            let is_remembered = sample.at.saturating_sub(at) <= frame.span_ns;
+            if tag != sample.tag && is_remembered && found.is_none() {
+                let text = format!(
+                    "{} differs from what it was {} before",
+                    frame.field,
+                    span(sample.at.saturating_sub(at))
+                );
+                found = Some(by(verdict(text, 1.0, 1.0), &sample));
+            }
+        }
+        found
+    }
+
+    fn risk(&self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+        let Judge::Risk { score, rules_min, tactics_min, half_life } = &frame.judged.judge else {
+            return None;
+        };
+        let samples = &self.samples[self.range(instant.saturating_sub(frame.span_ns), instant)];
+        let points = |sample: &Sample| match half_life {
+            Some(half_life) => {
+                let age =
+                    instant.saturating_sub(sample.at) as f64 / nanos(*half_life).max(1) as f64;
+                sample.value * 0.5f64.powf(age)
+            }
+            None => sample.value,
+        };
+        let total: f64 = samples.iter().map(points).sum();
+        let rules: HashSet<u128> = samples.iter().map(|sample| sample.tag).collect();
+        let tactics = samples.iter().fold(0u32, |marks, sample| marks | sample.marks).count_ones();
+        let is_enough =
+            total >= *score && rules.len() >= *rules_min as usize && tactics >= *tactics_min;
+        is_enough.then(|| {
+            let text = format!(
+                "{} points of risk from {} rules and {tactics} tactics within {}; the rule asks for {}",
+                number(total),
+                rules.len(),
+                span(frame.span_ns),
+                number(*score)
+            );
+            verdict(text, total, *score)
+        })
+    }
+}
+
+fn verdict(text: String, observed: f64, threshold: f64) -> Verdict {
+    Verdict { why: Explained { text, observed, threshold }, by: None }
+}
+
+fn by(verdict: Verdict, sample: &Sample) -> Verdict {
+    Verdict { by: Some(sample.id), ..verdict }
+}
+
+/// A number with at most two digits behind the point.
+fn number(value: f64) -> String {
+    let rounded = (value * 100.0).round() / 100.0;
+    rounded.to_string()
+}
+
+fn span(nanos: i64) -> String {
+    span_text(u64::try_from(nanos / 1_000_000_000).unwrap_or(0))
+}

@@ -1,0 +1,468 @@
+//! One group of a rule that waits for the watermark: its samples, what it remembers, its episode.
+//!
+//! Everything here goes by the time of events. What is kept is as much as later verdicts need; samples
+//! beyond [`SAMPLES_MAX`] are merged or dropped, the oldest first, and counted.
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::Verdict;
+use super::model::Model;
+use super::{Frame, Turn};
+use crate::rule::{Against, Judge, Measure};
+use crate::window::{Episode, Member};
+
+/// Samples of one group.
+pub(crate) const SAMPLES_MAX: usize = 4_096;
+/// Values one group remembers; the one unseen for longest is forgotten.
+pub(super) const TERMS_MAX: usize = 10_000;
+/// Parts of a window that samples of statistical rules are gathered in.
+const GRAINS: i64 = 60;
+/// The same when the past that counts is much longer than the window.
+const GRAINS_OF_LONG: i64 = 4;
+/// How long further matches of rules about single events count into the same detection.
+const SINGLE_HOLD_NS: i64 = 600 * 1_000_000_000;
+/// How long a group is remembered in which a window without events counts.
+const QUIET_NS: i64 = 7 * 86_400 * 1_000_000_000;
+/// Nanoseconds of a week.
+pub(super) const WEEK_NS: i64 = 7 * 86_400 * 1_000_000_000;
+
+/// An event as these rules see it, or several of about the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    /// When it happened, in nanoseconds.
+    pub at: i64,
+    /// Its id.
+    pub id: u128,
+    /// What it counts as: a value's hash, a member rule's place.
+    pub tag: u128,
+    /// The number measured; of several their sum.
+    pub value: f64,
+    /// For how many events it stands.
+    pub weight: u32,
+    /// Bits that say more about it: the tactics of a detection.
+    pub marks: u32,
+    /// It was handed out as part of an episode.
+    pub is_counted: bool,
+}
+
+impl Sample {
+    fn order(&self) -> (i64, u128, u128) {
+        (self.at, self.id, self.tag)
+    }
+
+    pub(super) fn member(&self) -> Member {
+        Member { at: self.at, id: self.id, weight: self.weight }
+    }
+}
+
+/// An episode in the form that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    key: u128,
+    started_at: i64,
+    started_by: u128,
+    held_until: i64,
+    alert: u128,
+}
+
+/// The state of one group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    pub(super) samples: Vec<Sample>,
+    /// The earliest event.
+    first_at: i64,
+    last_at: i64,
+    last_id: u128,
+    /// The newest event up to the instant that was judged last.
+    judged_id: u128,
+    /// Up to this instant everything is judged.
+    judged_until: i64,
+    lateness_ns: i64,
+    /// When an event of it was last observed.
+    seen: i64,
+    holds: bool,
+    episode: Option<Kept>,
+    /// Values that were seen, with when last.
+    pub(super) terms: Vec<(u128, i64)>,
+    pub(super) model: Model,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            samples: Vec::new(),
+            first_at: i64::MAX,
+            last_at: i64::MIN,
+            last_id: 0,
+            judged_id: 0,
+            judged_until: i64::MIN,
+            lateness_ns: 0,
+            seen: i64::MIN,
+            holds: false,
+            episode: None,
+            terms: Vec::new(),
+            model: Model::default(),
+        }
+    }
+}
+
+impl Series {
+    /// Takes a sample; answers false when its time was judged already.
+    pub(super) fn insert(
+        &mut self,
+        frame: Frame<'_>,
+        mut sample: Sample,
+        observed: i64,
+        lateness: i64,
+    ) -> bool {
+        self.seen = self.seen.max(observed);
+        if sample.at <= self.judged_until {
+            return false;
+        }
+        self.lateness_ns = self.lateness_ns.max(lateness);
+        let grain = frame.grain_ns();
+        self.first_at = self.first_at.min(sample.at);
+        if (sample.at, sample.id) > (self.last_at, self.last_id) {
+            (self.last_at, self.last_id) = (sample.at, sample.id);
+        }
+        if grain > 1 {
+            // All samples of a cell stand at its end, so that none counts before it happened.
+            sample.at = (sample.at.div_euclid(grain) + 1).saturating_mul(grain) - 1;
+            let same = |known: &&mut Sample| {
+                known.at == sample.at && known.tag == sample.tag && known.at > self.judged_until
+            };
+            if let Some(known) = self.samples.iter_mut().rev().take(256).find(same) {
+                known.weight = known.weight.saturating_add(sample.weight);
+                known.value += sample.value;
+                known.id = known.id.min(sample.id);
+                return true;
+            }
+        }
+        match self.samples.binary_search_by_key(&sample.order(), Sample::order) {
+            Ok(_) => true,
+            Err(place) => {
+                self.samples.insert(place, sample);
+                self.coarsen(frame);
+                true
+            }
+        }
+    }
+
+    /// Judges every instant up to `to` at which the verdict may change.
+    pub(super) fn judge(&mut self, frame: Frame<'_>, to: i64) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        while let Some(instant) = self.next_instant(frame) {
+            if instant > to {
+                break;
+            }
+            let known = self.samples.partition_point(|sample| sample.at <= instant);
+            if let Some(newest) = self.samples[..known].last() {
+                self.judged_id = newest.id;
+            }
+            let verdict = self.verdict(frame, instant);
+            self.judged_until = instant;
+            self.turn(frame, instant, verdict, &mut turns);
+            self.forget(frame, instant);
+        }
+        turns
+    }
+
+    fn turn(
+        &mut self,
+        frame: Frame<'_>,
+        instant: i64,
+        verdict: Option<Verdict>,
+        turns: &mut Vec<Turn>,
+    ) {
+        let hold = frame.hold_ns();
+        if let Some(kept) = self.episode
+            && instant.saturating_sub(kept.held_until) > hold
+            && !(self.holds && verdict.is_some())
+        {
+            turns.push(Turn::Ended { episode: kept.episode() });
+            self.episode = None;
+        }
+        self.holds = verdict.is_some();
+        let Some(verdict) = verdict else { return };
+        let from = instant.saturating_sub(frame.evidence_span_ns());
+        let mut members = Vec::new();
+        let mut fresh = Vec::new();
+        let range = self.range(from, instant);
+        for sample in &mut self.samples[range] {
+            members.push(sample.member());
+            if !std::mem::replace(&mut sample.is_counted, true) {
+                fresh.push(sample.member());
+            }
+        }
+        let by = verdict.by.unwrap_or(self.judged_id);
+        turns.push(Turn::Hit(Member { at: instant, id: by, weight: 1 }));
+        // What holds now holds until the next instant.
+        let until = self.next_instant(frame).map_or(instant, |next| next.saturating_sub(1));
+        let until = if frame.is_single() { instant } else { until.max(instant) };
+        match &mut self.episode {
+            Some(kept) => {
+                kept.held_until = until;
+                if !fresh.is_empty() {
+                    turns.push(Turn::Grew { episode: kept.episode(), fresh });
+                }
+            }
+            None => {
+                let key = members.first().map_or(by, |member| member.id);
+                let kept =
+                    Kept { key, started_at: instant, started_by: by, held_until: until, alert: 0 };
+                self.episode = Some(kept);
+                let episode = kept.episode();
+                turns.push(Turn::Began { episode, members, why: verdict.why });
+            }
+        }
+    }
+
+    /// The next instant at which the verdict may change.
+    fn next_instant(&self, frame: Frame<'_>) -> Option<i64> {
+        let after = self.judged_until;
+        let of_samples = frame.offsets().into_iter().flatten().filter_map(|offset| {
+            let place = self.samples.partition_point(|s| s.at.saturating_add(offset) <= after);
+            self.samples.get(place).map(|sample| sample.at.saturating_add(offset))
+        });
+        let full =
+            frame.waits_for_full_window().then(|| self.first_at.saturating_add(frame.span_ns));
+        let over = self.episode.filter(|_| !self.holds);
+        let over =
+            over.map(|kept| kept.held_until.saturating_add(frame.hold_ns()).saturating_add(1));
+        let bucket = frame.bucket_ns().map(|bucket| {
+            let last = after.max(self.first_at.saturating_sub(1));
+            let begun = last.saturating_add(1).div_euclid(bucket);
+            begun.saturating_add(1).saturating_mul(bucket).saturating_sub(1)
+        });
+        let bucket = bucket.filter(|at| *at > after);
+        of_samples.chain(full).chain(over).chain(bucket).filter(|at| *at > after).min()
+    }
+
+    /// When it is to be judged next, by the time events are observed.
+    pub(super) fn due(&self, frame: Frame<'_>) -> i64 {
+        let over = self.last_at.saturating_add(frame.memory_ns()).saturating_add(1);
+        let next = self.next_instant(frame).map_or(over, |next| next.min(over));
+        next.saturating_add(self.lateness_ns)
+    }
+
+    /// Whether there is nothing left to remember at `now`.
+    pub(super) fn is_over(&self, frame: Frame<'_>, now: i64) -> bool {
+        now > self.last_at.saturating_add(frame.memory_ns())
+    }
+
+    fn forget(&mut self, frame: Frame<'_>, now: i64) {
+        let needed = now.saturating_sub(frame.reach_ns());
+        let old = self.samples.partition_point(|sample| sample.at < needed);
+        // A flat line needs no more of a busy group than what is below it.
+        let spare = match &frame.judged.judge {
+            Judge::Flatline { below, .. } if self.episode.is_none() => {
+                let judged = self.samples.partition_point(|sample| sample.at <= now);
+                judged.saturating_sub(below.ceil() as usize + 1)
+            }
+            _ => 0,
+        };
+        self.samples.drain(..old.max(spare.min(self.samples.len())));
+        let history = frame.history_ns();
+        self.terms.retain(|(_, seen)| *seen >= now.saturating_sub(history));
+    }
+
+    fn coarsen(&mut self, frame: Frame<'_>) {
+        if self.samples.len() <= SAMPLES_MAX {
+            return;
+        }
+        let before = self.samples.len();
+        let judged = self.samples.partition_point(|sample| sample.at <= self.judged_until);
+        let can_merge =
+            matches!(frame.judged.measure, Measure::Count | Measure::Sum | Measure::Avg);
+        if can_merge && judged > before / 2 {
+            let older: Vec<Sample> = self.samples.drain(..judged / 2 * 2).collect();
+            let merged = older.chunks(2).map(|pair| Sample {
+                weight: pair.iter().fold(0, |sum, sample| sum + sample.weight),
+                value: pair.iter().map(|sample| sample.value).sum(),
+                is_counted: pair.iter().all(|sample| sample.is_counted),
+                ..pair[pair.len() - 1]
+            });
+            let merged: Vec<Sample> = merged.collect();
+            self.samples.splice(..0, merged);
+        } else {
+            self.samples.remove(0);
+        }
+        let gone = before.saturating_sub(self.samples.len()) as u64;
+        ::metrics::counter!(crate::metrics::POINTS_COARSENED_TOTAL, "rule" => "judged")
+            .increment(gone);
+    }
+
+    /// The places of the samples in a closed span.
+    pub(super) fn range(&self, from: i64, to: i64) -> std::ops::Range<usize> {
+        let first = self.samples.partition_point(|sample| sample.at < from);
+        let after = self.samples.partition_point(|sample| sample.at <= to);
+        first..after.max(first)
+    }
+
+    pub(super) fn set_alert(&mut self, episode: u128, alert: u128) {
+        if let Some(kept) = self.episode.as_mut().filter(|kept| kept.key == episode) {
+            kept.alert = alert;
+        }
+    }
+
+    /// The episode that is not over.
+    pub(crate) fn episode(&self) -> Option<Episode> {
+        self.episode.map(|kept| kept.episode())
+    }
+
+    /// The form that is kept.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads that form; `None` when it is damaged.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// When an event of it was last observed.
+    pub(crate) fn seen(&self) -> i64 {
+        self.seen
+    }
+
+    pub(super) fn first_at(&self) -> i64 {
+        self.first_at
+    }
+
+    pub(super) fn last_at(&self) -> i64 {
+        self.last_at
+    }
+
+    pub(super) fn lateness(&self) -> i64 {
+        self.lateness_ns
+    }
+}
+
+impl Kept {
+    fn episode(&self) -> Episode {
+        Episode {
+            key: self.key,
+            started_at: self.started_at,
+            started_by: self.started_by,
+            held_until: self.held_until,
+            close_at: i64::MAX,
+            alert: self.alert,
+        }
+    }
+}
+
+pub(super) fn nanos(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+impl Frame<'_> {
+    /// How long after a sample the verdict may change because of it.
+    fn offsets(&self) -> [Option<i64>; 4] {
+        let left = self.span_ns.saturating_add(1);
+        match &self.judged.judge {
+            Judge::Spike { against, .. } => {
+                let back = self.back_ns(*against);
+                [Some(0), Some(left), Some(back), Some(back.saturating_add(left))]
+            }
+            Judge::Within(_) | Judge::Flatline { .. } | Judge::Ratio { .. } => {
+                [Some(0), Some(left), None, None]
+            }
+            Judge::Risk { .. } | Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change => {
+                [Some(0), None, None, None]
+            }
+            Judge::Baseline { .. } => [None; 4],
+        }
+    }
+
+    /// How far back the end of what a spike is measured against lies.
+    pub(super) fn back_ns(&self, against: Against) -> i64 {
+        match against {
+            Against::Previous | Against::Span(_) => self.span_ns.saturating_add(1),
+            Against::WeekAgo => WEEK_NS,
+        }
+    }
+
+    fn bucket_ns(&self) -> Option<i64> {
+        matches!(self.judged.judge, Judge::Baseline { .. }).then_some(self.span_ns.max(1))
+    }
+
+    /// Whether verdicts are about single events.
+    pub(super) fn is_single(&self) -> bool {
+        matches!(self.judged.judge, Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change)
+    }
+
+    /// The first verdict waits until the group was seen for one window.
+    pub(super) fn waits_for_full_window(&self) -> bool {
+        match &self.judged.judge {
+            Judge::Flatline { .. } => true,
+            Judge::Within(bounds) => {
+                // A number that can still grow out of the bounds, or into them.
+                self.judged.holds_when_empty(bounds)
+                    || bounds.lt.is_some()
+                    || bounds.lte.is_some()
+                    || bounds.eq.is_some()
+                    || bounds.neq.is_some()
+            }
+            _ => false,
+        }
+    }
+
+    fn hold_ns(&self) -> i64 {
+        if self.is_single() { SINGLE_HOLD_NS } else { self.span_ns }
+    }
+
+    fn evidence_span_ns(&self) -> i64 {
+        if self.is_single() { 0 } else { self.span_ns }
+    }
+
+    /// Samples this far back may be asked for.
+    fn reach_ns(&self) -> i64 {
+        let span = self.span_ns.saturating_add(1);
+        match &self.judged.judge {
+            Judge::Spike { against: Against::Span(past), .. } => span.saturating_add(nanos(*past)),
+            Judge::Spike { against, .. } => span.saturating_add(self.back_ns(*against)),
+            Judge::NewTerm { .. } | Judge::Change => 1,
+            _ => span,
+        }
+    }
+
+    /// For how long values are remembered.
+    pub(super) fn history_ns(&self) -> i64 {
+        match &self.judged.judge {
+            Judge::NewTerm { history, .. } => nanos(*history),
+            _ => self.span_ns,
+        }
+    }
+
+    /// How long a group is remembered after its last event.
+    fn memory_ns(&self) -> i64 {
+        let reach = self.reach_ns().saturating_add(self.hold_ns());
+        match &self.judged.judge {
+            Judge::Flatline { seen_within, .. } => reach.max(nanos(*seen_within)),
+            Judge::Within(_) if self.waits_for_full_window() => reach.max(QUIET_NS),
+            Judge::Baseline { .. } => reach.max(4 * WEEK_NS),
+            Judge::NewTerm { history, .. } => reach.max(nanos(*history)),
+            _ => reach,
+        }
+    }
+
+    /// The cells in which samples are gathered; 1: each stands for itself.
+    fn grain_ns(&self) -> i64 {
+        match &self.judged.judge {
+            Judge::Spike { against, .. } => {
+                let parts = match against {
+                    Against::Previous => GRAINS,
+                    Against::WeekAgo | Against::Span(_) => GRAINS_OF_LONG,
+                };
+                if self.judged.measure == Measure::Count {
+                    (self.span_ns / parts).max(1)
+                } else {
+                    1
+                }
+            }
+            Judge::Baseline { .. } if self.judged.measure == Measure::Count => self.span_ns.max(1),
+            Judge::Ratio { .. } => (self.span_ns / GRAINS).max(1),
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Correlations and detectors by cases: what fires when. Each case runs in order, in many other
+//! orders, event by event as its time comes, and with a restart between any two events; all must
+//! agree.
+
+use std::sync::Arc;
+
+use logwarden_event::{Event, EventBuilder, Position, Timestamp, Value};
+
+use crate::engine::{Engine, Finding, Found};
+use crate::rule::{RuleFile, RuleSet};
+
+/// Orders in which each case runs besides its own; all cases together come to 10,000.
+const SHUFFLES: u64 = 200;
+
+const RULES: &str = "title: a\nname: a\nlogsource: {}\ndetection: { s: { k: a }, condition: s }\n---\n\
+    title: b\nname: b\nlogsource: {}\ndetection: { s: { k: b }, condition: s }\n---\n\
+    title: c\nname: c\nlogsource: {}\ndetection: { s: { k: c }, condition: s }\n---\n";
+
+/// `at kind field=value…`, separated by `;`, where `at` is a second.
+fn events(text: &str) -> Vec<Event> {
+    let event = |(line, seq): (&str, u64)| {
+        let mut words = line.split_whitespace();
+        let mut builder = EventBuilder::new(b"{}");
+        let at: i64 = words.next().and_then(|word| word.parse().ok()).expect("a second");
+        builder.timestamp(Some(Timestamp::from_secs(at))).source("test");
+        builder.field("k", Value::String(words.next().expect("a kind")));
+        for word in words {
+            let (field, value) = word.split_once('=').expect("field=value");
+            match value.parse::<f64>() {
+                Ok(number) => builder.field(field, Value::Float(number)),
+                Err(_) => builder.field(field, Value::String(value)),
+            };
+        }
+        let mut event = builder.build();
+        event.stamp(Position { lane: 0, seq }, Timestamp::from_secs(1_000_000));
+        event
+    };
+    let lines = text.split(';').map(str::trim).filter(|line| !line.is_empty());
+    lines.zip(1..).map(event).collect()
+}
+
+fn load(rule: &str) -> Arc<RuleSet> {
+    let text = format!("{RULES}title: t\nid: t\nlevel: high\n{rule}\n");
+    let (rules, problems) = RuleSet::load(&[RuleFile { name: "r.yml".into(), text }]);
+    assert_eq!(problems, [], "{rule}");
+    Arc::new(rules)
+}
+
+/// What began, as `second` or `second/group`, of the rule on trial.
+#[derive(Default)]
+struct Began(std::collections::BTreeMap<(String, u128), String>);
+
+impl Began {
+    fn take(&mut self, engine: &Engine, findings: Vec<Finding>) {
+        for finding in findings {
+            if engine.rules().rules()[finding.rule].id != "t" {
+                continue;
+            }
+            let key = finding.key.to_string();
+            let (episode, absorbed) = match finding.what {
+                Found::Began { episode, .. } => (episode, Vec::new()),
+                Found::Grew { episode, absorbed, .. } => (episode, absorbed),
+                Found::Ended { .. } => continue,
+            };
+            for other in absorbed {
+                self.0.remove(&(key.clone(), other.key));
+            }
+            let values: Vec<&str> = finding.group.iter().map(|(_, value)| value.as_str()).collect();
+            let at = episode.started_at / 1_000_000_000;
+            let text = [&[at.to_string().as_str()], values.as_slice()].concat().join("/");
+            self.0.insert((key, episode.key), text);
+        }
+    }
+
+    fn text(self) -> String {
+        let mut all: Vec<String> = self.0.into_values().collect();
+        all.sort_by_key(|text| {
+            let at = text.split('/').next().and_then(|at| at.parse::<i64>().ok());
+            (at, text.clone())
+        });
+        all.join(" ")
+    }
+}
+
+/// All events received at one moment, in this order; `restart`: after so many of them.
+fn at_once(rules: &Arc<RuleSet>, events: &[Event], order: &[usize], restart: usize) -> String {
+    let mut engine = Engine::new(rules.clone());
+    let mut began = Began::default();
+    for (turn, place) in order.iter().enumerate() {
+        if turn == restart {
+            engine = restarted(&engine);
+        }
+        let found = engine.process(&events[*place]).found;
+        began.take(&engine, found);
+    }
+    finish(engine, events, began)
+}
+
+/// Each event received when it happened.
+fn as_it_happens(rules: &Arc<RuleSet>, events: &[Event], restart: usize) -> String {
+    let mut engine = Engine::new(rules.clone());
+    let mut began = Began::default();
+    let mut sorted: Vec<Event> = events.to_vec();
+    sorted.sort_by_key(|event| (event.timestamp(), event.seq()));
+    for (turn, event) in sorted.iter_mut().enumerate() {
+        if turn == restart {
+            engine = restarted(&engine);
+        }
+        event.stamp(Position { lane: 0, seq: event.seq() }, event.timestamp());
+        let found = engine.process(event).found;
+        began.take(&engine, found);
+    }
+    finish(engine, events, began)
+}
+
+fn restarted(engine: &Engine) -> Engine {
+    let mut fresh = Engine::new(engine.rules().clone());
+    for row in engine.all_rows() {
+        assert!(fresh.restore(&row), "{row:?}");
+    }
+    fresh
+}
+
+fn finish(mut engine: Engine, events: &[Event], mut began: Began) -> String {
+    let last = events.iter().map(Event::timestamp).max().expect("an event");
+    let found = engine.finish(last);
+    began.take(&engine, found);
+    began.text()
+}
+
+fn check(rule: &str, timeline: &str, expected: &str) {
+    let rules = load(rule);
+    let events = events(timeline);
+    let in_order: Vec<usize> = (0..events.len()).collect();
+    let case = format!("{rule}\n{timeline}");
+    assert_eq!(at_once(&rules, &events, &in_order, usize::MAX), expected, "{case}");
+    for seed in 0..SHUFFLES {
+        let mut order = in_order.clone();
+        let key =
+            |place: &usize| crate::identity::hash(&[&seed.to_le_bytes(), &place.to_le_bytes()]);
+        order.sort_by_key(key);
+        let restart = (seed as usize) % (events.len() + 1);
+        let found = at_once(&rules, &events, &order, restart);
+        assert_eq!(found, expected, "{case}\nin order {order:?}, restart at {restart}");
+    }
+    for restart in 0..=events.len() {
+        let found = as_it_happens(&rules, &events, restart);
+        assert_eq!(found, expected, "{case}\nas it happens, restart at {restart}");
+    }
+}
+
+fn correlation(kind: &str, rest: &str) -> String {
+    format!("correlation: {{ type: {kind}, timespan: 10s, {rest} }}")
+}
+
+#[test]
+fn counts_of_events() {
+    let at_least = |rest: &str| correlation("event_count", &format!("rules: [a], {rest}"));
+    let three = at_least("condition: { gte: 3 }");
+    check(&three, "0 a; 1 a; 2 a", "2");
+    check(&three, "0 a; 5 a; 10 a", "10");
+    check(&three, "0 a; 5 a; 11 a", "");
+    check(&three, "5 a; 5 a; 5 a", "5");
+    check(&three, "0 a; 1 b; 2 a; 3 b", "");
+    check(&three, "0 a; 1 a; 2 a; 8 a; 14 a; 15 a", "2");
+    check(&three, "0 a; 1 a; 2 a; 40 a; 41 a; 42 a", "2 42");
+    check(&at_least("condition: { gt: 3 }"), "0 a; 1 a; 2 a; 3 a", "3");
+    let by = at_least("group-by: [u], condition: { gte: 2 }");
+    check(&by, "0 a u=x; 1 a u=y; 2 a u=x; 3 a", "2/x");
+    check(&by, "0 a u=x; 1 a u=y; 2 a u=x; 3 a u=y", "2/x 3/y");
+    check(&by, "0 a; 1 a; 2 a", "");
+    let null = format!("{by}\nlogwarden: {{ missing: as-null }}");
+    check(&null, "0 a; 1 a; 2 a u=x", "1/null");
+    check(
+        &at_least("group-by: [u, v], condition: { gte: 2 }"),
+        "0 a u=x v=1; 1 a u=x v=2; 2 a u=x v=1",
+        "2/x/1",
+    );
+}
+
+#[test]
+fn counts_that_further_events_can_undo() {
+    let count = |condition: &str| {
+        correlation("event_count", &format!("rules: [a], condition: {{ {condition} }}"))
+    };
+    check(&count("lt: 2"), "0 a; 5 a; 10 a; 15 a; 30 a", "20");
+    check(&count("lt: 2"), "0 a; 4 a; 8 a; 12 a", "");
+    check(&count("lte: 1"), "0 a; 5 a; 12 a; 30 a", "10");
+    check(&count("eq: 0"), "0 a; 5 a; 40 a", "15");
+    check(&count("eq: 0"), "0 a; 9 a; 18 a", "");
+    check(&count("eq: 3"), "0 a; 4 a; 8 a; 40 b", "10");
+    check(&count("neq: 2"), "0 a; 5 a; 10 a; 15 a", "10");
+    check(&count("gte: 2, lte: 3"), "0 a; 1 a; 9 a; 11 a; 12 a", "10");
+    check(&count("gte: 1, lt: 3"), "0 a; 1 a; 2 a; 3 a; 13 a", "11");
+}
+
+#[test]
+fn counts_of_values() {
+    let count = |rest: &str| correlation("value_count", &format!("rules: [a], {rest}"));
+    let two = count("condition: { field: u, gte: 2 }");
+    check(&two, "0 a u=x; 1 a u=x; 2 a u=y", "2");
+    check(&two, "0 a u=x; 11 a u=y", "");
+    check(&two, "0 a; 1 a u=x; 2 a", "");
+    check(
+        &count("condition: { field: [u, v], gte: 3 }"),
+        "0 a u=x v=1; 1 a u=x v=2; 2 a u=y v=1",
+        "2",
+    );
+    check(
+        &count("condition: { field: u, lt: 2 }"),
+        "0 a u=x; 5 a u=y; 9 a u=x; 14 a u=x; 18 a u=x",
+        "15",
+    );
+    check(
+        &count("group-by: [h], condition: { field: u, gte: 2 }"),
+        "0 a h=1 u=x; 1 a h=2 u=y; 2 a h=1 u=y",
+        "2/1",
+    );
+}
+
+#[test]
+fn rules_together_and_in_order() {
+    let both = correlation("temporal", "rules: [a, b]");
+    check(&both, "0 a; 10 b", "10");
+    check(&both, "0 b; 3 a", "3");
+    check(&both, "0 a; 11 b", "");
+    check(&correlation("temporal", "rules: [a, b, c], condition: { gte: 2 }"), "0 a; 1 c", "1");
+    let ordered = correlation("temporal_ordered", "rules: [a, b]");
+    check(&ordered, "0 a; 5 b", "5");
+    check(&ordered, "0 b; 5 a", "");
+    check(&ordered, "5 a; 5 b", "5");
+    check(&ordered, "0 b; 1 a; 2 b", "2");
+    let alias = "correlation:\n  type: temporal\n  rules: [a, b]\n  timespan: 10s\n  group-by: [ip]\n  aliases: { ip: { a: src, b: dst } }";
+    check(alias, "0 a src=x; 1 b src=x; 2 b dst=x", "2/x");
+}
+
+#[test]
+fn sums_means_and_percentiles() {
+    let value = |kind: &str, condition: &str| {
+        correlation(kind, &format!("rules: [a], condition: {{ field: n, {condition} }}"))
+    };
+    check(&value("value_sum", "gt: 10"), "0 a n=4; 1 a n=6; 2 a n=1", "2");
+    check(&value("value_sum", "gte: 10"), "0 a n=4; 11 a n=6; 12 a n=4", "12");
+    check(&value("value_sum", "lt: 3"), "0 a n=5; 12 a n=1; 14 b", "10");
+    check(&value("value_avg", "gte: 5"), "0 a n=1; 5 a n=9; 6 a n=6", "5");
+    check(&value("value_avg", "lt: 5"), "0 a n=9; 5 a n=9; 12 a n=1; 20 b", "15");
+    check(&value("value_median", "gte: 5"), "0 a n=1; 1 a n=2; 2 a n=50; 3 a n=60; 4 a n=70", "4");
+    check(&value("value_percentile", "percentile: 90, gte: 50"), "0 a n=1; 1 a n=60", "1");
+    check(&value("value_percentile", "percentile: 50, gte: 50"), "0 a n=1; 1 a n=60", "");
+    check(&value("value_sum", "gte: 1"), "0 a; 1 a n=x", "");
+}
+
+#[test]
+fn chains() {
+    let chain = "name: t\ncorrelation: { type: event_count, timespan: 60s, rules: [inner], condition: { gte: 2 } }\n---\n\
+        title: inner\nname: inner\ncorrelation: { type: event_count, timespan: 10s, rules: [a], CONDITION }";
+    let of = |condition: &str| chain.replace("CONDITION", &format!("condition: {{ {condition} }}"));
+    check(&of("gte: 2"), "0 a; 1 a; 30 a; 31 a", "31");
+    check(&of("gte: 2"), "0 a; 1 a; 30 a", "");
+    check(&of("gte: 2"), "0 a; 1 a; 2 a", "2");
+    check(&of("gte: 2, lte: 2"), "0 a; 1 a; 30 a; 31 a; 50 b", "31");
+    let ordered = "correlation: { type: temporal_ordered, timespan: 30s, rules: [inner, b], group-by: [u] }\n---\n\
+        title: inner\nname: inner\ncorrelation: { type: event_count, timespan: 10s, rules: [a], group-by: [u], condition: { gte: 2 } }";
+    check(ordered, "0 a u=x; 1 a u=x; 5 b u=x", "5/x");
+    check(ordered, "0 a u=x; 1 a u=y; 5 b u=x", "");
+}
+
+#[test]
+fn spikes() {
+    let spike = |rest: &str| {
+        format!("detector: {{ type: spike, input: {{ rules: [a] }}, window: 60s, {rest} }}")
+    };
+    let quiet_then_many =
+        "0 a; 30 a; 60 a; 100 a; 110 a; 120 a; 121 a; 122 a; 123 a; 124 a; 190 b; 400 a";
+    check(&spike("factor: 3, min_current: 5"), quiet_then_many, "123");
+    check(&spike("factor: 10"), quiet_then_many, "");
+    check(&spike("factor: 3, min_current: 5"), "0 a; 1 a; 2 a; 3 a; 4 a", "");
+    check(&spike("factor: 2, direction: down"), "0 a; 10 a; 20 a; 30 a; 40 a; 100 a; 200 a", "121");
+    check(
+        &spike("factor: 3, reference: 5m"),
+        "0 a; 60 a; 120 a; 180 a; 240 a; 300 a; 360 a; 365 a; 366 a; 367 a; 400 b",
+        "374",
+    );
+    check(
+        "detector: { type: spike, input: { rules: [a] }, group-by: [u], window: 60s, factor: 2, measure: { sum: n } }",
+        "0 a u=x n=5; 65 a u=x n=5; 126 a u=x n=4; 130 a u=x n=9; 131 a u=y n=90",
+        "130/x",
+    );
+}
+
+#[test]
+fn silence() {
+    let flat = "detector: { type: flatline, input: { rules: [a] }, group-by: [h], window: 10s }";
+    check(flat, "0 a h=x; 8 a h=x; 30 b", "18/x");
+    check(flat, "0 a h=x; 8 a h=x; 16 a h=x; 20 b", "");
+    check(flat, "0 a h=x; 40 a h=x; 80 b", "10/x 50/x");
+    let two = "detector: { type: flatline, input: { rules: [a] }, window: 10s, below: 2 }";
+    check(two, "0 a; 4 a; 8 a; 16 a; 30 b", "14");
+    let forgets = "detector: { type: flatline, input: { rules: [a] }, window: 10s, keys: { seen-within: 20s } }";
+    check(forgets, "0 a; 8 a; 100 a; 101 b", "18");
+}
+
+#[test]
+fn new_rare_and_changed_values() {
+    let new = |rest: &str| {
+        format!(
+            "detector: {{ type: new_term, input: {{ rules: [a] }}, group-by: [u], fields: [g], {rest} }}"
+        )
+    };
+    check(&new("history: 1d"), "0 a u=x g=de; 5 a u=x g=de; 9 a u=x g=fr; 9 a u=y g=us", "9/x");
+    check(
+        &new("history: 1d, learn: 60s"),
+        "0 a u=x g=de; 5 a u=x g=fr; 70 a u=x g=us; 71 a u=x g=us",
+        "70/x",
+    );
+    check(
+        &new("history: 60s"),
+        "0 a u=x g=de; 1 a u=x g=fr; 50 a u=x g=fr; 790 a u=x g=de; 800 a u=x g=fr; 801 b",
+        "1/x 800/x",
+    );
+    let change =
+        "detector: { type: change, input: { rules: [a] }, group-by: [u], field: g, remember: 1h }";
+    check(change, "0 a u=x g=1; 5 a u=x g=1; 9 a u=x g=2; 10 a u=y g=3", "9/x");
+    check(change, "0 a u=x g=1; 4000 a u=x g=2", "");
+    let rare = "detector: { type: rare, input: { rules: [a] }, group-by: [h], field: p, history: 1h, max_entities: 1, learn: 10s }";
+    check(rare, "0 a h=1 p=sh; 1 a h=2 p=sh; 20 a h=1 p=sh; 21 a h=1 p=nc", "21/nc");
+}
+
+#[test]
+fn shares() {
+    let ratio = |rest: &str| {
+        format!(
+            "detector:\n  type: ratio\n  window: 60s\n  input: {{ logsource: {{}}, detection: {{ s: {{ k: a }}, condition: s }} }}\n  part: {{ ok: no }}\n  {rest}"
+        )
+    };
+    check(&ratio("above: 0.4\n  min_events: 3"), "0 a ok=yes; 1 a ok=no; 2 a ok=no; 70 b", "2");
+    check(&ratio("above: 0.7\n  min_events: 3"), "0 a ok=yes; 1 a ok=no; 2 a ok=no; 70 b", "");
+    check(&ratio("below: 0.2\n  min_events: 2"), "0 a ok=yes; 1 a ok=yes; 70 b", "1");
+}
+
+#[test]
+fn risk_adds_up_over_rules() {
+    let rules = |score: &str| {
+        format!(
+            "detector: {{ type: risk, entity: u, window: 60s, score: {score}, min_rules: 2 }}\n---\n\
+             title: x\nid: x\nlogsource: {{}}\ndetection: {{ s: {{ k: x }}, condition: s }}\n\
+             logwarden: {{ risk: 40, entity: u }}\n---\n\
+             title: y\nid: y\nlogsource: {{}}\ndetection: {{ s: {{ k: y }}, condition: s }}\n\
+             logwarden: {{ risk: 60, entity: u }}"
+        )
+    };
+    check(&rules("100"), "0 x u=eve; 20 y u=eve; 25 x u=bob", "20/eve");
+    check(&rules("101"), "0 x u=eve; 20 y u=eve; 25 x u=bob", "");
+    check(&rules("100"), "0 x u=eve; 100 y u=eve; 101 b", "");
+}
+
+#[test]
+fn a_late_event_is_left_out_of_what_was_judged() {
+    let rules = load(&correlation("value_sum", "rules: [a], condition: { field: n, gte: 9 }"));
+    let mut engine = Engine::new(rules.clone());
+    let mut found = 0;
+    for (event, observed) in events("0 a n=5; 300 b; 5 a n=5; 310 b").iter().zip([0, 300, 301, 600])
+    {
+        let mut event = event.clone();
+        event.stamp(Position { lane: 0, seq: event.seq() }, Timestamp::from_secs(observed));
+        let of_rule = |finding: &&Finding| rules.rules()[finding.rule].id == "t";
+        found += engine.process(&event).found.iter().filter(of_rule).count();
+    }
+    assert_eq!(found, 0);
+}
+
+#[test]
+fn a_sentence_names_its_numbers() {
+    let rules = load(&correlation("value_avg", "rules: [a], condition: { field: n, gte: 5 }"));
+    let mut engine = Engine::new(rules);
+    for event in events("0 a n=4; 1 a n=7") {
+        engine.process(&event);
+    }
+    let found = engine.finish(Timestamp::from_secs(1));
+    let why = found.iter().find_map(|finding| match &finding.what {
+        Found::Began { why, .. } => why.clone(),
+        _ => None,
+    });
+    assert_eq!(
+        why.map(|why| why.text).as_deref(),
+        Some("the mean of n is 5.5 within 10 s; the rule asks for at least 5")
+    );
+}

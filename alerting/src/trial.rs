@@ -1,0 +1,152 @@
+//! A rule text over the past: the production engine over stored events, telling nobody.
+//!
+//! In: a text, beside all rules in use, then events in the order of the journal. Out: the detections
+//! that the text's rules would have begun. Nothing is written. At most [`DETECTIONS_MAX`] are kept;
+//! further ones are only counted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use logwarden_event::{Event, Timestamp};
+
+use crate::engine::{Engine, Found, GroupValues};
+use crate::rule::{Problem, RuleSet};
+use crate::written::rules_beside;
+use crate::{Alerting, AlertingError};
+
+/// Detections of which time and group are kept.
+const DETECTIONS_MAX: usize = 100_000;
+
+/// A detection that would have begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrialDetection {
+    /// When its condition held first, by the events' time.
+    pub at: Timestamp,
+    /// The rule's title.
+    pub title: String,
+    /// The group's fields with their values; empty: all events are one group.
+    pub group: GroupValues,
+}
+
+/// A rule text on trial.
+pub struct Trial {
+    engine: Engine,
+    is_wanted: Vec<bool>,
+    found: HashMap<(usize, Arc<str>, u128), TrialDetection>,
+    beyond: u64,
+}
+
+impl Trial {
+    /// Looks at the next event.
+    pub fn take(&mut self, event: &Event) {
+        for finding in self.engine.process(event).found {
+            if !self.is_wanted[finding.rule] {
+                continue;
+            }
+            let (rule, key) = (finding.rule, finding.key);
+            match finding.what {
+                Found::Ended { .. } => {}
+                Found::Began { episode, .. } => {
+                    if self.found.len() >= DETECTIONS_MAX {
+                        self.beyond += 1;
+                        continue;
+                    }
+                    let title = self.engine.rules().rules()[rule].title.clone();
+                    let at = Timestamp::from_nanos(episode.started_at);
+                    let detection = TrialDetection { at, title, group: finding.group };
+                    self.found.insert((rule, key, episode.key), detection);
+                }
+                Found::Grew { absorbed, .. } => {
+                    for other in absorbed {
+                        self.found.remove(&(rule, key.clone(), other.key));
+                    }
+                }
+            }
+        }
+        self.engine.expire(event.observed_at());
+    }
+
+    /// What would have been found, in the order of time, and how many more there were.
+    pub fn into_detections(self) -> (Vec<TrialDetection>, u64) {
+        let mut found: Vec<TrialDetection> = self.found.into_values().collect();
+        found.sort_by(|one, other| one.at.cmp(&other.at).then_with(|| one.group.cmp(&other.group)));
+        (found, self.beyond)
+    }
+}
+
+impl Alerting {
+    /// Puts a text on trial; `replaced`: it is that of this rule's file.
+    ///
+    /// # Errors
+    ///
+    /// [`AlertingError`] when the work was cut short; the inner error is what is wrong with it.
+    pub async fn trial(
+        &self,
+        replaced: Option<&str>,
+        text: String,
+    ) -> Result<Result<Trial, Vec<Problem>>, AlertingError> {
+        let lateness = self.shared.lateness();
+        let (rules, name) = rules_beside(self, replaced, text).await?;
+        let problems: Vec<Problem> =
+            rules.problems().iter().filter(|problem| problem.file == name).cloned().collect();
+        if !problems.is_empty() {
+            return Ok(Err(problems));
+        }
+        let is_wanted = wanted(&rules, &name);
+        let engine = Engine::with_lateness(Arc::new(rules), lateness);
+        Ok(Ok(Trial { engine, is_wanted, found: HashMap::new(), beyond: 0 }))
+    }
+}
+
+/// By place: whether it is a rule of this file that opens alerts.
+fn wanted(rules: &RuleSet, name: &str) -> Vec<bool> {
+    let places = rules.rules().iter().enumerate();
+    places.map(|(place, rule)| rule.file == name && rules.opens_alerts(place)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use logwarden_event::{EventBuilder, Position, Value};
+
+    use super::*;
+
+    const RULE: &str = "title: Root login\nid: root-login\nlogsource: {}\ndetection:\n  \
+                        a: { user.name: root }\n  condition: a\n";
+
+    fn event(seq: u64, secs: i64, user: &str, address: [u8; 4]) -> Event {
+        let mut builder = EventBuilder::new(b"{}");
+        let at = Timestamp::from_secs(secs);
+        builder.timestamp(Some(at)).source("s");
+        builder.field("user.name", Value::String(user));
+        builder.field("source.ip", Value::Ip(address.into()));
+        let mut event = builder.build();
+        event.stamp(Position { lane: 0, seq }, at);
+        event
+    }
+
+    async fn alerting() -> Arc<Alerting> {
+        let (store, _) = logwarden_store::Store::simulated(7);
+        Alerting::open(store, crate::Config::default()).await.expect("opened")
+    }
+
+    #[tokio::test]
+    async fn a_trial_finds_what_the_text_would_have_and_nothing_of_other_rules() {
+        let trial = alerting().await.trial(None, RULE.to_owned()).await.expect("done");
+        let mut trial = trial.expect("no problems");
+        trial.take(&event(1, 1_000, "root", [10, 0, 0, 1]));
+        trial.take(&event(2, 1_001, "root", [10, 0, 0, 1]));
+        trial.take(&event(3, 1_002, "ana", [10, 0, 0, 2]));
+        trial.take(&event(4, 1_003, "root", [10, 0, 0, 3]));
+        let (found, beyond) = trial.into_detections();
+        let groups: Vec<&str> = found.iter().map(|one| one.group[0].1.as_str()).collect();
+        assert_eq!((groups, beyond), (vec!["10.0.0.1", "10.0.0.3"], 0));
+        assert_eq!(found[0].at, Timestamp::from_secs(1_000));
+    }
+
+    #[tokio::test]
+    async fn a_text_with_faults_has_no_trial() {
+        let wrong = RULE.replace("condition: a", "condition: b");
+        let trial = alerting().await.trial(None, wrong).await.expect("done");
+        assert_eq!(trial.err().expect("problems")[0].line, 6);
+    }
+}

@@ -1,0 +1,212 @@
+//! `/rules/backtest`: what rules would have found in the past.
+//!
+//! Events are read in the order of the journal, page by page, and go through the production engine;
+//! nothing is written and nobody is told. Bounded by [`EVENTS_MAX`] and [`TIME_MAX`]; an answer
+//! beyond them says that it is not complete. Dropping the connection cancels the work.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use axum::extract::State as Extract;
+use logwarden_alerting::{Trial, TrialDetection};
+use logwarden_event::{TimeRange, Timestamp};
+use logwarden_query::{SearchRequest, SortKey};
+use logwarden_store::identity::Action;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::alerts;
+use super::rules::Problem;
+use super::scope::{Scope, Word, control, refuse};
+use crate::App;
+use crate::auth::{Caller, SignedIn};
+use crate::body::{Json, RULES_BYTES_MAX};
+use crate::error::ApiError;
+use crate::route::{Permission, Routes};
+use crate::visibility;
+
+/// Events of one backtest.
+const EVENTS_MAX: u64 = 2_000_000;
+/// How long one may take.
+const TIME_MAX: Duration = Duration::from_secs(60);
+/// Events read at a time.
+const PAGE_EVENTS: usize = 5_000;
+/// Parts of the range in the answer.
+const BUCKETS: i64 = 60;
+/// Groups in the answer, those with the most detections.
+const GROUPS_MAX: usize = 10;
+/// Detections in the answer, the newest.
+const EXAMPLES_MAX: usize = 20;
+
+/// Rules and a range of time to run them over.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Backtest {
+    /// The rules, as YAML; they may refer to rules in use.
+    rules: String,
+    /// The id of a rule in use whose text they replace.
+    replaces: Option<String>,
+    /// The first instant.
+    from: Word,
+    /// The first instant after it; now when nothing is said.
+    to: Option<Word>,
+}
+
+/// What rules would have found.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct BacktestResult {
+    /// Events that were looked at.
+    events: u64,
+    /// Whether these are all events of the range.
+    complete: bool,
+    /// Alerts that would have been opened, were each dealt with before the next of its group.
+    alerts: u64,
+    /// The same over time.
+    per_bucket: Vec<AlertBucket>,
+    /// The length of one part.
+    interval_ms: i64,
+    /// Which groups cause the most.
+    groups: Vec<GroupCount>,
+    /// The newest alerts.
+    examples: Vec<Example>,
+    /// What is wrong with the rules; nothing was run then.
+    problems: Vec<Problem>,
+}
+
+/// Alerts in one part of the range.
+#[derive(Debug, Serialize, ToSchema)]
+struct AlertBucket {
+    timestamp: String,
+    count: u64,
+}
+
+/// Alerts of one group.
+#[derive(Debug, Serialize, ToSchema)]
+struct GroupCount {
+    /// The group's values; empty: all events are one group.
+    group: String,
+    count: u64,
+}
+
+/// An alert that would have been opened.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BacktestExample)]
+struct Example {
+    at: String,
+    title: String,
+}
+
+pub(super) fn routes() -> Routes {
+    Routes::new().add(Permission::May(Action::ReadRules), routes!(backtest))
+}
+
+/// Runs rules over stored events as the detector would; writes nothing and tells nobody.
+#[utoipa::path(
+    post, path = "/api/v1/rules/backtest", tag = "rules", request_body = Backtest,
+    responses((status = 200, body = BacktestResult))
+)]
+async fn backtest(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Json(asked): Json<Backtest, RULES_BYTES_MAX>,
+) -> Result<axum::Json<BacktestResult>, ApiError> {
+    visibility::check_sees_everything(&caller.principal)?;
+    let mut scope = Scope::read(&app, &caller, None, Some(asked.from), asked.to)?;
+    scope.range.end = scope.range.end.min(scope.now);
+    if scope.range.end <= scope.range.start {
+        return Err(ApiError::bad_request("the range ends before it begins"));
+    }
+    let replaced = asked.replaces.as_deref().filter(|id| !id.is_empty());
+    let trial = app.alerting.trial(replaced, asked.rules).await.map_err(alerts::refuse)?;
+    let trial = match trial {
+        Ok(trial) => trial,
+        Err(problems) => {
+            let problems = problems.into_iter().map(Problem::from).collect();
+            return Ok(axum::Json(BacktestResult { problems, ..BacktestResult::default() }));
+        }
+    };
+    let (trial, events, complete) = run(&app, &caller, &scope, trial).await?;
+    scope.note(&app, &caller, "rule.backtest", events);
+    let (detections, beyond) = trial.into_detections();
+    let mut result = summary(&detections, scope.range);
+    result.alerts += beyond;
+    Ok(axum::Json(BacktestResult { events, complete, ..result }))
+}
+
+/// Hands every event of the scope to the trial; answers how many, and whether these are all.
+async fn run(
+    app: &App,
+    caller: &Caller,
+    scope: &Scope,
+    mut trial: Trial,
+) -> Result<(Trial, u64, bool), ApiError> {
+    let begun = Instant::now();
+    let (mut events, mut is_complete, mut cursor) = (0, true, None);
+    loop {
+        let request = SearchRequest {
+            query: scope.query.clone(),
+            range: scope.range,
+            limit: PAGE_EVENTS,
+            sort: vec![SortKey::parse("lw.seq")],
+            cursor: cursor.take(),
+            visibility: scope.visibility.clone(),
+        };
+        let (control, _guard) = control(caller);
+        let answer = app.engine.search(request, control).await.map_err(refuse)?;
+        is_complete &= answer.coverage.complete;
+        events += answer.hits.len() as u64;
+        let work = tokio::task::spawn_blocking(move || {
+            answer.hits.iter().for_each(|event| trial.take(event));
+            trial
+        });
+        trial = work.await.map_err(ApiError::internal)?;
+        cursor = answer.next;
+        if cursor.is_none() {
+            return Ok((trial, events, is_complete));
+        }
+        if events >= EVENTS_MAX || begun.elapsed() >= TIME_MAX {
+            return Ok((trial, events, false));
+        }
+    }
+}
+
+fn summary(detections: &[TrialDetection], range: TimeRange) -> BacktestResult {
+    let span = range.end.nanos().saturating_sub(range.start.nanos()).max(BUCKETS);
+    let interval = (span / BUCKETS).max(1);
+    let mut counts = vec![0_u64; usize::try_from(span / interval).unwrap_or(0).max(1)];
+    let mut groups: BTreeMap<String, u64> = BTreeMap::new();
+    for detection in detections {
+        let after = detection.at.nanos().saturating_sub(range.start.nanos()).max(0);
+        let place = usize::try_from(after / interval).unwrap_or(0).min(counts.len() - 1);
+        counts[place] += 1;
+        let values: Vec<&str> = detection.group.iter().map(|(_, value)| value.as_str()).collect();
+        *groups.entry(values.join(" · ")).or_default() += 1;
+    }
+    let bucket = |(place, count): (usize, u64)| {
+        let offset = interval.saturating_mul(i64::try_from(place).unwrap_or(0));
+        let at = Timestamp::from_nanos(range.start.nanos().saturating_add(offset));
+        AlertBucket { timestamp: at.to_string(), count }
+    };
+    let mut groups: Vec<GroupCount> =
+        groups.into_iter().map(|(group, count)| GroupCount { group, count }).collect();
+    groups.sort_by_key(|group| Reverse(group.count));
+    groups.truncate(GROUPS_MAX);
+    let example = |found: &TrialDetection| {
+        let values: Vec<&str> = found.group.iter().map(|(_, value)| value.as_str()).collect();
+        let title = match values.as_slice() {
+            [] => found.title.clone(),
+            values => format!("{}: {}", found.title, values.join(" · ")),
+        };
+        Example { at: found.at.to_string(), title }
+    };
+    BacktestResult {
+        alerts: detections.len() as u64,
+        per_bucket: counts.into_iter().enumerate().map(bucket).collect(),
+        interval_ms: interval / 1_000_000,
+        groups,
+        examples: detections.iter().rev().take(EXAMPLES_MAX).map(example).collect(),
+        ..BacktestResult::default()
+    }
+}

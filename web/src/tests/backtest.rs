@@ -1,0 +1,68 @@
+//! What rules would have found in the past.
+
+use logwarden_event::{Event, EventBuilder, Timestamp, Value};
+use logwarden_store::identity::{NewToken, Role};
+
+use super::harness::Harness;
+
+const RULE: &str = "title: Root login\nid: root-login\nlogsource: {}\ndetection:\n  \
+                    a: { user.name: root }\n  condition: a\n";
+
+fn login(second: i64, user: &str, address: [u8; 4]) -> Event {
+    let mut event = EventBuilder::new(b"the record");
+    event.timestamp(Some(Timestamp::from_secs(1_767_225_540 + second))).source("edge");
+    event.field("user.name", Value::String(user));
+    event.field("source.ip", Value::Ip(address.into()));
+    event.build()
+}
+
+fn asked(rules: &str) -> String {
+    let (from, to) = ("2025-12-31T23:59:00Z", "2026-01-01T00:00:00Z");
+    serde_json::json!({ "rules": rules, "from": from, "to": to }).to_string()
+}
+
+#[tokio::test]
+async fn a_backtest_counts_what_would_have_been_opened_and_opens_nothing() {
+    let mut harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    let events = vec![
+        login(0, "root", [10, 0, 0, 1]),
+        login(1, "root", [10, 0, 0, 1]),
+        login(2, "ana", [10, 0, 0, 2]),
+        login(31, "root", [10, 0, 0, 3]),
+    ];
+    harness.ship(events).await;
+    let path = "/api/v1/rules/backtest";
+    let answer = harness.call("POST", path, Some(&token), &asked(RULE)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let json = answer.json();
+    assert_eq!((&json["events"], &json["complete"]), (&4.into(), &true.into()), "{json}");
+    assert_eq!(json["alerts"], 2);
+    assert_eq!(json["groups"][0], serde_json::json!({ "group": "10.0.0.1", "count": 1 }));
+    let buckets = json["per_bucket"].as_array().expect("buckets");
+    let counted: Vec<usize> = (0..buckets.len()).filter(|at| buckets[*at]["count"] == 1).collect();
+    assert_eq!((buckets.len(), counted), (60, vec![0, 31]));
+    assert_eq!(json["examples"][0]["title"], "Root login: 10.0.0.3");
+    let alerts = harness.call("GET", "/api/v1/alerts", Some(&token), "").await.json();
+    assert_eq!(alerts["items"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_text_with_faults_is_not_run_and_says_where() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    let wrong = asked(&RULE.replace("condition: a", "condition: b"));
+    let path = "/api/v1/rules/backtest";
+    let json = harness.call("POST", path, Some(&token), &wrong).await.json();
+    assert_eq!((&json["problems"][0]["line"], &json["events"]), (&6.into(), &0.into()), "{json}");
+    let filter = Some("user.name:ana".to_owned());
+    let new = NewToken {
+        name: "part".into(),
+        role: Role::Reader,
+        source: None,
+        filter,
+        expires_at: None,
+    };
+    let part = harness.token_like(new).await;
+    assert_eq!(harness.call("POST", path, Some(&part), &asked(RULE)).await.status, 403);
+}

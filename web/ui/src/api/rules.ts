@@ -1,0 +1,18 @@
+// Rules: one with its text, checking, trying over the past, writing.
+import { request, send } from './client';
+import type { Backtest, CheckedRules, RuleDetail } from './types';
+
+const one = (id: string) => `/rules/${encodeURIComponent(id)}`;
+
+export const get_rule = (id: string): Promise<RuleDetail> => request('GET', one(id));
+export const create_rule = (text: string): Promise<RuleDetail> => request('POST', '/rules', { yaml: text });
+export const replace_rule = (id: string, text: string): Promise<RuleDetail> => request('PUT', one(id), { yaml: text });
+export const remove_rule = (id: string): Promise<Response> => send('DELETE', one(id));
+
+/** What is wrong with a text beside all rules in use; `replaces` is the id of the rule it is the text of. */
+export const check_rule = (text: string, replaces: string | null, signal?: AbortSignal): Promise<CheckedRules> =>
+  request('POST', '/rules/check', { query: { beside: 'true', replaces }, yaml: text, ...(signal ? { signal } : {}) });
+
+/** Runs rules over the events of a range as the detector would; tells nobody. */
+export const backtest = (text: string, replaces: string | null, from: string, to: string, signal: AbortSignal): Promise<Backtest> =>
+  request('POST', '/rules/backtest', { body: { rules: text, replaces, from, to }, signal });

@@ -1,0 +1,103 @@
+// What a dashboard is made of, the ready-made ones, and how a panel asks for its data.
+
+export type PanelKind = 'number' | 'chart' | 'top' | 'table';
+
+export interface Panel {
+  title: string;
+  kind: PanelKind;
+  q: string;
+  /** `chart`: split by; `top`: the field counted; `table`: columns with commas between. */
+  field: string;
+  /** Over the full width. */
+  wide: boolean;
+}
+
+export interface DashboardContent {
+  from: string;
+  panels: Panel[];
+}
+
+export const PANELS_MAX = 24;
+export const PANEL_KINDS: [PanelKind, string][] = [
+  ['number', 'A number: how many events'],
+  ['chart', 'Events over time'],
+  ['top', 'The commonest values of a field'],
+  ['table', 'The newest events'],
+];
+
+export const EMPTY_PANEL: Panel = { title: '', kind: 'chart', q: '*', field: '', wide: false };
+
+export interface ReadyMade {
+  id: string;
+  name: string;
+  about: string;
+  content: DashboardContent;
+}
+
+const panel = (title: string, kind: PanelKind, q: string, field = '', wide = false): Panel => ({ title, kind, q, field, wide });
+
+/** One per kind of source that the program knows by itself. */
+export const READY_MADE: ReadyMade[] = [
+  {
+    id: 'ready-everything',
+    name: 'All sources',
+    about: 'What comes in, from whom, and how bad it is',
+    content: {
+      from: 'now-24h',
+      panels: [
+        panel('Events', 'number', '*'),
+        panel('Errors and worse', 'number', 'severity:(error OR critical OR alert OR emergency)'),
+        panel('Events by source', 'chart', '*', 'lw.source', true),
+        panel('Sources', 'top', '*', 'lw.source'),
+        panel('Datasets', 'top', '*', 'dataset'),
+        panel('Newest errors', 'table', 'severity:(error OR critical OR alert OR emergency)', 'timestamp,lw.source,message', true),
+      ],
+    },
+  },
+  {
+    id: 'ready-logins',
+    name: 'Logins',
+    about: 'Who signed in, who could not, and from where',
+    content: {
+      from: 'now-24h',
+      panels: [
+        panel('Failed logins', 'number', 'event.category:authentication AND event.outcome:failure'),
+        panel('Successful logins', 'number', 'event.category:authentication AND event.outcome:success'),
+        panel('Logins by outcome', 'chart', 'event.category:authentication', 'event.outcome', true),
+        panel('Addresses that failed', 'top', 'event.category:authentication AND event.outcome:failure', 'source.ip'),
+        panel('Users that failed', 'top', 'event.category:authentication AND event.outcome:failure', 'user.name'),
+        panel('Newest failures', 'table', 'event.category:authentication AND event.outcome:failure', 'timestamp,user.name,source.ip,message', true),
+      ],
+    },
+  },
+  {
+    id: 'ready-web',
+    name: 'Web requests',
+    about: 'Requests by status, address and path',
+    content: {
+      from: 'now-24h',
+      panels: [
+        panel('Requests', 'number', 'http.response.status_code:*'),
+        panel('Server errors', 'number', 'http.response.status_code:>=500'),
+        panel('Requests by status', 'chart', 'http.response.status_code:*', 'http.response.status_code', true),
+        panel('Paths', 'top', 'http.response.status_code:*', 'url.path'),
+        panel('Addresses', 'top', 'http.response.status_code:*', 'source.ip'),
+        panel('Newest server errors', 'table', 'http.response.status_code:>=500', 'timestamp,http.request.method,url.path,http.response.status_code', true),
+      ],
+    },
+  },
+  {
+    id: 'ready-hosts',
+    name: 'Hosts',
+    about: 'What programs on which hosts say',
+    content: {
+      from: 'now-24h',
+      panels: [
+        panel('Events of hosts', 'number', 'host.name:*'),
+        panel('Events by host', 'chart', 'host.name:*', 'host.name', true),
+        panel('Hosts', 'top', 'host.name:*', 'host.name'),
+        panel('Programs', 'top', 'process.name:*', 'process.name'),
+      ],
+    },
+  },
+];
