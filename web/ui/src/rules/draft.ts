@@ -1,5 +1,5 @@
 // Drafts of rules: from a search, from an alert, and with another state.
-import { before_pipes, split, tokens, type Clause } from '../search/query';
+import { before_pipes, split, type Clause } from '../search/query';
 
 export type RuleState = 'enabled' | 'testing' | 'disabled';
 
@@ -140,7 +140,22 @@ export function with_state(text: string, state: RuleState): string {
   return lines.join('\n');
 }
 
-/** Whether a text has words at all that the language knows, for the button "Create rule". */
-export function is_query(text: string): boolean {
-  return tokens(text).some(({ kind }) => kind !== 'space');
+/**
+ * The text of a rule that leaves out events with this value; null when it has no condition of its own, as a
+ * correlation, whose exceptions belong into the rules that it counts.
+ */
+export function with_exception(text: string, field: string, value: string): string | null {
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => /^detection:\s*$/.test(line));
+  const condition = at < 0 ? -1 : lines.findIndex((line, index) => index > at && /^\s+condition:\s*\S/.test(line));
+  const match = /^(\s+)condition:\s*(.+)$/.exec(lines[condition] ?? '');
+  if (!match) return null;
+  const [, indent = '  ', present = ''] = match;
+  const taken = new Set(lines.flatMap((line) => /^\s+(known_\d+):/.exec(line)?.[1] ?? []));
+  let number = 1;
+  while (taken.has(`known_${number}`)) number += 1;
+  const name = `known_${number}`;
+  const bare = present.replace(/^(["'])(.*)\1$/, '$2');
+  lines.splice(condition, 1, `${indent}${name}:`, `${indent}${indent}${field}: ${literal(value)}`, `${indent}condition: (${bare}) and not ${name}`);
+  return lines.join('\n');
 }
