@@ -5,8 +5,12 @@ use crate::rule::RuleFile;
 /// Every bundled file: its name and its content.
 const FILES: &[(&str, &str)] = &[
     ("authentication.yml", include_str!("../rules/authentication.yml")),
+    ("data.yml", include_str!("../rules/data.yml")),
+    ("identity.yml", include_str!("../rules/identity.yml")),
+    ("kubernetes.yml", include_str!("../rules/kubernetes.yml")),
     ("privilege.yml", include_str!("../rules/privilege.yml")),
     ("secrets.yml", include_str!("../rules/secrets.yml")),
+    ("web.yml", include_str!("../rules/web.yml")),
 ];
 
 /// About the server itself: always loaded, and only true of records that nobody can send.

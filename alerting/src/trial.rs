@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use logwarden_event::{Event, Timestamp};
 
-use crate::engine::{Engine, Found, GroupValues};
+use crate::engine::{Engine, Finding, Found, GroupValues};
 use crate::rule::{Problem, RuleSet};
 use crate::written::rules_beside;
 use crate::{Alerting, AlertingError};
@@ -34,12 +34,22 @@ pub struct Trial {
     is_wanted: Vec<bool>,
     found: HashMap<(usize, Arc<str>, u128), TrialDetection>,
     beyond: u64,
+    /// When the newest event happened.
+    last: Timestamp,
 }
 
 impl Trial {
     /// Looks at the next event.
     pub fn take(&mut self, event: &Event) {
-        for finding in self.engine.process(event).found {
+        self.last = self.last.max(event.timestamp());
+        let found = self.engine.process(event).found;
+        self.note(found);
+        let found = self.engine.expire(event.observed_at());
+        self.note(found);
+    }
+
+    fn note(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
             if !self.is_wanted[finding.rule] {
                 continue;
             }
@@ -63,11 +73,13 @@ impl Trial {
                 }
             }
         }
-        self.engine.expire(event.observed_at());
     }
 
     /// What would have been found, in the order of time, and how many more there were.
-    pub fn into_detections(self) -> (Vec<TrialDetection>, u64) {
+    pub fn into_detections(mut self) -> (Vec<TrialDetection>, u64) {
+        // What waits for the watermark is judged up to the last event.
+        let found = self.engine.finish(self.last);
+        self.note(found);
         let mut found: Vec<TrialDetection> = self.found.into_values().collect();
         found.sort_by(|one, other| one.at.cmp(&other.at).then_with(|| one.group.cmp(&other.group)));
         (found, self.beyond)
@@ -94,7 +106,7 @@ impl Alerting {
         }
         let is_wanted = wanted(&rules, &name);
         let engine = Engine::with_lateness(Arc::new(rules), lateness);
-        Ok(Ok(Trial { engine, is_wanted, found: HashMap::new(), beyond: 0 }))
+        Ok(Ok(Trial { engine, is_wanted, found: HashMap::new(), beyond: 0, last: Timestamp::MIN }))
     }
 }
 
