@@ -65,9 +65,10 @@ export function round_up(value: number): number {
   return value;
 }
 
-/** A rate as "2 310/s", "6.4/s", "0.5/min". */
+/** A rate as "2 310/s", "6.4/s", "0.5/min", "2.5/h". */
 export function per_second(rate: number): string {
   if (rate === 0) return '0/s';
+  if (rate * 60 < 0.1) return rate * 3600 < 0.1 ? 'below 0.1/h' : `${Number((rate * 3600).toPrecision(2))}/h`;
   if (rate < 0.1) return `${Number((rate * 60).toPrecision(2))}/min`;
   return rate < 10 ? `${rate.toFixed(1)}/s` : `${grouped(rate)}/s`;
 }
