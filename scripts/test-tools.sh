@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sees to the programs the tests talk to: a syslog daemon, a queue, a mail server, a browser, a file system to pull the plug on.
 #
-# Installs what is missing with apt as root on Debian, and servers for Python (mail, S3) into .test-tools/ (not in git).
+# Installs what is missing with apt as root on Debian, and servers and clients of Python into .test-tools/ (not in git).
 # Without root it names what is missing and stops. Says what it does; says nothing when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."

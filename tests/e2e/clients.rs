@@ -1,12 +1,13 @@
 //! Some sixty configurations of clients send the same events, in the bytes that were recorded from them,
 //! over real sockets; each event is there exactly once, with what the client says of it.
 //!
-//! No client runs here: what is tried is that their bytes are taken. Real ones run in other stories
-//! (rsyslog, NATS). UDP is loopback's, which loses nothing that is read in time.
+//! In the first story no client runs: what is tried is that their bytes are taken. Real ones of Python run
+//! in [`real`]; rsyslog and NATS in other stories. UDP is loopback's, which loses nothing that is read in time.
 
 mod encode;
 mod events;
 mod http;
+mod real;
 mod wire;
 
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use self::events::{Event, Says, check, events};
 use crate::harness::client::Client;
-use crate::harness::node::Place;
+use crate::harness::node::{Node, Place};
 use crate::harness::wait::LONG;
 
 /// What goes over one connection; `TOKEN` stands for the token, `PAIR` for it as a password.
@@ -144,8 +145,8 @@ impl Doors {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_client_is_taken_as_it_is() {
+/// A node whose network may send without a token; its doors, and a token that may read.
+async fn node() -> (Place, Node, Doors, String) {
     let free = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let udp = free.local_addr().expect("bound");
     drop(free);
@@ -157,6 +158,12 @@ async fn every_client_is_taken_as_it_is() {
     let node = place.start().await;
     let http = node.http().trim_start_matches("http://").parse().expect("an address");
     let doors = Doors { http, tcp: node.tcp(), udp, token };
+    (place, node, doors, reader)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_client_is_taken_as_it_is() {
+    let (_place, node, doors, reader) = node().await;
     let recordings: Vec<_> = [
         http::plain(),
         http::services(),
