@@ -1,6 +1,6 @@
 //! `logwarden bench`: measures this very program from outside, as a server of its own.
 //!
-//! Generates seeded events into a file, starts `serve` in an empty directory, ships them over HTTP
+//! Generates seeded events into a file, starts `serve` in an empty directory, ships them by one protocol
 //! with the journal's sync on, waits until nothing happens any more, and reads the kernel's account
 //! of the server's process. Asks every class of queries and checks each answer against what the
 //! generator knows. Prints one JSON object; a wrong answer ends with exit code 1. Figures of one
@@ -13,6 +13,7 @@ mod generator;
 mod truth;
 
 mod load;
+mod protocol;
 mod subject;
 
 mod answers;
@@ -28,11 +29,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use logwarden_event::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use self::generator::{EVENTS_MIN, Plan};
+use self::protocol::Protocol;
 use self::subject::Subject;
 use crate::cli::Failure;
 
@@ -92,13 +94,6 @@ struct Load {
     program: Option<PathBuf>,
 }
 
-/// How records are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Protocol {
-    /// A thousand lines of JSON in each request.
-    Ndjson,
-}
-
 impl Events {
     fn plan(&self) -> Plan {
         let span = Duration::from_secs(self.hours * 3_600);
@@ -149,7 +144,9 @@ async fn measure_in(
     let subject = Arc::new(Subject::start(&program, dir, load.rules).await?);
     let mut report =
         json!({ "seed": load.events.seed, "rules": load.rules, "senders": load.senders });
-    report["ingest"] = load::measure(&subject, &file, &truth, load.senders as usize).await?;
+    report["protocol"] = json!(format!("{:?}", load.protocol).to_lowercase());
+    let sending = load::Sending { senders: load.senders as usize, protocol: load.protocol };
+    report["ingest"] = load::measure(&subject, &file, &truth, sending).await?;
     let mut subject = Arc::into_inner(subject).context("every sender has ended")?;
     let mut wrong = Vec::new();
     if with_search {

@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::generator::{Generator, Plan, Plants};
 use super::progress::Progress;
+use super::protocol::{Protocol, time_of};
 use super::subject::Subject;
 use super::truth::Truth;
 
@@ -76,20 +77,29 @@ impl Batches {
     }
 }
 
+/// By how many senders, and how, records are sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sending {
+    pub(super) senders: usize,
+    pub(super) protocol: Protocol,
+}
+
 /// Ships everything, waits until it settles, and tells what it cost.
 pub(super) async fn measure(
     subject: &Arc<Subject>,
     file: &Path,
     truth: &Truth,
-    senders: usize,
+    sending: Sending,
 ) -> anyhow::Result<Value> {
     let cpu_before = subject.cpu_secs()?;
     let begun = Instant::now();
-    let shipped = ship(subject, file, truth, senders).await?;
+    let shipped = ship(subject, file, truth, sending).await?;
     let acknowledged_secs = begun.elapsed().as_secs_f64();
     let acknowledged_cpu_secs = subject.cpu_secs()? - cpu_before;
     let settled_secs = subject.settle().await?.duration_since(begun).as_secs_f64();
     let cpu_secs = subject.cpu_secs()? - cpu_before;
+    let (found, _) = subject.ask("/api/v1/search", &everything()).await?;
+    anyhow::ensure!(found["total"] == truth.events, "{} events are there: {found}", truth.events);
     let disk = subject.disk()?;
     let (raw_bytes, megabytes) = (truth.raw_bytes, truth.raw_bytes as f64 / 1e6);
     let per_raw_byte =
@@ -116,6 +126,11 @@ pub(super) async fn measure(
     }))
 }
 
+/// A query that finds whatever the bench sent.
+fn everything() -> [(&'static str, String); 2] {
+    [("q", "lw.source:bench".to_owned()), ("limit", "0".to_owned())]
+}
+
 struct Shipped {
     refusals: u64,
     found_after: Vec<Duration>,
@@ -124,6 +139,7 @@ struct Shipped {
 /// What the senders share.
 struct Shipping {
     subject: Arc<Subject>,
+    protocol: Protocol,
     batches: Mutex<(u64, Batches)>,
     /// Held by the probe under way.
     probe: Arc<Semaphore>,
@@ -142,16 +158,17 @@ async fn ship(
     subject: &Arc<Subject>,
     file: &Path,
     truth: &Truth,
-    senders: usize,
+    sending: Sending,
 ) -> anyhow::Result<Shipped> {
     let shipping = Arc::new(Shipping {
         subject: Arc::clone(subject),
+        protocol: sending.protocol,
         batches: Mutex::new((0, Batches::open(file)?)),
         probe: Arc::new(Semaphore::new(1)),
         progress: Progress::new("ship", truth.events),
     });
     let mut under_way = JoinSet::new();
-    for _ in 0..senders {
+    for _ in 0..sending.senders {
         under_way.spawn(send(Arc::clone(&shipping)));
     }
     let mut shipped = Shipped { refusals: 0, found_after: Vec::new() };
@@ -171,7 +188,7 @@ async fn send(shipping: Arc<Shipping>) -> anyhow::Result<(u64, Probes)> {
     let (mut refusals, mut probes) = (0, Vec::new());
     while let Some((number, batch)) = shipping.next_batch()? {
         let last = last_time(&batch).context("a batch ends with an event that has a time")?;
-        refusals += shipping.subject.ingest(batch).await?;
+        refusals += shipping.subject.ingest(shipping.protocol, &batch).await?;
         if number % PROBE_EVERY == 0
             && let Ok(turn) = Arc::clone(&shipping.probe).try_acquire_owned()
         {
@@ -211,10 +228,10 @@ async fn until_found(
     }
 }
 
-/// The time of the last record of a batch: the first text in it that is one.
+/// The time of the last record of a batch.
 fn last_time(batch: &[u8]) -> Option<Timestamp> {
     let lines = std::str::from_utf8(batch).ok()?;
-    lines.lines().next_back()?.split('"').find_map(Timestamp::parse_rfc3339)
+    time_of(lines.lines().next_back()?)
 }
 
 /// The nearest-rank percentile; sorts. Zero when there is nothing.

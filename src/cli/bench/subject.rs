@@ -1,11 +1,16 @@
 //! The server that is measured: a process of its own, asked over HTTP and watched through `/proc`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::protocol::{Packed, Protocol};
 
 /// The kernel's unit of CPU time in `/proc`, which is fixed for programs (`man 5 proc`).
 const TICKS_PER_SEC: f64 = 100.0;
@@ -29,6 +34,7 @@ pub(super) struct Subject {
     program: PathBuf,
     dir: PathBuf,
     url: String,
+    tcp: SocketAddr,
     token: String,
     http: reqwest::Client,
 }
@@ -50,7 +56,8 @@ impl Subject {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
         let settings = format!(
             "data_dir = \"data\"\n[index]\nhead_age_max_secs = {HEAD_AGE_MAX_SECS}\n\
-             [rules]\nbundled = {with_rules}\n"
+             [rules]\nbundled = {with_rules}\n\
+             [[listeners]]\ntcp = \"127.0.0.1:0\"\nallow = [\"127.0.0.0/8\"]\nsource = \"bench\"\n"
         );
         std::fs::write(dir.join("bench.toml"), settings)?;
         let made = Command::new(program)
@@ -64,7 +71,8 @@ impl Subject {
         let process = spawn(program, dir)?;
         let (program, dir) = (program.to_owned(), dir.to_owned());
         let (url, http) = (String::new(), reqwest::Client::new());
-        let mut subject = Self { process, program, dir, url, token, http };
+        let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut subject = Self { process, program, dir, url, tcp, token, http };
         subject.wait_until_ready().await?;
         Ok(subject)
     }
@@ -93,8 +101,9 @@ impl Subject {
         let begun = Instant::now();
         while begun.elapsed() < START_TIMEOUT {
             let said = std::fs::read_to_string(self.dir.join("said"))?;
-            if let Some(url) = said.lines().find_map(|line| line.strip_prefix("http: ")) {
-                self.url = url.to_owned();
+            let line = |beginning| said.lines().find_map(|line| line.strip_prefix(beginning));
+            if let (Some(url), Some(Ok(tcp))) = (line("http: "), line("tcp: ").map(str::parse)) {
+                (self.url, self.tcp) = (url.to_owned(), tcp);
                 return Ok(());
             }
             let ended = self.process.try_wait()?;
@@ -105,26 +114,60 @@ impl Subject {
     }
 
     /// Ships one batch until it is acknowledged; answers how often it was refused for now.
-    pub(super) async fn ingest(&self, body: Vec<u8>) -> anyhow::Result<u64> {
-        let url = format!("{}/api/v1/ingest", self.url);
+    pub(super) async fn ingest(&self, protocol: Protocol, batch: &[u8]) -> anyhow::Result<u64> {
+        match protocol.pack(batch, &self.token) {
+            Packed::Post { path, kind, body, answer } => self.post(path, kind, body, answer).await,
+            Packed::Stream { bytes, answer } => self.write(&bytes, &answer).await,
+        }
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+        expected: &str,
+    ) -> anyhow::Result<u64> {
+        let url = format!("{}{path}", self.url);
         for refusals in 0.. {
             let request = self.http.post(&url).bearer_auth(&self.token).body(body.clone());
-            let answer = request.send().await?;
-            let status = answer.status();
+            let answer = request.header("content-type", kind).send().await?;
+            let (status, said) = (answer.status(), answer.text().await?);
             if status.is_success() {
-                let said: Value = answer.json().await?;
-                anyhow::ensure!(said["rejected"] == 0, "records were rejected: {said}");
+                anyhow::ensure!(said.contains(expected), "records were rejected: {said}");
                 return Ok(refusals);
             }
             // Refused for now is an answer a sender obeys; anything else ends the measurement.
-            anyhow::ensure!(
-                status.as_u16() == 429 || status.as_u16() == 503,
-                "the server answered {status}: {}",
-                answer.text().await.unwrap_or_default()
-            );
+            let is_for_now = status.as_u16() == 429 || status.as_u16() == 503;
+            anyhow::ensure!(is_for_now, "the server answered {status}: {said}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         unreachable!("an endless loop ends by returning")
+    }
+
+    /// Over a connection of its own, whose end is an answer too. A stream that has to wait is not read
+    /// on, so nothing is refused.
+    async fn write(&self, bytes: &[u8], expected: &[u8]) -> anyhow::Result<u64> {
+        let (mut reader, mut writer) = TcpStream::connect(self.tcp).await?.into_split();
+        let write = async {
+            writer.write_all(bytes).await?;
+            if expected.is_empty() { writer.shutdown().await } else { Ok(()) }
+        };
+        let read = async {
+            let mut said = Vec::new();
+            while expected.is_empty() || !said.ends_with(expected) {
+                if reader.read_buf(&mut said).await? == 0 {
+                    break;
+                }
+            }
+            std::io::Result::Ok(said)
+        };
+        let (written, said) = tokio::join!(write, read);
+        written?;
+        let said = said?;
+        let is_good = if expected.is_empty() { said.is_empty() } else { said.ends_with(expected) };
+        anyhow::ensure!(is_good, "the server said `{}`", String::from_utf8_lossy(&said));
+        Ok(0)
     }
 
     /// Asks; answers what was said and how long it took until the last byte of it.
