@@ -10,6 +10,7 @@ pub mod config;
 mod detector;
 pub mod engine;
 mod error;
+mod explain;
 mod identity;
 pub mod matcher;
 pub mod metrics;
@@ -44,6 +45,7 @@ pub use alert::tables::{DeliveryPage, DeliveryQuery};
 pub use alert::{Alert, AlertPage, AlertQuery, AlertState, AlertSummary, Resolution};
 pub use config::{Config, NotifierConfig, RouteConfig, RulesConfig};
 pub use error::AlertingError;
+pub use explain::{Reason, explain};
 pub use notify::{NotifierState, NotifierSummary, TestAnswer};
 pub use rule::{
     Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest,

@@ -1,4 +1,4 @@
-//! `logwarden rules`: checks and tests rule files without a server.
+//! `logwarden rules`: checks, tests and explains rule files; only stored events need a server.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Subcommand, ValueEnum};
 use logwarden_alerting::{
-    Match, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, read_rule_files,
-    run_rule_tests, test_rules,
+    Match, Reason, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, explain,
+    read_rule_files, run_rule_tests, test_rules,
 };
 use logwarden_event::{Clock, Event, SystemClock};
 use logwarden_ingest::{Normalizer, Origin};
 
 use crate::cli::Failure;
 use crate::cli::terminal::printable;
+use crate::client::{Client, Connection};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -41,6 +42,28 @@ enum Action {
         #[arg(long, value_enum, default_value_t = Format::Ndjson)]
         format: Format,
     },
+    /// Say why a rule matches an event, or why not; exit code 1 when it does not.
+    Explain(Box<Explained>),
+}
+
+/// Where the event to be explained is.
+#[derive(Debug, clap::Args)]
+struct Explained {
+    /// The rule's id or name.
+    rule: String,
+    /// The id of a stored event; its record is normalized anew.
+    event: Option<String>,
+    /// A file of records instead of a stored event.
+    #[arg(long, conflicts_with = "event")]
+    events: Option<PathBuf>,
+    /// Which record of the file, from 1 on.
+    #[arg(long, default_value_t = 1, requires = "events")]
+    line: usize,
+    /// A file or directory of rules; the bundled ones when it is not said.
+    #[arg(long)]
+    rules: Option<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,6 +76,7 @@ enum Format {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Check { paths } => check(&paths),
+        Action::Explain(explained) => explain_event(&explained).await,
         Action::Test { rules, events, format } => {
             let files = match &rules {
                 Some(path) => read_rules(path)?,
@@ -82,6 +106,48 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 (true, false) => Err(Failure::Bad(anyhow!("tests failed"))),
             }
         }
+    }
+}
+
+async fn explain_event(explained: &Explained) -> Result<(), Failure> {
+    let files = match &explained.rules {
+        Some(path) => read_rules(path)?,
+        None => bundled_rules(),
+    };
+    let (rules, _) = RuleSet::load(&files);
+    let rule = rules.find(&explained.rule);
+    let rule = rule.ok_or_else(|| {
+        Failure::Usage(anyhow!("there is no rule `{}` that can be loaded", explained.rule))
+    })?;
+    let event = match (&explained.events, &explained.event) {
+        (Some(file), _) => {
+            let events = read_events(file)?;
+            let event =
+                explained.line.checked_sub(1).and_then(|place| events.into_iter().nth(place));
+            event
+                .ok_or_else(|| Failure::Usage(anyhow!("the file has no line {}", explained.line)))?
+        }
+        (None, Some(id)) => {
+            let client = Client::open(&explained.connection)?;
+            let stored = client.get(&format!("/api/v1/events/{id}"), &[]).await?;
+            let record = stored["raw"].as_str().unwrap_or_default();
+            let source = stored["source"].as_str().unwrap_or_default();
+            Normalizer.normalize(record.as_bytes(), &Origin::new(source), SystemClock.now())
+        }
+        (None, None) => {
+            return Err(Failure::Usage(anyhow!("name an event's id, or a file with --events")));
+        }
+    };
+    let reasons = explain(&rules, rule, &event);
+    let line = |reason: &Reason| {
+        let sign = if reason.holds { "yes" } else { "no " };
+        format!("{}{sign} {}\n", "    ".repeat(reason.depth), printable(&reason.text))
+    };
+    print(&reasons.iter().map(line).collect::<String>());
+    if reasons.first().is_some_and(|verdict| verdict.holds) {
+        Ok(())
+    } else {
+        Err(Failure::Bad(anyhow!("the rule does not match")))
     }
 }
 
