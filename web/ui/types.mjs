@@ -4,6 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const FROM = 'openapi.json';
 const TO = 'src/api/schema.ts';
+/** An object of at most so many characters stands on one line. */
+const SHORT_MAX = 110;
 
 const { components } = JSON.parse(readFileSync(FROM, 'utf8'));
 
@@ -46,12 +48,13 @@ function single(type, schema, indent) {
 function object_of({ properties, required = [], additionalProperties }, indent) {
   if (!properties) return additionalProperties ? `Record<string, ${type_of(additionalProperties, indent)}>` : 'Record<string, unknown>';
   const inner = `${indent}  `;
-  const lines = Object.entries(properties).flatMap(([name, schema]) => {
+  const lines = Object.entries(properties).map(([name, schema]) => {
     const key = is_name(name) ? name : JSON.stringify(name);
-    const member = `${inner}${key}${required.includes(name) ? '' : '?'}: ${type_of(schema, inner)};`;
-    return schema.description ? [comment(schema.description, inner), member] : [member];
+    // What each means stands in openapi.json.
+    return `${inner}${key}${required.includes(name) ? '' : '?'}: ${type_of(schema, inner)};`;
   });
-  return `{\n${lines.join('\n')}\n${indent}}`;
+  const short = `{ ${lines.map((line) => line.trim()).join(' ')} }`;
+  return short.length <= SHORT_MAX && !short.includes('\n') ? short : `{\n${lines.join('\n')}\n${indent}}`;
 }
 
 function comment(text, indent) {
