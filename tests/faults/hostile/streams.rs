@@ -98,7 +98,14 @@ fn others() -> Vec<Row> {
     vec![
         ("TLS", b"\x16\x03\x01\x00\x2F\x01\x00\x00\x2B\x03\x03".to_vec(), Listen, 0, 0),
         ("HTTP", b"POST /api/v1/ingest HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), Listen, 0, 0),
-        ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), Listen, 0, 0),
+        ("HTTP/2 without a call", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), End, 0, 0),
+        (
+            "HTTP/2 of frames that are none",
+            [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0xFF; 4_000]].concat(),
+            Listen,
+            0,
+            0,
+        ),
         ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), Listen, 0, 0),
         ("pickle", b"\x00\x00\x01\x2F}q\x01(X".to_vec(), Listen, 0, 0),
         ("zeros", vec![0; 100_000], Listen, 0, 0),
