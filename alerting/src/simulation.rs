@@ -18,6 +18,7 @@ use crate::detector::Detector;
 use crate::identity::hash;
 use crate::notify::outbox::Worker;
 use crate::notify::{Named, Notifier, Outgoing, Routing, SendError};
+use crate::rule::{RuleFile, RuleSet};
 use crate::sample::event_of_json;
 use crate::{Alert, AlertQuery, AlertState, Alerting, Config, Muted, Resolution};
 
@@ -186,6 +187,40 @@ fn login(second: i64, address: &str, user: &str, outcome: &str) -> String {
 
 fn attack(from_second: i64, address: &str, failures: i64) -> Vec<String> {
     (0..failures).map(|n| login(from_second + n, address, "root", "failure")).collect()
+}
+
+#[tokio::test]
+async fn silence_opens_an_alert_without_events_that_resolves_when_the_thing_is_back() {
+    let mut world = World::new(23).await;
+    let text = "title: Quiet\nname: quiet\ndetector:\n  type: flatline\n  window: 5m\n  group-by: [host.name]\n  \
+        input: { logsource: {}, detection: { all: { host.name: '*' }, condition: all } }\n";
+    let file = RuleFile { name: "r.yml".into(), text: text.to_owned() };
+    let (rules, problems) = RuleSet::load(&[file]);
+    assert_eq!(problems, []);
+    crate::write(&world.alerting.shared.settings).rules = Arc::new(rules);
+    world.detector = Detector::open(world.alerting.shared.clone()).await.expect("opened");
+    let from = |second: i64| format!(r#"{{"time":{second},"host.name":"db1"}}"#);
+    for _ in 0..6 {
+        world.append(&[from(world.now_secs())]).await;
+        world.detector.catch_up().await.expect("caught up");
+        world.simulation.advance(Duration::from_secs(60));
+    }
+    assert_eq!(world.alerts().await.len(), 0);
+    world.simulation.advance(Duration::from_secs(600));
+    world.detector.catch_up().await.expect("caught up");
+    let [alert] = world.alerts().await.try_into().expect("one alert");
+    assert_eq!((alert.summary.state, alert.summary.events), (AlertState::Open, 0));
+    assert!(alert.summary.first_event_at > Timestamp::from_secs(0));
+    let words = "0 events within 5 min, where at least 1 are expected with host.name db1.";
+    assert_eq!(alert.why.text, words);
+    for _ in 0..6 {
+        world.append(&[from(world.now_secs())]).await;
+        world.detector.catch_up().await.expect("caught up");
+        world.simulation.advance(Duration::from_secs(120));
+    }
+    let [alert] = world.alerts().await.try_into().expect("still one alert");
+    assert_eq!(alert.summary.state, AlertState::Resolved);
+    assert_eq!(alert.summary.resolution, Some(Resolution::Other));
 }
 
 #[tokio::test]

@@ -55,6 +55,8 @@ struct Live {
     new_evidence: Vec<Arc<Evidence>>,
     new_entities: Vec<Entity>,
     entries: Vec<(TimelineKind, Timestamp, String)>,
+    /// What was absent is back: the alert resolves when this is written.
+    back_at: Option<Timestamp>,
     untold_events: u64,
     events_told_at: Timestamp,
     /// The event by which a sequence was complete, to be flagged if it is a success.
@@ -228,6 +230,7 @@ impl Desk {
             new_evidence: Vec::new(),
             new_entities: Vec::new(),
             entries: Vec::new(),
+            back_at: None,
             untold_events: 0,
             events_told_at: Timestamp::MIN,
             decisive: None,
@@ -301,6 +304,7 @@ impl Desk {
             new_evidence: Vec::new(),
             new_entities: Vec::new(),
             entries: vec![(TimelineKind::Opened, now, String::from("opened"))],
+            back_at: None,
             untold_events: 0,
             events_told_at: now,
             decisive: is_sequence(rule).then_some(episode.started_by),
@@ -326,6 +330,7 @@ impl Desk {
     fn join(&mut self, id: AlertId, fresh: &[Member], now: Timestamp) {
         if let Some(live) = self.live.get_mut(&id) {
             live.row.summary.detections += 1;
+            live.back_at = None;
             live.row.summary.ended_at = None;
             live.is_dirty = true;
             let events: u64 = fresh.iter().map(|member| u64::from(member.weight)).sum();
@@ -388,12 +393,7 @@ impl Desk {
             live.entries.push((TimelineKind::Events, at, words));
         }
         live.entries.push((TimelineKind::Ended, at, String::from("the condition no longer holds")));
-        if is_back && live.row.summary.state != AlertState::Resolved {
-            live.row.summary.state = AlertState::Resolved;
-            live.row.summary.resolution = Some(Resolution::Other);
-            live.row.summary.updated_at = now;
-            live.entries.push((TimelineKind::Resolved, now, String::from("it is back")));
-        }
+        live.back_at = is_back.then_some(now);
     }
 
     /// The statements that write everything that changed, and the alerts that are new. Repeating
@@ -525,6 +525,19 @@ impl Live {
                     text(entity.value),
                 ],
             });
+        }
+        if let Some(at) = self.back_at.take() {
+            statements.push(Statement {
+                sql:
+                    "UPDATE alerting_alerts SET state = 'resolved', resolution = ?2, updated_ns = ?3
+                    WHERE id = ?1 AND state <> 'resolved'",
+                values: vec![
+                    text(id_text.clone()),
+                    text(Resolution::Other.name()),
+                    tables::instant(at),
+                ],
+            });
+            self.entries.push((TimelineKind::Resolved, at, String::from("it is back")));
         }
         for (kind, at, words) in self.entries.drain(..) {
             statements.push(timeline_entry(id, kind, None, &words, at));

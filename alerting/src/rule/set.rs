@@ -412,6 +412,7 @@ fn alerting(rules: &[Rule], edges: &[Vec<Edge>]) -> Vec<bool> {
         .zip(edges)
         .map(|(rule, edges)| {
             rule.settings.state != RuleState::Disabled
+                && rule.kind != INPUT_KIND
                 && (edges.is_empty() || edges.iter().any(generates))
         })
         .collect()

@@ -321,7 +321,8 @@ fn by(verdict: Verdict, sample: &Sample) -> Verdict {
 
 /// A number with at most two digits behind the point.
 fn number(value: f64) -> String {
-    let rounded = (value * 100.0).round() / 100.0;
+    // The sum of nothing is -0.
+    let rounded = (value * 100.0).round() / 100.0 + 0.0;
     rounded.to_string()
 }
 
