@@ -76,8 +76,8 @@ impl Finder<'_> {
         Ok(Candidates { rows, is_exact })
     }
 
-    /// How many rows satisfy `lookup`, as far as shapes and dictionaries have counted them; all rows
-    /// must be asked for.
+    /// How many rows satisfy `lookup`; `None`: only their events would tell. All rows must be asked for,
+    /// and none may be verbatim.
     pub(crate) fn count(&self, lookup: &Lookup) -> Result<Option<u64>, String> {
         let blocks = self.store.blocks_in(&self.range);
         if self.range != (0..self.row_count)
@@ -85,6 +85,16 @@ impl Finder<'_> {
         {
             return Ok(None);
         }
+        let found = match self.count_by_dictionaries(lookup)? {
+            Some(count) => return Ok(Some(count)),
+            None => self.find(lookup, &self.every_shape(), None)?,
+        };
+        let counted = self.rows_of(&found.whole) + found.rows.count(self.range.clone());
+        Ok(found.is_exact.then_some(counted))
+    }
+
+    /// How many rows satisfy `lookup`, when shapes and dictionaries have counted them.
+    fn count_by_dictionaries(&self, lookup: &Lookup) -> Result<Option<u64>, String> {
         let mut among = self.every_shape();
         let mut left = None;
         let lookups = match lookup {
@@ -272,9 +282,14 @@ impl Finder<'_> {
         let other_needs = common(&other.whole, &one.part);
         let either = common(&union(&one.whole, &one.part), &union(&other.whole, &other.part));
         let part = without(&either, &whole);
-        self.insert_whole(&one_needs, &mut one.rows)?;
-        self.insert_whole(&other_needs, &mut other.rows)?;
-        one.rows.intersect(&other.rows);
+        if one_needs == other.part && other_needs == one.part {
+            // Every row that one of them knows has a shape of which the other has all.
+            one.rows.unite(&other.rows);
+        } else {
+            self.insert_whole(&one_needs, &mut one.rows)?;
+            self.insert_whole(&other_needs, &mut other.rows)?;
+            one.rows.intersect(&other.rows);
+        }
         Ok(Found { whole, part, rows: one.rows, is_exact: one.is_exact && other.is_exact })
     }
 
@@ -528,6 +543,9 @@ impl Finder<'_> {
             }
             found.rows.unite(&rows);
             found.part = union(&found.part, &indexed);
+        }
+        if found.rows.is_empty() {
+            found.part = self.no_shape();
         }
         Ok(found)
     }

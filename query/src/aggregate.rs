@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
+use foldhash::quality::RandomState;
 use logwarden_event::{Event, Timestamp, Value};
 use logwarden_index::{Counted, Piece};
 
@@ -168,7 +169,7 @@ impl Spec {
 /// Groups by their key: the texts of their values, each behind its length.
 #[derive(Default)]
 struct Groups {
-    groups: HashMap<String, Group>,
+    groups: HashMap<String, Group, RandomState>,
     key: String,
 }
 
@@ -415,7 +416,7 @@ impl Group {
 /// A figure in the making.
 enum Figure {
     Count(u64),
-    Distinct(HashSet<String>),
+    Distinct(HashSet<String, RandomState>),
     Sum { whole: i128, fraction: f64, is_whole: bool, count: u64 },
     Extreme { best: Option<(Rank, Cell)>, is_greatest: bool },
     Values(Vec<f64>),
@@ -425,7 +426,7 @@ impl Figure {
     fn new(function: Function) -> Self {
         match function {
             Function::Count => Self::Count(0),
-            Function::CountDistinct => Self::Distinct(HashSet::new()),
+            Function::CountDistinct => Self::Distinct(HashSet::default()),
             Function::Sum | Function::Avg => {
                 Self::Sum { whole: 0, fraction: 0.0, is_whole: true, count: 0 }
             }

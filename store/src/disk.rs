@@ -32,6 +32,13 @@ pub(crate) trait Disk: Send + Sync {
     fn list_all(&self, dir: &str) -> io::Result<Vec<String>>;
     /// Makes an empty file under a name that is not taken.
     fn create_new(&self, path: &str) -> io::Result<Arc<dyn DiskFile>>;
+    /// Makes a file of `size_bytes` zeros under a name that is not taken; not synced. What an error
+    /// leaves behind is the caller's to remove.
+    fn create_zeroed(&self, path: &str, size_bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.create_new(path)?;
+        fill_with_zeros(&*file, size_bytes)?;
+        Ok(file)
+    }
     /// Opens a file for reading and writing.
     fn open(&self, path: &str) -> io::Result<Arc<dyn DiskFile>>;
     /// Gives a file another name; what has that name is replaced in the same instant.
@@ -60,6 +67,20 @@ pub(crate) trait DiskFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Length in bytes.
     fn size_bytes(&self) -> io::Result<u64>;
+}
+
+/// Zeros written at once.
+const ZEROS_BYTES: usize = 256 * 1024;
+
+fn fill_with_zeros(file: &dyn DiskFile, size_bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES.min(size_bytes as usize)];
+    let mut offset = 0;
+    while offset < size_bytes {
+        let len = (size_bytes - offset).min(zeros.len() as u64);
+        file.write_all_at(&zeros[..len as usize], offset)?;
+        offset += len;
+    }
+    Ok(())
 }
 
 /// Whether an error says that there is no room.

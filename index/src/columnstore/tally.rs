@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{ControlFlow, Range};
 
+use foldhash::quality::RandomState;
 use logwarden_event::{Value, standard_field};
 
 use super::layout::VERBATIM;
@@ -97,7 +98,7 @@ impl ColumnStore {
                 sources: &sources,
                 counted: &counted,
                 codes,
-                addresses: HashMap::new(),
+                addresses: HashMap::default(),
                 visit,
             };
             if tally.read()?.is_break() {
@@ -152,7 +153,7 @@ struct Tally<'a, 'v> {
     counted: &'a BTreeSet<(u32, Kind)>,
     codes: CodeCounts,
     /// Events by address, where addresses are in no dictionary: they repeat all the same.
-    addresses: HashMap<u32, u64>,
+    addresses: HashMap<u32, u64, RandomState>,
     visit: &'a mut Visit<'v>,
 }
 

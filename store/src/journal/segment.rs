@@ -19,8 +19,6 @@ pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 
 const SUFFIX: &str = ".lwal";
 const SEQ_DIGITS: usize = 20;
-/// Zeros are written in pieces of this size.
-const ZEROS_BYTES: usize = 256 * 1024;
 /// A reader takes at least this much from the disk at once, in whole groups.
 const SPAN_BYTES: u64 = 64 * 1024;
 
@@ -46,25 +44,15 @@ pub(crate) struct Prepared {
 /// Makes a file of `capacity_bytes` for a later segment.
 pub(crate) fn prepare(disk: &dyn Disk, name: &str, capacity_bytes: u64) -> io::Result<Prepared> {
     let path = format!("{DIR}/{name}{TEMPORARY_SUFFIX}");
-    let file = disk.create_new(&path)?;
-    let filled = fill_with_zeros(&*file, capacity_bytes).and_then(|()| file.sync());
-    if let Err(error) = filled {
-        // What is left over is removed at the next start.
-        let _ = disk.remove(&path);
-        return Err(error);
+    let filled = disk.create_zeroed(&path, capacity_bytes);
+    match filled.and_then(|file| file.sync().map(|()| file)) {
+        Ok(file) => Ok(Prepared { path, file, capacity_bytes }),
+        Err(error) => {
+            // What is left over is removed at the next start.
+            let _ = disk.remove(&path);
+            Err(error)
+        }
     }
-    Ok(Prepared { path, file, capacity_bytes })
-}
-
-fn fill_with_zeros(file: &dyn DiskFile, size_bytes: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES.min(size_bytes as usize)];
-    let mut offset = 0;
-    while offset < size_bytes {
-        let len = (size_bytes - offset).min(zeros.len() as u64);
-        file.write_all_at(&zeros[..len as usize], offset)?;
-        offset += len;
-    }
-    Ok(())
 }
 
 /// Puts a prepared file to use: header and first groups, sync, name, directory sync.
