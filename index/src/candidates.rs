@@ -239,7 +239,7 @@ impl Finder<'_> {
     }
 
     /// Whether a lookup is answered by shapes alone.
-    fn is_about_shapes(&self, lookup: &Lookup) -> bool {
+    pub(crate) fn is_about_shapes(&self, lookup: &Lookup) -> bool {
         match lookup {
             Lookup::All | Lookup::Nothing | Lookup::Exists { .. } => true,
             Lookup::And(lookups) | Lookup::Or(lookups) => {

@@ -21,7 +21,7 @@ pub struct Config {
     pub memory_bytes_max: usize,
     /// Splits that are kept open; others are opened again when they are needed. Default 256.
     pub open_splits_max: usize,
-    /// Bytes of decompressed events that are kept for the next query. Default 32 MiB.
+    /// Bytes of decompressed events that are kept for the next query. Default 96 MiB.
     pub block_cache_bytes_max: usize,
     /// Events that a merged split holds at most. Default 500,000.
     pub merge_events_max: u64,
@@ -50,7 +50,7 @@ impl Default for Config {
             head_age_max_secs: 300,
             memory_bytes_max: 160 << 20,
             open_splits_max: 256,
-            block_cache_bytes_max: 32 << 20,
+            block_cache_bytes_max: 96 << 20,
             merge_events_max: 500_000,
             merge_bytes_max: 96 << 20,
             retention: Vec::new(),

@@ -159,9 +159,22 @@ impl Split {
         visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
         let rows = self.rows_inside(range)?;
-        for run in self.runs(rows.start.max(*next)..rows.end) {
-            if self.search_run(lookup, run, next, visit)?.is_break() {
-                break;
+        let rows = rows.start.max(*next)..rows.end;
+        // What shapes answer is found block by block: mostly the first has all that is wanted.
+        let is_block_by_block = self.finder(rows.clone()).is_about_shapes(lookup);
+        for run in self.runs(rows) {
+            let mut left = run;
+            while !left.is_empty() {
+                let end = match is_block_by_block {
+                    true => {
+                        self.columns.rows_of(self.columns.block_of(left.start)).end.min(left.end)
+                    }
+                    false => left.end,
+                };
+                if self.search_run(lookup, left.start..end, next, visit)?.is_break() {
+                    return Ok(());
+                }
+                left.start = end;
             }
         }
         Ok(())
