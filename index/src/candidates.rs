@@ -524,10 +524,8 @@ impl Finder<'_> {
         for shape in places.whole.iter().chain(&places.unsure) {
             found.whole[*shape as usize] = true;
         }
-        self.store.insert_passing(places, probe, (&self.range, &found.whole), &mut found.rows)?;
-        for shape in places.shapes().filter(|shape| !found.whole[*shape as usize]) {
-            found.part[shape as usize] = true;
-        }
+        let (asked, into) = ((&self.range, &*found.whole), (&mut found.rows, &mut *found.part));
+        self.store.insert_passing(places, probe, asked, into)?;
         if let Some(index) = self.words.filter(|_| has_words) {
             let mut rows = self.none();
             index.insert(&probe.test, &mut rows)?;
@@ -540,12 +538,9 @@ impl Finder<'_> {
             // Rows of other shapes are already found, or not asked for.
             if !rows.is_empty() {
                 rows.intersect(&self.whole_rows(&indexed)?);
+                found.rows.unite(&rows);
+                found.part = union(&found.part, &indexed);
             }
-            found.rows.unite(&rows);
-            found.part = union(&found.part, &indexed);
-        }
-        if found.rows.is_empty() {
-            found.part = self.no_shape();
         }
         Ok(found)
     }

@@ -232,11 +232,6 @@ impl Places {
         }
     }
 
-    /// The shapes with slots that count; one may come several times.
-    pub(crate) fn shapes(&self) -> impl Iterator<Item = u32> {
-        self.columns.values().flatten().map(|(shape, _)| *shape)
-    }
-
     /// The words of pieces count.
     pub(crate) fn add_pieces(
         &mut self,
@@ -269,19 +264,19 @@ impl Shape {
 }
 
 impl ColumnStore {
-    /// Adds the rows of which a text in a slot that counts passes.
+    /// Adds the rows of which a text in a slot that counts passes, and marks their shapes.
     pub(crate) fn insert_passing(
         &self,
         places: &Places,
         probe: &Probe<'_>,
         (range, found): Asked<'_>,
-        rows: &mut RowSet,
+        (rows, part): (&mut RowSet, &mut [bool]),
     ) -> Result<(), String> {
         for (column, slots) in &places.columns {
             let left = slots.iter().filter(|(shape, _)| !found[*shape as usize]);
             let left: Vec<(u32, u32)> = left.copied().collect();
             if !left.is_empty() {
-                self.insert_column(*column, &left, probe, range, rows)?;
+                self.insert_column((*column, &left), probe, range, (rows, part))?;
             }
         }
         Ok(())
@@ -420,11 +415,10 @@ impl ColumnStore {
 
     fn insert_column(
         &self,
-        column: u32,
-        slots: &[(u32, u32)],
+        (column, slots): (u32, &[(u32, u32)]),
         probe: &Probe<'_>,
         range: &Range<u32>,
-        rows: &mut RowSet,
+        (rows, part_shapes): (&mut RowSet, &mut [bool]),
     ) -> Result<(), String> {
         let blocks = self.blocks_in(range);
         let passing = match probe.may_be_in(column, DICTIONARY) {
@@ -456,10 +450,14 @@ impl ColumnStore {
             let mut buffer = Vec::new();
             for (group, (start, count)) in layout.groups.iter().zip(&view.starts) {
                 let wanted = slots.iter().filter(|(shape, _)| shape + 1 == group.shape);
-                for (_, before) in wanted {
+                for (shape, before) in wanted {
                     let places = (start + before..).step_by((*count).max(1) as usize);
                     let of_group = layout.rows_of(group).iter().zip(places);
-                    let mut insert = |row: &u16| rows.insert(first + u32::from(*row));
+                    let has_any = &mut part_shapes[*shape as usize];
+                    let mut insert = |row: &u16| {
+                        rows.insert(first + u32::from(*row));
+                        *has_any = true;
+                    };
                     if let Values::Codes(codes) = &*values {
                         let passes = |place: u32| passing.get(codes.get(place as usize) as usize);
                         let passing = of_group.filter(|(_, place)| passes(*place) == Some(&true));
