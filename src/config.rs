@@ -425,7 +425,7 @@ mod tests {
         check(hook, "good");
         check(
             &format!("{hook}sekret = \"env:X\"\n"),
-            "line 5: notifiers[0].sekret: unknown field `sekret`, expected one of `url`, `secret`",
+            "line 5: notifiers[0].sekret: unknown field `sekret`, expected `secret`",
         );
         check(
             &format!("{hook}\n[[routes]]\nnotify = [\"a\", \"b\"]\n"),
