@@ -36,7 +36,7 @@ pub(crate) trait Disk: Send + Sync {
     /// leaves behind is the caller's to remove.
     fn create_zeroed(&self, path: &str, size_bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
         let file = self.create_new(path)?;
-        fill_with_zeros(&*file, size_bytes)?;
+        fill_with(&vec![0; ZEROS_BYTES.min(size_bytes as usize)], &*file, size_bytes)?;
         Ok(file)
     }
     /// Opens a file for reading and writing.
@@ -72,8 +72,8 @@ pub(crate) trait DiskFile: Send + Sync {
 /// Zeros written at once.
 const ZEROS_BYTES: usize = 256 * 1024;
 
-fn fill_with_zeros(file: &dyn DiskFile, size_bytes: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES.min(size_bytes as usize)];
+/// Fills a file with `zeros`, again and again.
+fn fill_with(zeros: &[u8], file: &dyn DiskFile, size_bytes: u64) -> io::Result<()> {
     let mut offset = 0;
     while offset < size_bytes {
         let len = (size_bytes - offset).min(zeros.len() as u64);

@@ -71,13 +71,7 @@ fn write_zeros_directly(path: &Path, size_bytes: u64) -> io::Result<()> {
     let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
     let zeros = vec![0; ZEROS_BYTES + ALIGNMENT];
     let zeros = &zeros[zeros.as_ptr().align_offset(ALIGNMENT)..][..ZEROS_BYTES];
-    let mut offset = 0;
-    while offset < size_bytes {
-        let len = (size_bytes - offset).min(ZEROS_BYTES as u64);
-        file.write_all_at(&zeros[..len as usize], offset)?;
-        offset += len;
-    }
-    Ok(())
+    super::fill_with(zeros, &RealFile(file), size_bytes)
 }
 
 impl Disk for RealDisk {
@@ -132,7 +126,7 @@ impl Disk for RealDisk {
         let file = self.create_new(path)?;
         // Not every file system lets bytes go past the page cache; all take them through it.
         if write_zeros_directly(&self.path(path), size_bytes).is_err() {
-            super::fill_with_zeros(&*file, size_bytes)?;
+            super::fill_with(&vec![0; ZEROS_BYTES], &*file, size_bytes)?;
         }
         Ok(file)
     }
@@ -191,12 +185,7 @@ impl DiskFile for RealFile {
             Err(rustix::io::Errno::OPNOTSUPP) => {}
             allocated => return Ok(allocated?),
         }
-        let zeros = vec![0; ZEROS_BYTES];
-        for offset in (0..size_bytes).step_by(ZEROS_BYTES) {
-            let len = (size_bytes - offset).min(ZEROS_BYTES as u64);
-            self.0.write_all_at(&zeros[..len as usize], offset)?;
-        }
-        Ok(())
+        super::fill_with(&vec![0; ZEROS_BYTES], self, size_bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
