@@ -1,4 +1,4 @@
-//! From a lookup to the rows of a split that may satisfy it.
+//! From a lookup to the rows of a split that may satisfy it, as the spots where they stand in columns.
 //!
 //! Shapes say which slots a condition is about; their columns say which rows pass. Words of messages
 //! that are not cut into pieces are found by the word index. What holds for every row of a shape, or
@@ -23,8 +23,8 @@ use crate::wordindex::WordIndex;
 /// Rows that may satisfy a lookup: none that does is missing.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidates {
-    /// The rows.
-    pub(crate) rows: RowSet,
+    /// Their spots.
+    pub(crate) spots: RowSet,
     /// Whether each of them satisfies it.
     pub(crate) is_exact: bool,
 }
@@ -52,8 +52,8 @@ struct Found {
     whole: ShapeSet,
     /// Shapes of which some rows may be found.
     part: ShapeSet,
-    /// Those rows. None of a whole shape is among them.
-    rows: RowSet,
+    /// The spots of those rows. None of a whole shape is among them.
+    spots: RowSet,
     /// Whether every row that is found satisfies the lookup.
     is_exact: bool,
 }
@@ -63,37 +63,28 @@ impl Finder<'_> {
     pub(crate) fn candidates(&self, lookup: &Lookup) -> Result<Candidates, String> {
         let found = self.find(lookup, &self.every_shape(), None)?;
         let is_all = found.whole.iter().all(|is_whole| *is_whole);
-        let mut rows = if is_all { self.all() } else { found.rows };
+        let mut spots = if is_all { self.all() } else { found.spots };
         if !is_all {
-            self.insert_whole(&found.whole, &mut rows)?;
+            self.insert_whole(&found.whole, &mut spots)?;
         }
-        let mut is_exact = found.is_exact || rows.is_empty();
+        let mut is_exact = found.is_exact || spots.is_empty();
         for block in self.store.blocks_in(&self.range) {
             if self.store.has_verbatim(block) {
-                is_exact &= self.try_verbatim(lookup, block, &mut rows)?;
+                is_exact &= self.try_verbatim(lookup, block, &mut spots)?;
             }
         }
-        Ok(Candidates { rows, is_exact })
+        Ok(Candidates { spots, is_exact })
     }
 
-    /// How many rows satisfy `lookup`; `None`: only their events would tell. All rows must be asked for,
-    /// and none may be verbatim.
+    /// How many rows satisfy `lookup`, when shapes and dictionaries have counted them. All rows must be
+    /// asked for, and none may be verbatim.
     pub(crate) fn count(&self, lookup: &Lookup) -> Result<Option<u64>, String> {
-        let blocks = self.store.blocks_in(&self.range);
-        if self.range != (0..self.row_count)
-            || blocks.into_iter().any(|block| self.store.has_verbatim(block))
-        {
-            return Ok(None);
-        }
-        let found = match self.count_by_dictionaries(lookup)? {
-            Some(count) => return Ok(Some(count)),
-            None => self.find(lookup, &self.every_shape(), None)?,
-        };
-        let counted = self.rows_of(&found.whole) + found.rows.count(self.range.clone());
-        Ok(found.is_exact.then_some(counted))
+        let mut blocks = self.store.blocks_in(&self.range);
+        let is_counted = self.range == (0..self.row_count)
+            && !blocks.any(|block| self.store.has_verbatim(block));
+        if is_counted { self.count_by_dictionaries(lookup) } else { Ok(None) }
     }
 
-    /// How many rows satisfy `lookup`, when shapes and dictionaries have counted them.
     fn count_by_dictionaries(&self, lookup: &Lookup) -> Result<Option<u64>, String> {
         let mut among = self.every_shape();
         let mut left = None;
@@ -208,7 +199,7 @@ impl Finder<'_> {
 
     fn nothing(&self) -> Found {
         let none = self.no_shape();
-        Found { whole: none.clone(), part: none, rows: self.none(), is_exact: true }
+        Found { whole: none.clone(), part: none, spots: self.none(), is_exact: true }
     }
 
     fn none(&self) -> RowSet {
@@ -226,16 +217,16 @@ impl Finder<'_> {
     }
 
     /// Adds every row of some shapes.
-    fn insert_whole(&self, shapes: &ShapeSet, rows: &mut RowSet) -> Result<(), String> {
+    fn insert_whole(&self, shapes: &ShapeSet, spots: &mut RowSet) -> Result<(), String> {
         let codes = (1u32..).zip(shapes).filter(|(_, is_it)| **is_it).map(|(code, _)| code);
-        self.store.insert_shapes(&codes.collect::<Vec<_>>(), &self.range, rows)
+        self.store.insert_shapes(&codes.collect::<Vec<_>>(), &self.range, spots)
     }
 
-    /// The rows of some shapes.
-    fn whole_rows(&self, shapes: &ShapeSet) -> Result<RowSet, String> {
-        let mut rows = self.none();
-        self.insert_whole(shapes, &mut rows)?;
-        Ok(rows)
+    /// The spots of some shapes.
+    fn whole_spots(&self, shapes: &ShapeSet) -> Result<RowSet, String> {
+        let mut spots = self.none();
+        self.insert_whole(shapes, &mut spots)?;
+        Ok(spots)
     }
 
     /// Whether a lookup is answered by shapes alone.
@@ -265,10 +256,10 @@ impl Finder<'_> {
         for lookup in ordered {
             let left = union(&both.whole, &both.part);
             let has_whole = both.whole.contains(&true);
-            let within = Some(&both.rows).filter(|_| !has_whole);
+            let within = Some(&both.spots).filter(|_| !has_whole);
             let next = self.find(lookup, &left, within)?;
             both = self.both(both, next)?;
-            if !both.whole.contains(&true) && both.rows.is_empty() {
+            if !both.whole.contains(&true) && both.spots.is_empty() {
                 return Ok(self.nothing());
             }
         }
@@ -284,13 +275,13 @@ impl Finder<'_> {
         let part = without(&either, &whole);
         if one_needs == other.part && other_needs == one.part {
             // Every row that one of them knows has a shape of which the other has all.
-            one.rows.unite(&other.rows);
+            one.spots.unite(&other.spots);
         } else {
-            self.insert_whole(&one_needs, &mut one.rows)?;
-            self.insert_whole(&other_needs, &mut other.rows)?;
-            one.rows.intersect(&other.rows);
+            self.insert_whole(&one_needs, &mut one.spots)?;
+            self.insert_whole(&other_needs, &mut other.spots)?;
+            one.spots.intersect(&other.spots);
         }
-        Ok(Found { whole, part, rows: one.rows, is_exact: one.is_exact && other.is_exact })
+        Ok(Found { whole, part, spots: one.spots, is_exact: one.is_exact && other.is_exact })
     }
 
     fn or(&self, lookups: &[Lookup], among: &ShapeSet) -> Result<Found, String> {
@@ -299,9 +290,9 @@ impl Finder<'_> {
             let next = self.find(lookup, &without(among, &any.whole), None)?;
             let now_whole = common(&any.part, &next.whole);
             if now_whole.contains(&true) {
-                any.rows.subtract(&self.whole_rows(&now_whole)?);
+                any.spots.subtract(&self.whole_spots(&now_whole)?);
             }
-            any.rows.unite(&next.rows);
+            any.spots.unite(&next.spots);
             any.whole = union(&any.whole, &next.whole);
             any.part = without(&union(&any.part, &next.part), &any.whole);
             any.is_exact &= next.is_exact;
@@ -315,10 +306,10 @@ impl Finder<'_> {
         if !inner.is_exact {
             return Ok(Found { whole: among.clone(), is_exact: false, ..self.nothing() });
         }
-        let mut rows = self.whole_rows(&inner.part)?;
-        rows.subtract(&inner.rows);
+        let mut spots = self.whole_spots(&inner.part)?;
+        spots.subtract(&inner.spots);
         let whole = without(&without(among, &inner.whole), &inner.part);
-        Ok(Found { whole, part: inner.part, rows, is_exact: true })
+        Ok(Found { whole, part: inner.part, spots, is_exact: true })
     }
 
     /// Tries the lookup on the verbatim events of a block; false when one of them breaks the code.
@@ -326,23 +317,23 @@ impl Finder<'_> {
         &self,
         lookup: &Lookup,
         block: usize,
-        rows: &mut RowSet,
+        spots: &mut RowSet,
     ) -> Result<bool, String> {
         let mut view = BlockView::new(self.store, block)?;
         let first = self.store.rows_of(block).start;
         let mut are_sure = true;
-        for place in view.layout.verbatim_rows().to_vec() {
-            let row = first + u32::from(place);
-            if !self.range.contains(&row) {
+        let (start, places) = view.layout.verbatim();
+        for (place, spot) in places.to_vec().into_iter().zip(first + start..) {
+            if !self.range.contains(&(first + u32::from(place))) {
                 continue;
             }
             let event = view.event(self.lane, usize::from(place))?;
             match catch_unwind(AssertUnwindSafe(|| lookup.matches(&event))) {
-                Ok(true) => rows.insert(row),
-                Ok(false) => rows.remove(row),
+                Ok(true) => spots.insert(spot),
+                Ok(false) => spots.remove(spot),
                 Err(_) => {
                     ::metrics::counter!(POISON_EVENTS_TOTAL).increment(1);
-                    rows.insert(row);
+                    spots.insert(spot);
                     are_sure = false;
                 }
             }
@@ -455,7 +446,7 @@ impl Finder<'_> {
         }
         let mut found = self.passing(&places, &probe, false, among)?;
         stretches.retain(|(number, _)| !found.whole[*number as usize]);
-        self.add_stretches(&stretches, condition, within, &mut found.rows)?;
+        self.add_stretches(&stretches, condition, within, &mut found.spots)?;
         stretches.iter().for_each(|(number, _)| found.part[*number as usize] = true);
         Ok(found)
     }
@@ -467,7 +458,7 @@ impl Finder<'_> {
         stretches: &[(u32, Stretch)],
         condition: &TextCondition,
         within: Option<&RowSet>,
-        rows: &mut RowSet,
+        spots: &mut RowSet,
     ) -> Result<(), String> {
         let mut may_pass = None;
         if let Some(part) = condition.part() {
@@ -483,15 +474,15 @@ impl Finder<'_> {
                     places.add_pieces((*number, stored), pieces, &probe.test);
                 }
             }
-            let Found { whole, mut rows, .. } =
+            let Found { whole, mut spots, .. } =
                 self.passing(&places, &probe, false, &self.every_shape())?;
-            self.insert_whole(&whole, &mut rows)?;
-            within.into_iter().for_each(|within| rows.intersect(within));
-            may_pass = Some(rows);
+            self.insert_whole(&whole, &mut spots)?;
+            within.into_iter().for_each(|within| spots.intersect(within));
+            may_pass = Some(spots);
         }
         let within = may_pass.as_ref().or(within);
         for stretch in stretches {
-            self.store.insert_stretch(*stretch, condition, (&self.range, within), rows)?;
+            self.store.insert_stretch(*stretch, condition, (&self.range, within), spots)?;
         }
         Ok(())
     }
@@ -524,7 +515,7 @@ impl Finder<'_> {
         for shape in places.whole.iter().chain(&places.unsure) {
             found.whole[*shape as usize] = true;
         }
-        let (asked, into) = ((&self.range, &*found.whole), (&mut found.rows, &mut *found.part));
+        let (asked, into) = ((&self.range, &*found.whole), (&mut found.spots, &mut *found.part));
         self.store.insert_passing(places, probe, asked, into)?;
         if let Some(index) = self.words.filter(|_| has_words) {
             let mut rows = self.none();
@@ -537,8 +528,9 @@ impl Finder<'_> {
                 .collect();
             // Rows of other shapes are already found, or not asked for.
             if !rows.is_empty() {
-                rows.intersect(&self.whole_rows(&indexed)?);
-                found.rows.unite(&rows);
+                let mut spots = self.store.spots_of(&rows, &self.range)?;
+                spots.intersect(&self.whole_spots(&indexed)?);
+                found.spots.unite(&spots);
                 found.part = union(&found.part, &indexed);
             }
         }
@@ -546,23 +538,25 @@ impl Finder<'_> {
     }
 
     fn seqs(&self, first: u64, last: u64, among: &ShapeSet) -> Result<Found, String> {
-        let mut rows = self.none();
+        let mut spots = self.none();
         for block in self.store.blocks_in(&self.range) {
             let info = &self.store.blocks()[block];
             if info.seq_min > last || first > info.seq_max {
                 continue;
             }
-            let wanted = first..=last;
-            for (seq, row) in self.store.seqs(block)?.iter().zip(info.first_row..) {
-                if wanted.contains(&(*seq as u64)) {
-                    rows.insert(row);
-                }
+            if first <= info.seq_min && info.seq_max <= last {
+                spots.insert_range(self.store.rows_of(block));
+                continue;
             }
+            let (seqs, layout) = (self.store.seqs(block)?, self.store.layout(block)?);
+            let seq = |row: &u16| seqs.get(usize::from(*row)).map(|seq| *seq as u64);
+            let is_wanted = |row| seq(row).is_some_and(|seq| (first..=last).contains(&seq));
+            spots.insert_told(info.first_row, layout.rows_by_spot().iter().map(is_wanted));
         }
-        if among.contains(&false) && !rows.is_empty() {
-            rows.intersect(&self.whole_rows(among)?);
+        if among.contains(&false) && !spots.is_empty() {
+            spots.intersect(&self.whole_spots(among)?);
         }
-        Ok(Found { part: among.clone(), rows, ..self.nothing() })
+        Ok(Found { part: among.clone(), spots, ..self.nothing() })
     }
 }
 

@@ -9,10 +9,12 @@ pub(crate) mod writer;
 
 pub(crate) mod layout;
 pub(crate) mod search;
+mod spots;
 pub(crate) mod tally;
 
 pub(crate) mod carry;
 mod directory;
+mod groups;
 mod view;
 
 use std::ops::Range;

@@ -39,6 +39,26 @@ pub struct UnreadableSplit {
 pub enum Counted<'a> {
     /// So many events have this value and no other; with [`Value::Null`], no value.
     Value(Value<'a>, u64),
+    /// Events that have these whole numbers and no other value, one each.
+    Integers(&'a [i64]),
+    /// An event that may have several values.
+    Event(&'a Event),
+}
+
+/// What events are grouped by.
+#[derive(Clone, Copy)]
+pub enum GroupPart<'a> {
+    /// The value of a field, or of `dataset`, `severity` or `lw.source`.
+    Field(&'a str),
+    /// A number for the time of the event; told with it is where else it holds.
+    Time(&'a dyn Fn(Timestamp) -> (i64, TimeRange)),
+}
+
+/// What a piece tells of the events that are grouped.
+#[derive(Debug)]
+pub enum Grouped<'a> {
+    /// So many events have these values and no other, by part; times are whole numbers.
+    Values(&'a [Value<'a>], u64),
     /// An event that may have several values.
     Event(&'a Event),
 }
@@ -75,6 +95,23 @@ pub trait Piece: Send + Sync {
     /// [`IndexError::Split`] when the piece cannot be read.
     fn count(&self, lookup: &Lookup, range: TimeRange) -> Result<Option<u64>, IndexError>;
 
+    /// Counts as [`Self::count`] does, and visits the events inside the range that `counted` wants then,
+    /// a part of `range`, as [`Self::search`] does: what counting found out is not looked for again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::search`].
+    fn count_then_search(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        counted: &mut dyn FnMut(Option<u64>) -> Option<TimeRange>,
+        visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let count = self.count(lookup, range)?;
+        counted(count).map_or(Ok(()), |wanted| self.search(lookup, wanted, visit))
+    }
+
     /// The same for several ranges.
     ///
     /// # Errors
@@ -102,6 +139,22 @@ pub trait Piece: Send + Sync {
         _range: TimeRange,
         _field: &str,
         _visit: &mut dyn FnMut(Counted<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, IndexError> {
+        Ok(false)
+    }
+
+    /// Tells the combinations of values of the events inside `range` that satisfy `lookup`, as
+    /// [`Self::count_values`] does the values of one field.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::count_values`].
+    fn count_groups(
+        &self,
+        _lookup: &Lookup,
+        _range: TimeRange,
+        _parts: &[GroupPart<'_>],
+        _visit: &mut dyn FnMut(Grouped<'_>) -> ControlFlow<()>,
     ) -> Result<bool, IndexError> {
         Ok(false)
     }

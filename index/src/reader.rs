@@ -19,8 +19,8 @@ use crate::damage::{Damage, Found, examine};
 use crate::error::IndexError;
 use crate::lookup::Lookup;
 use crate::metrics::{SPLITS_DAMAGED_TOTAL, SPLITS_OPENED_TOTAL, SPLITS_UNREADABLE_TOTAL};
-use crate::piece::{Counted, FieldStat, Piece, UnreadableSplit};
-use crate::split::{Split, SplitMeta};
+use crate::piece::{Counted, FieldStat, GroupPart, Grouped, Piece, UnreadableSplit};
+use crate::split::{Known, Split, SplitMeta};
 
 /// How long a split that could not be read is not tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -243,7 +243,31 @@ impl Piece for SplitPiece {
             return Ok(());
         }
         let mut next = 0;
-        self.read(|split| split.search_from(lookup, range, &mut next, visit)).map(drop)
+        let mut search = |split: &Split| {
+            split.search_from(lookup, range, (&mut next, Known::Nothing), &mut *visit)
+        };
+        self.read(&mut search).map(drop)
+    }
+
+    fn count_then_search(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        counted: &mut dyn FnMut(Option<u64>) -> Option<TimeRange>,
+        visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let (count, mut known) = match range.overlaps(self.meta.first, self.meta.last) {
+            true => self.read(|split| split.count_and_keep(lookup, range))?.1,
+            false => (Some(0), Known::Nothing),
+        };
+        let is_inside = |wanted: &TimeRange| wanted.overlaps(self.meta.first, self.meta.last);
+        let Some(wanted) = counted(count).filter(is_inside) else { return Ok(()) };
+        let mut next = 0;
+        let mut search = |split: &Split| {
+            let known = std::mem::replace(&mut known, Known::Nothing);
+            split.search_from(lookup, wanted, (&mut next, known), &mut *visit)
+        };
+        self.read(&mut search).map(drop)
     }
 
     fn count(&self, lookup: &Lookup, range: TimeRange) -> Result<Option<u64>, IndexError> {
@@ -277,10 +301,33 @@ impl Piece for SplitPiece {
             has_visited.set(true);
             visit(counted)
         };
-        let split = self.open()?;
-        match split.count_values(lookup, range, field, &mut visit) {
+        match self.open()?.count_values(lookup, range, field, &mut visit) {
             Err(error) if self.examine(&error) && !has_visited.get() => {
                 self.open()?.count_values(lookup, range, field, &mut visit)
+            }
+            done => done,
+        }
+    }
+
+    fn count_groups(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        parts: &[GroupPart<'_>],
+        visit: &mut dyn FnMut(Grouped<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, IndexError> {
+        if !range.overlaps(self.meta.first, self.meta.last) {
+            return Ok(true);
+        }
+        // What was visited cannot be taken back: then the next call does without what is damaged.
+        let has_visited = Cell::new(false);
+        let mut visit = |grouped: Grouped<'_>| {
+            has_visited.set(true);
+            visit(grouped)
+        };
+        match self.open()?.count_groups(lookup, range, parts, &mut visit) {
+            Err(error) if self.examine(&error) && !has_visited.get() => {
+                self.open()?.count_groups(lookup, range, parts, &mut visit)
             }
             done => done,
         }

@@ -1,4 +1,6 @@
-//! A set of rows of one split.
+//! A set of rows of one split, or of their spots.
+
+use std::ops::Range;
 
 /// A set of rows out of `0 .. len`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,40 @@ impl RowSet {
         if row < self.len {
             self.words[row as usize / 64] |= 1 << (row % 64);
         }
+    }
+
+    /// Adds all rows of a range that lies in `0 .. len`.
+    pub(crate) fn insert_range(&mut self, range: Range<u32>) {
+        let end = range.end.min(self.len);
+        let mut at = range.start;
+        while at < end {
+            let next = (at / 64 + 1) * 64;
+            let bits = u64::MAX << (at % 64);
+            let bits = if next > end { bits & (u64::MAX >> (next - end)) } else { bits };
+            self.words[at as usize / 64] |= bits;
+            at = next;
+        }
+    }
+
+    /// Adds the rows from `start` on whose place among these is told; tells whether there are any.
+    pub(crate) fn insert_told(&mut self, start: u32, told: impl Iterator<Item = bool>) -> bool {
+        let (mut at, mut bits, mut any) = (start, 0u64, 0u64);
+        for is_in in told {
+            bits |= u64::from(is_in) << (at % 64);
+            at += 1;
+            if at.is_multiple_of(64) {
+                any |= bits;
+                if let Some(word) = self.words.get_mut((at as usize - 1) / 64) {
+                    *word |= bits;
+                }
+                bits = 0;
+            }
+        }
+        any |= bits;
+        if let Some(word) = self.words.get_mut(at as usize / 64) {
+            *word |= bits;
+        }
+        any != 0
     }
 
     /// Takes a row out.
@@ -60,7 +96,7 @@ impl RowSet {
     }
 
     /// The rows inside `range`, ascending.
-    pub(crate) fn rows(&self, range: std::ops::Range<u32>) -> impl Iterator<Item = u32> {
+    pub(crate) fn rows(&self, range: Range<u32>) -> impl Iterator<Item = u32> {
         let first_word = range.start / 64;
         let words = self.words.get(first_word as usize..).unwrap_or_default();
         words
@@ -72,7 +108,7 @@ impl RowSet {
     }
 
     /// How many rows lie inside `range`.
-    pub(crate) fn count(&self, range: std::ops::Range<u32>) -> u64 {
+    pub(crate) fn count(&self, range: Range<u32>) -> u64 {
         let (start, end) = (range.start.min(self.len), range.end.min(self.len));
         if start >= end {
             return 0;
@@ -133,5 +169,18 @@ mod tests {
         set.remove(130);
         set.intersect(&RowSet::full(130));
         assert_eq!(set.count(0..130), 124);
+    }
+
+    #[test]
+    fn rows_side_by_side_are_added_at_once() {
+        for (start, end) in [(0, 0), (0, 64), (3, 60), (60, 70), (63, 193), (64, 128), (199, 200)] {
+            let mut set = RowSet::empty(200);
+            set.insert_range(start..end);
+            assert!(set.rows(0..200).eq(start..end), "{start}..{end}");
+            let mut told = RowSet::empty(200);
+            let any = told.insert_told(start, (start..end).map(|row| row % 3 != 1));
+            assert!(told.rows(0..200).eq((start..end).filter(|row| row % 3 != 1)));
+            assert_eq!(any, !told.is_empty());
+        }
     }
 }

@@ -23,8 +23,7 @@ use crate::damage::Damage;
 use crate::error::IndexError;
 use crate::head::may_match;
 use crate::lookup::Lookup;
-use crate::piece::{Counted, FieldStat};
-use crate::rowset::RowSet;
+use crate::piece::{Counted, FieldStat, GroupPart, Grouped};
 use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
@@ -35,6 +34,19 @@ pub(crate) const MAGIC: [u8; 8] = *b"LWSPLIT\n";
 pub(crate) const TRAILER_BYTES: u64 = 20;
 /// Bytes read from the end when a split is opened; most footers fit.
 const TAIL_BYTES: u64 = 64 << 10;
+
+/// Hits that are mostly enough. A hundred are shown.
+const HITS_EXPECTED: u64 = 128;
+
+/// What was found out about the events of a lookup before they are visited.
+pub(crate) enum Known {
+    /// Nothing.
+    Nothing,
+    /// How many there are.
+    Count(u64),
+    /// Which may be some.
+    Rows(Candidates),
+}
 
 /// What the catalog knows about a split.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +159,7 @@ impl Split {
         range: TimeRange,
         visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
-        self.search_from(lookup, range, &mut 0, visit)
+        self.search_from(lookup, range, (&mut 0, Known::Nothing), visit)
     }
 
     /// Visits events as [`crate::Piece::search`] does, from row `next` on, which is kept up to date.
@@ -155,52 +167,64 @@ impl Split {
         &self,
         lookup: &Lookup,
         range: TimeRange,
-        next: &mut u32,
+        (next, known): (&mut u32, Known),
         visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
         let rows = self.rows_inside(range)?;
         let rows = rows.start.max(*next)..rows.end;
-        // What shapes answer is found block by block: mostly the first has all that is wanted.
-        let is_block_by_block = self.finder(rows.clone()).is_about_shapes(lookup);
+        let all = self.columns.blocks().len();
+        // Mostly the first blocks have all that is wanted; where they have not, others are asked more
+        // at a time.
+        let mut blocks = match &known {
+            _ if self.finder(rows.clone()).is_about_shapes(lookup) => 1,
+            Known::Count(count) => {
+                let expected = all as u64 * HITS_EXPECTED / (*count).max(1);
+                usize::try_from(expected).unwrap_or(all).clamp(1, all)
+            }
+            Known::Nothing | Known::Rows(_) => all,
+        };
+        if let (Known::Rows(candidates), None) = (known, &self.damage) {
+            return self.visit_rows((lookup, &candidates), rows, next, visit).map(drop);
+        }
         for run in self.runs(rows) {
             let mut left = run;
             while !left.is_empty() {
-                let end = match is_block_by_block {
-                    true => {
-                        self.columns.rows_of(self.columns.block_of(left.start)).end.min(left.end)
-                    }
-                    false => left.end,
-                };
-                if self.search_run(lookup, left.start..end, next, visit)?.is_break() {
+                let last = (self.columns.block_of(left.start) + blocks - 1).min(all - 1);
+                let part = left.start..self.columns.rows_of(last).end.min(left.end);
+                left.start = part.end;
+                let candidates = self.candidates(lookup, part.clone())?;
+                if self.visit_rows((lookup, &candidates), part, next, visit)?.is_break() {
                     return Ok(());
                 }
-                left.start = end;
+                blocks = (blocks * 2).min(all);
             }
         }
         Ok(())
     }
 
-    fn search_run(
+    fn visit_rows(
         &self,
-        lookup: &Lookup,
+        (lookup, candidates): (&Lookup, &Candidates),
         rows: Range<u32>,
         next: &mut u32,
         visit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, IndexError> {
-        let candidates = self.candidates(lookup, rows.clone())?;
-        let mut block: Option<BlockView<'_>> = None;
-        for row in candidates.rows.rows(rows) {
-            let number = self.columns.block_of(row);
-            let current = match &mut block {
-                Some(open) if open.block() == number => open,
-                _ => block.insert(self.readable(BlockView::new(&self.columns, number))?),
-            };
-            let place = row - self.columns.rows_of(number).start;
-            let event = self.readable(current.event(self.footer.lane, place as usize))?;
-            let is_wanted = candidates.is_exact || may_match(lookup, &event);
-            *next = row + 1;
-            if is_wanted && visit(&event).is_break() {
-                return Ok(ControlFlow::Break(()));
+        for block in self.columns.blocks_in(&rows) {
+            let found = self.readable(self.columns.rows_at(&candidates.spots, block))?;
+            let first = self.columns.rows_of(block).start;
+            let mut view: Option<BlockView<'_>> = None;
+            for row in found.into_iter().filter(|row| rows.contains(row)) {
+                let view = match &mut view {
+                    Some(view) => view,
+                    None => view.insert(self.readable(BlockView::new(&self.columns, block))?),
+                };
+                let event = view.event(self.footer.lane, (row - first) as usize);
+                let event = self.readable(event)?;
+                let is_wanted = candidates.is_exact || may_match(lookup, &event);
+                *next = row + 1;
+                if is_wanted && visit(&event).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
         Ok(ControlFlow::Continue(()))
@@ -226,15 +250,25 @@ impl Split {
         lookup: &Lookup,
         range: TimeRange,
     ) -> Result<Option<u64>, IndexError> {
+        Ok(self.count_and_keep(lookup, range)?.0)
+    }
+
+    /// Counts events as [`crate::Piece::count`] does, and tells what else is known of them then.
+    pub(crate) fn count_and_keep(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+    ) -> Result<(Option<u64>, Known), IndexError> {
         let rows = self.rows_inside(range)?;
         if self.damage.is_none() {
             let finder = self.finder(rows.clone());
             let counted = catch_unwind(AssertUnwindSafe(|| finder.count(lookup)));
             if let Some(count) = self.readable(flatten(counted))? {
-                return Ok(Some(count));
+                return Ok((Some(count), Known::Count(count)));
             }
         }
         let mut count = 0;
+        let mut known = Known::Nothing;
         for rows in self.runs(rows) {
             if *lookup == Lookup::All {
                 count += rows.len() as u64;
@@ -242,11 +276,13 @@ impl Split {
             }
             let candidates = self.candidates(lookup, rows.clone())?;
             if !candidates.is_exact {
-                return Ok(None);
+                return Ok((None, Known::Rows(candidates)));
             }
-            count += candidates.rows.count(rows);
+            count += self.readable(self.columns.count_at(&candidates.spots, &rows))?;
+            known = Known::Rows(candidates);
         }
-        Ok(Some(count))
+        // Runs are one, and what is known is all, unless something is damaged.
+        Ok((Some(count), if self.damage.is_none() { known } else { Known::Nothing }))
     }
 
     /// Counts events as [`crate::Piece::count_each`] does.
@@ -267,8 +303,12 @@ impl Split {
             return Ok(Some(rows.iter().map(|rows| rows.len() as u64).collect()));
         }
         let candidates = self.candidates(lookup, first..end)?;
-        let counts = rows.into_iter().map(|rows| candidates.rows.count(rows)).collect();
-        Ok(candidates.is_exact.then_some(counts))
+        if !candidates.is_exact {
+            return Ok(None);
+        }
+        let count = |rows: Range<u32>| self.columns.count_at(&candidates.spots, &rows);
+        let counts: Result<Vec<u64>, String> = rows.into_iter().map(count).collect();
+        self.readable(counts).map(Some)
     }
 
     /// Tells values as [`crate::Piece::count_values`] does.
@@ -279,31 +319,51 @@ impl Split {
         field: &str,
         visit: &mut dyn FnMut(Counted<'_>) -> ControlFlow<()>,
     ) -> Result<bool, IndexError> {
+        let Some(all) = self.wanted(lookup, range)? else { return Ok(false) };
+        for wanted in all {
+            if self.readable(self.columns.count_values(field, &wanted, visit))?.is_break() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells combinations of values as [`crate::Piece::count_groups`] does.
+    pub(crate) fn count_groups(
+        &self,
+        lookup: &Lookup,
+        range: TimeRange,
+        parts: &[GroupPart<'_>],
+        visit: &mut dyn FnMut(Grouped<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, IndexError> {
+        let Some(all) = self.wanted(lookup, range)? else { return Ok(false) };
+        for wanted in all {
+            if self.readable(self.columns.count_groups(parts, &wanted, visit))?.is_break() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The rows that satisfy a lookup, run by run; `None`: only their events would tell.
+    fn wanted(&self, lookup: &Lookup, range: TimeRange) -> Result<Option<Vec<Wanted>>, IndexError> {
         let is_all = *lookup == Lookup::All;
         let lane = self.footer.lane;
         let mut wanted = Vec::new();
         for rows in self.runs(self.rows_inside(range)?) {
             let found = if is_all { None } else { Some(self.candidates(lookup, rows.clone())?) };
             if found.as_ref().is_some_and(|found| !found.is_exact) {
-                return Ok(false);
+                return Ok(None);
             }
             // Nearly every condition leaves our own records out, and few splits have any.
-            let is_every = |found: &RowSet| found.count(rows.clone()) == rows.len() as u64;
-            let found = found.map(|found| found.rows).filter(|found| !is_every(found));
+            let mut found = found.map(|found| found.spots);
+            if let Some(spots) = &found {
+                let counted = self.readable(self.columns.count_at(spots, &rows))?;
+                found = found.filter(|_| counted < rows.len() as u64);
+            }
             wanted.push(Wanted { rows, found, lane });
         }
-        let mut told = ControlFlow::Continue(());
-        for wanted in wanted {
-            let counted = self.columns.count_values(field, &wanted, &mut |counted| {
-                told = visit(counted);
-                told
-            });
-            self.readable(counted)?;
-            if told.is_break() {
-                break;
-            }
-        }
-        Ok(true)
+        Ok(Some(wanted))
     }
 
     /// The columns.
@@ -338,7 +398,7 @@ impl Split {
             let shapes = (1u32..).zip(self.columns.shapes());
             let indexed = shapes.filter(|(_, stored)| stored.shape.is_indexed);
             let codes: Vec<u32> = indexed.map(|(code, _)| code).collect();
-            self.readable(self.columns.insert_shapes(&codes, &asked, &mut found.rows))?;
+            self.readable(self.columns.insert_shapes(&codes, &asked, &mut found.spots))?;
             found.is_exact = false;
         }
         Ok(found)

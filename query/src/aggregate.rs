@@ -3,14 +3,16 @@
 //! All figures are exact. Memory is counted as groups and values are kept, and given back where two
 //! pieces had the same group.
 
-use std::collections::{HashMap, HashSet};
+mod counts;
+
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use foldhash::quality::RandomState;
-use logwarden_event::{Event, Timestamp, Value};
-use logwarden_index::{Counted, Piece};
+use logwarden_event::{Event, TimeRange, Timestamp, Value};
+use logwarden_index::{Counted, GroupPart, Grouped, Piece};
 
 use crate::cell::{Cell, Rank};
 use crate::engine::{Engine, lock};
@@ -19,7 +21,8 @@ use crate::filter::{Subject, Target, number_of, with_text};
 use crate::language::{Aggregate, Function, GroupBy, Pipe, RowOrder};
 use crate::request::Coverage;
 use crate::scan::{Halt, Memory, Scan, for_each_piece};
-use crate::table::{Table, compare_rows};
+use crate::table::{Table, sort_rows};
+use crate::values::ValueCounts;
 
 /// Groups one event may be in, by the items of its arrays.
 const GROUPS_PER_EVENT_MAX: usize = 1_000;
@@ -35,6 +38,12 @@ impl Engine {
         pipes: &[Pipe],
     ) -> Result<(Table, Coverage), QueryError> {
         let spec = Arc::new(Spec::new(aggregate, self.config.groups_max));
+        if let ([Part::Values(target)], true) = (&*spec.by, spec.only_counts()) {
+            let target = target.clone();
+            let (mut table, coverage) = self.count_by(scan, spec, target).await?;
+            table.apply(pipes);
+            return Ok((table, coverage));
+        }
         let all = Arc::new(Mutex::new(Groups::default()));
         let (shared, wanted) = (Arc::clone(&all), Arc::clone(&spec));
         let work = move |scan: &Scan, piece: &dyn Piece| {
@@ -71,51 +80,73 @@ impl Engine {
     }
 }
 
-/// The groups of a piece and its events, when the index can tell the values without their events:
-/// figures of all events together, or counts per value of one field.
+/// The group of a piece and its events, when figures of all events together are asked for and the index
+/// can tell the values without their events.
 fn counted(scan: &Scan, piece: &dyn Piece, spec: &Spec) -> Result<Option<(Groups, u64)>, Halt> {
-    let only_counts = spec.figures.iter().all(|figure| *figure == (Function::Count, None));
-    let mut groups = Groups::default();
-    match spec.by.as_slice() {
-        [] => {
-            let Some(count) = scan.count(piece, scan.plan.range)? else { return Ok(None) };
-            let mut group = Group::new(Vec::new(), spec);
-            for (figure, (_, target)) in group.figures.iter_mut().zip(&spec.figures) {
-                let Some(target) = target else {
-                    if let Figure::Count(events) = figure {
-                        *events += count;
-                    }
-                    continue;
-                };
-                let is_told = scan.count_values(piece, target, |counted| match counted {
-                    Counted::Value(value, times) => figure.add_value(value, times, &scan.memory),
-                    Counted::Event(event) => figure.add(event, Some(target), &scan.memory),
-                })?;
-                if !is_told {
-                    return Ok(None);
-                }
-            }
-            scan.memory.take(group.size_bytes(""))?;
-            groups.groups.insert(String::new(), group);
-            Ok(Some((groups, count)))
-        }
-        [Part::Values(target)] if only_counts => {
-            let mut count = 0;
-            let is_told = scan.count_values(piece, target, |counted| match counted {
-                Counted::Value(value, times) => {
-                    count += times;
-                    groups.add_counted(value, times, spec, &scan.memory)
-                }
-                Counted::Event(event) => {
-                    count += 1;
-                    groups.add(event, spec, &scan.memory)
-                }
-            })?;
-            Ok(is_told.then_some((groups, count)))
-        }
-        _ => Ok(None),
+    if !spec.by.is_empty() {
+        return if spec.only_counts() { counted_groups(scan, piece, spec) } else { Ok(None) };
     }
+    let Some(count) = scan.count(piece, scan.plan.range)? else { return Ok(None) };
+    let mut group = Group::new(Vec::new(), spec);
+    for (figure, (_, target)) in group.figures.iter_mut().zip(&spec.figures) {
+        let Some(target) = target else {
+            if let Figure::Count(events) = figure {
+                *events += count;
+            }
+            continue;
+        };
+        let is_told = scan.count_values(piece, target, |counted| match counted {
+            Counted::Value(value, times) => figure.add_value(value, times, &scan.memory),
+            Counted::Integers(numbers) => figure.add_integers(numbers, &scan.memory),
+            Counted::Event(event) => figure.add(event, Some(target), &scan.memory),
+        })?;
+        if !is_told {
+            return Ok(None);
+        }
+    }
+    scan.memory.take(group.size_bytes(""))?;
+    let mut groups = Groups::default();
+    groups.groups.insert(String::new(), group);
+    Ok(Some((groups, count)))
 }
+
+/// The groups of a piece and its events, when events are only counted and the index can tell the values
+/// without them.
+fn counted_groups(
+    scan: &Scan,
+    piece: &dyn Piece,
+    spec: &Spec,
+) -> Result<Option<(Groups, u64)>, Halt> {
+    let spans = spec.by.iter().map(|part| match part {
+        Part::Bin(span) => {
+            let span = *span;
+            let number = move |at| (bin(at, span).nanos(), bin_range(at, span));
+            Some(Box::new(number) as Box<TimeNumber>)
+        }
+        Part::Values(_) => None,
+    });
+    let spans: Vec<Option<Box<TimeNumber>>> = spans.collect();
+    let parts = spec.by.iter().zip(&spans).map(|(part, span)| match (part, span) {
+        (_, Some(span)) => Some(GroupPart::Time(&**span)),
+        (Part::Values(target), None) => target.counted_name().map(GroupPart::Field),
+        (Part::Bin(_), None) => None,
+    });
+    let Some(parts) = parts.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let (mut groups, mut count) = (Groups::default(), 0);
+    let is_told = scan.count_groups(piece, scan.plan.range, &parts, |grouped| match grouped {
+        Grouped::Values(values, times) => {
+            count += times;
+            groups.add_counted(values, times, spec, &scan.memory)
+        }
+        Grouped::Event(event) => {
+            count += 1;
+            groups.add(event, spec, &scan.memory)
+        }
+    })?;
+    Ok(is_told.then_some((groups, count)))
+}
+
+type TimeNumber = dyn Fn(Timestamp) -> (i64, TimeRange);
 
 /// What is computed, with names resolved.
 struct Spec {
@@ -147,7 +178,36 @@ impl Spec {
 
     /// Whether it only asks how many events there are.
     fn is_plain_count(&self) -> bool {
-        self.by.is_empty() && self.figures.iter().all(|figure| *figure == (Function::Count, None))
+        self.by.is_empty() && self.only_counts()
+    }
+
+    /// Whether events are only counted.
+    fn only_counts(&self) -> bool {
+        self.figures.iter().all(|figure| *figure == (Function::Count, None))
+    }
+
+    fn check_count(&self, groups: usize) -> Result<(), QueryError> {
+        if groups <= self.groups_max {
+            return Ok(());
+        }
+        Err(QueryError::too_expensive(format!(
+            "it makes more than {} groups; use `top`, narrow the condition, or group by a field \
+             with fewer values",
+            self.groups_max
+        )))
+    }
+
+    /// The first of these rows in the order that is asked for.
+    fn table(&self, mut rows: Vec<Vec<Cell>>) -> Table {
+        let groups = (0..self.by.len()).map(|place| (place, false));
+        let places: Vec<(usize, bool)> = match self.aggregate.order {
+            RowOrder::Groups => groups.collect(),
+            RowOrder::GreatestFirst => [(self.by.len(), true)].into_iter().chain(groups).collect(),
+            RowOrder::SmallestFirst => [(self.by.len(), false)].into_iter().chain(groups).collect(),
+        };
+        sort_rows(&mut rows, &places);
+        rows.truncate(self.aggregate.limit.unwrap_or(usize::MAX));
+        Table::new(self.columns(), rows)
     }
 
     fn columns(&self) -> Vec<(String, &'static str)> {
@@ -223,10 +283,7 @@ impl Groups {
         for part in &spec.by {
             let cells = part.cells(event);
             if combinations.len() * cells.len() > GROUPS_PER_EVENT_MAX {
-                return Err(QueryError::too_expensive(format!(
-                    "one event is in more than {GROUPS_PER_EVENT_MAX} groups, because the fields \
-                     hold many values; group by fewer of them"
-                )));
+                return Err(too_many_of_one_event());
             }
             combinations = combinations
                 .iter()
@@ -261,39 +318,35 @@ impl Groups {
         memory.take(group.size_bytes(&self.key))?;
         group.add(event, spec, memory)?;
         self.groups.insert(self.key.clone(), group);
-        self.check_count(spec)
+        spec.check_count(self.groups.len())
     }
 
-    fn check_count(&self, spec: &Spec) -> Result<(), QueryError> {
-        if self.groups.len() <= spec.groups_max {
-            return Ok(());
-        }
-        Err(QueryError::too_expensive(format!(
-            "it makes more than {} groups; use `top`, narrow the condition, or group by a field \
-             with fewer values",
-            spec.groups_max
-        )))
-    }
-
-    /// Adds events with this one value, or none, that are only counted.
+    /// Adds events with these values, or none, that are only counted; times are whole numbers.
     fn add_counted(
         &mut self,
-        value: Value<'_>,
+        values: &[Value<'_>],
         times: u64,
         spec: &Spec,
         memory: &Memory,
     ) -> Result<(), QueryError> {
+        let values = || {
+            spec.by.iter().zip(values).map(|(part, value)| match (part, value) {
+                (Part::Bin(_), Value::Integer(nanos)) => {
+                    Value::Timestamp(Timestamp::from_nanos(i64::try_from(*nanos).unwrap_or(0)))
+                }
+                (_, value) => *value,
+            })
+        };
         self.key.clear();
-        push_key(&mut self.key, value);
+        values().for_each(|value| push_key(&mut self.key, value));
         if !self.groups.contains_key(&self.key) {
-            let group = Group::new(vec![Cell::from(value)], spec);
+            let group = Group::new(values().map(Cell::from).collect(), spec);
             memory.take(group.size_bytes(&self.key))?;
             self.groups.insert(self.key.clone(), group);
-            self.check_count(spec)?;
+            spec.check_count(self.groups.len())?;
         }
-        for figure in
-            self.groups.get_mut(&self.key).into_iter().flat_map(|group| &mut group.figures)
-        {
+        let group = self.groups.get_mut(&self.key);
+        for figure in group.into_iter().flat_map(|group| &mut group.figures) {
             if let Figure::Count(events) = figure {
                 *events += times;
             }
@@ -325,7 +378,7 @@ impl Groups {
                 }
             }
         }
-        self.check_count(spec)
+        spec.check_count(self.groups.len())
     }
 
     fn into_table(mut self, spec: &Spec) -> Table {
@@ -334,7 +387,7 @@ impl Groups {
             self.groups.insert(String::new(), Group::new(Vec::new(), spec));
         }
         let functions = spec.figures.iter().map(|(function, _)| *function);
-        let mut rows: Vec<Vec<Cell>> = self
+        let rows: Vec<Vec<Cell>> = self
             .groups
             .into_values()
             .map(|group| {
@@ -343,15 +396,7 @@ impl Groups {
                 group.cells.into_iter().chain(figures).collect()
             })
             .collect();
-        let groups = (0..spec.by.len()).map(|place| (place, false));
-        let places: Vec<(usize, bool)> = match spec.aggregate.order {
-            RowOrder::Groups => groups.collect(),
-            RowOrder::GreatestFirst => [(spec.by.len(), true)].into_iter().chain(groups).collect(),
-            RowOrder::SmallestFirst => [(spec.by.len(), false)].into_iter().chain(groups).collect(),
-        };
-        rows.sort_by(|one, other| compare_rows(one, other, &places));
-        rows.truncate(spec.aggregate.limit.unwrap_or(usize::MAX));
-        Table::new(spec.columns(), rows)
+        spec.table(rows)
     }
 }
 
@@ -376,6 +421,13 @@ impl Part {
     }
 }
 
+fn too_many_of_one_event() -> QueryError {
+    QueryError::too_expensive(format!(
+        "one event is in more than {GROUPS_PER_EVENT_MAX} groups, because the fields hold many \
+         values; group by fewer of them"
+    ))
+}
+
 fn is(cell: &Cell, text: &str) -> bool {
     with_text(cell.value(), |other| other == text)
 }
@@ -391,6 +443,13 @@ fn push_key(key: &mut String, value: Value<'_>) {
 fn bin(at: Timestamp, span_nanos: i64) -> Timestamp {
     let start = at.nanos().div_euclid(span_nanos).saturating_mul(span_nanos);
     Timestamp::from_nanos(start)
+}
+
+/// The instants that are in the same bin.
+fn bin_range(at: Timestamp, span_nanos: i64) -> TimeRange {
+    let start = bin(at, span_nanos);
+    let end = Timestamp::from_nanos(start.nanos().saturating_add(span_nanos));
+    TimeRange { start, end }
 }
 
 impl Group {
@@ -416,7 +475,7 @@ impl Group {
 /// A figure in the making.
 enum Figure {
     Count(u64),
-    Distinct(HashSet<String, RandomState>),
+    Distinct(ValueCounts),
     Sum { whole: i128, fraction: f64, is_whole: bool, count: u64 },
     Extreme { best: Option<(Rank, Cell)>, is_greatest: bool },
     Values(Vec<f64>),
@@ -426,7 +485,7 @@ impl Figure {
     fn new(function: Function) -> Self {
         match function {
             Function::Count => Self::Count(0),
-            Function::CountDistinct => Self::Distinct(HashSet::default()),
+            Function::CountDistinct => Self::Distinct(ValueCounts::default()),
             Function::Sum | Function::Avg => {
                 Self::Sum { whole: 0, fraction: 0.0, is_whole: true, count: 0 }
             }
@@ -473,13 +532,7 @@ impl Figure {
         }
         match self {
             Self::Count(count) => *count += times,
-            Self::Distinct(values) => {
-                if !with_text(value, |text| values.contains(text)) {
-                    let text = value.to_string();
-                    memory.take(ENTRY_BYTES + text.len())?;
-                    values.insert(text);
-                }
-            }
+            Self::Distinct(values) => values.add(value, times, memory)?,
             Self::Sum { whole, fraction, is_whole, count } => match value {
                 Value::Integer(number) => {
                     *whole = whole.saturating_add(number.saturating_mul(i128::from(times)));
@@ -511,16 +564,36 @@ impl Figure {
         Ok(())
     }
 
+    /// Adds these numbers, of which each is that of one event.
+    fn add_integers(&mut self, numbers: &[i64], memory: &Memory) -> Result<(), QueryError> {
+        match self {
+            Self::Count(count) => *count += numbers.len() as u64,
+            Self::Distinct(values) => values.add_integers(numbers, memory)?,
+            Self::Sum { whole, count, .. } => {
+                let sum: i128 = numbers.iter().map(|number| i128::from(*number)).sum();
+                *whole = whole.saturating_add(sum);
+                *count += numbers.len() as u64;
+            }
+            Self::Extreme { is_greatest, .. } => {
+                let numbers = numbers.iter().copied();
+                let best = if *is_greatest { numbers.max() } else { numbers.min() };
+                if let Some(best) = best {
+                    self.add_value(Value::Integer(best.into()), 1, memory)?;
+                }
+            }
+            Self::Values(values) => {
+                memory.take(size_of_val(numbers))?;
+                values.extend(numbers.iter().map(|number| *number as f64));
+            }
+        }
+        Ok(())
+    }
+
     fn merge(&mut self, other: Self, memory: &Memory) {
         match (self, other) {
             (Self::Count(count), Self::Count(other)) => *count += other,
             (Self::Distinct(values), Self::Distinct(other)) => {
-                for text in other {
-                    let size_bytes = ENTRY_BYTES + text.len();
-                    if !values.insert(text) {
-                        memory.give(size_bytes);
-                    }
-                }
+                values.merge(other, usize::MAX, memory);
             }
             (
                 Self::Sum { whole, fraction, is_whole, count },
@@ -550,7 +623,7 @@ impl Figure {
     fn into_cell(self, function: Function) -> Cell {
         match self {
             Self::Count(count) => Cell::Integer(count.into()),
-            Self::Distinct(values) => Cell::Integer(values.len() as i128),
+            Self::Distinct(mut values) => Cell::Integer(values.counts().len() as i128),
             Self::Sum { count: 0, .. } => match function {
                 Function::Sum => Cell::Integer(0),
                 _ => Cell::Null,
@@ -575,7 +648,50 @@ fn percentile(mut values: Vec<f64>, percent: f64) -> Cell {
         return Cell::Null;
     }
     let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
-    let place = rank.saturating_sub(1).min(values.len() - 1);
+    let mut place = rank.saturating_sub(1).min(values.len() - 1);
+    if values.len() > BUCKETED_MIN {
+        // Values with the same upper bits lie side by side in order: only those around the one that
+        // is wanted must be compared.
+        let bucket = |value: &f64| (order_bits(*value) >> 48) as usize;
+        let mut counts = vec![0usize; 1 << 16];
+        values.iter().for_each(|value| counts[bucket(value)] += 1);
+        let mut counts = counts.into_iter().enumerate();
+        let around = counts.find_map(|(number, count)| {
+            let is_here = place < count;
+            place -= if is_here { 0 } else { count };
+            is_here.then_some(number)
+        });
+        values.retain(|value| Some(bucket(value)) == around);
+    }
     let (_, value, _) = values.select_nth_unstable_by(place, f64::total_cmp);
     Cell::Float(*value)
+}
+
+/// So few values are compared at once.
+const BUCKETED_MIN: usize = 4_096;
+
+/// Bits that are in the order of [`f64::total_cmp`].
+fn order_bits(value: f64) -> u64 {
+    let bits = value.to_bits();
+    let is_negative = (bits as i64 >> 63) as u64;
+    bits ^ (is_negative | 1 << 63)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_the_same_among_few_and_among_many() {
+        let numbers = (0..2 * BUCKETED_MIN as i64).map(|number| number * 7_919 % 5_000 - 2_500);
+        let mut values: Vec<f64> =
+            numbers.map(|number| number as f64 / 8.0).chain([f64::MAX, f64::MIN, 0.0]).collect();
+        for percent in [0.0, 0.01, 1.0, 33.0, 50.0, 99.9, 100.0] {
+            let told = percentile(values.clone(), percent);
+            values.sort_by(f64::total_cmp);
+            let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
+            assert_eq!(told, Cell::Float(values[rank.max(1) - 1]), "{percent}");
+            values.reverse();
+        }
+    }
 }

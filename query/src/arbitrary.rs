@@ -9,6 +9,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::filter::{Comparison, Filter, Target, Test};
+use crate::scan::Memory;
+
+/// Memory that does not end.
+pub(crate) fn memory() -> Memory {
+    Memory::new(usize::MAX)
+}
 
 const NAMES: &[&str] = &[
     "user.name",

@@ -1,6 +1,6 @@
 //! Facets: the values of fields with the most events, which fields there are, and their values.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
@@ -11,13 +11,12 @@ use crate::cell::Cell;
 use crate::config::Config;
 use crate::engine::{Engine, lock};
 use crate::error::QueryError;
-use crate::filter::{Filter, Subject, Target, Test, with_text};
+use crate::filter::{Filter, Target, Test};
 use crate::language::Query;
 use crate::request::{Control, Coverage, Visibility};
 use crate::scan::{Memory, Scan, for_each_piece};
+use crate::values::{ValueCounts, each_value};
 
-/// Bytes a counted value takes beside its text.
-const ENTRY_BYTES: usize = 96;
 /// Fields one request may ask for.
 const FIELDS_MAX: usize = 50;
 
@@ -127,6 +126,9 @@ impl Engine {
                         Counted::Value(value, times) => {
                             values.add_value(value, times, &scan.memory)
                         }
+                        Counted::Integers(numbers) => numbers.iter().for_each(|number| {
+                            values.add_value(Value::Integer((*number).into()), 1, &scan.memory)
+                        }),
                         Counted::Event(event) => values.add(event, target, &scan.memory),
                     }
                     Ok(())
@@ -265,93 +267,55 @@ impl FieldInfo {
     }
 }
 
-/// Events by the text of a value.
-#[derive(Debug, Default)]
+/// Events by value.
+#[derive(Default)]
 struct Values {
-    counts: HashMap<String, (Cell, u64)>,
+    counts: ValueCounts,
     is_cut: bool,
 }
 
 impl Values {
     fn add(&mut self, event: &Event, target: &Target, memory: &Memory) {
-        let mut values = 0;
-        event.any_value(target, &mut |value| {
-            values += usize::from(value != Value::Null);
-            false
-        });
-        let mut seen: Vec<String> = Vec::new();
-        event.any_value(target, &mut |value| {
-            // An event counts once for each different value.
-            if values > 1 {
-                let text = value.to_string();
-                if seen.contains(&text) {
-                    return false;
-                }
-                seen.push(text);
-            }
-            self.add_value(value, 1, memory);
-            false
-        });
+        // An event counts once for each different value.
+        each_value(event, target, &mut |value| self.add_value(value, 1, memory));
     }
 
     /// Adds a value that so many events have; null is none.
     fn add_value(&mut self, value: Value<'_>, times: u64, memory: &Memory) {
-        if value == Value::Null {
-            return;
-        }
-        let is_counted = with_text(value, |text| match self.counts.get_mut(text) {
-            Some((_, count)) => {
-                *count += times;
-                true
-            }
-            None => false,
-        });
-        if is_counted {
-            return;
-        }
-        if self.counts.len() >= Config::FACET_VALUES_MAX {
-            self.is_cut = true;
-            return;
-        }
-        let text = value.to_string();
-        if !memory.take_if_room(ENTRY_BYTES + 2 * text.len()) {
-            self.is_cut = true;
-            return;
-        }
-        self.counts.insert(text, (Cell::from(value), times));
+        let has_room = self.counts.len() < Config::FACET_VALUES_MAX;
+        let room = |size_bytes: usize| match has_room && memory.take_if_room(size_bytes) {
+            true => Ok(()),
+            false => Err(()),
+        };
+        self.is_cut |= self.counts.add_if(value, times, room).is_err();
     }
 
     fn merge(&mut self, other: Self, memory: &Memory) {
-        self.is_cut |= other.is_cut;
-        for (text, (cell, count)) in other.counts {
-            let size_bytes = ENTRY_BYTES + 2 * text.len();
-            if let Some((_, sum)) = self.counts.get_mut(&text) {
-                *sum += count;
-                memory.give(size_bytes);
-            } else if self.counts.len() < Config::FACET_VALUES_MAX {
-                self.counts.insert(text, (cell, count));
-            } else {
-                self.is_cut = true;
-                memory.give(size_bytes);
-            }
-        }
+        let is_cut = self.counts.merge(other.counts, Config::FACET_VALUES_MAX, memory);
+        self.is_cut |= other.is_cut || is_cut;
     }
 
-    fn into_facet(self, name: String, limit: usize) -> Facet {
-        let distinct = self.counts.len() as u64;
-        let mut values: Vec<(String, (Cell, u64))> = self.counts.into_iter().collect();
+    fn into_facet(mut self, name: String, limit: usize) -> Facet {
+        let mut counts = self.counts.counts();
+        let distinct = counts.len();
+        let mut least = 0;
+        if (1..distinct).contains(&limit) {
+            least = *counts.select_nth_unstable_by(limit - 1, |one, other| other.cmp(one)).1;
+        }
+        let type_name = self.counts.type_name();
+        let mut values: Vec<(String, (Cell, u64))> = self
+            .counts
+            .into_cells(|times| times >= least)
+            .into_iter()
+            .map(|(cell, times)| (cell.to_string(), (cell, times)))
+            .collect();
         values.sort_by(|(one, (_, one_count)), (other, (_, other_count))| {
             other_count.cmp(one_count).then_with(|| one.cmp(other))
         });
-        let mut types = values.iter().map(|(_, (cell, _))| cell.value().type_name());
-        let type_name = match types.next() {
-            None => usual_type(&name),
-            Some(first) if types.all(|other| other == first) => first,
-            Some(_) => "string",
-        };
         values.truncate(limit);
         let values = values.into_iter().map(|(_, counted)| counted).collect();
-        Facet { name, type_name, values, distinct, exact: !self.is_cut }
+        let type_name = type_name.unwrap_or_else(|| usual_type(&name));
+        Facet { name, type_name, values, distinct: distinct as u64, exact: !self.is_cut }
     }
 }
 

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use logwarden_event::{Event, TimeRange, Timestamp, Value};
-use logwarden_index::Piece;
+use logwarden_index::{GroupPart, Grouped, Piece};
 
 use crate::config::Config;
 use crate::engine::{Engine, lock};
 use crate::error::QueryError;
-use crate::filter::{Subject, Target};
+use crate::filter::Target;
 use crate::language::Query;
 use crate::request::{Control, Coverage, Visibility};
 use crate::scan::{Halt, Memory, Scan, for_each_piece};
+use crate::values::each_value;
 
 /// Values by which buckets are split; the rest is `other`.
 const SPLIT_VALUES_MAX: usize = 10;
@@ -242,7 +243,14 @@ impl Counts {
         grid: &Grid,
         by: Option<&Target>,
     ) -> Result<(), Halt> {
-        if by.is_none() && self.count(scan, piece, grid)? {
+        let is_told = match by {
+            None => self.count(scan, piece, grid)?,
+            // What was told before it broke off is worth nothing.
+            Some(by) => self.count_by(scan, piece, grid, by).inspect_err(|_| {
+                *self = Self::new(grid.len);
+            })?,
+        };
+        if is_told {
             return Ok(());
         }
         self.events.fill(0);
@@ -273,6 +281,41 @@ impl Counts {
         Ok(true)
     }
 
+    /// The same by the values of a field.
+    fn count_by(
+        &mut self,
+        scan: &Scan,
+        piece: &dyn Piece,
+        grid: &Grid,
+        by: &Target,
+    ) -> Result<bool, Halt> {
+        let Some(name) = by.counted_name() else { return Ok(false) };
+        let range = intersection(grid.range, scan.plan.range);
+        let bucket_of = |at| match grid.place(at) {
+            Some(place) => (place as i64, grid.bucket(place)),
+            None => (-1, TimeRange { start: at, end: at }),
+        };
+        let parts = [GroupPart::Time(&bucket_of), GroupPart::Field(name)];
+        scan.count_groups(piece, range, &parts, |grouped| {
+            let (place, value, times) = match grouped {
+                Grouped::Values([Value::Integer(place), value], times) => (*place, *value, times),
+                Grouped::Values(..) => return Ok(()),
+                Grouped::Event(event) => {
+                    let Some(place) = grid.place(event.timestamp()) else { return Ok(()) };
+                    self.events[place] += 1;
+                    return self.add_values(event, by, place, &scan.memory);
+                }
+            };
+            let place = usize::try_from(place).unwrap_or(usize::MAX);
+            let Some(events) = self.events.get_mut(place) else { return Ok(()) };
+            *events += times;
+            match value {
+                Value::Null => Ok(()),
+                value => self.add_value(&value.to_string(), place, times, &scan.memory),
+            }
+        })
+    }
+
     fn add_values(
         &mut self,
         event: &Event,
@@ -280,24 +323,22 @@ impl Counts {
         place: usize,
         memory: &Memory,
     ) -> Result<(), QueryError> {
-        let mut seen: Vec<String> = Vec::new();
         let mut result = Ok(());
-        event.any_value(by, &mut |value| {
-            if value == Value::Null {
-                return false;
+        each_value(event, by, &mut |value| {
+            if result.is_ok() {
+                result = self.add_value(&value.to_string(), place, 1, memory);
             }
-            let text = value.to_string();
-            if seen.contains(&text) {
-                return false;
-            }
-            result = self.add_value(&text, place, memory);
-            seen.push(text);
-            result.is_err()
         });
         result
     }
 
-    fn add_value(&mut self, text: &str, place: usize, memory: &Memory) -> Result<(), QueryError> {
+    fn add_value(
+        &mut self,
+        text: &str,
+        place: usize,
+        times: u64,
+        memory: &Memory,
+    ) -> Result<(), QueryError> {
         let buckets = match self.by.get_mut(text) {
             Some(buckets) => buckets,
             None => {
@@ -306,10 +347,10 @@ impl Counts {
             }
         };
         if let Some(count) = buckets.get_mut(&place) {
-            *count += 1;
+            *count += times;
         } else {
             memory.take(SPLIT_ENTRY_BYTES)?;
-            buckets.insert(place, 1);
+            buckets.insert(place, times);
         }
         Ok(())
     }

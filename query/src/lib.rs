@@ -28,6 +28,7 @@ mod table;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use cell::Cell;
 pub use config::Config;

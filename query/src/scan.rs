@@ -1,12 +1,13 @@
 //! Reads pieces for a query: in parallel on blocking threads, within bounds, until it is stopped.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use logwarden_event::{Event, TimeRange};
-use logwarden_index::{Counted, IndexError, Piece, Snapshot};
+use logwarden_index::{Counted, GroupPart, Grouped, IndexError, Piece, Snapshot};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,8 @@ use crate::metrics;
 use crate::plan::{Plan, plan};
 use crate::request::{Control, Coverage, Progress, Splits};
 
-/// Events between two looks at the clock and the cancellation.
-const EVENTS_PER_CHECK: u32 = 1_000;
+/// Events, or values, between two looks at the clock and the cancellation.
+pub(crate) const STEPS_PER_CHECK: u32 = 1_000;
 /// How long a thread goes from piece to piece before another query may have its place. Starting a
 /// thread for each would take longer than most of them.
 const TURN_MAX: Duration = Duration::from_millis(5);
@@ -74,6 +75,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// So many bytes, none of which is taken.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { used: AtomicUsize::new(0), bytes_max }
+    }
+
     /// Takes so many bytes more.
     pub(crate) fn take(&self, size_bytes: usize) -> Result<(), QueryError> {
         let used = self.used.fetch_add(size_bytes, Ordering::Relaxed) + size_bytes;
@@ -123,7 +129,7 @@ impl Scan {
         Self {
             filter,
             pieces,
-            memory: Memory { used: AtomicUsize::new(0), bytes_max },
+            memory: Memory::new(bytes_max),
             unreadable: lost.map(|split| split.name).collect(),
             stop: control.cancel.child_token(),
             control,
@@ -142,27 +148,40 @@ impl Scan {
         range: TimeRange,
         mut found: impl FnMut(&Event) -> Result<ControlFlow<()>, QueryError>,
     ) -> Result<(), Halt> {
-        let mut until_check = EVENTS_PER_CHECK;
-        let mut halt = None;
         self.check()?;
-        piece.search(&self.plan.lookup, range, &mut |event| {
-            until_check -= 1;
-            if until_check == 0 {
-                until_check = EVENTS_PER_CHECK;
-                if let Err(reason) = self.check() {
-                    halt = Some(reason);
-                    return ControlFlow::Break(());
-                }
-            }
-            if !range.contains(event.timestamp()) || !self.filter.matches(event) {
-                return ControlFlow::Continue(());
-            }
-            found(event).unwrap_or_else(|error| {
-                halt = Some(Halt::Failed(error));
-                ControlFlow::Break(())
-            })
-        })?;
-        halt.map_or(Ok(()), Err)
+        let mut steps = Steps::new(self);
+        piece
+            .search(&self.plan.lookup, range, &mut |event| steps.event(event, range, &mut found))?;
+        steps.halt.map_or(Ok(()), Err)
+    }
+
+    /// Tells `counted` how many events of a piece satisfy the filter, when the index can tell without
+    /// reading them, and hands those inside the range that it wants then to `found` as [`Self::visit`]
+    /// does.
+    pub(crate) fn count_and_visit(
+        &self,
+        piece: &dyn Piece,
+        mut counted: impl FnMut(Option<u64>) -> Option<TimeRange>,
+        mut found: impl FnMut(&Event) -> Result<ControlFlow<()>, QueryError>,
+    ) -> Result<(), Halt> {
+        self.check()?;
+        let lookup = &self.plan.lookup;
+        if !self.plan.is_exact {
+            return counted(None).map_or(Ok(()), |range| self.visit(piece, range, found));
+        }
+        let range = Cell::new(self.plan.range);
+        let mut checked = Ok(());
+        let mut counted = |count| {
+            checked = self.check();
+            let wanted = counted(count).filter(|_| checked.is_ok())?;
+            range.set(wanted);
+            Some(wanted)
+        };
+        let mut steps = Steps::new(self);
+        let mut event = |event: &Event| steps.event(event, range.get(), &mut found);
+        piece.count_then_search(lookup, self.plan.range, &mut counted, &mut event)?;
+        checked?;
+        steps.halt.map_or(Ok(()), Err)
     }
 
     /// How many events of a piece satisfy the filter, when the index can tell without reading them.
@@ -199,28 +218,30 @@ impl Scan {
         let Some(name) = target.counted_name().filter(|_| self.plan.is_exact) else {
             return Ok(false);
         };
-        let mut until_check = EVENTS_PER_CHECK;
-        let mut halt = None;
-        let visited =
-            piece.count_values(&self.plan.lookup, self.plan.range, name, &mut |counted| {
-                until_check -= 1;
-                let checked = match until_check {
-                    0 => {
-                        until_check = EVENTS_PER_CHECK;
-                        self.check()
-                    }
-                    _ => Ok(()),
-                };
-                let done = checked.and_then(|()| found(counted).map_err(Halt::Failed));
-                done.map_or_else(
-                    |reason| {
-                        halt = Some(reason);
-                        ControlFlow::Break(())
-                    },
-                    ControlFlow::Continue,
-                )
-            })?;
-        halt.map_or(Ok(visited), Err)
+        let (lookup, range) = (&self.plan.lookup, self.plan.range);
+        let mut steps = Steps::new(self);
+        let told = piece
+            .count_values(lookup, range, name, &mut |counted| steps.step(|| found(counted)))?;
+        steps.halt.map_or(Ok(told), Err)
+    }
+
+    /// The same with the combinations of values of several `parts`, inside `range`.
+    pub(crate) fn count_groups(
+        &self,
+        piece: &dyn Piece,
+        range: TimeRange,
+        parts: &[GroupPart<'_>],
+        mut found: impl FnMut(Grouped<'_>) -> Result<(), QueryError>,
+    ) -> Result<bool, Halt> {
+        self.check()?;
+        if !self.plan.is_exact {
+            return Ok(false);
+        }
+        let mut steps = Steps::new(self);
+        let told = piece.count_groups(&self.plan.lookup, range, parts, &mut |grouped| {
+            steps.step(|| found(grouped))
+        })?;
+        steps.halt.map_or(Ok(told), Err)
     }
 
     /// Whether to go on.
@@ -261,6 +282,56 @@ impl Scan {
     pub(crate) fn splits(&self) -> Splits {
         let of = self.pieces.len() + self.unreadable.len();
         Splits { read: self.read.load(Ordering::Relaxed), of }
+    }
+}
+
+/// Steps through a piece, and looks now and then whether to go on.
+struct Steps<'s> {
+    scan: &'s Scan,
+    until_check: u32,
+    /// Why it was ended.
+    halt: Option<Halt>,
+}
+
+impl<'s> Steps<'s> {
+    fn new(scan: &'s Scan) -> Self {
+        Self { scan, until_check: STEPS_PER_CHECK, halt: None }
+    }
+
+    /// Hands an event to `found` if it satisfies the filter inside `range`.
+    fn event(
+        &mut self,
+        event: &Event,
+        range: TimeRange,
+        found: &mut impl FnMut(&Event) -> Result<ControlFlow<()>, QueryError>,
+    ) -> ControlFlow<()> {
+        let scan = self.scan;
+        let mut wanted = ControlFlow::Continue(());
+        let step = self.step(|| {
+            if range.contains(event.timestamp()) && scan.filter.matches(event) {
+                wanted = found(event)?;
+            }
+            Ok(())
+        });
+        if step.is_break() { step } else { wanted }
+    }
+
+    fn step(&mut self, work: impl FnOnce() -> Result<(), QueryError>) -> ControlFlow<()> {
+        self.until_check -= 1;
+        let checked = match self.until_check {
+            0 => {
+                self.until_check = STEPS_PER_CHECK;
+                self.scan.check()
+            }
+            _ => Ok(()),
+        };
+        match checked.and_then(|()| work().map_err(Halt::Failed)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(reason) => {
+                self.halt = Some(reason);
+                ControlFlow::Break(())
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Searches: the first hits in an order and how many there are, or the rows of an aggregation.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -166,19 +167,47 @@ struct Collector {
 impl Collector {
     fn read(&self, scan: &Scan, piece: &dyn Piece) -> Result<(), Halt> {
         let range = scan.plan.range;
-        let result = match scan.count(piece, range)? {
-            Some(0) => Ok(()),
-            Some(count) => {
-                scan.add_total(count);
-                self.read_hits(scan, piece, self.hits_range(range))
-            }
-            None => self.read_and_count(scan, piece, range),
-        };
+        let count = Cell::new(None);
+        let (mut read, mut is_settled) = (0, false);
+        let result = scan.count_and_visit(
+            piece,
+            |counted| {
+                count.set(counted);
+                match counted {
+                    // Only reading every event tells how many there are.
+                    None => Some(range),
+                    Some(0) => None,
+                    Some(_) => self.wanted_of(piece, range),
+                }
+            },
+            |event| {
+                read += 1;
+                if !is_settled {
+                    is_settled = self.offer(scan, event)?;
+                }
+                Ok(match is_settled && count.get().is_some() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })
+            },
+        );
+        scan.add_total(count.get().unwrap_or(read));
         if scan.has_audience() {
             let hits = lock(&self.first).so_far();
             scan.tell(hits);
         }
         result
+    }
+
+    /// Where hits of a piece that has some may still be wanted.
+    fn wanted_of(&self, piece: &dyn Piece, range: TimeRange) -> Option<TimeRange> {
+        let mut first = lock(&self.first);
+        let newest = piece.time_span().1.nanos();
+        if self.order.is_newest_first() && first.is_settled_before(newest) {
+            first.has_more = true;
+            return None;
+        }
+        Some(self.hits_range(range)).filter(|range| range.start < range.end)
     }
 
     /// Hits newest first after a cursor lie at its time or before.
@@ -190,40 +219,6 @@ impl Collector {
             }
             _ => range,
         }
-    }
-
-    /// Reads only as many events as are wanted.
-    fn read_hits(&self, scan: &Scan, piece: &dyn Piece, range: TimeRange) -> Result<(), Halt> {
-        {
-            let mut first = lock(&self.first);
-            let newest = piece.time_span().1.nanos();
-            if self.order.is_newest_first() && first.is_settled_before(newest) {
-                first.has_more = true;
-                return Ok(());
-            }
-        }
-        if range.start >= range.end {
-            return Ok(());
-        }
-        scan.visit(piece, range, |event| {
-            let is_settled = self.offer(scan, event)?;
-            Ok(if is_settled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })
-    }
-
-    /// Reads every event, because only that tells how many there are.
-    fn read_and_count(&self, scan: &Scan, piece: &dyn Piece, range: TimeRange) -> Result<(), Halt> {
-        let mut count = 0;
-        let mut is_settled = false;
-        let result = scan.visit(piece, range, |event| {
-            count += 1;
-            if !is_settled {
-                is_settled = self.offer(scan, event)?;
-            }
-            Ok(ControlFlow::Continue(()))
-        });
-        scan.add_total(count);
-        result
     }
 
     /// Offers a hit; true when no later one of this piece can be among the first.

@@ -1,7 +1,5 @@
 //! Tables: what an aggregation gives, and the pipes that work on its rows.
 
-use std::cmp::Ordering;
-
 use logwarden_event::Value;
 
 use crate::cell::{Cell, Directed};
@@ -75,7 +73,7 @@ impl Table {
             .iter()
             .filter_map(|key| Some((self.place(&key.name)?, key.is_descending)))
             .collect();
-        self.rows.sort_by(|one, other| compare_rows(one, other, &places));
+        sort_rows(&mut self.rows, &places);
     }
 
     fn choose(&mut self, names: &[String]) {
@@ -87,16 +85,15 @@ impl Table {
     }
 }
 
-/// Compares by these columns, the first one first, each descending or not.
-pub(crate) fn compare_rows(one: &[Cell], other: &[Cell], places: &[(usize, bool)]) -> Ordering {
-    places
-        .iter()
-        .map(|(place, is_descending)| {
-            let rank = |row: &[Cell]| Directed::of(row[*place].value(), *is_descending);
-            rank(one).cmp(&rank(other))
-        })
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
+/// Sorts by these columns, the first one first, each descending or not.
+pub(crate) fn sort_rows(rows: &mut [Vec<Cell>], places: &[(usize, bool)]) {
+    // A rank of a text holds it: made once for a row, not at every comparison.
+    rows.sort_by_cached_key(|row| {
+        let rank = |(place, is_descending): &(usize, bool)| {
+            Directed::of(row[*place].value(), *is_descending)
+        };
+        places.iter().map(rank).collect::<Vec<_>>()
+    });
 }
 
 fn is_numeric(rows: &[Vec<Cell>], place: usize) -> bool {

@@ -61,7 +61,7 @@ impl Finder<'_> {
         stretches.retain(|(number, _)| !found.whole[*number as usize]);
         indexed.retain(|(number, _)| !found.whole[*number as usize]);
         let condition = side_by_side(wanted);
-        self.add_stretches(&stretches, &condition, within, &mut found.rows)?;
+        self.add_stretches(&stretches, &condition, within, &mut found.spots)?;
         if let Some(index) = self.words.filter(|_| !indexed.is_empty()) {
             let mut rows = self.all();
             for word in wanted {
@@ -69,9 +69,10 @@ impl Finder<'_> {
                 index.insert(&TextTest::Word(word), &mut of_word)?;
                 rows.intersect(&of_word);
             }
+            let spots = self.store.spots_of(&rows, &self.range)?;
             for stretch in &indexed {
-                let asked = (&self.range, Some(&rows));
-                self.store.insert_stretch(*stretch, &condition, asked, &mut found.rows)?;
+                let asked = (&self.range, Some(&spots));
+                self.store.insert_stretch(*stretch, &condition, asked, &mut found.spots)?;
             }
         }
         for (number, _) in stretches.iter().chain(&indexed) {

@@ -3,6 +3,11 @@
 //! Texts of a column stand side by side for all rows of a shape, then for all rows of the next. So a
 //! row's texts are found by its place among the rows of its shape, without counting those before it.
 //! The order of the shapes is the block's own: a block moves to another split by naming its shapes anew.
+//!
+//! Where a row stands in that order is its spot. In a set of spots the rows of one shape are bits side
+//! by side, in the order in which the columns have their texts.
+
+use std::ops::Range;
 
 use crate::columns::codes;
 use crate::columns::wire::{Damaged, Packer, Reader, put_number};
@@ -91,6 +96,16 @@ impl Layout {
         &self.order[group.start as usize..(group.start + group.len) as usize]
     }
 
+    /// The spots of a group in its block: its rows stand there side by side.
+    pub(crate) fn spots_of(&self, group: &Group) -> Range<u32> {
+        group.start..group.start + group.len
+    }
+
+    /// The rows of a block, by spot.
+    pub(crate) fn rows_by_spot(&self) -> &[u16] {
+        &self.order
+    }
+
     /// A row's group and its place in it.
     pub(crate) fn find(&self, row: usize) -> Option<(usize, usize)> {
         let row = u16::try_from(row).ok()?;
@@ -98,10 +113,10 @@ impl Layout {
         self.groups.iter().enumerate().find_map(|(group, of)| Some((group, find(of)?)))
     }
 
-    /// The rows that are kept verbatim, ascending.
-    pub(crate) fn verbatim_rows(&self) -> &[u16] {
+    /// The rows that are kept verbatim, ascending, and their first spot.
+    pub(crate) fn verbatim(&self) -> (u32, &[u16]) {
         let group = self.groups.iter().find(|group| group.shape == VERBATIM);
-        group.map_or(&[], |group| self.rows_of(group))
+        group.map_or((0, &[]), |group| (group.start, self.rows_of(group)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rows of a split by what their texts are, without putting events together.
+//! Spots of rows by what their texts are, without putting events together.
 //!
 //! A condition on texts is tried once for each text of a dictionary, and on each text of the blocks
 //! that have none. Which texts of a row count is said by its shape.
@@ -14,6 +14,7 @@ use super::directory::Part;
 use super::view::{ColumnView, OpenColumns};
 use super::{ColumnStore, StoredShape};
 use crate::columns::block::{self, Values, address_of, number_of};
+use crate::columns::codes::Codes;
 use crate::columns::dictionary::Dictionary;
 use crate::columns::filter::{DICTIONARY, hash_word, may_be_in, may_have};
 use crate::columns::shape::{Piece, Shape, ShapeField, ShapeName, Stretch};
@@ -264,19 +265,19 @@ impl Shape {
 }
 
 impl ColumnStore {
-    /// Adds the rows of which a text in a slot that counts passes, and marks their shapes.
+    /// Adds the spots of rows of which a text in a slot that counts passes, and marks their shapes.
     pub(crate) fn insert_passing(
         &self,
         places: &Places,
         probe: &Probe<'_>,
         (range, found): Asked<'_>,
-        (rows, part): (&mut RowSet, &mut [bool]),
+        (spots, part): (&mut RowSet, &mut [bool]),
     ) -> Result<(), String> {
         for (column, slots) in &places.columns {
             let left = slots.iter().filter(|(shape, _)| !found[*shape as usize]);
             let left: Vec<(u32, u32)> = left.copied().collect();
             if !left.is_empty() {
-                self.insert_column((*column, &left), probe, range, (rows, part))?;
+                self.insert_column((*column, &left), probe, range, (spots, part))?;
             }
         }
         Ok(())
@@ -329,43 +330,13 @@ impl ColumnStore {
         self.parts_of(column).iter().all(|part| part.form == block::CODES)
     }
 
-    /// Adds the rows of shapes, said by their codes.
-    pub(crate) fn insert_shapes(
-        &self,
-        codes: &[u32],
-        range: &Range<u32>,
-        rows: &mut RowSet,
-    ) -> Result<(), String> {
-        if codes.is_empty() {
-            return Ok(());
-        }
-        let mut is_wanted = vec![false; self.shapes().len() + 1];
-        codes.iter().for_each(|code| is_wanted[*code as usize] = true);
-        for block in self.blocks_in(range) {
-            let layout = self.layout(block)?;
-            let first = self.rows_of(block).start;
-            for group in layout.groups.iter().filter(|group| is_wanted[group.shape as usize]) {
-                layout.rows_of(group).iter().for_each(|row| rows.insert(first + u32::from(*row)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The blocks that have rows inside a range.
-    pub(crate) fn blocks_in(&self, range: &Range<u32>) -> Range<usize> {
-        if range.is_empty() {
-            return 0..0;
-        }
-        self.block_of(range.start)..self.block_of(range.end - 1) + 1
-    }
-
-    /// Adds the rows inside `range` and `within` whose text, put together, passes.
+    /// Adds the spots inside `range` and `within` whose text, put together, passes.
     pub(crate) fn insert_stretch(
         &self,
         (number, stretch): (u32, Stretch),
         condition: &TextCondition,
         (range, within): (&Range<u32>, Option<&RowSet>),
-        rows: &mut RowSet,
+        spots: &mut RowSet,
     ) -> Result<(), String> {
         let stored = &self.shapes()[number as usize];
         let pieces: Vec<Piece> = stored.shape.pieces_of(stretch).collect();
@@ -376,23 +347,21 @@ impl ColumnStore {
             let found = layout.groups.iter().position(|group| group.shape == number + 1);
             let Some(place) = found else { continue };
             let first = self.rows_of(block).start;
-            let group = layout.rows_of(&layout.groups[place]);
-            let is_wanted = |row: u32| {
-                range.contains(&row)
-                    && within.is_none_or(|within| within.contains(row))
-                    && !rows.contains(row)
+            let group = &layout.groups[place];
+            let start = first + layout.spots_of(group).start;
+            let is_wanted = |row: u16, spot: u32| {
+                range.contains(&(first + u32::from(row)))
+                    && within.is_none_or(|within| within.contains(spot))
+                    && !spots.contains(spot)
             };
-            let wanted: Vec<(u32, u32)> = group
-                .iter()
-                .zip(0u32..)
-                .map(|(row, k)| (first + u32::from(*row), k))
-                .filter(|(row, _)| is_wanted(*row))
-                .collect();
+            let by_place = layout.rows_of(group).iter().zip(0u32..);
+            let wanted: Vec<u32> =
+                by_place.filter(|(row, k)| is_wanted(**row, start + k)).map(|(_, k)| k).collect();
             if wanted.is_empty() {
                 continue;
             }
             let mut columns = OpenColumns::default();
-            for (row, k) in wanted {
+            for k in wanted {
                 text.clear();
                 for piece in &pieces {
                     let Piece::Slot(slot) = piece else {
@@ -406,7 +375,7 @@ impl ColumnStore {
                     text.extend_from_slice(view.values.text(at, &view.dictionary, &mut buffer)?);
                 }
                 if std::str::from_utf8(&text).is_ok_and(|text| condition.passes(text)) {
-                    rows.insert(row);
+                    spots.insert(start + k);
                 }
             }
         }
@@ -418,7 +387,7 @@ impl ColumnStore {
         (column, slots): (u32, &[(u32, u32)]),
         probe: &Probe<'_>,
         range: &Range<u32>,
-        (rows, part_shapes): (&mut RowSet, &mut [bool]),
+        (spots, part_shapes): (&mut RowSet, &mut [bool]),
     ) -> Result<(), String> {
         let blocks = self.blocks_in(range);
         let passing = match probe.may_be_in(column, DICTIONARY) {
@@ -451,24 +420,21 @@ impl ColumnStore {
             for (group, (start, count)) in layout.groups.iter().zip(&view.starts) {
                 let wanted = slots.iter().filter(|(shape, _)| shape + 1 == group.shape);
                 for (shape, before) in wanted {
+                    let of_group = layout.spots_of(group);
+                    let at = first + of_group.start;
                     let places = (start + before..).step_by((*count).max(1) as usize);
-                    let of_group = layout.rows_of(group).iter().zip(places);
-                    let has_any = &mut part_shapes[*shape as usize];
-                    let mut insert = |row: &u16| {
-                        rows.insert(first + u32::from(*row));
-                        *has_any = true;
-                    };
-                    if let Values::Codes(codes) = &*values {
-                        let passes = |place: u32| passing.get(codes.get(place as usize) as usize);
-                        let passing = of_group.filter(|(_, place)| passes(*place) == Some(&true));
-                        passing.for_each(|(row, _)| insert(row));
-                        continue;
-                    }
-                    for (row, place) in of_group {
-                        if direct.passes(&values, place as usize, &mut buffer) {
-                            insert(row);
+                    let places = places.take(of_group.len()).map(|place| place as usize);
+                    let any = match &*values {
+                        Values::Codes(codes) => {
+                            let places = (start + before, *count, group.len);
+                            insert_codes((codes, &passing), places, (spots, at))
                         }
-                    }
+                        values => {
+                            let told = places.map(|k| direct.passes(values, k, &mut buffer));
+                            spots.insert_told(at, told)
+                        }
+                    };
+                    part_shapes[*shape as usize] |= any;
                 }
             }
         }
@@ -476,10 +442,42 @@ impl ColumnStore {
     }
 }
 
+/// Adds the spots from `at` on whose codes pass; these stand from `start` on, so many apart.
+fn insert_codes(
+    (codes, passing): (&Codes, &[bool]),
+    (start, step, len): (u32, u32, u32),
+    (spots, at): (&mut RowSet, u32),
+) -> bool {
+    let (start, step, len) = (start as usize, step.max(1) as usize, len as usize);
+    let passes = |code: usize| passing.get(code) == Some(&true);
+    match codes {
+        Codes::Bytes(codes) => {
+            // Every byte has a place in it, so none must be checked.
+            let passing: [bool; 256] = std::array::from_fn(passes);
+            let codes = codes[start..].iter().step_by(step).take(len);
+            spots.insert_told(at, codes.map(|code| passing[usize::from(*code)]))
+        }
+        Codes::Shorts(codes) => {
+            let codes = codes[start..].iter().step_by(step).take(len);
+            spots.insert_told(at, codes.map(|code| passes(usize::from(*code))))
+        }
+        Codes::Longs(codes) => {
+            let codes = codes[start..].iter().step_by(step).take(len);
+            spots.insert_told(at, codes.map(|code| passes(*code as usize)))
+        }
+    }
+}
+
 /// By code: whether its text passes.
 fn passing_codes(dictionary: &Dictionary, test: &TextTest<'_>) -> Vec<bool> {
     let texts = &dictionary.texts;
-    (0..texts.len()).map(|code| test.passes_bytes(texts.get(code))).collect()
+    let passes = |code: usize| test.passes_bytes(texts.get(code));
+    if let Some(codes) = test.part().and_then(|part| texts.that_may_contain(part)) {
+        let mut passing = vec![false; texts.len()];
+        codes.into_iter().for_each(|code| passing[code] = passes(code));
+        return passing;
+    }
+    (0..texts.len()).map(passes).collect()
 }
 
 /// Whether a part has a byte that no text of a block can have.
@@ -505,6 +503,8 @@ enum DirectTest<'t> {
     Octet(u8),
     /// By the text.
     Text(&'t TextTest<'t>),
+    /// By the text, of those alone that may pass.
+    Some(&'t TextTest<'t>, Vec<bool>),
 }
 
 impl<'t> DirectTest<'t> {
@@ -540,9 +540,11 @@ impl<'t> DirectTest<'t> {
                 Self::Never
             }
             (Values::Texts(texts), test)
-                if test.part().is_some_and(|part| !texts.may_contain(part)) =>
+                if let Some(places) = test.part().and_then(|part| texts.that_may_contain(part)) =>
             {
-                Self::Never
+                let mut may_pass = vec![false; if places.is_empty() { 0 } else { texts.len() }];
+                places.into_iter().for_each(|place| may_pass[place] = true);
+                if may_pass.is_empty() { Self::Never } else { Self::Some(test, may_pass) }
             }
             (Values::Ints(_), test) if has_other(test.part(), |byte| byte.is_ascii_digit()) => {
                 Self::Never
@@ -568,7 +570,8 @@ impl<'t> DirectTest<'t> {
             }
             (Self::Id(packed), Values::Ids(ids)) => ids.is(place, packed),
             (Self::Address(wanted), Values::Addresses(addresses)) => addresses[place] == *wanted,
-            (Self::Text(test), values) => {
+            (Self::Some(_, may_pass), _) if !may_pass[place] => false,
+            (Self::Text(test) | Self::Some(test, _), values) => {
                 let no_dictionary = Default::default();
                 values.text(place, &no_dictionary, buffer).is_ok_and(|text| test.passes_bytes(text))
             }

@@ -3,13 +3,12 @@
 //! A shape says where the field's value is: in no slot, in one, or in several. Texts that repeat are
 //! counted by their code; where every row counts, the dictionary has counted them already.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 
-use foldhash::quality::RandomState;
 use logwarden_event::{Value, standard_field};
 
-use super::layout::VERBATIM;
+use super::layout::{Group, Layout, VERBATIM};
 use super::view::{BlockView, ColumnView, OpenColumns};
 use super::{ColumnStore, StoredShape};
 use crate::columns::block::Values;
@@ -22,25 +21,114 @@ use crate::rowset::RowSet;
 pub(crate) struct Wanted {
     /// Rows that may count.
     pub(crate) rows: Range<u32>,
-    /// Those of them that do; `None`: all.
+    /// The spots of those of them that do; `None`: all.
     pub(crate) found: Option<RowSet>,
     /// The lane of the events.
     pub(crate) lane: u32,
 }
 
-impl Wanted {
-    fn has(&self, row: u32) -> bool {
-        self.rows.contains(&row) && self.found.as_ref().is_none_or(|found| found.contains(row))
+/// Which rows of a group count, by their place in it.
+pub(super) enum Chosen {
+    /// So many, which are all.
+    All(u32),
+    /// These, ascending.
+    Some(Vec<u32>),
+}
+
+impl Chosen {
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::All(len) => *len as usize,
+            Self::Some(places) => places.len(),
+        }
     }
 
+    /// Their places.
+    pub(super) fn places(&self) -> impl Iterator<Item = u32> {
+        let (all, some) = match self {
+            Self::All(len) => (0..*len, [].as_slice()),
+            Self::Some(places) => (0..0, places.as_slice()),
+        };
+        all.chain(some.iter().copied())
+    }
+}
+
+impl Wanted {
     fn has_all_of(&self, rows: &Range<u32>) -> bool {
-        self.found.is_none() && self.rows.start <= rows.start && rows.end <= self.rows.end
+        self.found.is_none() && self.covers(rows)
+    }
+
+    fn covers(&self, rows: &Range<u32>) -> bool {
+        self.rows.start <= rows.start && rows.end <= self.rows.end
+    }
+
+    /// Which rows of a group of a block with these rows count.
+    pub(super) fn chosen(&self, rows: &Range<u32>, layout: &Layout, group: &Group) -> Chosen {
+        let of_group = layout.spots_of(group);
+        let spots = rows.start + of_group.start..rows.start + of_group.end;
+        let is_whole = self.covers(rows);
+        let start = spots.start;
+        match &self.found {
+            None if is_whole => Chosen::All(group.len),
+            Some(found) if is_whole => match found.count(spots.clone()) {
+                0 => Chosen::Some(Vec::new()),
+                count if count == u64::from(group.len) => Chosen::All(group.len),
+                _ => Chosen::Some(found.rows(spots).map(|spot| spot - start).collect()),
+            },
+            found => {
+                let is_in = |(row, spot): (&u16, u32)| {
+                    self.rows.contains(&(rows.start + u32::from(*row)))
+                        && found.as_ref().is_none_or(|found| found.contains(spot))
+                };
+                let by_spot = layout.rows_of(group).iter().zip(spots);
+                let chosen = by_spot.filter(|(row, spot)| is_in((row, *spot)));
+                Chosen::Some(chosen.map(|(_, spot)| spot - start).collect())
+            }
+        }
+    }
+}
+
+/// Events by IPv4 address.
+#[derive(Default)]
+struct Addresses {
+    /// Address and events, none where nothing is; open addressed, at most half full.
+    slots: Vec<(u32, u32)>,
+    len: usize,
+}
+
+impl Addresses {
+    fn add(&mut self, address: u32, times: u32) {
+        if self.slots.len() < 2 * (self.len + 1) {
+            let more = vec![(0, 0); (self.slots.len() * 2).max(1 << 10)];
+            self.len = 0;
+            for (address, times) in std::mem::replace(&mut self.slots, more) {
+                if times > 0 {
+                    self.add(address, times);
+                }
+            }
+        }
+        // The upper bits of the product are the mixed ones.
+        let shift = 32 - self.slots.len().trailing_zeros();
+        let mut slot = (address.wrapping_mul(0x9E37_79B1) >> shift) as usize;
+        loop {
+            match &mut self.slots[slot] {
+                (_, 0) => break,
+                (known, events) if *known == address => {
+                    *events += times;
+                    return;
+                }
+                _ => slot = (slot + 1) & (self.slots.len() - 1),
+            }
+        }
+        self.slots[slot] = (address, times);
+        self.len += 1;
     }
 }
 
 /// Where the value of a field is in the events of a shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
+pub(super) enum Source {
     /// There is none.
     Nowhere,
     /// It is the same in all.
@@ -63,9 +151,9 @@ impl ColumnStore {
         field: &str,
         wanted: &Wanted,
         visit: &mut Visit<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<ControlFlow<()>, String> {
         if wanted.rows.is_empty() {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
         let sources: Vec<Source> =
             self.shapes().iter().map(|stored| source_of(stored, field)).collect();
@@ -98,17 +186,19 @@ impl ColumnStore {
                 sources: &sources,
                 counted: &counted,
                 codes,
-                addresses: HashMap::default(),
+                addresses: Addresses::default(),
                 visit,
             };
             if tally.read()?.is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
             codes = tally.codes;
-            for (address, count) in tally.addresses {
+            for (address, count) in
+                tally.addresses.slots.into_iter().filter(|(_, count)| *count > 0)
+            {
                 let address = Value::Ip(std::net::Ipv4Addr::from_bits(address).into());
-                if visit(Counted::Value(address, count)).is_break() {
-                    return Ok(());
+                if visit(Counted::Value(address, count.into())).is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
@@ -117,11 +207,11 @@ impl ColumnStore {
             for (code, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
                 let text = value(kind, dictionary.texts.get(code))?;
                 if visit(Counted::Value(text, count)).is_break() {
-                    return Ok(());
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Columns of which each text is the one value of one event.
@@ -153,7 +243,7 @@ struct Tally<'a, 'v> {
     counted: &'a BTreeSet<(u32, Kind)>,
     codes: CodeCounts,
     /// Events by address, where addresses are in no dictionary: they repeat all the same.
-    addresses: HashMap<u32, u64, RandomState>,
+    addresses: Addresses,
     visit: &'a mut Visit<'v>,
 }
 
@@ -165,7 +255,6 @@ impl Tally<'_, '_> {
         for block in self.store.blocks_in(&self.wanted.rows) {
             let layout = self.store.layout(block)?;
             let rows = self.store.rows_of(block);
-            let is_whole = self.wanted.has_all_of(&rows);
             let mut view = None;
             let mut columns = OpenColumns::default();
             for (place, group) in layout.groups.iter().enumerate() {
@@ -173,35 +262,37 @@ impl Tally<'_, '_> {
                     VERBATIM => &Source::Event,
                     shape => &self.sources[shape as usize - 1],
                 };
-                let has = |row: &u16| is_whole || self.wanted.has(rows.start + u32::from(*row));
-                let found = layout.rows_of(group).iter().zip(0u32..).filter(|(row, _)| has(row));
+                if let Source::Slot { column, kind, .. } = source
+                    && self.counted.contains(&(*column, *kind))
+                {
+                    continue;
+                }
+                let chosen = self.wanted.chosen(&rows, &layout, group);
+                if chosen.len() == 0 {
+                    continue;
+                }
                 match source {
-                    Source::Nowhere => without += found.count() as u64,
+                    Source::Nowhere => without += chosen.len() as u64,
                     Source::Constant(text) => {
-                        *constants.entry(text).or_default() += found.count() as u64
+                        *constants.entry(text).or_default() += chosen.len() as u64
                     }
-                    Source::Slot { column, kind, .. }
-                        if self.counted.contains(&(*column, *kind)) => {}
                     Source::Slot { column, before, kind } => {
-                        let found: Vec<u32> = found.map(|(_, k)| k).collect();
-                        if found.is_empty() {
-                            continue;
-                        }
                         let column_view = columns.open(self.store, *column, block, &layout)?;
                         let (start, count) = column_view.starts[place];
-                        let places =
-                            found.into_iter().map(|k| (start + k * count + before) as usize);
-                        if self.slot((*column, *kind), column_view, places)?.is_break() {
+                        let first = (start + before) as usize;
+                        let texts = (first, count as usize, &chosen);
+                        if self.slot((*column, *kind), column_view, texts)?.is_break() {
                             return Ok(ControlFlow::Break(()));
                         }
                     }
                     Source::Event => {
-                        for (row, _) in found {
+                        for place in chosen.places() {
                             let view = match &mut view {
                                 Some(view) => view,
                                 None => view.insert(BlockView::new(self.store, block)?),
                             };
-                            let event = view.event(self.wanted.lane, usize::from(*row))?;
+                            let row = layout.rows_of(group)[place as usize];
+                            let event = view.event(self.wanted.lane, usize::from(row))?;
                             if (self.visit)(Counted::Event(&event)).is_break() {
                                 return Ok(ControlFlow::Break(()));
                             }
@@ -219,34 +310,43 @@ impl Tally<'_, '_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Counts texts of a column in a block: `first` is that of the first row of the group, so many
+    /// further is that of the next.
     fn slot(
         &mut self,
         (column, kind): (u32, Kind),
         view: &ColumnView,
-        places: impl Iterator<Item = usize>,
+        (first, step, chosen): (usize, usize, &Chosen),
     ) -> Result<ControlFlow<()>, String> {
-        if let Values::Codes(codes) = &*view.values {
-            let counts = self.codes.entry((column, kind)).or_default();
-            counts.resize(view.dictionary.texts.len(), 0);
-            for place in places {
-                let code = codes.get(place) as usize;
-                *counts.get_mut(code).ok_or("a code is not in its dictionary")? += 1;
+        let places = || chosen.places().map(|place| first + place as usize * step);
+        match (&*view.values, kind) {
+            (Values::Codes(codes), _) => {
+                let counts = self.codes.entry((column, kind)).or_default();
+                counts.resize(view.dictionary.texts.len(), 0);
+                for place in places() {
+                    let code = codes.get(place) as usize;
+                    *counts.get_mut(code).ok_or("a code is not in its dictionary")? += 1;
+                }
+                return Ok(ControlFlow::Continue(()));
             }
-            return Ok(ControlFlow::Continue(()));
-        }
-        if let (Values::Addresses(addresses), Kind::Ip) = (&*view.values, kind) {
-            places.for_each(|place| *self.addresses.entry(addresses[place]).or_default() += 1);
-            return Ok(ControlFlow::Continue(()));
+            (Values::Addresses(addresses), Kind::Ip) => {
+                places().for_each(|place| self.addresses.add(addresses[place], 1));
+                return Ok(ControlFlow::Continue(()));
+            }
+            (Values::Ints(numbers), Kind::Integer) => {
+                if let (1, Chosen::All(len)) = (step, chosen) {
+                    let numbers = &numbers[first..first + *len as usize];
+                    return Ok((self.visit)(Counted::Integers(numbers)));
+                }
+                let numbers: Vec<i64> = places().map(|place| numbers[place]).collect();
+                return Ok((self.visit)(Counted::Integers(&numbers)));
+            }
+            _ => {}
         }
         let mut buffer = Vec::new();
-        for place in places {
-            let counted = match &*view.values {
-                Values::Ints(numbers) if kind == Kind::Integer => {
-                    Value::Integer(numbers[place].into())
-                }
-                values => value(kind, values.text(place, &view.dictionary, &mut buffer)?)?,
-            };
-            if (self.visit)(Counted::Value(counted, 1)).is_break() {
+        for place in places() {
+            let text = view.values.text(place, &view.dictionary, &mut buffer)?;
+            if (self.visit)(Counted::Value(value(kind, text)?, 1)).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -254,7 +354,8 @@ impl Tally<'_, '_> {
     }
 }
 
-fn source_of(stored: &StoredShape, field: &str) -> Source {
+/// Where the value of a field is in the events of a shape.
+pub(super) fn source_of(stored: &StoredShape, field: &str) -> Source {
     let shape = &stored.shape;
     if let Some(text) = stored.event_part(field) {
         return match text {

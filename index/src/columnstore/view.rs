@@ -21,7 +21,9 @@ pub(crate) struct BlockView<'a> {
     pub(crate) layout: Arc<Layout>,
     times: Arc<Vec<i64>>,
     seqs: Arc<Vec<i64>>,
-    places_by_seq: Arc<Vec<u16>>,
+    /// Made once more than a few rows were asked for.
+    places_by_seq: Option<Arc<Vec<u16>>>,
+    rows_asked: usize,
     arrivals: Arc<Vec<i64>>,
     columns: OpenColumns,
     rebuilder: Rebuilder,
@@ -29,6 +31,8 @@ pub(crate) struct BlockView<'a> {
     buffer: Vec<u8>,
 }
 
+/// Of so many rows the smaller seqs are counted, which takes less time than putting all in order.
+const ROWS_COUNTED_MAX: usize = 16;
 const TOO_FEW_ROWS: &str = "a block has too few rows";
 
 /// A row as columns have it.
@@ -112,18 +116,14 @@ impl<'a> BlockView<'a> {
             layout: store.layout(block)?,
             times: store.times(block)?,
             seqs: store.seqs(block)?,
-            places_by_seq: store.places_by_seq(block)?,
+            places_by_seq: None,
+            rows_asked: 0,
             arrivals: store.arrivals(block)?,
             columns: OpenColumns::default(),
             rebuilder: Rebuilder::default(),
             texts: Texts::default(),
             buffer: Vec::new(),
         })
-    }
-
-    /// Which block it is.
-    pub(crate) fn block(&self) -> usize {
-        self.block
     }
 
     /// Time and seq of a row of the block, counted from its first; `None`: it has no such row.
@@ -186,8 +186,19 @@ impl<'a> BlockView<'a> {
         Ok(())
     }
 
-    fn observed_at(&self, row: usize) -> Result<Timestamp, String> {
-        let place = self.places_by_seq.get(row).map(|place| usize::from(*place));
+    fn observed_at(&mut self, row: usize) -> Result<Timestamp, String> {
+        let seq = *self.seqs.get(row).ok_or(TOO_FEW_ROWS)?;
+        self.rows_asked += 1;
+        let place = match &self.places_by_seq {
+            Some(places) => places.get(row).map(|place| usize::from(*place)),
+            None if self.rows_asked <= ROWS_COUNTED_MAX => {
+                Some(self.seqs.iter().filter(|other| **other < seq).count())
+            }
+            None => {
+                let places = self.places_by_seq.insert(self.store.places_by_seq(self.block)?);
+                places.get(row).map(|place| usize::from(*place))
+            }
+        };
         let nanos = place.and_then(|place| self.arrivals.get(place)).ok_or(TOO_FEW_ROWS)?;
         Ok(Timestamp::from_nanos(*nanos))
     }

@@ -15,8 +15,8 @@ use crate::cache::Cache;
 use crate::columns::dissect::Misfit;
 use crate::columnstore::writer::{DISSECT, Dissect};
 use crate::head::{Head, order_of};
-use crate::lookup::{Lookup, TextCondition, text_of};
-use crate::piece::{Counted, Piece};
+use crate::lookup::{Lookup, TextCondition, event_part, text_of};
+use crate::piece::{Counted, GroupPart, Grouped, Piece};
 use crate::rows::add_rows_of;
 use crate::split::Split;
 
@@ -388,11 +388,22 @@ proptest! {
             let in_split =
                 visited(&|visit| split.search(&lookup, range, visit).expect("readable"), most);
             prop_assert_eq!(&in_split, first, "split: {:?} in {:?}", lookup, range);
+            let counted_first = |visit: &mut dyn FnMut(&Event) -> ControlFlow<()>| {
+                let known = split.count_and_keep(&lookup, range).expect("readable").1;
+                split.search_from(&lookup, range, (&mut 0, known), visit).expect("readable");
+            };
+            prop_assert_eq!(&visited(&counted_first, most), first, "{:?} in {:?}", lookup, range);
 
             for field in ["user.name", "own.ip", "own.number"] {
                 let told = told(&split, &lookup, range, field);
                 let satisfying = events.iter().filter(|event| satisfies(&event));
                 let expected = values_of(satisfying, field);
+                prop_assert!(told.is_none() || told == Some(expected), "{:?}: {:?}", lookup, told);
+            }
+            for fields in [["user.name", "own.ip"], ["dataset", "own.number"]] {
+                let told = told_groups(&split, &lookup, range, fields);
+                let satisfying = events.iter().filter(|event| satisfies(&event));
+                let expected = groups_of(satisfying, fields);
                 prop_assert!(told.is_none() || told == Some(expected), "{:?}: {:?}", lookup, told);
             }
             let halves = [range, TimeRange { start: Timestamp::from_secs(7), ..range }];
@@ -430,6 +441,11 @@ fn told(split: &Split, lookup: &Lookup, range: TimeRange, field: &str) -> Option
                 let texts = text_of(&value).map(|text| text.into_owned());
                 *values.entry(texts.into_iter().collect()).or_default() += times;
             }
+            Counted::Integers(numbers) => {
+                for number in numbers {
+                    *values.entry(vec![number.to_string()]).or_default() += 1;
+                }
+            }
             Counted::Event(event) => {
                 for (texts, times) in values_of(std::iter::once(event), field) {
                     *values.entry(texts).or_default() += times;
@@ -439,6 +455,68 @@ fn told(split: &Split, lookup: &Lookup, range: TimeRange, field: &str) -> Option
         ControlFlow::Continue(())
     };
     split.count_values(lookup, range, field, &mut visit).expect("readable").then_some(values)
+}
+
+/// Nanoseconds of a span by which events are grouped.
+const SPAN_NANOS: i64 = 3_000_000_000;
+
+/// Events by their span and the texts of their values of two fields.
+type OfGroups = BTreeMap<(i64, [Vec<String>; 2]), u64>;
+
+fn texts_of(event: &Event, field: &str) -> Vec<String> {
+    match event_part(event, field) {
+        Some(text) => Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().collect(),
+        None => {
+            let texts = event.values(field);
+            texts.filter_map(|value| Some(text_of(&value)?.into_owned())).collect()
+        }
+    }
+}
+
+fn groups_of<'a>(events: impl Iterator<Item = &'a Event>, fields: [&str; 2]) -> OfGroups {
+    let mut groups = OfGroups::new();
+    for event in events {
+        let span = event.timestamp().nanos().div_euclid(SPAN_NANOS);
+        let texts = fields.map(|field| texts_of(event, field));
+        *groups.entry((span, texts)).or_default() += 1;
+    }
+    groups
+}
+
+/// The same as a split tells it.
+fn told_groups(
+    split: &Split,
+    lookup: &Lookup,
+    range: TimeRange,
+    fields: [&str; 2],
+) -> Option<OfGroups> {
+    let mut groups = OfGroups::new();
+    let mut visit = |grouped: Grouped<'_>| {
+        match grouped {
+            Grouped::Values([one, Value::Integer(span), other], times) => {
+                let texts = [one, other].map(|value| {
+                    text_of(value).map(|text| text.into_owned()).into_iter().collect()
+                });
+                let span = i64::try_from(*span).expect("as it was told");
+                *groups.entry((span, texts)).or_default() += times;
+            }
+            Grouped::Values(values, _) => panic!("{values:?}"),
+            Grouped::Event(event) => {
+                for (group, times) in groups_of(std::iter::once(event), fields) {
+                    *groups.entry(group).or_default() += times;
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let span_of = |at: Timestamp| {
+        let span = at.nanos().div_euclid(SPAN_NANOS);
+        let edge = |span: i64| Timestamp::from_nanos(span.saturating_mul(SPAN_NANOS));
+        (span, TimeRange { start: edge(span), end: edge(span.saturating_add(1)) })
+    };
+    let [one, other] = fields.map(GroupPart::Field);
+    let parts = [one, GroupPart::Time(&span_of), other];
+    split.count_groups(lookup, range, &parts, &mut visit).expect("readable").then_some(groups)
 }
 
 #[test]

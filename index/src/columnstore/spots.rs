@@ -1,0 +1,89 @@
+//! From spots to rows and back.
+//!
+//! Conditions are tried in the order in which columns have their texts: there the rows of a shape stand
+//! side by side, so that sets of them are runs of bits. Rows are asked for only where the order of time
+//! matters: for the events that are wanted, and in the blocks at the ends of a range.
+
+use std::ops::Range;
+
+use super::ColumnStore;
+use crate::rowset::RowSet;
+
+impl ColumnStore {
+    /// Adds the spots of shapes, said by their codes.
+    pub(crate) fn insert_shapes(
+        &self,
+        codes: &[u32],
+        range: &Range<u32>,
+        spots: &mut RowSet,
+    ) -> Result<(), String> {
+        if codes.is_empty() {
+            return Ok(());
+        }
+        let mut is_wanted = vec![false; self.shapes().len() + 1];
+        codes.iter().for_each(|code| is_wanted[*code as usize] = true);
+        for block in self.blocks_in(range) {
+            let layout = self.layout(block)?;
+            let first = self.rows_of(block).start;
+            for group in layout.groups.iter().filter(|group| is_wanted[group.shape as usize]) {
+                let of_group = layout.spots_of(group);
+                spots.insert_range(first + of_group.start..first + of_group.end);
+            }
+        }
+        Ok(())
+    }
+
+    /// The spots of those of these rows that lie in blocks with rows inside `range`.
+    pub(crate) fn spots_of(&self, rows: &RowSet, range: &Range<u32>) -> Result<RowSet, String> {
+        let mut spots = RowSet::empty(self.rows);
+        for block in self.blocks_in(range) {
+            let of_block = self.rows_of(block);
+            if rows.count(of_block.clone()) == 0 {
+                continue;
+            }
+            let layout = self.layout(block)?;
+            let by_spot = layout.rows_by_spot().iter();
+            let told = by_spot.map(|row| rows.contains(of_block.start + u32::from(*row)));
+            spots.insert_told(of_block.start, told);
+        }
+        Ok(spots)
+    }
+
+    /// The rows of a block at these spots, ascending.
+    pub(crate) fn rows_at(&self, spots: &RowSet, block: usize) -> Result<Vec<u32>, String> {
+        let of_block = self.rows_of(block);
+        let found = spots.count(of_block.clone());
+        if found == of_block.len() as u64 || found == 0 {
+            return Ok(if found == 0 { Vec::new() } else { of_block.collect() });
+        }
+        let layout = self.layout(block)?;
+        let first = of_block.start;
+        let row = |spot: u32| first + u32::from(layout.rows_by_spot()[(spot - first) as usize]);
+        let mut rows: Vec<u32> = spots.rows(of_block).map(row).collect();
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// How many of the rows at these spots lie inside `range`.
+    pub(crate) fn count_at(&self, spots: &RowSet, range: &Range<u32>) -> Result<u64, String> {
+        let mut count = 0;
+        for block in self.blocks_in(range) {
+            let of_block = self.rows_of(block);
+            if range.start <= of_block.start && of_block.end <= range.end {
+                count += spots.count(of_block);
+            } else {
+                let rows = self.rows_at(spots, block)?;
+                count += rows.into_iter().filter(|row| range.contains(row)).count() as u64;
+            }
+        }
+        Ok(count)
+    }
+
+    /// The blocks that have rows inside a range.
+    pub(crate) fn blocks_in(&self, range: &Range<u32>) -> Range<usize> {
+        if range.is_empty() {
+            return 0..0;
+        }
+        self.block_of(range.start)..self.block_of(range.end - 1) + 1
+    }
+}
