@@ -549,9 +549,10 @@ impl Finder<'_> {
                 continue;
             }
             let (seqs, layout) = (self.store.seqs(block)?, self.store.layout(block)?);
-            let seq = |row: &u16| seqs.get(usize::from(*row)).map(|seq| *seq as u64);
-            let is_wanted = |row| seq(row).is_some_and(|seq| (first..=last).contains(&seq));
-            spots.insert_told(info.first_row, layout.rows_by_spot().iter().map(is_wanted));
+            let by_spot = layout.rows_by_spot();
+            let seq = |spot: usize| seqs.get(usize::from(by_spot[spot])).map(|seq| *seq as u64);
+            let is_in = |spot| seq(spot).is_some_and(|seq| (first..=last).contains(&seq));
+            spots.insert_bits(info.first_row, by_spot.len(), is_in);
         }
         if among.contains(&false) && !spots.is_empty() {
             spots.intersect(&self.whole_spots(among)?);

@@ -43,7 +43,7 @@ pub use error::IndexError;
 pub use expire::{RetentionPreview, RetentionView};
 pub use index::{Index, Snapshot};
 pub use lookup::{Lookup, TextCondition};
-pub use piece::{Counted, FieldStat, GroupPart, Grouped, Piece, UnreadableSplit};
+pub use piece::{Counted, FieldStat, GroupPart, Grouped, Piece, StringCounts, UnreadableSplit};
 pub use retention::{Due, POLICIES_MAX, Policy, Reason, Refusal};
 
 #[cfg(test)]

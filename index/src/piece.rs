@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use logwarden_event::{Event, TimeRange, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::columns::texts::Texts;
 use crate::error::IndexError;
 use crate::lookup::Lookup;
 
@@ -41,6 +42,11 @@ pub enum Counted<'a> {
     Value(Value<'a>, u64),
     /// Events that have these whole numbers and no other value, one each.
     Integers(&'a [i64]),
+    /// So many events have this IPv4 address and no other value; where there are none the address is
+    /// none either.
+    Addresses(&'a [(u32, u32)]),
+    /// Events that have these strings, of one piece, and no other value.
+    Strings(StringCounts<'a>),
     /// An event that may have several values.
     Event(&'a Event),
 }
@@ -61,6 +67,23 @@ pub enum Grouped<'a> {
     Values(&'a [Value<'a>], u64),
     /// An event that may have several values.
     Event(&'a Event),
+}
+
+/// Strings in ASCII, each different, with their events.
+#[derive(Debug, Clone, Copy)]
+pub struct StringCounts<'a> {
+    pub(crate) texts: &'a Texts,
+    pub(crate) counts: &'a [u64],
+}
+
+impl<'a> StringCounts<'a> {
+    /// Each string with its events, at least one.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, u64)> + use<'a> {
+        let texts = self.texts;
+        let counts = self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0);
+        // They are ASCII, so none is left out.
+        counts.filter_map(|(place, count)| Some((str::from_utf8(texts.get(place)).ok()?, count)))
+    }
 }
 
 /// A part of the index: the head or a split. Immutable; its calls may read from disk and block.

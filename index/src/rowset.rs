@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 /// A set of rows out of `0 .. len`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct RowSet {
+    /// A bit per row; no words while there was never a row, which is so for most sets of a needle.
     words: Vec<u64>,
     len: u32,
 }
@@ -12,7 +13,7 @@ pub(crate) struct RowSet {
 impl RowSet {
     /// No row.
     pub(crate) fn empty(len: u32) -> Self {
-        Self { words: vec![0; len.div_ceil(64) as usize], len }
+        Self { words: Vec::new(), len }
     }
 
     /// Every row.
@@ -22,15 +23,23 @@ impl RowSet {
         set
     }
 
+    fn make_words(&mut self) {
+        if self.words.is_empty() {
+            self.words = vec![0; self.len.div_ceil(64) as usize];
+        }
+    }
+
     /// Adds a row; one outside of `0 .. len` is no row.
     pub(crate) fn insert(&mut self, row: u32) {
         if row < self.len {
+            self.make_words();
             self.words[row as usize / 64] |= 1 << (row % 64);
         }
     }
 
     /// Adds all rows of a range that lies in `0 .. len`.
     pub(crate) fn insert_range(&mut self, range: Range<u32>) {
+        self.make_words();
         let end = range.end.min(self.len);
         let mut at = range.start;
         while at < end {
@@ -42,31 +51,41 @@ impl RowSet {
         }
     }
 
-    /// Adds the rows from `start` on whose place among these is told; tells whether there are any.
-    pub(crate) fn insert_told(&mut self, start: u32, told: impl Iterator<Item = bool>) -> bool {
-        let (mut at, mut bits, mut any) = (start, 0u64, 0u64);
-        for is_in in told {
-            bits |= u64::from(is_in) << (at % 64);
-            at += 1;
-            if at.is_multiple_of(64) {
-                any |= bits;
-                if let Some(word) = self.words.get_mut((at as usize - 1) / 64) {
-                    *word |= bits;
-                }
-                bits = 0;
+    /// Adds those of so many rows from `start` on of which `is_in` holds, told by their place among
+    /// these; tells whether there are any.
+    #[inline]
+    pub(crate) fn insert_bits(
+        &mut self,
+        start: u32,
+        len: usize,
+        mut is_in: impl FnMut(usize) -> bool,
+    ) -> bool {
+        let mut any = 0;
+        let mut from = 0;
+        while from < len {
+            // Up to the end of a word.
+            let at = start as usize + from;
+            let end = len.min(from + 64 - at % 64);
+            let mut bits = 0u64;
+            for place in from..end {
+                bits |= u64::from(is_in(place)) << (place - from);
             }
-        }
-        any |= bits;
-        if let Some(word) = self.words.get_mut(at as usize / 64) {
-            *word |= bits;
+            if bits != 0 {
+                self.make_words();
+                if let Some(word) = self.words.get_mut(at / 64) {
+                    *word |= bits << (at % 64);
+                }
+                any |= bits;
+            }
+            from = end;
         }
         any != 0
     }
 
     /// Takes a row out.
     pub(crate) fn remove(&mut self, row: u32) {
-        if row < self.len {
-            self.words[row as usize / 64] &= !(1 << (row % 64));
+        if let Some(word) = self.words.get_mut(row as usize / 64) {
+            *word &= !(1 << (row % 64));
         }
     }
 
@@ -77,11 +96,17 @@ impl RowSet {
 
     /// Keeps the rows that are also in `other`.
     pub(crate) fn intersect(&mut self, other: &Self) {
+        if other.words.is_empty() {
+            self.words.clear();
+        }
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
     }
 
     /// Adds the rows of `other`.
     pub(crate) fn unite(&mut self, other: &Self) {
+        if !other.words.is_empty() {
+            self.make_words();
+        }
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
     }
 
@@ -110,7 +135,7 @@ impl RowSet {
     /// How many rows lie inside `range`.
     pub(crate) fn count(&self, range: Range<u32>) -> u64 {
         let (start, end) = (range.start.min(self.len), range.end.min(self.len));
-        if start >= end {
+        if start >= end || self.words.is_empty() {
             return 0;
         }
         let (first, last) = (start as usize / 64, (end - 1) as usize / 64);
@@ -178,7 +203,8 @@ mod tests {
             set.insert_range(start..end);
             assert!(set.rows(0..200).eq(start..end), "{start}..{end}");
             let mut told = RowSet::empty(200);
-            let any = told.insert_told(start, (start..end).map(|row| row % 3 != 1));
+            let any =
+                told.insert_bits(start, (end - start) as usize, |k| (start + k as u32) % 3 != 1);
             assert!(told.rows(0..200).eq((start..end).filter(|row| row % 3 != 1)));
             assert_eq!(any, !told.is_empty());
         }

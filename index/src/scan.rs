@@ -25,7 +25,7 @@ pub(crate) fn has_word_prefix(text: &str, prefix: &str) -> bool {
 }
 
 /// Whether it can be compared byte by byte with the words of a text in ASCII.
-fn is_plain(wanted: &str) -> bool {
+pub(crate) fn is_plain(wanted: &str) -> bool {
     let is_plain = |byte: u8| is_inside_word(Some(&byte)) && !byte.is_ascii_uppercase();
     !wanted.is_empty() && wanted.bytes().all(is_plain)
 }
@@ -47,7 +47,8 @@ fn starts_of<'a>(text: &'a [u8], wanted: &'a [u8]) -> impl Iterator<Item = usize
     })
 }
 
-fn is_inside_word(byte: Option<&u8>) -> bool {
+/// Whether a byte of a text in ASCII belongs to a word.
+pub(crate) fn is_inside_word(byte: Option<&u8>) -> bool {
     byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 

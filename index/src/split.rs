@@ -306,6 +306,10 @@ impl Split {
         if !candidates.is_exact {
             return Ok(None);
         }
+        let found = self.readable(self.columns.count_at(&candidates.spots, &(first..end)))?;
+        if found == u64::from(end - first) {
+            return Ok(Some(rows.iter().map(|rows| rows.len() as u64).collect()));
+        }
         let count = |rows: Range<u32>| self.columns.count_at(&candidates.spots, &rows);
         let counts: Result<Vec<u64>, String> = rows.into_iter().map(count).collect();
         self.readable(counts).map(Some)

@@ -4,6 +4,7 @@
 //! pieces had the same group.
 
 mod counts;
+mod figure;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,19 +15,19 @@ use foldhash::quality::RandomState;
 use logwarden_event::{Event, TimeRange, Timestamp, Value};
 use logwarden_index::{Counted, GroupPart, Grouped, Piece};
 
-use crate::cell::{Cell, Rank};
+use crate::cell::Cell;
 use crate::engine::{Engine, lock};
 use crate::error::QueryError;
-use crate::filter::{Subject, Target, number_of, with_text};
+use crate::filter::{Subject, Target, with_text};
 use crate::language::{Aggregate, Function, GroupBy, Pipe, RowOrder};
 use crate::request::Coverage;
 use crate::scan::{Halt, Memory, Scan, for_each_piece};
 use crate::table::{Table, sort_rows};
-use crate::values::ValueCounts;
+use figure::Figure;
 
 /// Groups one event may be in, by the items of its arrays.
 const GROUPS_PER_EVENT_MAX: usize = 1_000;
-/// Bytes that a group, or a value of a set, takes beside its text.
+/// Bytes that a group takes beside its text.
 const ENTRY_BYTES: usize = 64;
 
 impl Engine {
@@ -96,9 +97,8 @@ fn counted(scan: &Scan, piece: &dyn Piece, spec: &Spec) -> Result<Option<(Groups
             continue;
         };
         let is_told = scan.count_values(piece, target, |counted| match counted {
-            Counted::Value(value, times) => figure.add_value(value, times, &scan.memory),
-            Counted::Integers(numbers) => figure.add_integers(numbers, &scan.memory),
             Counted::Event(event) => figure.add(event, Some(target), &scan.memory),
+            counted => figure.add_counted(counted, &scan.memory),
         })?;
         if !is_told {
             return Ok(None);
@@ -469,229 +469,5 @@ impl Group {
             figure.add(event, target.as_ref(), memory)?;
         }
         Ok(())
-    }
-}
-
-/// A figure in the making.
-enum Figure {
-    Count(u64),
-    Distinct(ValueCounts),
-    Sum { whole: i128, fraction: f64, is_whole: bool, count: u64 },
-    Extreme { best: Option<(Rank, Cell)>, is_greatest: bool },
-    Values(Vec<f64>),
-}
-
-impl Figure {
-    fn new(function: Function) -> Self {
-        match function {
-            Function::Count => Self::Count(0),
-            Function::CountDistinct => Self::Distinct(ValueCounts::default()),
-            Function::Sum | Function::Avg => {
-                Self::Sum { whole: 0, fraction: 0.0, is_whole: true, count: 0 }
-            }
-            Function::Min => Self::Extreme { best: None, is_greatest: false },
-            Function::Max => Self::Extreme { best: None, is_greatest: true },
-            Function::Percentile(_) => Self::Values(Vec::new()),
-        }
-    }
-
-    fn add(
-        &mut self,
-        event: &Event,
-        target: Option<&Target>,
-        memory: &Memory,
-    ) -> Result<(), QueryError> {
-        let Some(target) = target else {
-            if let Self::Count(count) = self {
-                *count += 1;
-            }
-            return Ok(());
-        };
-        let mut result = Ok(());
-        let is_count = matches!(self, Self::Count(_));
-        event.any_value(target, &mut |value| {
-            if value == Value::Null {
-                return false;
-            }
-            result = self.add_value(value, 1, memory);
-            // An event with a value counts once, however many it has.
-            is_count || result.is_err()
-        });
-        result
-    }
-
-    /// Adds a value that so many events have; null is none.
-    fn add_value(
-        &mut self,
-        value: Value<'_>,
-        times: u64,
-        memory: &Memory,
-    ) -> Result<(), QueryError> {
-        if value == Value::Null {
-            return Ok(());
-        }
-        match self {
-            Self::Count(count) => *count += times,
-            Self::Distinct(values) => values.add(value, times, memory)?,
-            Self::Sum { whole, fraction, is_whole, count } => match value {
-                Value::Integer(number) => {
-                    *whole = whole.saturating_add(number.saturating_mul(i128::from(times)));
-                    *count += times;
-                }
-                value => {
-                    if let Some(number) = number_of(value) {
-                        *fraction += number * times as f64;
-                        *is_whole = false;
-                        *count += times;
-                    }
-                }
-            },
-            Self::Extreme { best, is_greatest } => {
-                if let Some(rank) = Rank::of(value)
-                    && best.as_ref().is_none_or(|(best, _)| (rank > *best) == *is_greatest)
-                {
-                    *best = Some((rank, Cell::from(value)));
-                }
-            }
-            Self::Values(values) => {
-                if let Some(number) = number_of(value) {
-                    let times = usize::try_from(times).unwrap_or(usize::MAX);
-                    memory.take(size_of::<f64>().saturating_mul(times))?;
-                    values.extend(std::iter::repeat_n(number, times));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds these numbers, of which each is that of one event.
-    fn add_integers(&mut self, numbers: &[i64], memory: &Memory) -> Result<(), QueryError> {
-        match self {
-            Self::Count(count) => *count += numbers.len() as u64,
-            Self::Distinct(values) => values.add_integers(numbers, memory)?,
-            Self::Sum { whole, count, .. } => {
-                let sum: i128 = numbers.iter().map(|number| i128::from(*number)).sum();
-                *whole = whole.saturating_add(sum);
-                *count += numbers.len() as u64;
-            }
-            Self::Extreme { is_greatest, .. } => {
-                let numbers = numbers.iter().copied();
-                let best = if *is_greatest { numbers.max() } else { numbers.min() };
-                if let Some(best) = best {
-                    self.add_value(Value::Integer(best.into()), 1, memory)?;
-                }
-            }
-            Self::Values(values) => {
-                memory.take(size_of_val(numbers))?;
-                values.extend(numbers.iter().map(|number| *number as f64));
-            }
-        }
-        Ok(())
-    }
-
-    fn merge(&mut self, other: Self, memory: &Memory) {
-        match (self, other) {
-            (Self::Count(count), Self::Count(other)) => *count += other,
-            (Self::Distinct(values), Self::Distinct(other)) => {
-                values.merge(other, usize::MAX, memory);
-            }
-            (
-                Self::Sum { whole, fraction, is_whole, count },
-                Self::Sum {
-                    whole: other_whole,
-                    fraction: other_fraction,
-                    is_whole: other_is_whole,
-                    count: other_count,
-                },
-            ) => {
-                *whole = whole.saturating_add(other_whole);
-                *fraction += other_fraction;
-                *is_whole &= other_is_whole;
-                *count += other_count;
-            }
-            (Self::Extreme { best, is_greatest }, Self::Extreme { best: Some(other), .. })
-                if best.as_ref().is_none_or(|(best, _)| (other.0 > *best) == *is_greatest) =>
-            {
-                *best = Some(other);
-            }
-            (Self::Values(values), Self::Values(other)) => values.extend(other),
-            // The same figure of two pieces has the same form.
-            _ => {}
-        }
-    }
-
-    fn into_cell(self, function: Function) -> Cell {
-        match self {
-            Self::Count(count) => Cell::Integer(count.into()),
-            Self::Distinct(mut values) => Cell::Integer(values.counts().len() as i128),
-            Self::Sum { count: 0, .. } => match function {
-                Function::Sum => Cell::Integer(0),
-                _ => Cell::Null,
-            },
-            Self::Sum { whole, fraction, count, .. } if function == Function::Avg => {
-                Cell::Float((whole as f64 + fraction) / count as f64)
-            }
-            Self::Sum { whole, is_whole: true, .. } => Cell::Integer(whole),
-            Self::Sum { whole, fraction, .. } => Cell::Float(whole as f64 + fraction),
-            Self::Extreme { best, .. } => best.map_or(Cell::Null, |(_, cell)| cell),
-            Self::Values(values) => match function {
-                Function::Percentile(percent) => percentile(values, percent),
-                _ => Cell::Null,
-            },
-        }
-    }
-}
-
-/// The value that `percent` of all do not exceed (nearest rank).
-fn percentile(mut values: Vec<f64>, percent: f64) -> Cell {
-    if values.is_empty() {
-        return Cell::Null;
-    }
-    let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
-    let mut place = rank.saturating_sub(1).min(values.len() - 1);
-    if values.len() > BUCKETED_MIN {
-        // Values with the same upper bits lie side by side in order: only those around the one that
-        // is wanted must be compared.
-        let bucket = |value: &f64| (order_bits(*value) >> 48) as usize;
-        let mut counts = vec![0usize; 1 << 16];
-        values.iter().for_each(|value| counts[bucket(value)] += 1);
-        let mut counts = counts.into_iter().enumerate();
-        let around = counts.find_map(|(number, count)| {
-            let is_here = place < count;
-            place -= if is_here { 0 } else { count };
-            is_here.then_some(number)
-        });
-        values.retain(|value| Some(bucket(value)) == around);
-    }
-    let (_, value, _) = values.select_nth_unstable_by(place, f64::total_cmp);
-    Cell::Float(*value)
-}
-
-/// So few values are compared at once.
-const BUCKETED_MIN: usize = 4_096;
-
-/// Bits that are in the order of [`f64::total_cmp`].
-fn order_bits(value: f64) -> u64 {
-    let bits = value.to_bits();
-    let is_negative = (bits as i64 >> 63) as u64;
-    bits ^ (is_negative | 1 << 63)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_the_same_among_few_and_among_many() {
-        let numbers = (0..2 * BUCKETED_MIN as i64).map(|number| number * 7_919 % 5_000 - 2_500);
-        let mut values: Vec<f64> =
-            numbers.map(|number| number as f64 / 8.0).chain([f64::MAX, f64::MIN, 0.0]).collect();
-        for percent in [0.0, 0.01, 1.0, 33.0, 50.0, 99.9, 100.0] {
-            let told = percentile(values.clone(), percent);
-            values.sort_by(f64::total_cmp);
-            let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
-            assert_eq!(told, Cell::Float(values[rank.max(1) - 1]), "{percent}");
-            values.reverse();
-        }
     }
 }

@@ -129,6 +129,15 @@ impl Engine {
                         Counted::Integers(numbers) => numbers.iter().for_each(|number| {
                             values.add_value(Value::Integer((*number).into()), 1, &scan.memory)
                         }),
+                        Counted::Addresses(addresses) => {
+                            for (ip, times) in addresses.iter().filter(|(_, times)| *times > 0) {
+                                let ip = Value::Ip(std::net::Ipv4Addr::from_bits(*ip).into());
+                                values.add_value(ip, (*times).into(), &scan.memory);
+                            }
+                        }
+                        Counted::Strings(strings) => strings.iter().for_each(|(text, times)| {
+                            values.add_value(Value::String(text), times, &scan.memory)
+                        }),
                         Counted::Event(event) => values.add(event, target, &scan.memory),
                     }
                     Ok(())

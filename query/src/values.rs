@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use foldhash::quality::RandomState;
 use logwarden_event::{Event, Value};
+use logwarden_index::Counted;
 
 use crate::cell::Cell;
 use crate::error::QueryError;
@@ -86,15 +87,43 @@ impl ValueCounts {
         }
     }
 
-    /// Adds events with these numbers, one each.
-    pub(crate) fn add_integers(
+    /// Adds what a piece tells, but for events that must be looked at themselves; tells how many events
+    /// that are.
+    pub(crate) fn add_counted(
         &mut self,
-        numbers: &[i64],
+        counted: Counted<'_>,
         memory: &Memory,
-    ) -> Result<(), QueryError> {
-        numbers.iter().try_for_each(|number| {
-            self.integers.add(*number as u64, 1, |size_bytes| memory.take(size_bytes))
-        })
+    ) -> Result<u64, QueryError> {
+        let mut events = 0;
+        let mut taken = Taken { memory, size_bytes: 0 };
+        match counted {
+            Counted::Value(value, times) => {
+                events = times;
+                self.add(value, times, memory)?;
+            }
+            Counted::Integers(numbers) => {
+                events = numbers.len() as u64;
+                for number in numbers {
+                    self.integers.add(*number as u64, 1, |bytes| taken.take(bytes))?;
+                }
+            }
+            Counted::Addresses(addresses) => {
+                for (address, times) in addresses.iter().filter(|(_, times)| *times > 0) {
+                    let times = u64::from(*times);
+                    events += times;
+                    self.addresses.add(u64::from(*address), times, |bytes| taken.take(bytes))?;
+                }
+            }
+            Counted::Strings(strings) => {
+                for (text, times) in strings.iter() {
+                    events += times;
+                    self.strings.add(text, times, |bytes| taken.take(bytes))?;
+                }
+            }
+            Counted::Event(_) => {}
+        }
+        taken.settle()?;
+        Ok(events)
     }
 
     /// Adds what another has; values that are new only up to `len_max` of them. True when some were
@@ -219,6 +248,26 @@ impl ValueCounts {
             || address.is_some_and(|address| {
                 self.addresses.add(u64::from(address.to_bits()), times, known).is_ok()
             })
+    }
+}
+
+/// Takes memory in larger amounts than those it is asked for.
+struct Taken<'m> {
+    memory: &'m Memory,
+    size_bytes: usize,
+}
+
+impl Taken<'_> {
+    /// What is asked for before it is taken.
+    const BYTES_MAX: usize = 64 << 10;
+
+    fn take(&mut self, size_bytes: usize) -> Result<(), QueryError> {
+        self.size_bytes += size_bytes;
+        if self.size_bytes < Self::BYTES_MAX { Ok(()) } else { self.settle() }
+    }
+
+    fn settle(&mut self) -> Result<(), QueryError> {
+        self.memory.take(std::mem::take(&mut self.size_bytes))
     }
 }
 

@@ -118,6 +118,18 @@ pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Ids, Damaged
 }
 
 impl Ids {
+    /// Whether words of these lengths may stand side by side in an id.
+    pub(crate) fn may_have_words(&self, lengths: &[usize]) -> bool {
+        let words = self.layout.split(|place| *place == HYPHEN).map(<[u8]>::len);
+        let words: Vec<usize> = words.filter(|len| *len > 0).collect();
+        words.windows(lengths.len().max(1)).any(|words| words == lengths)
+    }
+
+    /// Whether an id is one word.
+    pub(crate) fn is_word(&self) -> bool {
+        !self.layout.contains(&HYPHEN)
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() / self.width

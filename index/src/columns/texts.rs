@@ -53,9 +53,13 @@ impl Texts {
         &self.bytes[start as usize..self.ends[place] as usize]
     }
 
-    /// The places of the texts that may contain a part in lower case and ASCII once they are in lower
-    /// case themselves, ascending; `None`: any may.
-    pub(crate) fn that_may_contain(&self, part: &str) -> Option<Vec<usize>> {
+    /// The places of the texts in which a part (in lower case and ASCII) stands in any case so that
+    /// `stands` holds of the bytes before and after it, ascending; `None`: not all texts are ASCII.
+    pub(crate) fn places_of(
+        &self,
+        part: &str,
+        stands: impl Fn(Option<u8>, Option<u8>) -> bool,
+    ) -> Option<Vec<usize>> {
         if part.is_empty() || !self.bytes.is_ascii() {
             return None;
         }
@@ -64,15 +68,23 @@ impl Texts {
         let mut places = Vec::new();
         let mut from = 0;
         while let Some(found) = finder.find(&lower[from..]) {
-            let start = from + found;
-            let place = self.ends.partition_point(|end| *end as usize <= start);
+            let at = from + found..from + found + part.len();
+            let place = self.ends.partition_point(|end| *end as usize <= at.start);
             let end = self.ends[place] as usize;
+            let start = place.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+            let before = (at.start > start).then(|| lower[at.start - 1]);
+            let after = (at.end < end).then(|| lower[at.end]);
             // A part that begins in one text and ends in another is in none.
-            let is_inside = start + part.len() <= end;
-            from = if is_inside { end } else { start + 1 };
-            places.extend(Some(place).filter(|_| is_inside));
+            let is_found = at.end <= end && stands(before, after);
+            from = if is_found { end } else { at.start + 1 };
+            places.extend(Some(place).filter(|_| is_found));
         }
         Some(places)
+    }
+
+    /// Whether all of them are ASCII.
+    pub(crate) fn are_ascii(&self) -> bool {
+        self.bytes.is_ascii()
     }
 
     /// Keeps the first so many.
@@ -122,8 +134,11 @@ mod tests {
                 let places = texts.iter().enumerate().filter(|(_, text)| contains(text, part));
                 places.map(|(place, _)| place).collect::<Vec<_>>()
             };
-            if let Some(places) = all.that_may_contain(&part) {
+            if let Some(places) = all.places_of(&part, |_, _| true) {
                 prop_assert_eq!(places, holding(&part));
+                let whole = all.places_of(&part, |before, after| before.is_none() && after.is_none());
+                let is_whole = |place: &usize| texts[*place].to_lowercase() == part;
+                prop_assert_eq!(whole, Some((0..texts.len()).filter(is_whole).collect::<Vec<_>>()));
             }
         }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, Range, RangeBounds};
 
 use bytes::Bytes;
-use logwarden_event::{has_words_in_order, words};
+use logwarden_event::{WORD_BYTES_MAX, has_words_in_order, words};
 
 use super::directory::Part;
 use super::view::{ColumnView, OpenColumns};
@@ -18,10 +18,18 @@ use crate::columns::codes::Codes;
 use crate::columns::dictionary::Dictionary;
 use crate::columns::filter::{DICTIONARY, hash_word, may_be_in, may_have};
 use crate::columns::shape::{Piece, Shape, ShapeField, ShapeName, Stretch};
-use crate::columns::texts::contains;
+use crate::columns::texts::{Texts, contains};
 use crate::lookup::{TextCondition, lower, number};
 use crate::rowset::RowSet;
-use crate::scan::{has_word, has_word_prefix};
+use crate::scan::{has_word, has_word_prefix, is_inside_word, is_plain};
+
+/// Whether no word goes on here.
+fn is_edge(byte: Option<u8>) -> bool {
+    !is_inside_word(byte.as_ref())
+}
+
+/// Whether a part stands as it should, by the bytes before and after it.
+type Stands = fn(Option<u8>, Option<u8>) -> bool;
 
 /// A condition on one text.
 pub(crate) enum TextTest<'a> {
@@ -69,6 +77,41 @@ impl TextTest<'_> {
             Self::Phrase(words) => words.iter().map(String::as_str).find(|word| word.is_ascii()),
             Self::Is(_) | Self::BeginsWith(_) | Self::Number(..) => None,
         }
+    }
+
+    /// What stands in a text that passes, and how; in ASCII a text with it passes.
+    fn stands(&self) -> Option<(&str, Stands)> {
+        let is_lower =
+            |text: &str| text.is_ascii() && !text.bytes().any(|b| b.is_ascii_uppercase());
+        match self {
+            Self::Word(word) if is_plain(word) && word.len() < WORD_BYTES_MAX => {
+                Some((word, |before, after| is_edge(before) && is_edge(after)))
+            }
+            Self::WordPrefix(prefix) if is_plain(prefix) && prefix.len() <= WORD_BYTES_MAX => {
+                Some((prefix, |before, _| is_edge(before)))
+            }
+            Self::Is(wanted) if is_lower(wanted) => {
+                Some((wanted, |before, after| before.is_none() && after.is_none()))
+            }
+            Self::BeginsWith(prefix) if is_lower(prefix) => {
+                Some((prefix, |before, _| before.is_none()))
+            }
+            Self::Contains(part) if is_lower(part) => Some((part, |_, _| true)),
+            _ => None,
+        }
+    }
+
+    /// The texts that pass, by place; `None`: each must be tried.
+    fn passing(&self, texts: &Texts) -> Option<Vec<bool>> {
+        let (places, are_sure) = match self.stands() {
+            Some((part, stands)) => (texts.places_of(part, stands)?, true),
+            None => (texts.places_of(self.part()?, |_, _| true)?, false),
+        };
+        let mut passing = vec![false; texts.len()];
+        for place in places {
+            passing[place] = are_sure || self.passes_bytes(texts.get(place));
+        }
+        Some(passing)
     }
 
     fn passes_bytes(&self, text: &[u8]) -> bool {
@@ -422,16 +465,17 @@ impl ColumnStore {
                 for (shape, before) in wanted {
                     let of_group = layout.spots_of(group);
                     let at = first + of_group.start;
-                    let places = (start + before..).step_by((*count).max(1) as usize);
-                    let places = places.take(of_group.len()).map(|place| place as usize);
+                    let step = *count as usize;
                     let any = match &*values {
                         Values::Codes(codes) => {
                             let places = (start + before, *count, group.len);
                             insert_codes((codes, &passing), places, (spots, at))
                         }
                         values => {
-                            let told = places.map(|k| direct.passes(values, k, &mut buffer));
-                            spots.insert_told(at, told)
+                            let first = (start + before) as usize;
+                            let place = |k: usize| first + k * step;
+                            let passes = |k| direct.passes(values, place(k), &mut buffer);
+                            spots.insert_bits(at, of_group.len(), passes)
                         }
                     };
                     part_shapes[*shape as usize] |= any;
@@ -454,16 +498,16 @@ fn insert_codes(
         Codes::Bytes(codes) => {
             // Every byte has a place in it, so none must be checked.
             let passing: [bool; 256] = std::array::from_fn(passes);
-            let codes = codes[start..].iter().step_by(step).take(len);
-            spots.insert_told(at, codes.map(|code| passing[usize::from(*code)]))
+            let codes = &codes[start..];
+            spots.insert_bits(at, len, |k| passing[usize::from(codes[k * step])])
         }
         Codes::Shorts(codes) => {
-            let codes = codes[start..].iter().step_by(step).take(len);
-            spots.insert_told(at, codes.map(|code| passes(usize::from(*code))))
+            let codes = &codes[start..];
+            spots.insert_bits(at, len, |k| passes(usize::from(codes[k * step])))
         }
         Codes::Longs(codes) => {
-            let codes = codes[start..].iter().step_by(step).take(len);
-            spots.insert_told(at, codes.map(|code| passes(*code as usize)))
+            let codes = &codes[start..];
+            spots.insert_bits(at, len, |k| passes(codes[k * step] as usize))
         }
     }
 }
@@ -472,12 +516,7 @@ fn insert_codes(
 fn passing_codes(dictionary: &Dictionary, test: &TextTest<'_>) -> Vec<bool> {
     let texts = &dictionary.texts;
     let passes = |code: usize| test.passes_bytes(texts.get(code));
-    if let Some(codes) = test.part().and_then(|part| texts.that_may_contain(part)) {
-        let mut passing = vec![false; texts.len()];
-        codes.into_iter().for_each(|code| passing[code] = passes(code));
-        return passing;
-    }
-    (0..texts.len()).map(passes).collect()
+    test.passing(texts).unwrap_or_else(|| (0..texts.len()).map(passes).collect())
 }
 
 /// Whether a part has a byte that no text of a block can have.
@@ -503,8 +542,8 @@ enum DirectTest<'t> {
     Octet(u8),
     /// By the text.
     Text(&'t TextTest<'t>),
-    /// By the text, of those alone that may pass.
-    Some(&'t TextTest<'t>, Vec<bool>),
+    /// By place: whether it passes.
+    Told(Vec<bool>),
 }
 
 impl<'t> DirectTest<'t> {
@@ -539,12 +578,19 @@ impl<'t> DirectTest<'t> {
             {
                 Self::Never
             }
-            (Values::Texts(texts), test)
-                if let Some(places) = test.part().and_then(|part| texts.that_may_contain(part)) =>
+            (Values::Texts(texts), test) if let Some(passing) = test.passing(texts) => {
+                if passing.contains(&true) { Self::Told(passing) } else { Self::Never }
+            }
+            (Values::Ids(ids), TextTest::Word(word)) if ids.is_word() => {
+                ids.packed(word.as_bytes()).map_or(Self::Never, Self::Id)
+            }
+            (Values::Ids(ids), TextTest::Word(word)) if !ids.may_have_words(&[word.len()]) => {
+                Self::Never
+            }
+            (Values::Ids(ids), TextTest::Phrase(words))
+                if !ids.may_have_words(&words.iter().map(String::len).collect::<Vec<_>>()) =>
             {
-                let mut may_pass = vec![false; if places.is_empty() { 0 } else { texts.len() }];
-                places.into_iter().for_each(|place| may_pass[place] = true);
-                if may_pass.is_empty() { Self::Never } else { Self::Some(test, may_pass) }
+                Self::Never
             }
             (Values::Ints(_), test) if has_other(test.part(), |byte| byte.is_ascii_digit()) => {
                 Self::Never
@@ -570,8 +616,8 @@ impl<'t> DirectTest<'t> {
             }
             (Self::Id(packed), Values::Ids(ids)) => ids.is(place, packed),
             (Self::Address(wanted), Values::Addresses(addresses)) => addresses[place] == *wanted,
-            (Self::Some(_, may_pass), _) if !may_pass[place] => false,
-            (Self::Text(test) | Self::Some(test, _), values) => {
+            (Self::Told(passing), _) => passing[place],
+            (Self::Text(test), values) => {
                 let no_dictionary = Default::default();
                 values.text(place, &no_dictionary, buffer).is_ok_and(|text| test.passes_bytes(text))
             }

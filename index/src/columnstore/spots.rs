@@ -42,9 +42,9 @@ impl ColumnStore {
                 continue;
             }
             let layout = self.layout(block)?;
-            let by_spot = layout.rows_by_spot().iter();
-            let told = by_spot.map(|row| rows.contains(of_block.start + u32::from(*row)));
-            spots.insert_told(of_block.start, told);
+            let by_spot = layout.rows_by_spot();
+            let is_in = |spot| rows.contains(of_block.start + u32::from(by_spot[spot]));
+            spots.insert_bits(of_block.start, by_spot.len(), is_in);
         }
         Ok(spots)
     }
@@ -58,10 +58,11 @@ impl ColumnStore {
         }
         let layout = self.layout(block)?;
         let first = of_block.start;
-        let row = |spot: u32| first + u32::from(layout.rows_by_spot()[(spot - first) as usize]);
-        let mut rows: Vec<u32> = spots.rows(of_block).map(row).collect();
-        rows.sort_unstable();
-        Ok(rows)
+        let mut rows = RowSet::empty(of_block.len() as u32);
+        for spot in spots.rows(of_block.clone()) {
+            rows.insert(layout.rows_by_spot()[(spot - first) as usize].into());
+        }
+        Ok(rows.rows(0..of_block.len() as u32).map(|row| first + row).collect())
     }
 
     /// How many of the rows at these spots lie inside `range`.
@@ -69,11 +70,19 @@ impl ColumnStore {
         let mut count = 0;
         for block in self.blocks_in(range) {
             let of_block = self.rows_of(block);
-            if range.start <= of_block.start && of_block.end <= range.end {
-                count += spots.count(of_block);
+            let found = spots.count(of_block.clone());
+            let inside = of_block.start.max(range.start)..of_block.end.min(range.end);
+            if found == 0 || inside == of_block {
+                count += found;
+            } else if found == of_block.len() as u64 {
+                count += inside.len() as u64;
             } else {
-                let rows = self.rows_at(spots, block)?;
-                count += rows.into_iter().filter(|row| range.contains(row)).count() as u64;
+                let layout = self.layout(block)?;
+                let by_spot = layout.rows_by_spot();
+                let row =
+                    |spot| of_block.start + u32::from(by_spot[(spot - of_block.start) as usize]);
+                let rows = spots.rows(of_block.clone()).map(row);
+                count += rows.filter(|row| inside.contains(row)).count() as u64;
             }
         }
         Ok(count)

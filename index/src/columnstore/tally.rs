@@ -14,7 +14,7 @@ use super::{ColumnStore, StoredShape};
 use crate::columns::block::Values;
 use crate::columns::rebuild::value;
 use crate::columns::shape::Kind;
-use crate::piece::Counted;
+use crate::piece::{Counted, StringCounts};
 use crate::rowset::RowSet;
 
 /// The events that count.
@@ -193,17 +193,22 @@ impl ColumnStore {
                 return Ok(ControlFlow::Break(()));
             }
             codes = tally.codes;
-            for (address, count) in
-                tally.addresses.slots.into_iter().filter(|(_, count)| *count > 0)
-            {
-                let address = Value::Ip(std::net::Ipv4Addr::from_bits(address).into());
-                if visit(Counted::Value(address, count.into())).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
+            let addresses = tally.addresses.slots;
+            if !addresses.is_empty() && visit(Counted::Addresses(&addresses)).is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
         for ((column, kind), counts) in codes {
             let dictionary = self.dictionary(column)?;
+            if let (Kind::String, texts) = (kind, &dictionary.texts)
+                && texts.are_ascii()
+            {
+                let counts = &counts;
+                if visit(Counted::Strings(StringCounts { texts, counts })).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                continue;
+            }
             for (code, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
                 let text = value(kind, dictionary.texts.get(code))?;
                 if visit(Counted::Value(text, count)).is_break() {

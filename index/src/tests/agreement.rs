@@ -441,6 +441,17 @@ fn told(split: &Split, lookup: &Lookup, range: TimeRange, field: &str) -> Option
                 let texts = text_of(&value).map(|text| text.into_owned());
                 *values.entry(texts.into_iter().collect()).or_default() += times;
             }
+            Counted::Addresses(addresses) => {
+                for (address, times) in addresses.iter().filter(|(_, times)| *times > 0) {
+                    let text = std::net::Ipv4Addr::from_bits(*address).to_string();
+                    *values.entry(vec![text]).or_default() += u64::from(*times);
+                }
+            }
+            Counted::Strings(strings) => {
+                for (text, times) in strings.iter() {
+                    *values.entry(vec![text.to_owned()]).or_default() += times;
+                }
+            }
             Counted::Integers(numbers) => {
                 for number in numbers {
                     *values.entry(vec![number.to_string()]).or_default() += 1;

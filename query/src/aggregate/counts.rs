@@ -59,19 +59,15 @@ fn read(
     (counts, events): (&mut ValueCounts, &mut u64),
 ) -> Result<(), Halt> {
     let memory = &scan.memory;
-    let is_told = scan.count_values(piece, target, |counted| match counted {
-        Counted::Value(value, times) => {
-            *events += times;
-            counts.add(value, times, memory)
-        }
-        Counted::Integers(numbers) => {
-            *events += numbers.len() as u64;
-            counts.add_integers(numbers, memory)
-        }
-        Counted::Event(event) => {
-            *events += 1;
-            add_event(counts, event, target, memory)
-        }
+    let is_told = scan.count_values(piece, target, |counted| {
+        *events += match counted {
+            Counted::Event(event) => {
+                add_event(counts, event, target, memory)?;
+                1
+            }
+            counted => counts.add_counted(counted, memory)?,
+        };
+        Ok(())
     })?;
     if is_told {
         return Ok(());
