@@ -86,8 +86,7 @@ impl Origin {
     }
 }
 
-/// Makes events of records. Holds nothing, so it is free to clone; what records looked like is
-/// remembered by thread and changes nothing but the time it takes.
+/// Makes events of records. Holds nothing, so it is free to clone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Normalizer;
 
