@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Sees to the programs the tests talk to: a syslog daemon, a queue, a mail server, a browser, a file system to pull the plug on.
+# Sees to the programs the tests talk to: syslog daemons, a queue, a mail server, a browser, a file system to pull the plug on.
 #
-# Installs what is missing with apt as root on Debian, and servers and clients of Python into .test-tools/ (not in git).
+# Installs what is missing with apt as root on Debian, and servers and clients of Python and JavaScript into .test-tools/ (not in
+# git). Clients that only some systems have are installed where they can be: without them their stories say so and pass.
 # Without root it names what is missing and stops. Says what it does; says nothing when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -63,4 +64,37 @@ if ! cmp -s scripts/test-requirements.txt "$stamp"; then
     "$python" -m venv .test-tools/python
     .test-tools/python/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/test-requirements.txt
     cp scripts/test-requirements.txt "$stamp"
+fi
+
+stamp=.test-tools/node/package-lock.json
+if ! cmp -s scripts/test-clients/package-lock.json "$stamp"; then
+    say "installing into .test-tools/node what scripts/test-clients names"
+    rm -rf .test-tools/node
+    mkdir -p .test-tools/node
+    cp scripts/test-clients/package.json scripts/test-clients/.npmrc .test-tools/node
+    cp scripts/test-clients/package-lock.json .test-tools/node/lock.json
+    (cd .test-tools/node && mv lock.json package-lock.json && npm install --silent)
+    cp scripts/test-clients/package-lock.json "$stamp"
+fi
+
+# Shippers of Debian: nice to have, never waited for twice.
+shippers=(rsyslog-relp rsyslog-elasticsearch rsyslog-openssl systemd-journal-remote liblog4j2-java liblogback-java
+    libjackson2-databind-java openjdk-17-jdk-headless php-cli php-monolog ruby-gelf)
+stamp=.test-tools/shippers
+if [ ! -e "$stamp" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing shippers: ${shippers[*]} syslog-ng-core"
+    export DEBIAN_FRONTEND=noninteractive
+    for package in "${shippers[@]}"; do
+        dpkg -s "$package" >/dev/null 2>&1 && continue
+        apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 || say "cannot install $package"
+    done
+    # It cannot stand beside rsyslog, so it is only unpacked, with the libraries it asks for.
+    apt-get install -y -qq --no-install-recommends libivykis0 libnet1 libwrap0 libpcre3 libcurl4 >/dev/null 2>&1 || true
+    mkdir -p .test-tools/syslog-ng
+    (
+        cd .test-tools/syslog-ng
+        apt-get download -qq syslog-ng-core syslog-ng-mod-http
+        for archive in *.deb; do dpkg -x "$archive" . && rm "$archive"; done
+    ) >/dev/null 2>&1 || say "cannot unpack syslog-ng-core"
+    touch "$stamp"
 fi

@@ -21,11 +21,13 @@ use crate::severity::Severity;
 use crate::time::Timestamp;
 
 use buffer::Buffer;
-use packed::{Reader, decode_entry, encode_entry, encode_span};
+use packed::{Reader, decode_entry, encode_entry, encode_span, entry_bytes};
 use parts::{Entry, Name, Packed, Span};
 
 const FORMAT_VERSION: u8 = 1;
 const FLAG_TIME_OBSERVED: u8 = 1;
+/// Bytes of the binary form before the fields.
+const HEAD_BYTES: usize = 3 + 8 + 2 * 4 + 4 * 8 + 4;
 /// Room for texts that do not stand in the record, and for fields, where nobody said how much.
 const EXTRA_BYTES: usize = 128;
 const FIELDS: usize = 16;
@@ -175,11 +177,16 @@ impl Event {
         }
     }
 
+    /// Bytes that [`Event::encode`] appends.
+    pub fn encoded_bytes(&self) -> usize {
+        let fields: usize = self.fields.iter().map(entry_bytes).sum();
+        HEAD_BYTES + fields + self.buffer.bytes().len()
+    }
+
     /// Appends the binary form to `out`. Position and `observed_at` are not in it: the journal's
     /// record header has them.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let buffer = self.buffer.bytes();
-        out.reserve(48 + self.fields.len() * 12 + buffer.len());
         out.push(FORMAT_VERSION);
         out.push(if self.time_is_observed { FLAG_TIME_OBSERVED } else { 0 });
         out.push(self.severity.rank());
@@ -326,7 +333,9 @@ impl Event {
 #[derive(Debug)]
 pub struct EventBuilder<'r> {
     record: &'r [u8],
-    extra: Vec<u8>,
+    /// The record, where it is text.
+    text: Option<&'r str>,
+    extra: String,
     timestamp: Option<Timestamp>,
     severity: Severity,
     source: Span,
@@ -339,14 +348,21 @@ pub struct EventBuilder<'r> {
 impl<'r> EventBuilder<'r> {
     /// Starts with the record's bytes, at most 4 GiB less what is added.
     pub fn new(record: &'r [u8]) -> Self {
-        Self::with_room(record, FIELDS, EXTRA_BYTES)
+        let text = std::str::from_utf8(record).ok();
+        Self { text, ..Self::with_room(record, FIELDS, EXTRA_BYTES) }
     }
 
-    /// The same with room for so many fields, and for so many bytes that do not stand in the record.
-    pub fn with_room(record: &'r [u8], fields: usize, extra_bytes: usize) -> Self {
+    /// Starts with a record that is text, and room for so many fields and so many bytes that do not
+    /// stand in it.
+    pub fn of_text(text: &'r str, fields: usize, extra_bytes: usize) -> Self {
+        Self { text: Some(text), ..Self::with_room(text.as_bytes(), fields, extra_bytes) }
+    }
+
+    fn with_room(record: &'r [u8], fields: usize, extra_bytes: usize) -> Self {
         Self {
             record,
-            extra: Vec::with_capacity(extra_bytes),
+            text: None,
+            extra: String::with_capacity(extra_bytes),
             timestamp: None,
             severity: Severity::default(),
             source: Span::default(),
@@ -416,6 +432,18 @@ impl<'r> EventBuilder<'r> {
         self.push(name, alias, value, options)
     }
 
+    /// The same with the sender's name alone, which must be none of [`STANDARD_FIELDS`].
+    pub fn own_field_with(
+        &mut self,
+        path: &str,
+        value: Value<'_>,
+        options: FieldOptions,
+    ) -> &mut Self {
+        debug_assert!(standard_field(path).is_none(), "`{path}` is a standard name");
+        let name = Name::Text(self.keep(path));
+        self.push(name, None, value, options)
+    }
+
     /// The same, by the place of the standard name in [`STANDARD_FIELDS`].
     pub fn standard_field_with(
         &mut self,
@@ -478,16 +506,28 @@ impl<'r> EventBuilder<'r> {
 
     /// Finishes the event; the journal gives it id and `observed_at` later.
     pub fn build(self) -> Event {
-        let mut buffer = Vec::with_capacity(self.record.len() + self.extra.len());
-        buffer.extend_from_slice(self.record);
-        buffer.extend_from_slice(&self.extra);
+        let buffer_len = self.record.len() + self.extra.len();
+        let buffer = match self.text {
+            Some(text) => {
+                let mut buffer = String::with_capacity(buffer_len);
+                buffer.push_str(text);
+                buffer.push_str(&self.extra);
+                Buffer::Text(buffer.into())
+            }
+            None => {
+                let mut buffer = Vec::with_capacity(buffer_len);
+                buffer.extend_from_slice(self.record);
+                buffer.extend_from_slice(self.extra.as_bytes());
+                Buffer::Bytes(buffer.into())
+            }
+        };
         Event {
             id: EventId::default(),
             observed_at: Timestamp::default(),
             timestamp: self.timestamp.unwrap_or_default(),
             time_is_observed: self.timestamp.is_none(),
             severity: self.severity,
-            buffer: Buffer::from(buffer),
+            buffer,
             raw_len: u32::try_from(self.record.len()).expect("a record is far below 4 GiB"),
             source: self.source,
             dataset: self.dataset,
@@ -508,7 +548,7 @@ impl<'r> EventBuilder<'r> {
             given.start as usize - record.start as usize
         } else {
             let start = self.record.len() + self.extra.len();
-            self.extra.extend_from_slice(text.as_bytes());
+            self.extra.push_str(text);
             start
         };
         Span {
@@ -519,11 +559,13 @@ impl<'r> EventBuilder<'r> {
 
     fn text(&self, span: Span) -> &str {
         let (start, end) = (span.start as usize, (span.start + span.len) as usize);
-        let bytes = match start.checked_sub(self.record.len()) {
-            Some(extra) => &self.extra[extra..end - self.record.len()],
-            None => &self.record[start..end],
-        };
-        std::str::from_utf8(bytes).expect("spans were made from text")
+        match (start.checked_sub(self.record.len()), self.text) {
+            (Some(extra), _) => &self.extra[extra..end - self.record.len()],
+            (None, Some(text)) => &text[start..end],
+            (None, None) => {
+                std::str::from_utf8(&self.record[start..end]).expect("spans were made from text")
+            }
+        }
     }
 
     fn pack(&mut self, value: Value<'_>) -> Packed {
@@ -555,6 +597,7 @@ mod tests {
     fn round_trip(event: &Event) -> Event {
         let mut bytes = Vec::new();
         event.encode(&mut bytes);
+        assert_eq!(bytes.len(), event.encoded_bytes());
         Event::decode(&bytes, AT, Timestamp::from_secs(9)).expect("own encoding")
     }
 

@@ -5,9 +5,11 @@
 //! event; a record that is no piece of anything goes its own way at once. Streams are kept apart: what
 //! a container writes to its two outputs, and lines without any envelope. A group is bounded by
 //! [`LINES_MAX`] and [`BYTES_MAX`], the groups that are open by [`STREAMS_MAX`]: beyond them a group
-//! ends early, which counts. Syslog is never joined: each of its messages says who wrote it.
+//! ends early, which counts. Lines of a stack trace in syslog messages are joined when host, program, process and
+//! priority are the same.
 
 mod piece;
+mod syslog;
 mod trace;
 
 use std::borrow::Cow;

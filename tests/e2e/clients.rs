@@ -1,8 +1,8 @@
 //! Some sixty configurations of clients send the same events, in the bytes that were recorded from them,
 //! over real sockets; each event is there exactly once, with what the client says of it.
 //!
-//! In the first story no client runs: what is tried is that their bytes are taken. Real ones of Python run
-//! in [`real`]; rsyslog and NATS in other stories. UDP is loopback's, which loses nothing that is read in time.
+//! In the first story no client runs: what is tried is that their bytes are taken. Real ones run in [`real`], NATS in
+//! another story. UDP is loopback's, which loses nothing that is read in time.
 
 mod encode;
 mod events;
@@ -151,7 +151,7 @@ async fn node() -> (Place, Node, Doors, String) {
     let udp = free.local_addr().expect("bound");
     drop(free);
     let place = Place::new(&format!(
-        "[[listeners]]\nkind = \"auto\"\ntcp = \"127.0.0.1:0\"\nudp = \"{udp}\"\nallow = [\"127.0.0.0/8\"]\nsource = \"hosts\"\n"
+        "[http]\nallow = [\"127.0.0.0/8\"]\nsource = \"journal\"\n[[listeners]]\nkind = \"auto\"\ntcp = \"127.0.0.1:0\"\nudp = \"{udp}\"\nallow = [\"127.0.0.0/8\"]\nsource = \"hosts\"\n"
     ));
     let token = place.token("ingest", "shop");
     let reader = place.token("reader", "desk");

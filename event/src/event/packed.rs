@@ -27,19 +27,59 @@ const BIT_INNER: u8 = 0x40;
 /// Stands where a standard name's place would, before a span.
 const NAME_IS_TEXT: u16 = u16::MAX;
 
+/// Bytes of a field at most: kind, two names, and an IPv6 address.
+const ENTRY_BYTES_MAX: usize = 1 + 2 * 10 + 16;
+
+/// Bytes that are put together on the stack, so that they are appended at once.
+struct Bytes {
+    bytes: [u8; ENTRY_BYTES_MAX],
+    len: usize,
+}
+
+impl Bytes {
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        let place = self.bytes[self.len..].first_chunk_mut();
+        *place.expect("no field has more bytes") = bytes;
+        self.len += N;
+    }
+
+    #[inline]
+    fn put_span(&mut self, span: Span) {
+        self.put(span.start.to_le_bytes());
+        self.put(span.len.to_le_bytes());
+    }
+
+    #[inline]
+    fn put_name(&mut self, name: Name) {
+        match name {
+            Name::Standard(place) => self.put(place.to_le_bytes()),
+            Name::Text(span) => {
+                self.put(NAME_IS_TEXT.to_le_bytes());
+                self.put_span(span);
+            }
+        }
+    }
+}
+
 pub(super) fn encode_span(span: Span, out: &mut Vec<u8>) {
     out.extend_from_slice(&span.start.to_le_bytes());
     out.extend_from_slice(&span.len.to_le_bytes());
 }
 
-fn encode_name(name: Name, out: &mut Vec<u8>) {
-    match name {
-        Name::Standard(place) => out.extend_from_slice(&place.to_le_bytes()),
-        Name::Text(span) => {
-            out.extend_from_slice(&NAME_IS_TEXT.to_le_bytes());
-            encode_span(span, out);
-        }
-    }
+/// Bytes that [`encode_entry`] appends.
+pub(super) fn entry_bytes(entry: &Entry) -> usize {
+    let name = |name: Name| match name {
+        Name::Standard(_) => 2,
+        Name::Text(_) => 10,
+    };
+    let value = match entry.value {
+        Packed::Null | Packed::Bool(_) => 0,
+        Packed::Ip(IpAddr::V4(_)) => 4,
+        Packed::Ip(IpAddr::V6(_)) => 16,
+        _ => 8,
+    };
+    1 + name(entry.name) + entry.alias.map_or(0, name) + value
 }
 
 pub(super) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
@@ -57,25 +97,27 @@ pub(super) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
         Packed::Json(_) => KIND_JSON,
     };
     let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-    out.push(
-        kind | bit(entry.alias.is_some(), BIT_ALIAS)
-            | bit(entry.options.is_array_item, BIT_ARRAY_ITEM)
-            | bit(entry.options.is_inner, BIT_INNER),
-    );
-    encode_name(entry.name, out);
-    if let Some(alias) = entry.alias {
-        encode_name(alias, out);
-    }
+    let mut bytes = Bytes { bytes: [0; ENTRY_BYTES_MAX], len: 0 };
+    bytes.put([kind
+        | bit(entry.alias.is_some(), BIT_ALIAS)
+        | bit(entry.options.is_array_item, BIT_ARRAY_ITEM)
+        | bit(entry.options.is_inner, BIT_INNER)]);
+    bytes.put_name(entry.name);
+    entry.alias.iter().for_each(|alias| bytes.put_name(*alias));
     match entry.value {
         Packed::Null | Packed::Bool(_) => {}
-        Packed::Integer(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Packed::Unsigned(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Packed::Float(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Packed::String(span) | Packed::Json(span) => encode_span(span, out),
-        Packed::Ip(IpAddr::V4(value)) => out.extend_from_slice(&value.octets()),
-        Packed::Ip(IpAddr::V6(value)) => out.extend_from_slice(&value.octets()),
-        Packed::Timestamp(value) => out.extend_from_slice(&value.nanos().to_le_bytes()),
+        Packed::Integer(value) => bytes.put(value.to_le_bytes()),
+        Packed::Unsigned(value) => bytes.put(value.to_le_bytes()),
+        Packed::Float(value) => bytes.put(value.to_le_bytes()),
+        Packed::String(span) | Packed::Json(span) => bytes.put_span(span),
+        Packed::Ip(IpAddr::V4(value)) => bytes.put(value.octets()),
+        Packed::Ip(IpAddr::V6(value)) => bytes.put(value.octets()),
+        Packed::Timestamp(value) => bytes.put(value.nanos().to_le_bytes()),
     }
+    // A length that the compiler knows is appended faster than what is left of it afterwards.
+    let start = out.len();
+    out.extend_from_slice(&bytes.bytes);
+    out.truncate(start + bytes.len);
 }
 
 pub(super) fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {

@@ -34,9 +34,23 @@ pub(crate) struct ColumnBuilder {
     is_direct: bool,
 }
 
+/// How a block of texts was written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Encoded {
+    /// In which form.
+    pub(crate) form: u8,
+    /// The least and the greatest number, when they are numbers.
+    pub(crate) span: Option<(i64, i64)>,
+}
+
 impl ColumnBuilder {
-    /// Appends a block of texts; tells its form.
-    pub(crate) fn encode(&mut self, texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) -> u8 {
+    /// Appends a block of texts; tells how.
+    pub(crate) fn encode(
+        &mut self,
+        texts: &[&[u8]],
+        packer: &mut Packer,
+        out: &mut Vec<u8>,
+    ) -> Encoded {
         put_number(out, texts.len() as u64);
         let start = out.len();
         if !self.is_direct {
@@ -45,11 +59,11 @@ impl ColumnBuilder {
             if self.dictionary.add_all(texts, texts.len() / 2 + NEW_TEXTS_MIN, &mut codes) {
                 out.push(CODES);
                 codes::encode(&codes, packer, out);
-                return CODES;
+                return Encoded { form: CODES, span: None };
             }
             self.is_direct = true;
         }
-        encode_direct(texts, packer, out);
+        let span = encode_direct(texts, packer, out);
         let mut reader = Reader::new(&out[start..]);
         let is_same = Values::decode_of(&mut reader, texts.len()).is_ok_and(|values| {
             let mut buffer = Vec::new();
@@ -64,7 +78,7 @@ impl ColumnBuilder {
             out.push(TEXTS);
             texts::encode(texts, packer, out);
         }
-        out[start]
+        Encoded { form: out[start], span: span.filter(|_| is_same) }
     }
 }
 
@@ -89,17 +103,18 @@ impl ColumnBuilder {
     }
 }
 
-fn encode_direct(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) {
+/// Tells the least and the greatest when they are numbers.
+fn encode_direct(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) -> Option<(i64, i64)> {
     if let Some(numbers) = texts.iter().map(|text| number_of(text)).collect::<Option<Vec<i64>>>() {
         out.push(INTS);
         ints::encode(&numbers, packer, out);
-        return;
+        return numbers.iter().copied().min().zip(numbers.iter().copied().max());
     }
     if let Some(addresses) = texts.iter().map(|text| address_of(text)).collect::<Option<Vec<u32>>>()
     {
         out.push(ADDRESSES);
         codes::encode(&addresses, packer, out);
-        return;
+        return None;
     }
     out.push(IDS);
     if !ids::encode(texts, out) {
@@ -107,6 +122,7 @@ fn encode_direct(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) {
         out.push(TEXTS);
         texts::encode(texts, packer, out);
     }
+    None
 }
 
 /// The number that is written as this text and no other.
@@ -128,6 +144,10 @@ pub(crate) fn number_of(text: &[u8]) -> Option<i64> {
 
 /// The IPv4 address that is written as this text, and no other.
 pub(crate) fn address_of(text: &[u8]) -> Option<u32> {
+    // Most texts that are none are told by their length or their first byte.
+    if !(7..=15).contains(&text.len()) || !text[0].is_ascii_digit() {
+        return None;
+    }
     let mut address = 0;
     let mut octets = 0;
     for octet in text.split(|byte| *byte == b'.') {

@@ -25,10 +25,37 @@ pub(crate) const DICTIONARY: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Words {
     others: Vec<u64>,
-    /// Hashes of words, part by part.
-    in_parts: Vec<u64>,
-    /// The tag of each part, and where its hashes end.
-    parts: Vec<(u64, usize)>,
+    /// The tag of each part, and the hashes of its words.
+    parts: Vec<(u64, Box<[u64]>)>,
+    /// Those of the part that is being added.
+    hashes: Vec<u64>,
+    seen: Seen,
+}
+
+/// Which hashes came before: open addressed, at most half full, and used again for each part.
+#[derive(Debug, Default)]
+struct Seen {
+    slots: Vec<u64>,
+}
+
+impl Seen {
+    /// Keeps the first of equal hashes.
+    fn keep_first(&mut self, hashes: &mut Vec<u64>) {
+        let len = (2 * hashes.len()).next_power_of_two();
+        self.slots.clear();
+        self.slots.resize(len, 0);
+        hashes.retain(|hash| {
+            let hash = *hash;
+            let mut slot = hash as usize & (len - 1);
+            // A hash of zero is never found again, which costs nothing but its bits once more.
+            while self.slots[slot] != 0 && self.slots[slot] != hash {
+                slot = (slot + 1) & (len - 1);
+            }
+            let is_first = self.slots[slot] == 0;
+            self.slots[slot] = hash;
+            is_first
+        });
+    }
 }
 
 impl Words {
@@ -44,42 +71,37 @@ impl Words {
         block: u32,
         texts: impl Iterator<Item = &'t [u8]>,
     ) {
-        let start = self.in_parts.len();
-        texts.for_each(|text| hash_words(text, &mut self.in_parts));
-        self.in_parts[start..].sort_unstable();
-        let mut kept = start;
-        for place in start..self.in_parts.len() {
-            let hash = self.in_parts[place];
-            if kept == start || self.in_parts[kept - 1] != hash {
-                self.in_parts[kept] = hash;
-                kept += 1;
-            }
-        }
-        self.in_parts.truncate(kept);
-        self.parts.push((tag(column, block), kept));
+        self.hashes.clear();
+        texts.for_each(|text| hash_words(text, &mut self.hashes));
+        self.seen.keep_first(&mut self.hashes);
+        self.parts.push((tag(column, block), self.hashes.as_slice().into()));
     }
 
     /// The lines of the filter; at least one.
     pub(crate) fn build(mut self) -> Vec<u8> {
         self.others.sort_unstable();
         self.others.dedup();
-        let entries = self.others.len() + self.in_parts.len();
+        let in_parts: usize = self.parts.iter().map(|(_, hashes)| hashes.len()).sum();
+        let entries = self.others.len() + in_parts;
         let lines = (entries * BITS_PER_ENTRY).div_ceil(LINE_BYTES * 8).max(1);
         let mut bytes = vec![0; lines * LINE_BYTES];
-        let mut set = |hash: u64, bits: &mut dyn Iterator<Item = usize>| {
-            let start = line_of(hash, lines as u64) as usize * LINE_BYTES;
-            bits.for_each(|bit| bytes[start + bit / 8] |= 1 << (bit % 8));
-        };
-        self.others.iter().for_each(|hash| set(*hash, &mut bits_of(*hash)));
-        let mut start = 0;
-        for (tag, end) in &self.parts {
-            for hash in &self.in_parts[start..*end] {
-                set(*hash, &mut bits_of(*hash).chain(part_bits_of(*hash, *tag)));
+        for hash in &self.others {
+            set(&mut bytes, lines, *hash, bits_of(*hash));
+        }
+        for (tag, hashes) in &self.parts {
+            for hash in hashes {
+                set(&mut bytes, lines, *hash, bits_of(*hash).chain(part_bits_of(*hash, *tag)));
             }
-            start = *end;
         }
         bytes
     }
+}
+
+/// Sets bits of the line of a word.
+fn set(bytes: &mut [u8], lines: usize, hash: u64, bits: impl Iterator<Item = usize>) {
+    let start = line_of(hash, lines as u64) as usize * LINE_BYTES;
+    let line = &mut bytes[start..start + LINE_BYTES];
+    bits.for_each(|bit| line[bit / 8] |= 1 << (bit % 8));
 }
 
 /// The hash of a word (FNV-1a over eight bytes at a time, mixed); part of the format.

@@ -73,6 +73,23 @@ const fn digits(letters: u8) -> [u8; 256] {
     digits
 }
 
+/// The two digits of every byte.
+const fn pairs(letters: u8) -> [[u8; 2]; 256] {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (high, low) = (byte as u8 >> 4, byte as u8 & 15);
+        pairs[byte] = [
+            if high < 10 { b'0' + high } else { letters + high - 10 },
+            if low < 10 { b'0' + low } else { letters + low - 10 },
+        ];
+        byte += 1;
+    }
+    pairs
+}
+
+static LOWER_PAIRS: [[u8; 2]; 256] = pairs(b'a');
+static UPPER_PAIRS: [[u8; 2]; 256] = pairs(b'A');
 const LOWER_DIGITS: [u8; 256] = digits(b'a');
 const UPPER_DIGITS: [u8; 256] = digits(b'A');
 
@@ -142,23 +159,23 @@ impl Ids {
 
     /// The id at a place.
     pub(crate) fn text<'b>(&self, place: usize, buffer: &'b mut Vec<u8>) -> &'b [u8] {
-        buffer.clear();
         let packed = &self.bytes[place * self.width..(place + 1) * self.width];
-        let letters = match self.layout.contains(&UPPER_DIGIT) {
-            true => b"0123456789ABCDEF",
-            false => b"0123456789abcdef",
-        };
-        let mut digit = 0;
-        for place in &self.layout {
-            if *place == HYPHEN {
-                buffer.push(b'-');
-                continue;
-            }
-            let byte = packed[digit / 2];
-            let nibble = if digit % 2 == 0 { byte >> 4 } else { byte & 15 };
-            buffer.push(letters[usize::from(nibble)]);
-            digit += 1;
+        let pairs = if self.layout.contains(&UPPER_DIGIT) { &UPPER_PAIRS } else { &LOWER_PAIRS };
+        buffer.clear();
+        buffer.extend(packed.iter().flat_map(|byte| pairs[usize::from(*byte)]));
+        if !self.layout.contains(&HYPHEN) {
+            // Behind an odd number of digits there is half a byte that stands for nothing.
+            buffer.truncate(self.layout.len());
+            return buffer;
         }
+        let mut digits = [0; ID_LEN_MAX];
+        digits[..buffer.len()].copy_from_slice(buffer);
+        let mut digits = digits.iter();
+        buffer.clear();
+        buffer.extend(self.layout.iter().map(|place| match *place {
+            HYPHEN => b'-',
+            _ => digits.next().copied().unwrap_or_default(),
+        }));
         buffer
     }
 

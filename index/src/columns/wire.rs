@@ -52,30 +52,31 @@ pub(crate) fn unfold(number: u64) -> i64 {
 /// Compresses; keeps what that needs from one call to the next.
 pub(crate) struct Packer {
     zstd: zstd::bulk::Compressor<'static>,
+    packed: Vec<u8>,
 }
 
 impl Packer {
     /// A packer.
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self { zstd: zstd::bulk::Compressor::new(ZSTD_LEVEL)? })
+        Ok(Self { zstd: zstd::bulk::Compressor::new(ZSTD_LEVEL)?, packed: Vec::new() })
     }
 
     /// Appends bytes, compressed where that makes them shorter by an eighth.
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
-        let packed = match bytes.len() {
-            0..PACK_BYTES_MIN => None,
-            len => self.zstd.compress(bytes).ok().filter(|packed| packed.len() < len - len / 8),
-        };
-        match packed {
-            Some(packed) => {
-                put_number(out, (bytes.len() as u64) << 1 | 1);
-                put_bytes(out, &packed);
-            }
-            None => {
-                put_number(out, (bytes.len() as u64) << 1);
-                out.extend_from_slice(bytes);
-            }
+        let len = bytes.len();
+        if len >= PACK_BYTES_MIN && self.pack(bytes) && self.packed.len() < len - len / 8 {
+            put_number(out, (len as u64) << 1 | 1);
+            put_bytes(out, &self.packed);
+        } else {
+            put_number(out, (len as u64) << 1);
+            out.extend_from_slice(bytes);
         }
+    }
+
+    fn pack(&mut self, bytes: &[u8]) -> bool {
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        self.zstd.compress_to_buffer(bytes, &mut self.packed).is_ok()
     }
 }
 

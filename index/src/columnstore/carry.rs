@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::layout::{Layout, VERBATIM};
 use super::writer::{Part, Writer};
 use super::{ARRIVALS, BlockInfo, CORE_PARTS, ColumnStore, SEQS, SHAPES, TIMES, VERBATIM_EVENTS};
-use crate::columns::block::{CODES, INTS, Values};
+use crate::columns::block::{CODES, Encoded, INTS, Values};
 use crate::columns::dictionary::Dictionary;
 use crate::columns::texts::Texts;
 
@@ -88,7 +88,7 @@ impl Writer {
         let column = &mut self.columns[here as usize];
         let start = column.out.len();
         let part = from.part(there, block)?;
-        let (mut form, span) = (part.form, part.span);
+        let (mut form, mut span) = (part.form, part.span);
         let mut texts = None;
         match &*values {
             Values::Codes(codes) => {
@@ -96,7 +96,8 @@ impl Writer {
                 if !builder.adopt((codes, &dictionary), known, &mut self.packer, &mut column.out)? {
                     let all = texts_of(&values, &dictionary)?;
                     let slices: Vec<&[u8]> = (0..all.len()).map(|place| all.get(place)).collect();
-                    form = builder.encode(&slices, &mut self.packer, &mut column.out);
+                    Encoded { form, span } =
+                        builder.encode(&slices, &mut self.packer, &mut column.out);
                     texts = Some(all);
                 }
             }

@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::layout::{Layout, VERBATIM, order_by};
 use super::{BLOCK_ROWS, BlockInfo, CORE_PARTS, PartRange, StoreInfo, StoredRow};
-use crate::columns::block::{self, ColumnBuilder, number_of};
+use crate::columns::block::{CODES, ColumnBuilder, Encoded, INTS};
 use crate::columns::dissect::{Dissector, MessageAs, Misfit};
 use crate::columns::filter::{DICTIONARY, Words};
 use crate::columns::fit::{Fitter, Mold, signature};
@@ -388,7 +388,7 @@ impl Writer {
     }
 
     pub(super) fn close_block(&mut self) {
-        let open = std::mem::take(&mut self.open);
+        let mut open = std::mem::take(&mut self.open);
         let number = self.blocks.len() as u32;
         let Some(newest) = open.times.first().copied() else { return };
         let layout = Layout::of(&open.shapes);
@@ -405,15 +405,11 @@ impl Writer {
         let columns = (0u32..).zip(&mut self.columns).zip(&texts);
         for ((place, column), texts) in columns.filter(|(_, texts)| !texts.is_empty()) {
             let start = column.out.len();
-            let form = column.builder.encode(texts, &mut self.packer, &mut column.out);
-            let numbers = || texts.iter().filter_map(|text| number_of(text));
-            let span = match form {
-                block::INTS => numbers().min().zip(numbers().max()),
-                _ => None,
-            };
+            let Encoded { form, span } =
+                column.builder.encode(texts, &mut self.packer, &mut column.out);
             let size_bytes = (column.out.len() - start) as u32;
             column.parts.push(Part { block: number, size_bytes, form, span });
-            if column.is_searched && !matches!(form, block::CODES | block::INTS) {
+            if column.is_searched && !matches!(form, CODES | INTS) {
                 self.words.add_part(place, number, texts.iter().copied());
             }
         }
@@ -441,6 +437,21 @@ impl Writer {
             seq_min: open.seqs.iter().map(|seq| *seq as u64).min().unwrap_or_default(),
             seq_max: open.seqs.iter().map(|seq| *seq as u64).max().unwrap_or_default(),
         });
+        open.clear();
+        self.open = open;
+    }
+}
+
+impl OpenBlock {
+    /// Forgets the rows, not the room for them.
+    fn clear(&mut self) {
+        self.shapes.clear();
+        self.times.clear();
+        self.seqs.clear();
+        self.observed.clear();
+        self.slots.truncate(0);
+        self.first_slots.clear();
+        self.verbatim.truncate(0);
     }
 }
 

@@ -3,17 +3,20 @@
 //! Input: a record. Output: the stream it is of, its text, and whether the line ends with it; nothing
 //! for records that stand for themselves. Known are lines of the CRI (`P` and `F`), entries of Docker's
 //! json-file, whose text ends with a line feed when the line does, records with `partial_message` as
-//! Docker's log drivers make them, and lines without any envelope.
+//! Docker's log drivers make them, syslog messages, and lines without any envelope.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::syslog;
 use crate::protocol::members::{Object, members, string};
 
 static PARTIAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"partial_message\""));
+/// How rsyslog writes a tab.
+const TAB: &[u8] = b"#011";
 /// How Docker's json-file begins.
 const LOG: &[u8] = br#"{"log":""#;
 /// Members that hold the text of a record.
@@ -30,6 +33,8 @@ pub(super) enum Form {
     Docker { is_error: bool },
     /// Records with `partial_message`, by the hash of what names their line or container.
     Partial(u64),
+    /// Syslog messages, by the hash of who wrote them.
+    Syslog(u64),
 }
 
 /// One record as a piece of others.
@@ -50,7 +55,8 @@ impl<'r> Piece<'r> {
             b'{' if record.starts_with(LOG) || has_open || PARTIAL.find(record).is_some() => {
                 Self::of_object(record)
             }
-            b'{' | b'<' => None,
+            b'{' => None,
+            b'<' => Self::of_syslog(record),
             b'0'..=b'9' => Self::of_cri(record).or_else(|| Some(Self::of_text(record))),
             _ => Some(Self::of_text(record)),
         }
@@ -58,6 +64,20 @@ impl<'r> Piece<'r> {
 
     fn of_text(record: &'r [u8]) -> Self {
         Self { form: Form::Text, text: Cow::Borrowed(record), is_whole: true, is_last: false }
+    }
+
+    fn of_syslog(record: &'r [u8]) -> Option<Self> {
+        let message = syslog::message(record)?;
+        let text = &record[message.text_start..];
+        if text.first() == Some(&b'{') {
+            return None;
+        }
+        let form = Form::Syslog(hash((message.priority, message.writer)));
+        let text = match text.strip_prefix(TAB) {
+            Some(rest) => Cow::Owned([b"\t", rest].concat()),
+            None => Cow::Borrowed(text),
+        };
+        Some(Self { form, text, is_whole: true, is_last: false })
     }
 
     fn of_cri(record: &'r [u8]) -> Option<Self> {
@@ -96,11 +116,11 @@ impl<'r> Piece<'r> {
                 let is_whole = text.pop_if(|byte| *byte == b'\n').is_some();
                 (Form::Docker { is_error: output == "stderr" }, is_whole, false)
             }
-            (false, _) => (Form::Partial(hash(&container?)), true, true),
+            (false, _) => (Form::Partial(hash(container?)), true, true),
             // Drivers that name no last piece leave the mark away on it.
             (true, _) => {
                 let named = id.filter(|_| is_last.is_some()).or(container);
-                (Form::Partial(hash(&named?)), is_last == Some(true), is_last == Some(true))
+                (Form::Partial(hash(named?)), is_last == Some(true), is_last == Some(true))
             }
         };
         Some(Self { form, text: Cow::Owned(text), is_whole, is_last })
@@ -111,9 +131,9 @@ fn is_true(value: &str) -> bool {
     matches!(value, "true" | "\"true\"")
 }
 
-fn hash(text: &str) -> u64 {
+fn hash(what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    what.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -133,6 +153,9 @@ fn cri(record: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// The first record with the text of all.
 pub(super) fn content(first: &[u8], text: &[u8], is_whole: bool) -> Vec<u8> {
+    if let (Some(b'<'), Some(message)) = (first.first(), syslog::message(first)) {
+        return [&first[..message.text_start], text].concat();
+    }
     if let Some((head, ..)) = cri(first) {
         let tag: &[u8] = if is_whole { b"F " } else { b"P " };
         return [head, tag, text].concat();

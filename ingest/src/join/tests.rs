@@ -28,6 +28,25 @@ fn check(lines: &str, expected: &str) {
 }
 
 #[test]
+fn traces_of_one_program_are_joined_in_syslog() {
+    check(
+        "<11>Oct 11 22:14:15 h app[7]: ERROR no card
+        <11>Oct 11 22:14:15 h other[8]: ERROR of another
+        <11>Oct 11 22:14:15 h app[7]: #011at shop.Pay.pay(Pay.java:12)
+        <11>Oct 11 22:14:15 h app[7]: \tat shop.Net.read(Net.java:1)
+        <11>Oct 11 22:14:16 h app[7]: going on
+        <11>1 - h app 7 - - java.io.IOException: closed
+        <11>1 - h app 7 - -  \tat shop.Net.read(Net.java:1)
+        <14>1 - h app 7 - -  \tat another priority",
+        "3: <11>Oct 11 22:14:15 h app[7]: ERROR no card⏎\tat shop.Pay.pay(Pay.java:12)⏎\tat shop.Net.read(Net.java:1)
+        0: <11>Oct 11 22:14:16 h app[7]: going on
+        0: <14>1 - h app 7 - -  \tat another priority
+        1: <11>Oct 11 22:14:15 h other[8]: ERROR of another
+        2: <11>1 - h app 7 - - java.io.IOException: closed⏎\tat shop.Net.read(Net.java:1)",
+    );
+}
+
+#[test]
 fn traces_are_joined_to_the_line_that_names_the_error() {
     check(
         "12:00 INFO started

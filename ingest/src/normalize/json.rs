@@ -6,7 +6,13 @@
 //! one counts, a number that fits no type is kept as text, and what lies beyond the bounds is kept
 //! as text too: each is flagged, nothing is lost.
 
+mod skeleton;
+
+use std::cell::RefCell;
+
 use logwarden_event::FieldOptions;
+
+use skeleton::{ROOT, Skeletons, Step};
 
 use super::names;
 use super::reading::{FIELDS_MAX, Held, Reading, Text};
@@ -18,6 +24,11 @@ const KEY_BYTES_MAX: usize = 512;
 const PATH_BYTES_MAX: usize = 2_048;
 /// Names listed in one flag.
 const FLAGGED_MAX: usize = 16;
+
+thread_local! {
+    /// What records looked like that this thread read.
+    static SKELETONS: RefCell<Skeletons> = RefCell::default();
+}
 
 /// Reads the object that is the whole of the text between `start` and `end` of the record.
 ///
@@ -31,7 +42,14 @@ pub(crate) fn flatten(
 ) -> Result<(), Malformed> {
     let mut scanner = Scanner::new(&reading.record()[..end]);
     scanner.pos = start;
-    flatten_with(reading, scanner, false)
+    SKELETONS.with_borrow_mut(|skeletons| {
+        let mark = reading.mark();
+        if Flattener::new(reading, scanner, false).follow(skeletons) {
+            return Ok(());
+        }
+        reading.rewind(mark);
+        flatten_with(reading, scanner, Some(skeletons))
+    })
 }
 
 /// Reads the object `beside`, which is not part of the record: what is said there is copied.
@@ -40,7 +58,7 @@ pub(crate) fn flatten(
 ///
 /// [`Malformed`] when it is none; fields may have been added by then.
 pub(crate) fn flatten_beside(reading: &mut Reading<'_>, beside: &str) -> Result<(), Malformed> {
-    flatten_with(reading, Scanner::new(beside), true)
+    flatten_with(reading, Scanner::new(beside), None)
 }
 
 /// Reads the message that is a JSON object itself, with or without the cookie `@cee:`, as if it were the
@@ -76,10 +94,11 @@ pub(crate) fn take_inner(reading: &mut Reading<'_>) -> bool {
     true
 }
 
+/// Reads key by key. Text that is not part of the record has no skeletons.
 fn flatten_with(
     reading: &mut Reading<'_>,
     mut scanner: Scanner<'_>,
-    is_beside: bool,
+    skeletons: Option<&mut Skeletons>,
 ) -> Result<(), Malformed> {
     let (start, end) = (scanner.pos, scanner.text().len());
     scanner.skip_whitespace();
@@ -87,19 +106,18 @@ fn flatten_with(
         scanner.skip_value(0)?;
         return Err(Malformed { offset: start, problem: Problem::NotAnObject });
     }
-    let mut flattener = Flattener {
-        scanner,
-        reading,
-        is_beside,
-        prefix: String::new(),
-        keys: Vec::with_capacity(32),
-        overflow: String::new(),
-        flagged: 0,
-    };
+    let mut flattener = Flattener::new(reading, scanner, skeletons.is_none());
+    flattener.value_end = start;
     flattener.object(1, false)?;
     flattener.scanner.skip_whitespace();
     if flattener.scanner.pos != end {
         return Err(flattener.scanner.expected("the end of the record"));
+    }
+    if let Some(skeletons) = skeletons
+        && flattener.is_plain
+    {
+        let (steps, last_end) = (&flattener.steps, flattener.value_end);
+        skeletons.learn(steps, last_end, end, flattener.reading);
     }
     flattener.finish();
     Ok(())
@@ -125,9 +143,61 @@ struct Flattener<'f, 'a, 't> {
     /// Members of `lw.overflow`.
     overflow: String,
     flagged: usize,
+    /// The values of the record, and where the last one ended.
+    steps: Vec<Step>,
+    value_end: usize,
+    /// No key has escapes or stands twice, and nothing lies beyond the bounds.
+    is_plain: bool,
 }
 
-impl Flattener<'_, '_, '_> {
+impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
+    fn new(reading: &'f mut Reading<'a>, scanner: Scanner<'t>, is_beside: bool) -> Self {
+        Self {
+            scanner,
+            reading,
+            is_beside,
+            prefix: String::new(),
+            keys: Vec::new(),
+            overflow: String::new(),
+            flagged: 0,
+            steps: Vec::new(),
+            value_end: 0,
+            is_plain: !is_beside,
+        }
+    }
+
+    /// Reads a record that looks like one before. False: it does not, and what was added is to be
+    /// forgotten.
+    fn follow(mut self, skeletons: &mut Skeletons) -> bool {
+        let mut node = ROOT;
+        loop {
+            let rest = &self.scanner.text().as_bytes()[self.scanner.pos..];
+            let Some((next, glue_bytes)) = skeletons.next(node, rest) else { return false };
+            node = next;
+            let Some(value) = skeletons.value(node) else { return true };
+            if self.is_full() {
+                return false;
+            }
+            let first = self.reading.entries.len();
+            let path = skeletons.path(node, self.scanner.pos, self.reading);
+            self.scanner.pos += glue_bytes;
+            let is_read = match self.scanner.peek() {
+                Some(b'[') => self.array(path, value.depth + 1, false),
+                _ => {
+                    let options = FieldOptions { is_array_item: false, is_inner: false };
+                    self.leaf(path, value.depth, options)
+                }
+            };
+            if is_read.is_err() || !self.overflow.is_empty() {
+                return false;
+            }
+            let entries = self.reading.entries[first..].iter_mut();
+            entries
+                .filter(|entry| entry.path == path)
+                .for_each(|entry| entry.looked = value.looked);
+        }
+    }
+
     fn finish(self) {
         if !self.overflow.is_empty() {
             let overflow = self.overflow;
@@ -176,6 +246,7 @@ impl Flattener<'_, '_, '_> {
     /// Takes a key and its colon.
     fn key(&mut self) -> Result<Text, Malformed> {
         let literal = self.scanner.string("a key in quotes")?;
+        self.is_plain &= !literal.has_escapes;
         let length = literal.end - literal.start;
         if length > KEY_BYTES_MAX || self.prefix.len() + length > PATH_BYTES_MAX {
             return Err(Malformed { offset: literal.start, problem: Problem::KeyTooLong });
@@ -214,6 +285,7 @@ impl Flattener<'_, '_, '_> {
         let Some(index) = open.iter().position(|known| self.reading.str(known.text) == name) else {
             return;
         };
+        self.is_plain = false;
         let first = open[index].first_entry;
         let next =
             open.get(index + 1).map_or(self.reading.entries.len(), |known| known.first_entry);
@@ -243,25 +315,26 @@ impl Flattener<'_, '_, '_> {
 
     /// Takes the value of `key`.
     fn member(&mut self, key: Text, depth: usize, is_inner: bool) -> Result<(), Malformed> {
-        match self.scanner.peek() {
-            Some(b'{') if !self.is_empty_object() => {
-                let length = self.prefix.len();
-                self.prefix.push_str(self.reading.str(key));
-                self.prefix.push('.');
-                self.object(depth + 1, is_inner)?;
-                self.prefix.truncate(length);
-                Ok(())
-            }
-            Some(b'[') => {
-                let path = self.path(key);
-                self.array(path, depth + 1, is_inner)
-            }
-            _ => {
-                let path = self.path(key);
-                let options = FieldOptions { is_array_item: false, is_inner };
-                self.leaf(path, depth, options)
-            }
+        if self.scanner.peek() == Some(b'{') && !self.is_empty_object() {
+            let length = self.prefix.len();
+            self.prefix.push_str(self.reading.str(key));
+            self.prefix.push('.');
+            self.object(depth + 1, is_inner)?;
+            self.prefix.truncate(length);
+            return Ok(());
         }
+        let path = self.path(key);
+        let (glue_start, start) = (self.value_end, self.scanner.pos);
+        if self.scanner.peek() == Some(b'[') {
+            self.array(path, depth + 1, is_inner)?;
+        } else {
+            self.leaf(path, depth, FieldOptions { is_array_item: false, is_inner })?;
+        }
+        if !is_inner && self.is_plain {
+            self.steps.push(Step { glue_start, start, path, depth });
+            self.value_end = self.scanner.pos;
+        }
+        Ok(())
     }
 
     fn is_empty_object(&self) -> bool {
@@ -431,6 +504,7 @@ impl Flattener<'_, '_, '_> {
     }
 
     fn overflow_member(&mut self, member: &str) {
+        self.is_plain = false;
         if !self.overflow.is_empty() {
             self.overflow.push(',');
         }

@@ -15,10 +15,10 @@ use chrono_tz::Tz;
 use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp};
 use smallvec::SmallVec;
 
-use super::reading::{Held, Known, Reading, Text};
+use super::reading::{Held, Known, Looked, Reading, Text};
 use super::{source, standard, time};
 pub(crate) use level::severity_of;
-use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, lookup, unwrapped};
+use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, Table, lookup, unwrapped};
 
 /// A claim further ahead of our clock is not believed (durability contract, "Time").
 const FUTURE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
@@ -63,23 +63,35 @@ pub(crate) fn resolve(reading: &mut Reading<'_>) {
 /// Finds out which fields have names we know.
 fn recall(reading: &mut Reading<'_>) {
     reading.known.clear();
+    let table = Table::get();
     for index in 0..reading.entries.len() {
         let entry = &reading.entries[index];
         if entry.is_dropped || entry.path.is_empty() {
             continue;
         }
-        let path = reading.str(entry.path);
-        let found = match lookup(path) {
-            Some(slot) => Known::new(index, 0, slot),
-            None => match unwrapped(path) {
-                Some(inner) => match lookup(inner) {
-                    Some(slot) => Known::new(index, path.len() - inner.len(), slot),
-                    None => continue,
-                },
-                None => continue,
-            },
+        let looked = match entry.looked {
+            Looked::No => look_up(reading.str(entry.path)),
+            looked => looked,
         };
-        reading.known.push(found);
+        if let Looked::Known { skip, slot } = looked {
+            reading.known.push(Known::new(index, skip, table.slot_at(slot)));
+        }
+        reading.entries[index].looked = looked;
+    }
+}
+
+/// Looks for a sender's name among those we know, alone or inside a wrapper.
+pub(super) fn look_up(path: &str) -> Looked {
+    if let Some(slot) = lookup(path) {
+        return Looked::Known { skip: 0, slot };
+    }
+    let inner = unwrapped(path);
+    match inner.and_then(lookup).zip(inner) {
+        Some((slot, inner)) => {
+            let skip = path.len() - inner.len();
+            Looked::Known { skip: u8::try_from(skip).unwrap_or(u8::MAX), slot }
+        }
+        None => Looked::Unknown,
     }
 }
 

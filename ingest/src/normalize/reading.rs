@@ -50,11 +50,24 @@ pub(crate) enum Held {
     Ip(IpAddr),
 }
 
+/// Whether a name was looked for among those we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Looked {
+    /// Not yet.
+    #[default]
+    No,
+    /// We do not know it.
+    Unknown,
+    /// We know what stands behind its wrapper of so many bytes.
+    Known { skip: u8, slot: u16 },
+}
+
 /// One field: the sender's name, the standard one where there is one, and the value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     /// The sender's path; empty when a parser of ours found the field.
     pub(crate) path: Text,
+    pub(crate) looked: Looked,
     standard: u16,
     pub(crate) value: Held,
     pub(crate) options: FieldOptions,
@@ -72,8 +85,8 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn new(index: usize, skip: usize, slot: &'static Slot) -> Self {
-        Self { index: bound(index), skip: u8::try_from(skip).unwrap_or(u8::MAX), slot }
+    pub(crate) fn new(index: usize, skip: u8, slot: &'static Slot) -> Self {
+        Self { index: bound(index), skip, slot }
     }
 
     /// The place of the field.
@@ -208,6 +221,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn push(&mut self, path: Text, value: Held, options: FieldOptions) {
         self.entries.push(Entry {
             path,
+            looked: Looked::No,
             standard: NOT_STANDARD,
             value,
             options,
@@ -224,7 +238,8 @@ impl<'a> Reading<'a> {
         let options = FieldOptions::default();
         let path = Text::default();
         self.present |= 1 << standard;
-        self.entries.push(Entry { path, standard, value, options, is_dropped: false });
+        let looked = Looked::Unknown;
+        self.entries.push(Entry { path, looked, standard, value, options, is_dropped: false });
     }
 
     /// Adds a text that a parser found, under its standard name; an empty one is not added.
@@ -349,7 +364,13 @@ impl<'a> Reading<'a> {
     /// Makes the event of `record`, whose text this reading is of.
     pub(crate) fn build(self, record: &[u8]) -> Event {
         let extra_bytes = self.scratch.len() + NAMES_BYTES;
-        let mut builder = EventBuilder::with_room(record, self.entries.len(), extra_bytes);
+        // The record is nearly always what was read, which is known to be text.
+        let is_text = std::ptr::eq(record, self.text.as_bytes());
+        let text = if is_text { Some(self.text) } else { std::str::from_utf8(record).ok() };
+        let mut builder = match text {
+            Some(text) => EventBuilder::of_text(text, self.entries.len(), extra_bytes),
+            None => EventBuilder::new(record),
+        };
         builder.timestamp(self.timestamp);
         builder.severity(self.severity.unwrap_or_default());
         builder.source(&self.origin.source);
@@ -384,6 +405,8 @@ impl<'a> Reading<'a> {
             // What we say about an event must not be sayable by its sender.
             let renamed = format!("sent.{sent}");
             builder.field_with(&renamed, None, value, entry.options);
+        } else if entry.looked == Looked::Unknown {
+            builder.own_field_with(sent, value, entry.options);
         } else {
             builder.field_with(sent, None, value, entry.options);
         }

@@ -15,6 +15,7 @@ mod syslog;
 mod times;
 mod web;
 mod windows;
+mod windows_logsources;
 
 use std::fmt::Write as _;
 

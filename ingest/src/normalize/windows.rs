@@ -3,7 +3,10 @@
 //! Input: a JSON record with a channel and an event id, as the event itself has them, under
 //! `Event.System`, under `winlog` or at the top. Output: the service of the channel, the categories of
 //! the event id (Sysmon's events belong to several), and sign-ins of the Security channel. Records of
-//! Sysmon's fields without a channel count as Sysmon's.
+//! Sysmon's fields without a channel count as Sysmon's. What an event says is found by its plain name
+//! too where shippers hide it: see [`data`].
+
+mod data;
 
 use super::authentication::{Outcome, mark};
 use super::reading::{Held, Reading};
@@ -14,8 +17,10 @@ pub(crate) struct Windows;
 
 const SYSMON: &str = "windows//sysmon";
 const SECURITY: &str = "windows//security";
+/// The provider that traces files, in a channel or without one.
+const KERNEL_FILE: &str = "windows//kernel-file";
 
-/// Channels and their services; compared without regard to case.
+/// Channels and their services, some of which have two names; compared without regard to case.
 const CHANNELS: &[(&str, &str)] = &[
     ("Security", SECURITY),
     ("System", "windows//system"),
@@ -59,8 +64,12 @@ const CHANNELS: &[(&str, &str)] = &[
     ("Microsoft-Windows-AppModel-Runtime/Admin", "windows//appmodel-runtime"),
     ("Microsoft-Windows-LSA/Operational", "windows//lsa-server"),
     ("Microsoft-Windows-DNS Client Events/Operational", "windows//dns-client"),
+    ("Microsoft-Windows-DNS-Client/Operational", "windows//dns-client"),
     ("DNS Server", "windows//dns-server"),
     ("Microsoft-Windows-DNS-Server/Analytical", "windows//dns-server-analytic"),
+    ("Microsoft-Windows-DNSServer/Analytical", "windows//dns-server-analytic"),
+    ("Microsoft-Windows-DNS-Server/Audit", "windows//dns-server-audit"),
+    ("Microsoft-Windows-DNSServer/Audit", "windows//dns-server-audit"),
     ("Microsoft-Windows-CAPI2/Operational", "windows//capi2"),
     (
         "Microsoft-Windows-CertificateServicesClient-Lifecycle-System/Operational",
@@ -78,10 +87,15 @@ const CHANNELS: &[(&str, &str)] = &[
     ),
     ("Microsoft-Windows-Ntfs/Operational", "windows//ntfs"),
     ("Microsoft-Windows-Hyper-V-Worker", "windows//hyper-v-worker"),
+    ("Microsoft-Windows-Hyper-V-Worker-Admin", "windows//hyper-v-worker"),
     ("Microsoft-Windows-Kernel-EventTracing", "windows//kernel-event-tracing"),
+    ("Microsoft-Windows-Kernel-EventTracing/Admin", "windows//kernel-event-tracing"),
+    ("Microsoft-Windows-Kernel-File/Analytic", KERNEL_FILE),
     ("Microsoft-Windows-SENSE/Operational", "windows//sense"),
     ("Microsoft-ServiceBus-Client/Admin", "windows//servicebus-client"),
     ("Microsoft-ServiceBus-Client/Operational", "windows//servicebus-client"),
+    ("Microsoft-ServiceBus-Client/Admin", "windows//microsoft-servicebus-client"),
+    ("Microsoft-ServiceBus-Client/Operational", "windows//microsoft-servicebus-client"),
     ("Microsoft-IIS-Configuration/Operational", "windows//iis-configuration"),
     ("Microsoft-Windows-DriverFrameworks-UserMode/Operational", "windows//driver-framework"),
 ];
@@ -124,6 +138,14 @@ const CATEGORIES: &[(&str, i64, &str, &str)] = &[
     (SYSMON, 28, "", "windows/file_block_shredding/"),
     (SYSMON, 29, "", "windows/file_executable_detected/"),
     (SYSMON, 255, "", "windows/sysmon_error/"),
+    (KERNEL_FILE, 12, "", "windows/file_access/"),
+    (KERNEL_FILE, 15, "", "windows/file_access/"),
+    (KERNEL_FILE, 16, "", "windows/file_access/"),
+    (KERNEL_FILE, 19, "", "windows/file_rename/"),
+    (KERNEL_FILE, 27, "", "windows/file_rename/"),
+    (KERNEL_FILE, 18, "", "windows/file_delete/"),
+    (KERNEL_FILE, 26, "", "windows/file_delete/"),
+    (KERNEL_FILE, 30, "", "windows/file_event/"),
     (SECURITY, 4688, "", "windows/process_creation/"),
     ("windows//powershell", 4103, "", "windows/ps_module/"),
     ("windows//powershell", 4104, "", "windows/ps_script/"),
@@ -158,36 +180,44 @@ impl Parser for Windows {
         }
         let Some(id) = event_id(reading) else { return false };
         let channel = CHANNEL_PATHS.iter().find_map(|path| reading.sent_str(path));
-        let service = match channel {
+        let services: Vec<_> = match channel {
             Some(channel) => CHANNELS
                 .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(channel))
-                .map(|(_, service)| *service),
-            None if is_sysmon(reading, id) => Some(SYSMON),
-            None => return false,
+                .filter(|(name, _)| name.eq_ignore_ascii_case(channel))
+                .map(|(_, service)| *service)
+                .collect(),
+            None => match service_of_provider(reading, id) {
+                Some(service) => vec![service],
+                None => return false,
+            },
         };
-        let Some(service) = service else {
+        if services.is_empty() {
             // A channel of nobody's rules is still Windows, if it is named as such.
             let is_windows = channel.is_some_and(|channel| channel.starts_with("Microsoft-"));
             if is_windows {
                 reading.add_class("windows//");
+                data::name_plainly(reading);
             }
             return is_windows;
-        };
-        reading.add_class(service);
-        classify(reading, service, id);
+        }
+        data::name_plainly(reading);
+        for service in services {
+            reading.add_class(service);
+            classify(reading, service, id);
+        }
         true
     }
 }
 
 fn classify(reading: &mut Reading<'_>, service: &'static str, id: i64) {
     let kind = EVENT_TYPE_PATHS.iter().find_map(|path| reading.sent_str(path)).unwrap_or_default();
-    let found: Vec<_> = CATEGORIES
-        .iter()
-        .filter(|(of, number, wanted, _)| {
-            *of == service
-                && *number == id
-                && (wanted.is_empty() || wanted.eq_ignore_ascii_case(kind))
+    let of_event = || CATEGORIES.iter().filter(|(of, number, ..)| *of == service && *number == id);
+    // Some shippers drop the type or put another under its name: the event may be of any kind then.
+    let is_kind_known =
+        !kind.is_empty() && of_event().any(|(_, _, wanted, _)| wanted.eq_ignore_ascii_case(kind));
+    let found: Vec<_> = of_event()
+        .filter(|(_, _, wanted, _)| {
+            wanted.is_empty() || !is_kind_known || wanted.eq_ignore_ascii_case(kind)
         })
         .map(|(.., category)| *category)
         .collect();
@@ -214,15 +244,20 @@ fn event_id(reading: &Reading<'_>) -> Option<i64> {
     }
 }
 
-/// Sysmon's fields at the top, its number, and no channel.
-fn is_sysmon(reading: &Reading<'_>, id: i64) -> bool {
+/// The service of an event without a channel: by its provider, or Sysmon's by fields that only Sysmon
+/// writes.
+fn service_of_provider(reading: &Reading<'_>, id: i64) -> Option<&'static str> {
     let provider = ["Provider_Name", "SourceName", "Event.System.Provider.#attributes.Name"]
         .into_iter()
         .find_map(|path| reading.sent_str(path));
     match provider {
-        Some(provider) => provider == "Microsoft-Windows-Sysmon",
+        Some("Microsoft-Windows-Sysmon") => Some(SYSMON),
+        Some("Microsoft-Windows-Kernel-File") => Some(KERNEL_FILE),
+        Some(_) => None,
         None => {
-            (1..=29).contains(&id) && SYSMON_PATHS.iter().any(|path| reading.sent(path).is_some())
+            let is_sysmon = (1..=29).contains(&id)
+                && SYSMON_PATHS.iter().any(|path| reading.sent(path).is_some());
+            is_sysmon.then_some(SYSMON)
         }
     }
 }

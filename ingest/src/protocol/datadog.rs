@@ -1,10 +1,9 @@
 //! Datadog's log intake: `POST /api/v2/logs`, and `/v1/input` of older clients.
 //!
 //! Input: one object or an array of them, or plain lines. Output: 202 and `{}`. The record is the object
-//! as it was sent. A `message` that holds a JSON object is read as one, beside the other members; each
+//! as it was sent, or the JSON object that is its `message`, with the other members beside it; each
 //! `key:value` of `ddtags` becomes a field. What stands in the query counts for every record.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -121,16 +120,16 @@ impl documents::Sink for Taker<'_, '_> {
             // Agents send an empty object to see whether somebody is there.
             return Ok(());
         }
-        let content = match message {
-            Some(message) => {
-                envelope.append(around);
-                Cow::Owned(message.into_owned().into_bytes())
+        if let Some(message) = message {
+            let mut beside = envelope.clone();
+            beside.append(around);
+            if self.records.take_said(line, message.as_bytes(), &beside.finish(), None) {
+                return Ok(());
             }
-            None => Cow::Borrowed(document),
-        };
+        }
         let envelope = envelope.finish();
-        let wrapped = Wrapped { content: &content, envelope: &envelope, ..Wrapped::bare(document) };
-        self.records.take_wrapped(line, &wrapped);
+        self.records
+            .take_wrapped(line, &Wrapped { envelope: &envelope, ..Wrapped::bare(document) });
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Datagrams: syslog (RFC 5426: each is one message) and GELF, told apart by their first bytes.
+//! Datagrams: syslog (RFC 5426: each is one message), lines of JSON objects, of which one datagram may
+//! hold several, and GELF, told apart by their first bytes.
 //!
 //! Input: a bound UDP socket. Output: events. Nobody waits for an answer, so what was received waits
 //! for the journal in a bounded queue; what finds no room in it, and all else that is lost here, is
@@ -59,15 +60,31 @@ pub(crate) async fn serve(
     let Some(source) = listener.source.clone() else { return };
     let (queue, queued) = mpsc::channel(pipeline.limits().datagrams_max);
     let places = Arc::new(Semaphore::new(pipeline.limits().datagram_bytes_max));
-    let store = Store {
-        kind: listener.kind,
-        quota: pipeline.quotas.of(&source),
-        source,
-        pipeline,
-        reassembly: Reassembly::default(),
-        shutdown: shutdown.clone(),
-    };
+    let store = Store::new(&listener, source, pipeline, &shutdown);
     tokio::join!(receive(socket, &listener, queue, &places, &shutdown), store.run(queued));
+}
+
+/// Takes these datagrams of one peer, without a socket.
+#[cfg(feature = "fuzzing")]
+pub(crate) async fn take(
+    listener: &ListenerConfig,
+    pipeline: &Arc<Pipeline>,
+    peer: IpAddr,
+    all: Vec<Bytes>,
+) {
+    let source = listener.source.clone().unwrap_or_default();
+    let store = Store::new(listener, source, Arc::clone(pipeline), &CancellationToken::new());
+    let places = Arc::new(Semaphore::new(all.len()));
+    let (queue, queued) = mpsc::channel(all.len().max(1));
+    for bytes in all {
+        let place = Arc::clone(&places).try_acquire_owned();
+        let Ok(_place) = place else { break };
+        if queue.try_send(Datagram { bytes, peer, _place }).is_err() {
+            break;
+        }
+    }
+    drop(queue);
+    store.run(queued).await;
 }
 
 /// Puts datagrams of admitted networks into the queue.
@@ -125,6 +142,22 @@ struct Records {
 }
 
 impl Store {
+    fn new(
+        listener: &ListenerConfig,
+        source: String,
+        pipeline: Arc<Pipeline>,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        Self {
+            kind: listener.kind,
+            quota: pipeline.quotas.of(&source),
+            source,
+            pipeline,
+            reassembly: Reassembly::default(),
+            shutdown: shutdown.clone(),
+        }
+    }
+
     async fn run(mut self, mut queued: Receiver<Datagram>) {
         let mut datagrams = Vec::new();
         loop {
@@ -246,7 +279,24 @@ fn convert(
 fn take_message(taker: &mut Taker<'_>, datagram: Bytes) {
     let message = datagram.trim_ascii_end();
     let message = message.strip_suffix(b"\0").unwrap_or(message);
+    if is_objects(message) {
+        for object in message.split(|byte| *byte == b'\n') {
+            taker.take_record(Content::Any, LINE, object.trim_ascii());
+        }
+        return;
+    }
     taker.take_record(Content::Any, LINE, message);
+}
+
+/// Whether each of several lines looks like a JSON object, as pino's sockets send what they have.
+fn is_objects(message: &[u8]) -> bool {
+    let is_object = |line: &[u8]| {
+        let line = line.trim_ascii();
+        line.starts_with(b"{") && line.ends_with(b"}")
+    };
+    message.starts_with(b"{")
+        && message.contains(&b'\n')
+        && message.split(|byte| *byte == b'\n').all(is_object)
 }
 
 fn take_object(taker: &mut Taker<'_>, datagram: Bytes) {

@@ -301,6 +301,26 @@ impl<'a> Records<'a> {
         Some(reason)
     }
 
+    /// Takes the JSON object that an application wrote and its shipper sent as a text: that text is the
+    /// record, and what stands around it the envelope. False when it is no object; nothing was taken
+    /// then.
+    pub(super) fn take_said(
+        &mut self,
+        line: u64,
+        said: &[u8],
+        envelope: &str,
+        time: Option<Timestamp>,
+    ) -> bool {
+        if said.len() > self.taker.record_bytes_max {
+            return false;
+        }
+        let wrapped = Wrapped { must_be_json: true, envelope, time, ..Wrapped::bare(said) };
+        if self.is_at_bound() || !self.has_room_for(&wrapped) {
+            return true;
+        }
+        self.taker.batch.add_wrapped(self.taker.intake, line, &wrapped).is_ok()
+    }
+
     /// Rejects a record that is too long to be looked into; false when it is not.
     pub(super) fn reject_too_long(&mut self, line: u64, record: &[u8]) -> bool {
         let record_bytes_max = self.taker.record_bytes_max;

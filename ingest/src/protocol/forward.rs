@@ -2,9 +2,9 @@
 //!
 //! Input: MessagePack arrays `[tag, …]` one after another. Output: events, and `{"ack": chunk}` once
 //! all of a message that asks for it is durable; the same chunk sent again within a day is stored
-//! once. The record is the entry's map as it was sent, in MessagePack; it is read as JSON, and an
-//! object inside its text (`log`, `message`) as well. The entry's time counts, its tag and metadata
-//! become `fluent.tag` and `fluent.metadata`.
+//! once. The record is the JSON object that the entry holds as its text (`log`, `message`), with the
+//! other members beside it; else the entry's map as it was sent, in MessagePack, which is read as JSON.
+//! The entry's time counts, its tag and metadata become `fluent.tag` and `fluent.metadata`.
 //!
 //! A listener of kind `forward` with a `shared_key` speaks first and takes nothing without the
 //! handshake; elsewhere the peer is admitted by its network or certificate.
@@ -20,10 +20,11 @@ use tracing::{debug, warn};
 
 use super::Protocol;
 use super::body::{self, BodyError, Encoding};
+use super::members::Object;
 use super::msgpack::{self, Broken, Head, Skim, Unfit};
 use super::sender::{Pieces, Received, Sender};
 use super::stream::Connection;
-use super::unfold::unfold;
+use super::unfold::TEXTS;
 use crate::config::{ListenerConfig, ListenerKind};
 use crate::join;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
@@ -323,6 +324,28 @@ impl Message {
         if !pieces.is_fit(record) {
             return;
         }
+        // An entry may have metadata beside its time: `[[time, metadata], record]`.
+        let mut parts = msgpack::children(at).into_iter().flatten();
+        let (at, metadata) = match parts.next() {
+            Some(Ok(inner)) => (inner, parts.next().and_then(Result::ok)),
+            _ => (at, None),
+        };
+        let mut envelope = Object::default();
+        envelope.put_text("fluent.tag", &self.tag);
+        if let Some(metadata) = metadata.and_then(metadata_of) {
+            envelope.put("fluent.metadata", &metadata);
+        }
+        let time = time_of(at);
+        if let Some((said, beside)) = said_in(record) {
+            let mut around = Object::default();
+            for (key, value) in beside {
+                around.put(&key, &value);
+            }
+            around.append(envelope.clone());
+            if pieces.take_said(said, &around.finish(), time) {
+                return;
+            }
+        }
         let mut json = Vec::with_capacity(record.len() * 2);
         if let Err(unfit) = msgpack::write_json(record, &mut json, 1) {
             let (code, reason) = match unfit {
@@ -332,26 +355,42 @@ impl Message {
             };
             return pieces.reject(record, code, reason.to_owned());
         }
-        // An entry may have metadata beside its time: `[[time, metadata], record]`.
-        let mut parts = msgpack::children(at).into_iter().flatten();
-        let (at, metadata) = match parts.next() {
-            Some(Ok(inner)) => (inner, parts.next().and_then(Result::ok)),
-            _ => (at, None),
-        };
-        let (content, mut envelope) = unfold(&json);
-        envelope.put_text("fluent.tag", &self.tag);
-        if let Some(metadata) = metadata.and_then(metadata_of) {
-            envelope.put("fluent.metadata", &metadata);
-        }
         let envelope = envelope.finish();
         pieces.take(&Wrapped {
-            content: &content,
+            content: &json,
             must_be_json: true,
             envelope: &envelope,
-            time: time_of(at),
+            time,
             ..Wrapped::bare(record)
         });
     }
+}
+
+/// The text of an entry that begins like a JSON object, and the other members as JSON; nothing when there is none,
+/// when it is a piece of a line, or when the entry is no map of texts.
+fn said_in(record: &[u8]) -> Option<(&[u8], Vec<(String, String)>)> {
+    let (mut said, mut beside) = (None, Vec::new());
+    let mut members = msgpack::children(record)?;
+    while let Some(key) = members.next() {
+        let key = std::str::from_utf8(msgpack::text(key.ok()?)?).ok()?;
+        let value = members.next()?.ok()?;
+        match msgpack::text(value) {
+            Some(text)
+                if said.is_none()
+                    && TEXTS.contains(&key)
+                    && text.trim_ascii_start().starts_with(b"{") =>
+            {
+                said = Some(text);
+            }
+            _ if key.starts_with("partial_") => return None,
+            _ => {
+                let mut json = Vec::new();
+                msgpack::write_json(value, &mut json, 2).ok()?;
+                beside.push((key.to_owned(), String::from_utf8(json).ok()?));
+            }
+        }
+    }
+    Some((said?, beside))
 }
 
 fn metadata_of(metadata: &[u8]) -> Option<String> {

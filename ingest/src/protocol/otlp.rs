@@ -120,10 +120,10 @@ fn said(status: StatusCode, tally: &Tally, is_json: bool) -> Response {
 /// A log record, taken apart.
 #[derive(Debug, Default)]
 struct LogRecord<'r> {
-    /// The bytes that are kept.
-    raw: Cow<'r, [u8]>,
     /// What its body says: text, or any other value as JSON.
     content: Cow<'r, [u8]>,
+    /// The body is a text.
+    is_text: bool,
     /// Nanoseconds since 1970; 0 for unknown.
     time_nanos: u64,
     /// When a collector saw it; 0 for unknown.
@@ -133,8 +133,15 @@ struct LogRecord<'r> {
 }
 
 impl LogRecord<'_> {
-    /// Gives the record to the batch; `common` is what its resource and scope say.
-    fn take(self, number: u64, common: &Object, records: &mut Records<'_>) {
+    /// Gives the record to the batch; `common` is what its resource and scope say. A text that is a JSON
+    /// object is the record, else `raw` gives the bytes that are kept.
+    fn take<'k, E>(
+        self,
+        number: u64,
+        common: &Object,
+        records: &mut Records<'_>,
+        raw: impl FnOnce() -> Result<Cow<'k, [u8]>, E>,
+    ) -> Result<(), E> {
         let time = timestamp(self.time_nanos);
         let mut envelope = common.clone();
         if time.is_none() && self.observed_nanos > 0 {
@@ -142,13 +149,16 @@ impl LogRecord<'_> {
             envelope.put_text("observedTimeUnixNano", &self.observed_nanos.to_string());
         }
         envelope.append(self.around);
-        let wrapped = Wrapped {
-            content: &self.content,
-            envelope: &envelope.finish(),
-            time,
-            ..Wrapped::bare(&self.raw)
-        };
+        let envelope = envelope.finish();
+        let may_be_object = self.is_text && self.content.trim_ascii_start().starts_with(b"{");
+        if may_be_object && records.take_said(number, &self.content, &envelope, time) {
+            return Ok(());
+        }
+        let raw = raw()?;
+        let content = &self.content;
+        let wrapped = Wrapped { content, envelope: &envelope, time, ..Wrapped::bare(&raw) };
         records.take_wrapped(number, &wrapped);
+        Ok(())
     }
 }
 

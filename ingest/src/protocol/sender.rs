@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use logwarden_event::Timestamp;
 use logwarden_store::IdempotencyKey;
 use metrics::counter;
 use sha2::{Digest as _, Sha256};
@@ -238,6 +239,29 @@ impl Pieces<'_> {
             self.line -= 1;
             self.keep(wrapped.record, malformed.problem.code(), malformed.to_string());
         }
+    }
+
+    /// Takes the JSON object that an application wrote and its shipper sent as a text: that text is the
+    /// record, and what stands around it the envelope. False when it is no object; nothing was taken
+    /// then.
+    pub(super) fn take_said(
+        &mut self,
+        said: &[u8],
+        envelope: &str,
+        time: Option<Timestamp>,
+    ) -> bool {
+        let wrapped = Wrapped { must_be_json: true, envelope, time, ..Wrapped::bare(said) };
+        let (intake, line) = (self.intake, self.line + 1);
+        if self.records_left <= 1 {
+            return false;
+        }
+        let is_taken = self.batch().add_wrapped(intake, line, &wrapped).is_ok();
+        if is_taken {
+            self.records_left -= 1;
+        } else {
+            self.line -= 1;
+        }
+        is_taken
     }
 
     /// Keeps a record as a dead letter; only its beginning when it is long.

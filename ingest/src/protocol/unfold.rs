@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::members::{Object, members, string};
 
 /// Members that hold what an application wrote.
-const TEXTS: [&str; 2] = ["log", "message"];
+pub(super) const TEXTS: [&str; 2] = ["log", "message"];
 
 /// The content of `document` and what stands around it: the object inside a text of it, else the
 /// document itself with nothing around.

@@ -315,19 +315,28 @@ impl Table {
         slot
     }
 
-    fn find(&self, canonical: &[u8]) -> Option<&Slot> {
+    fn find(&self, canonical: &[u8]) -> Option<u16> {
         let mut index = hash(canonical);
         loop {
             let place = self.places[index];
             if place == EMPTY {
                 return None;
             }
-            let slot = &self.slots[usize::from(place)];
-            if slot.name.as_bytes() == canonical {
-                return Some(slot);
+            if self.slots[usize::from(place)].name.as_bytes() == canonical {
+                return Some(place);
             }
             index = (index + 1) % PLACES;
         }
+    }
+
+    /// The table of all names.
+    pub(crate) fn get() -> &'static Self {
+        &Vocabulary::get().table
+    }
+
+    /// What there is to know of the name that [`lookup`] found.
+    pub(crate) fn slot_at(&self, place: u16) -> &Slot {
+        &self.slots[usize::from(place)]
     }
 }
 
@@ -374,11 +383,11 @@ fn canonical_of<'b>(name: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<
     Some(&buffer[..length])
 }
 
-/// What the name means, in whatever case and with whatever joints it is written.
-pub(crate) fn lookup(path: &str) -> Option<&'static Slot> {
+/// The place of the name in the table, in whatever case and with whatever joints it is written.
+pub(crate) fn lookup(path: &str) -> Option<u16> {
     let mut buffer = [0; NAME_BYTES_MAX];
     let canonical = canonical_of(path, &mut buffer)?;
-    Vocabulary::get().table.find(canonical)
+    Table::get().find(canonical)
 }
 
 /// The name without the wrapper around it.

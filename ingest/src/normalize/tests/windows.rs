@@ -155,3 +155,27 @@ fn what_sysmon_sees_besides_processes() {
         "class=windows//sysmon;windows/file_delete_detected/;windows/file_delete/",
     );
 }
+
+#[test]
+fn what_a_shipper_hides_has_its_plain_name_too() {
+    check(
+        r##"{"Event":{"System":{"EventID":5007,"Channel":"Microsoft-Windows-Windows Defender/Operational"},"EventData":{"Product Name":"Defender","New Value":"HKLM\\A = 0x0"}}}"##,
+        "Event.EventData.New Value=HKLM\\A = 0x0\nNewValue=HKLM\\A = 0x0\nProductName=Defender",
+    );
+    check(
+        r##"{"Event":{"System":{"EventID":104,"Channel":"System"},"UserData":{"LogFileCleared":{"#attributes":{"xmlns":"u"},"SubjectUserName":"bob","BackupPath":null}}}}"##,
+        "Event.UserData.LogFileCleared.SubjectUserName=bob
+         user.name=bob (SubjectUserName)
+         xmlns=-
+         class=windows//system",
+    );
+    let item = |name: &str, value: &str| serde_json::json!({"@Name": name, "#text": value});
+    let data = serde_json::json!([item("Image", "C:\\a.exe"), item("CommandLine", "a x")]);
+    let record = serde_json::json!({"Event": {"System": {"EventID": 1, "Channel": SYSMON}, "EventData": {"Data": data}}});
+    check(
+        &record.to_string(),
+        "process.executable=C:\\a.exe (Event.EventData.Image)
+         process.command_line=a x (Event.EventData.CommandLine)
+         class=windows//sysmon;windows/process_creation/",
+    );
+}

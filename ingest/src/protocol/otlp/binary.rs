@@ -1,7 +1,7 @@
 //! OTLP as Protocol Buffers (opentelemetry-proto, `logs.proto` and `common.proto`).
 //!
-//! Input: a body. Output: its log records, each rewritten in OTLP's own JSON; the number of those that
-//! could be looked into. A broken record costs itself alone.
+//! Input: a body. Output: its log records, each the JSON object its body holds as text, else rewritten
+//! in OTLP's own JSON; the number of those that could be looked into. A broken record costs itself alone.
 
 use std::borrow::Cow;
 
@@ -40,8 +40,7 @@ pub(super) fn take(body: &[u8], records: &mut Records<'_>) -> u64 {
                 }
                 let read = read(record)?;
                 taker.taken += 1;
-                read.take(taker.taken, &within, taker.records);
-                Ok(())
+                read.take(taker.taken, &within, taker.records, || kept(record))
             });
             Ok(())
         });
@@ -104,41 +103,35 @@ fn parts(message: &[u8], wanted: u32) -> impl Iterator<Item = (u32, &[u8])> {
 /// `LogRecord`.
 fn read(record: &[u8]) -> Result<LogRecord<'_>, Broken> {
     let mut form = Form::default();
-    let (mut content, mut attributes) = (Cow::default(), Vec::new());
+    let mut read = LogRecord::default();
+    let mut attributes = Object::default();
+    for field in fields(record) {
+        let (number, value) = field?;
+        match number {
+            1 => read.time_nanos = value.number(),
+            11 => read.observed_nanos = value.number(),
+            5 => (read.content, read.is_text) = form.content(value.bytes())?,
+            6 => form.put_pair(value.bytes(), &mut attributes, 0)?,
+            _ => form.put_plain(number, value, &mut read.around),
+        }
+    }
+    read.around.append(attributes);
+    Ok(read)
+}
+
+/// The bytes that are kept of a `LogRecord`: OTLP's JSON, unless it would say less.
+fn kept(record: &[u8]) -> Result<Cow<'_, [u8]>, Broken> {
+    let mut form = Form::default();
+    let (mut json, mut attributes) = (Object::default(), Vec::new());
     let (mut time_nanos, mut observed_nanos) = (0, 0);
-    let mut json = Object::default();
-    let mut around = Object::default();
     for field in fields(record) {
         let (number, value) = field?;
         match number {
             1 => time_nanos = value.number(),
             11 => observed_nanos = value.number(),
-            2 if value.number() != 0 => {
-                let number = value.number().to_string();
-                json.put("severityNumber", &number);
-                around.put("severityNumber", &number);
-            }
-            5 => {
-                json.put("body", &form.tagged(value.bytes(), 0)?);
-                content = form.content(value.bytes())?;
-            }
+            5 => json.put("body", &form.tagged(value.bytes(), 0)?),
             6 => attributes.push(value.bytes()),
-            7 | 8 if value.number() != 0 => {
-                let name = if number == 7 { "droppedAttributesCount" } else { "flags" };
-                json.put(name, &value.number().to_string());
-                around.put(name, &value.number().to_string());
-            }
-            3 | 9 | 10 | 12 if !value.bytes().is_empty() => {
-                let (name, said) = match number {
-                    3 => ("severityText", form.text(value.bytes())),
-                    9 => ("traceId", Cow::Owned(hex(value.bytes()))),
-                    10 => ("spanId", Cow::Owned(hex(value.bytes()))),
-                    _ => ("eventName", form.text(value.bytes())),
-                };
-                json.put_text(name, &said);
-                around.put_text(name, &said);
-            }
-            _ => {}
+            _ => form.put_plain(number, value, &mut json),
         }
     }
     for (name, nanos) in [("timeUnixNano", time_nanos), ("observedTimeUnixNano", observed_nanos)] {
@@ -148,17 +141,12 @@ fn read(record: &[u8]) -> Result<LogRecord<'_>, Broken> {
     }
     if !attributes.is_empty() {
         json.put("attributes", &form.tagged_pairs(&attributes, 0)?);
-        for pair in attributes {
-            form.put_pair(pair, &mut around, 0)?;
-        }
     }
-    let raw = if form.is_lossy {
-        Cow::Borrowed(record)
-    } else {
-        let json = json.finish();
-        Cow::Owned(if json.is_empty() { b"{}".to_vec() } else { json.into_bytes() })
-    };
-    Ok(LogRecord { raw, content, time_nanos, observed_nanos, around })
+    if form.is_lossy {
+        return Ok(Cow::Borrowed(record));
+    }
+    let json = json.finish();
+    Ok(Cow::Owned(if json.is_empty() { b"{}".to_vec() } else { json.into_bytes() }))
 }
 
 /// Attributes in field `wanted`, as members.
@@ -198,12 +186,36 @@ impl Form {
         text
     }
 
-    /// What a body says: its text, or its value as JSON.
-    fn content<'b>(&mut self, any: &'b [u8]) -> Result<Cow<'b, [u8]>, Broken> {
+    /// What a body says, and whether that is a text: else it is its value as JSON.
+    fn content<'b>(&mut self, any: &'b [u8]) -> Result<(Cow<'b, [u8]>, bool), Broken> {
         Ok(match one_of(any)? {
-            Some((1, text)) => Cow::Borrowed(text.bytes()),
-            _ => Cow::Owned(self.plain(any, 0)?.into_bytes()),
+            Some((1, text)) => (Cow::Borrowed(text.bytes()), true),
+            _ => (Cow::Owned(self.plain(any, 0)?.into_bytes()), false),
         })
+    }
+
+    /// Adds what a `LogRecord` says in a field that is neither time, body nor attribute.
+    fn put_plain(&mut self, number: u32, value: Value<'_>, object: &mut Object) {
+        match number {
+            2 | 7 | 8 if value.number() != 0 => {
+                let name = match number {
+                    2 => "severityNumber",
+                    7 => "droppedAttributesCount",
+                    _ => "flags",
+                };
+                object.put(name, &value.number().to_string());
+            }
+            3 | 9 | 10 | 12 if !value.bytes().is_empty() => {
+                let (name, said) = match number {
+                    3 => ("severityText", self.text(value.bytes())),
+                    9 => ("traceId", Cow::Owned(hex(value.bytes()))),
+                    10 => ("spanId", Cow::Owned(hex(value.bytes()))),
+                    _ => ("eventName", self.text(value.bytes())),
+                };
+                object.put_text(name, &said);
+            }
+            _ => {}
+        }
     }
 
     /// `KeyValue`: key (1), value (2).

@@ -97,27 +97,25 @@ impl<'b> Taker<'_, '_, 'b> {
         if self.records.reject_too_long(self.taken + 1, raw) {
             return;
         }
-        match read(record, raw) {
-            Ok(read) => {
-                self.taken += 1;
-                read.take(self.taken, common, self.records);
-            }
-            Err(malformed) => {
-                let (code, reason) = (malformed.problem.code(), malformed.to_string());
-                self.records.reject(self.taken + 1, raw, code, reason);
-            }
+        let taken = read(record).and_then(|read| {
+            self.taken += 1;
+            read.take(self.taken, common, self.records, || Ok(Cow::Borrowed(raw)))
+        });
+        if let Err(malformed) = taken {
+            let (code, reason) = (malformed.problem.code(), malformed.to_string());
+            self.records.reject(self.taken + 1, raw, code, reason);
         }
     }
 }
 
-fn read<'b>(record: &'b str, raw: &'b [u8]) -> Result<LogRecord<'b>, Malformed> {
-    let mut read = LogRecord { raw: Cow::Borrowed(raw), ..LogRecord::default() };
+fn read(record: &str) -> Result<LogRecord<'_>, Malformed> {
+    let mut read = LogRecord::default();
     for member in members(record) {
         let (key, value) = member?;
         match &*key {
             "timeUnixNano" => read.time_nanos = number(value),
             "observedTimeUnixNano" => read.observed_nanos = number(value),
-            "body" => read.content = content(value)?,
+            "body" => (read.content, read.is_text) = content(value)?,
             "attributes" => put_attributes(value, &mut read.around)?,
             "droppedAttributesCount" | "flags" if value == "0" => {}
             "traceId" | "spanId" if value == "\"\"" => {}
@@ -132,20 +130,21 @@ fn number(value: &str) -> u64 {
     string(value).unwrap_or(Cow::Borrowed(value)).parse().unwrap_or_default()
 }
 
-/// What a body says: its text, or its value as JSON.
-fn content(body: &str) -> Result<Cow<'_, [u8]>, Malformed> {
+/// What a body says, and whether that is a text: else it is its value as JSON.
+fn content(body: &str) -> Result<(Cow<'_, [u8]>, bool), Malformed> {
     if let Some(Ok((kind, value))) = is_object(body).then(|| members(body).next()).flatten()
         && kind == "stringValue"
         && let Some(said) = string(value)
     {
-        return Ok(match said {
+        let said = match said {
             Cow::Borrowed(said) => Cow::Borrowed(said.as_bytes()),
             Cow::Owned(said) => Cow::Owned(said.into_bytes()),
-        });
+        };
+        return Ok((said, true));
     }
     let mut plain = String::new();
     write_plain(body, &mut plain)?;
-    Ok(Cow::Owned(plain.into_bytes()))
+    Ok((Cow::Owned(plain.into_bytes()), false))
 }
 
 /// The attributes of a resource.

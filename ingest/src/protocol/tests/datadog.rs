@@ -20,7 +20,14 @@ async fn an_array_of_records_with_tags() {
     let names =
         "message severity service.name host.name service.environment team kube user.name ddsource";
     assert_eq!(node.shown(names).await, lines(expected));
-    assert!(node.events().await[1].raw().starts_with(b"{\"ddsource\":\"python\",\"hostname\""));
+    let events = node.events().await;
+    assert!(events[0].raw().starts_with(b"{\"ddsource\":\"python\",\"ddtags\""));
+    assert_eq!(events[1].raw(), br#"{"msg":"inner","level":"error","user":"ann"}"#);
+    let no_object = r#"[{"message":"{ no object","service":"shop"}]"#;
+    assert_eq!(node.ship(V2, gzip(no_object.as_bytes())).await.status, 202);
+    let last = node.events().await.pop().expect("stored");
+    let document = no_object.trim_matches(['[', ']']);
+    assert_eq!((last.message(), last.raw()), ("{ no object", document.as_bytes()));
 }
 
 #[tokio::test]

@@ -94,6 +94,17 @@ async fn a_datagram_is_one_event_and_marked() {
 }
 
 #[tokio::test]
+async fn objects_on_lines_of_one_datagram_are_records() {
+    check(
+        ListenerKind::Auto,
+        &[b"{\"msg\":\"a\"}\n{\"msg\":\"b\"}\n".to_vec(), b"{\"msg\":\"c\"}".to_vec()],
+        "message raw",
+        "a | {\"msg\":\"a\"}\nb | {\"msg\":\"b\"}\nc | {\"msg\":\"c\"}",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn gelf_comes_plain_compressed_and_in_chunks() {
     let message = |text: &str| format!("{{\"short_message\":\"{text}\",\"_user_name\":\"ann\"}}");
     let compressed = zlib(message("chunked").as_bytes());

@@ -26,6 +26,21 @@ async fn container_lines_over_tcp_are_whole_again_and_acknowledged_as_lines() {
     assert_eq!(node.events().await[0].raw(), lines_of_docker.trim_end().as_bytes());
 }
 
+#[tokio::test]
+async fn a_trace_in_syslog_is_one_event_of_its_program() {
+    let node = node(|_| {}).await;
+    let trace = "<11>Oct 11 22:14:15 web1 shop[7]: Error: no card
+<11>Oct 11 22:14:15 web1 shop[7]: #011at pay (/app/pay.js:1:2)
+";
+    let stream = format!("<11>Oct 11 22:14:14 web1 other[8]: Error: another\n{trace}");
+    node.talk(open(), &[stream.as_bytes()]).await;
+    assert_eq!(
+        node.shown("process.name message lw.joined").await.replace('\n', "/"),
+        "other | Error: another | -/shop | Error: no card/\tat pay (/app/pay.js:1:2) | 2"
+    );
+    assert_eq!(node.events().await[1].raw(), trace.trim_end().as_bytes());
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_may_go_on_is_waited_for_and_no_longer_than_said() {
     let node = node(|_| {}).await;

@@ -234,6 +234,23 @@ async fn records_that_can_never_be_stored_are_counted() {
 }
 
 #[tokio::test]
+async fn an_object_that_is_the_text_of_a_body_is_the_record() {
+    let node = node(|_| {}).await;
+    let said = r#"{"msg":"paid","user":"ann"}"#;
+    assert_eq!(node.ship(BINARY, gzip(&export(vec![record(text(said))]))).await.status, 200);
+    let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [
+        {"body": {"stringValue": said}, "severityNumber": 17},
+        {"body": {"stringValue": "{ no object"}},
+    ]}]}]});
+    assert_eq!(node.ship(JSON, body.to_string()).await.status, 200);
+    let whole = r#"{"body":{"stringValue":"{ no object"}}"#;
+    let shown = node.shown("message user.name raw").await;
+    let expected = format!("paid | ann | {said}\npaid | ann | {said}\n{{ no object | - | {whole}");
+    assert_eq!(shown, expected);
+    assert_eq!(node.events().await[1].severity().to_string(), "error");
+}
+
+#[tokio::test]
 async fn what_is_no_export_is_refused_and_kept() {
     let node = node(|_| {}).await;
     assert_eq!(node.ship(JSON, "nonsense").await.status, 400);
