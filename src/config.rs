@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use ipnet::IpNet;
 use logwarden_alerting::{AlertingError, NotifierConfig, RouteConfig, RulesConfig};
-use logwarden_ingest::config::{InputConfig, ListenerConfig, SourceConfig};
+use logwarden_ingest::config::{EnrichConfig, InputConfig, ListenerConfig, SourceConfig};
 use serde::Deserialize;
 use toml::de::DeTable;
 
@@ -119,6 +119,7 @@ struct File {
     listeners: Option<Vec<ListenerConfig>>,
     sources: Vec<SourceConfig>,
     inputs: Vec<InputConfig>,
+    enrich: EnrichConfig,
     retention: Vec<logwarden_index::Policy>,
     rules: RulesConfig,
     notifiers: Vec<NotifierConfig>,
@@ -267,7 +268,9 @@ fn assemble(
     }
 
     let fetched = (file.sources, file.inputs);
-    let ingest = ingest_config(file.listeners, fetched, &http, base, overrides)?;
+    let mut ingest = ingest_config(file.listeners, fetched, &http, base, overrides)?;
+    ingest.enrich = EnrichConfig { base: base.to_owned(), ..file.enrich };
+    ingest.check()?;
     let mut rules = file.rules;
     rules.dirs = rules.dirs.iter().map(|dir| base.join(dir)).collect();
     rules.written = Some(store.data_dir.join("rules"));
@@ -326,7 +329,6 @@ fn ingest_config(
         input.password = input.password.take().map(|secret| secret.relative_to(base));
         input.token = input.token.take().map(|secret| secret.relative_to(base));
     }
-    ingest.check()?;
     Ok(ingest)
 }
 

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod node;
 mod replays;
+mod retro;
 mod selftest;
 mod server;
 mod sources;

@@ -28,6 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::replays;
+use crate::retro;
 use crate::selftest;
 use crate::server::Server;
 use crate::sources;
@@ -36,6 +37,8 @@ use crate::telemetry;
 /// How long consumers may take to finish what they hold.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How often is looked for what late events should have told.
+const LATE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// How often the journal is looked at with `fail_fast`.
 const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -187,6 +190,11 @@ impl Node {
             shown,
             roles,
         };
+        let (looker, events) = (node.ingest.handle(), node.store.clone());
+        let stop = node.roles.consumers.clone();
+        node.roles.follow("retro", retro::run(looker, Arc::clone(&engine), events, stop));
+        let (alerting, stop) = (Arc::clone(&node.alerting), node.roles.consumers.clone());
+        node.roles.follow("late", look_again(alerting, Arc::clone(&engine), stop));
         node.note("server.start", "started").await;
         let _ = router.send_replace(node.router(engine, &index, metrics, settings));
         Ok(node)
@@ -341,6 +349,23 @@ async fn run_index(index: Arc<Index>, shutdown: CancellationToken) -> anyhow::Re
 async fn run_alerting(alerting: Arc<Alerting>, shutdown: CancellationToken) -> anyhow::Result<()> {
     alerting.run(shutdown).await;
     Ok(())
+}
+
+/// Looks for what late events should have told, every hour.
+async fn look_again(
+    alerting: Arc<Alerting>,
+    engine: Arc<Engine>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(LATE_INTERVAL) => {}
+        }
+        if let Err(error) = alerting.look_again(&engine).await {
+            warn!(%error, "late events were not looked at again, they will be");
+        }
+    }
 }
 
 /// Ends when the journal cannot write any more, which ends the process.

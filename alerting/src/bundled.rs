@@ -10,6 +10,7 @@ const FILES: &[(&str, &str)] = &[
     ("kubernetes.yml", include_str!("../rules/kubernetes.yml")),
     ("privilege.yml", include_str!("../rules/privilege.yml")),
     ("secrets.yml", include_str!("../rules/secrets.yml")),
+    ("threat.yml", include_str!("../rules/threat.yml")),
     ("web.yml", include_str!("../rules/web.yml")),
 ];
 

@@ -36,6 +36,7 @@ use crate::engine::{Engine, Finding, GroupRow};
 use crate::error::AlertingError;
 use crate::identity::hash;
 use crate::metrics;
+use crate::noise;
 use crate::rule::RuleSet;
 use crate::silence;
 
@@ -116,6 +117,8 @@ struct Work {
     kept: Vec<(u128, Pending)>,
     waiting: Vec<u128>,
     told: Vec<Event>,
+    /// Events that came too late for a rule: its place, and when they happened.
+    late: Vec<(usize, i64)>,
 }
 
 impl Detector {
@@ -222,6 +225,9 @@ impl Detector {
             }
             Chunk::Records { records, next } => {
                 let work = self.look_at(records).await?;
+                for (place, at) in &work.late {
+                    self.shared.late.note(&self.rules.rules()[*place].id, *at);
+                }
                 self.position = next;
                 self.shared.set_position(next);
                 let has_changes = self.engine.as_ref().is_some_and(Engine::has_changes);
@@ -259,6 +265,13 @@ impl Detector {
             && let Some(engine) = &mut self.engine
         {
             work.findings = engine.expire(store.clock.now());
+        }
+        for found in self.shared.late.take_found() {
+            // Places are those of the rules it was found with.
+            if Arc::ptr_eq(&found.rules, &self.rules) {
+                work.kept.extend(found.evidence);
+                work.findings.push(found.finding);
+            }
         }
         self.desk.forget_before(store.clock.now().nanos());
         let has_changes = self.engine.as_ref().is_some_and(Engine::has_changes);
@@ -437,6 +450,7 @@ fn look_at(mut engine: Engine, records: &[Record], replay: &Replay) -> (Engine, 
             }
         }
         work.findings.extend(findings.found);
+        work.late.extend(findings.late);
     }
     replay.rest();
     ::metrics::counter!(metrics::EVENTS_TOTAL).increment(events);
@@ -545,8 +559,8 @@ async fn load_untold(shared: &Shared) -> Result<Vec<Opened>, AlertingError> {
     Ok(untold)
 }
 
-/// The new alerts about which nobody is told, each with the reason: a silence, or that their rule
-/// says so for a while after the last alert of the same group.
+/// The new alerts about which nobody is told at once, each with the reason: a silence, that their rule
+/// says so for a while after the last alert of the same group, or that the rule is over its budget.
 async fn suppressed(
     shared: &Shared,
     rules: &RuleSet,
@@ -559,7 +573,13 @@ async fn suppressed(
         return Ok(suppressed);
     }
     let silences = silence::load(&*shared.store.catalog, now).await?;
+    let counted: Vec<_> = new.iter().map(|(summary, place, _)| (*summary, *place)).collect();
+    let mut demoted = noise::demoted(&*shared.store.catalog, rules, &counted, now).await?;
     for (summary, place, key) in new {
+        if let Some(words) = demoted.remove(&summary.id) {
+            ::metrics::counter!(metrics::DEMOTED_TOTAL).increment(1);
+            suppressed.insert(summary.id, words);
+        }
         if let Some(silence) = silences.iter().find(|one| one.muted.covers(summary)) {
             suppressed.insert(summary.id, silence.words());
             continue;

@@ -93,6 +93,8 @@ pub struct Findings {
     pub is_waiting: bool,
     /// Until when it may be asked for, by the time events are observed.
     pub keep_until: i64,
+    /// Rules, by place, that had judged its time already, and when that was.
+    pub late: Vec<(usize, i64)>,
 }
 
 /// A group that was forgotten, with the episodes that were not over.
@@ -179,20 +181,31 @@ impl Engine {
     /// Looks at one event, which has its place in the journal.
     pub fn process(&mut self, event: &Event) -> Findings {
         let mut findings = Findings::default();
+        let observed = event.observed_at().nanos();
+        self.judge_before(observed, &mut findings);
+        self.take_event(event, observed, &mut findings);
+        findings
+    }
+
+    /// The same as if all events were observed at one moment: nothing is judged before
+    /// [`Engine::finish`], and nothing is forgotten.
+    pub fn gather(&mut self, event: &Event) -> Findings {
+        let mut findings = Findings::default();
+        self.take_event(event, 0, &mut findings);
+        findings
+    }
+
+    fn take_event(&mut self, event: &Event, observed: i64, findings: &mut Findings) {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
         self.matcher.match_event(event, &mut hits);
         let member = Member { at: event.timestamp().nanos(), id: event.id().to_u128(), weight: 1 };
-        let arrival = Arrival {
-            observed: event.observed_at().nanos(),
-            lateness: self.lateness.get(event.source()).copied().map(nanos),
-        };
-        self.judge_before(arrival.observed, &mut findings);
+        let arrival =
+            Arrival { observed, lateness: self.lateness.get(event.source()).copied().map(nanos) };
         for place in &hits {
-            self.take_hit(*place, Origin::Event(event), member, arrival, &mut findings);
+            self.take_hit(*place, Origin::Event(event), member, arrival, findings);
         }
         self.hits = hits;
-        findings
     }
 
     /// The rules that match an event, without looking over time.
@@ -395,6 +408,9 @@ impl Engine {
         let window = groups.window_for(&arrival);
         if member.at < arrival.observed.saturating_sub(window.lateness_ns) {
             ::metrics::counter!(metrics::LATE_TOTAL, "rule" => rule_id()).increment(1);
+            if matches!(self.rules.rules()[place].logic, Logic::Correlate(_)) {
+                findings.late.push((place, member.at));
+            }
         }
         let point = (member.at, member.id, tag);
         let (outcome, evicted) = groups.insert(&window, &key, point, arrival.observed);

@@ -7,13 +7,17 @@
 pub mod alert;
 mod bundled;
 pub mod config;
+mod coverage;
 mod detector;
 pub mod engine;
 mod error;
 mod explain;
 mod identity;
+mod import;
+mod late;
 pub mod matcher;
 pub mod metrics;
+mod noise;
 pub mod notify;
 pub mod rule;
 #[cfg(test)]
@@ -44,8 +48,10 @@ pub use alert::lifecycle::{Act, NOTE_BYTES_MAX};
 pub use alert::tables::{DeliveryPage, DeliveryQuery};
 pub use alert::{Alert, AlertPage, AlertQuery, AlertState, AlertSummary, Resolution};
 pub use config::{Config, NotifierConfig, RouteConfig, RulesConfig};
+pub use coverage::{RuleCoverage, Seen, Verdict, coverage, unseen_fields};
 pub use error::AlertingError;
 pub use explain::{Reason, explain};
+pub use import::{Foreign, Imported, ImportedRule, import_rules};
 pub use notify::{NotifierState, NotifierSummary, TestAnswer};
 pub use rule::{
     Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest,
@@ -82,6 +88,8 @@ pub(crate) struct Shared {
     pub writing: Mutex<()>,
     /// Held by whoever changes a written rule file.
     pub rule_writing: std::sync::Mutex<()>,
+    /// Events that came after their time was judged, and what was found of them since.
+    pub late: late::Late,
     settings: RwLock<Settings>,
     rule_changes: watch::Sender<u64>,
     routing_changes: watch::Sender<u64>,
@@ -237,6 +245,7 @@ impl Alerting {
             store,
             writing: Mutex::new(()),
             rule_writing: std::sync::Mutex::new(()),
+            late: late::Late::default(),
             settings: RwLock::new(settings),
             rule_changes: watch::Sender::new(0),
             routing_changes: watch::Sender::new(0),
@@ -377,6 +386,11 @@ impl Alerting {
     /// The rules in use, testing and disabled, in the order they were loaded.
     pub fn rules(&self) -> Vec<RuleSummary> {
         self.shared.rules().summaries()
+    }
+
+    /// The rules in use as a whole, with what they look for.
+    pub fn rule_set(&self) -> Arc<RuleSet> {
+        self.shared.rules()
     }
 
     /// What is wrong with the rule files.

@@ -6,6 +6,7 @@
 //! predicates hold. Only rules of which a witness was found are judged; a witness is one of a few
 //! predicates without which the rule cannot hold. The rules' filters stay the definition: what is
 //! found here is what [`logwarden_query::Filter::matches`] says, and a property test holds it to it.
+//! An event that lacks every field in which a witness could be found is not looked at further.
 //!
 //! Nothing is allocated per event once the buffers have grown. Bounded: [`CLASSES_MAX`] names of
 //! classes, [`INDEXES_MAX`] indexes; when there are more, all are forgotten and made again.
@@ -101,7 +102,9 @@ impl Matcher {
         }
         let scratch = &mut self.scratch;
         scratch.begin();
-        scratch.find_places(&index, event);
+        if !scratch.find_places(&index, event) && index.is_gated() {
+            return;
+        }
         let mut pass = Pass { predicates: &self.predicates, index: &index, event, scratch };
         pass.look_at_values();
         pass.scratch.candidates.extend_from_slice(index.always());
@@ -165,8 +168,10 @@ impl Scratch {
         }
     }
 
-    /// Finds out which fields belong to which targets, and by which name each target has values.
-    fn find_places(&mut self, index: &Index, event: &Event) {
+    /// Finds out which fields belong to which targets, and by which name each target has values;
+    /// answers whether a gate has one.
+    fn find_places(&mut self, index: &Index, event: &Event) -> bool {
+        let mut has_gate = false;
         for (field, position) in event.fields().zip(0u32..) {
             if field.value == Value::Null {
                 continue;
@@ -175,9 +180,11 @@ impl Scratch {
                 for &(target, rank) in index.targets_of(name) {
                     self.places.push(Place { field: position, target, rank });
                     self.note(target, rank);
+                    has_gate |= index.is_gate(target);
                 }
             }
         }
+        has_gate
     }
 
     /// A target has a value by its name of this rank; the first name that has one counts.
@@ -191,6 +198,17 @@ impl Scratch {
     fn is_current(&self, place: &Place) -> bool {
         self.present[place.target as usize] == (self.round, place.rank)
     }
+}
+
+/// Where the text of a value in lower case is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lowered {
+    /// It was not needed yet.
+    NotYet,
+    /// The value's own text is in lower case.
+    AsItIs,
+    /// In the buffer.
+    Held,
 }
 
 /// One event under way.
@@ -215,22 +233,22 @@ impl Pass<'_> {
             if !is_wanted || field.value == Value::Null {
                 continue;
             }
-            let mut is_lowered = false;
+            let mut lowered = Lowered::NotYet;
             for at in first..next {
                 let place = self.scratch.places[at];
                 if self.scratch.is_current(&place) {
-                    self.look_at(place.target, field.value, &mut is_lowered);
+                    self.look_at(place.target, field.value, &mut lowered);
                 }
             }
             if let Some(record) = self.index.record() {
                 self.scratch.note(record, 0);
-                self.look_at(record, field.value, &mut is_lowered);
+                self.look_at(record, field.value, &mut lowered);
             }
         }
         for (target, part) in self.index.attributes() {
             let mut look = |value: Value<'_>| {
                 self.scratch.note(*target, 0);
-                self.look_at(*target, value, &mut false);
+                self.look_at(*target, value, &mut Lowered::NotYet);
             };
             let mut text = |text: &str| {
                 if !text.is_empty() {
@@ -252,7 +270,7 @@ impl Pass<'_> {
     }
 
     /// Marks what is found in one value of a target.
-    fn look_at(&mut self, target: u32, value: Value<'_>, is_lowered: &mut bool) {
+    fn look_at(&mut self, target: u32, value: Value<'_>, lowered: &mut Lowered) {
         let index = self.index;
         let Some(literals) = index.literals(target) else { return };
         if let Some(predicate) = literals.present {
@@ -261,12 +279,21 @@ impl Pass<'_> {
         if literals.is_empty() {
             return;
         }
-        if !*is_lowered {
-            lower_into(value, &mut self.scratch.text, &mut self.scratch.lower);
-            *is_lowered = true;
+        if *lowered == Lowered::NotYet {
+            *lowered = match value {
+                Value::String(text) | Value::Json(text) if is_lower(text) => Lowered::AsItIs,
+                _ => {
+                    lower_into(value, &mut self.scratch.text, &mut self.scratch.lower);
+                    Lowered::Held
+                }
+            };
         }
         let lower = std::mem::take(&mut self.scratch.lower);
-        literals.find(&lower, &mut |entry: &Entry| {
+        let text = match (*lowered, value) {
+            (Lowered::AsItIs, Value::String(text) | Value::Json(text)) => text,
+            _ => lower.as_str(),
+        };
+        literals.find(text, &mut |entry: &Entry| {
             if self.scratch.holds[entry.predicate as usize] == self.scratch.round {
                 return;
             }
@@ -345,6 +372,11 @@ impl Pass<'_> {
                 field.is_some_and(|(field, _)| test.passes(field.value))
             })
     }
+}
+
+/// Whether there is nothing to lower.
+fn is_lower(text: &str) -> bool {
+    !text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
 }
 
 /// Puts the value's text in lower case into `lower`, by the definition filters use.

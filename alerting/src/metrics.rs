@@ -8,12 +8,17 @@ pub const HITS_TOTAL: &str = "logwarden_rule_hits_total";
 pub const MISSING_FIELD_TOTAL: &str = "logwarden_rule_missing_field_total";
 /// Events that came after their source's watermark, by rule.
 pub const LATE_TOTAL: &str = "logwarden_rule_late_events_total";
+/// Late events that are not looked for in what is stored: their rule remembers too much, or there are too
+/// many.
+pub const LATE_NOT_LOOKED_FOR_TOTAL: &str = "logwarden_rule_late_events_not_looked_for_total";
 /// Groups forgotten because a rule had too many.
 pub const GROUPS_EVICTED_TOTAL: &str = "logwarden_rule_groups_evicted_total";
 /// Points of windows merged or forgotten because a group had too many.
 pub const POINTS_COARSENED_TOTAL: &str = "logwarden_rule_points_coarsened_total";
 /// Events kept for evidence that had to be forgotten before their rule fired.
 pub const EVIDENCE_DROPPED_TOTAL: &str = "logwarden_alert_evidence_dropped_total";
+/// Alerts of which nobody was told at once because their rule was over its budget.
+pub const DEMOTED_TOTAL: &str = "logwarden_alerts_demoted_total";
 /// Alerts opened, by severity.
 pub const ALERTS_TOTAL: &str = "logwarden_alerts_opened_total";
 /// Steps of the detector that had to be tried again.

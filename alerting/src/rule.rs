@@ -29,6 +29,19 @@ pub use settings::{Settings, TestCase, TestEvent, Title, TitlePart};
 pub use sigma::Selection;
 pub use yaml::{Fault, Node, Place};
 
+/// The documents of a YAML file that holds no rules of ours.
+///
+/// # Errors
+///
+/// Where it cannot be read further, and why.
+pub(crate) fn yaml_documents(text: &str) -> Result<Vec<serde_json::Value>, Fault> {
+    let (documents, fault) = yaml::parse(text);
+    match fault {
+        None => Ok(documents.iter().map(Node::to_json).collect()),
+        Some(fault) => Err(fault),
+    }
+}
+
 /// Every kind of rule, in the order of the manual.
 pub static RULE_TYPES: &[&dyn RuleType] =
     &[&sigma::Sigma, &correlation::Correlations, &detector::Detectors];

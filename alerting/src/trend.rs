@@ -105,6 +105,11 @@ impl Trends {
         }
     }
 
+    /// How late an event may come whose source is allowed so much.
+    pub(crate) fn lateness_for(&self, of_source: Option<i64>) -> i64 {
+        of_source.filter(|_| !self.has_own_lateness).unwrap_or(self.lateness_ns)
+    }
+
     /// How long an event may be asked for after it was observed, where it may be evidence.
     pub(crate) fn evidence_ns(&self) -> Option<i64> {
         let is_evidence = matches!(
@@ -130,7 +135,7 @@ impl Trends {
         if !self.series.contains_key(key) && self.series.len() >= SERIES_MAX {
             evicted = self.evict_oldest();
         }
-        let lateness = lateness.filter(|_| !self.has_own_lateness).unwrap_or(self.lateness_ns);
+        let lateness = self.lateness_for(lateness);
         self.first_at = self.first_at.min(sample.at);
         let frame = Frame {
             judged: &self.judged,

@@ -12,6 +12,7 @@ use metrics::counter;
 use serde::{Deserialize, Serialize};
 
 use crate::deadletter::{self, Rejection};
+use crate::enrich::Enrichment;
 use crate::join::{Group, Kept, Streams};
 use crate::listed;
 use crate::metrics::{
@@ -54,6 +55,14 @@ pub(crate) struct Intake<'a> {
     pub(crate) quota: &'a Quota,
     pub(crate) now: Timestamp,
     pub(crate) dead_letter_bytes_max: usize,
+    /// What is known besides the records.
+    pub(crate) known: Option<&'a Enrichment>,
+}
+
+impl Intake<'_> {
+    fn normalize(&self, wrapped: &Wrapped<'_>) -> Result<Event, Malformed> {
+        Normalizer.normalize_with(self.known, wrapped, self.origin, self.now)
+    }
 }
 
 /// Events and dead letters, in the order of their records.
@@ -110,7 +119,7 @@ impl Batch {
         if self.add_list(intake, line, &wrapped) || self.keep(intake, line, &wrapped) {
             return Ok(());
         }
-        let convert = || Normalizer.normalize_json(record, intake.origin, intake.now);
+        let convert = || intake.normalize(&wrapped);
         match catch_unwind(AssertUnwindSafe(convert)) {
             Ok(Ok(event)) => self.accept(event, record.len()),
             Ok(Err(malformed)) => return Err(malformed),
@@ -142,7 +151,7 @@ impl Batch {
         line: u64,
         wrapped: &Wrapped<'_>,
     ) -> Result<(), Malformed> {
-        let convert = || Normalizer.normalize_wrapped(wrapped, intake.origin, intake.now);
+        let convert = || intake.normalize(wrapped);
         match catch_unwind(AssertUnwindSafe(convert)) {
             Ok(Ok(event)) => self.accept(event, wrapped.record.len()),
             Ok(Err(malformed)) => return Err(malformed),
@@ -223,7 +232,10 @@ impl Batch {
         if self.add_list(intake, line, &wrapped) || self.keep(intake, line, &wrapped) {
             return;
         }
-        let convert = || Normalizer.normalize(record, intake.origin, intake.now);
+        let convert = || {
+            let event = intake.normalize(&wrapped);
+            event.expect("only an envelope can be malformed here, and there is none")
+        };
         match catch_unwind(AssertUnwindSafe(convert)) {
             Ok(event) => self.accept(event, record.len()),
             Err(_) => self.reject_panic(intake, line, record),

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use logwarden_store::SecretRef;
 use serde::Deserialize;
 
+pub use crate::enrich::{EnrichConfig, ListConfig, ListKind};
 pub use crate::input::{InputConfig, InputKind};
 use crate::memory;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// What is fetched from files and queues. Default: nothing.
     pub inputs: Vec<InputConfig>,
+    /// What is known of addresses, names and hashes besides the records. Default: nothing.
+    pub enrich: EnrichConfig,
     /// Bounds that no file sets.
     #[serde(skip)]
     pub limits: Limits,
@@ -43,6 +46,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             sources: Vec::new(),
             inputs: Vec::new(),
+            enrich: EnrichConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -300,6 +304,7 @@ impl Config {
             let problem = "`allow` needs a `source` that its records belong to".to_owned();
             return Err(ConfigError { path: "http.source".to_owned(), problem });
         }
+        self.enrich.check().map_err(|(path, problem)| ConfigError { path, problem })?;
         let mut inputs = HashSet::new();
         for (index, input) in self.inputs.iter().enumerate() {
             let error = |key: &str, problem: &str| ConfigError {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use logwarden_event::{Event, EventId, Timestamp};
 use logwarden_store::CatalogError;
 
+use crate::enrich::{EnrichReport, NewIndicator};
 use crate::health::SourceReport;
 use crate::input::InputReport;
 use crate::pipeline::Pipeline;
@@ -32,6 +33,17 @@ impl Handle {
     /// How every input is, in the order of the configuration.
     pub fn inputs(&self) -> Vec<InputReport> {
         self.pipeline.inputs.all()
+    }
+
+    /// How every file with what is known besides the records is, in the order of the configuration.
+    pub fn enrichments(&self) -> Vec<EnrichReport> {
+        self.pipeline.enrichment.as_ref().map(|known| known.reports()).unwrap_or_default()
+    }
+
+    /// The indicators of threat lists that came since this was asked last: they are looked for in what
+    /// is stored already.
+    pub fn take_new_indicators(&self) -> Vec<NewIndicator> {
+        self.pipeline.enrichment.as_ref().map(|known| known.take_new()).unwrap_or_default()
     }
 
     /// Sends dead letters through the present parser; what reads now is stored, each letter once.

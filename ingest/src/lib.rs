@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod normalize;
 
 mod batch;
+mod enrich;
 mod handle;
 mod input;
 mod join;
@@ -41,6 +42,7 @@ use tracing::error;
 
 pub use config::{Config, ConfigError, Limits};
 pub use deadletter::DEAD_LETTER_DATASET;
+pub use enrich::{EnrichReport, IndicatorKind, NewIndicator};
 pub use handle::Handle;
 pub use health::SourceReport;
 pub use input::InputReport;
@@ -113,6 +115,9 @@ impl Ingest {
         let certificates = listeners.iter().filter_map(Listener::certificates).collect();
         let health = Arc::clone(&pipeline.health);
         let mut tasks = input::start(&pipeline, &store, &shutdown);
+        if let Some(enrichment) = pipeline.enrichment.clone() {
+            tasks.push(tokio::spawn(enrichment.watch(shutdown.clone())));
+        }
         tasks.push(tokio::spawn(health.run(store, shutdown.clone())));
         for listener in listeners {
             tasks.push(tokio::spawn(listener.run(Arc::clone(&pipeline), shutdown.clone())));

@@ -38,6 +38,13 @@ pub const GROUPS_CUT_TOTAL: &str = "logwarden_ingest_groups_cut_total";
 pub const DOCUMENTS_KNOWN_TOTAL: &str = "logwarden_ingest_documents_known_total";
 /// Documents with an id that would be stored again: too many came after them.
 pub const DOCUMENTS_FORGOTTEN_TOTAL: &str = "logwarden_ingest_documents_forgotten_total";
+/// Indicators of threat lists in force.
+pub const INDICATORS: &str = "logwarden_threat_indicators";
+/// Fields of events that were found in a threat list.
+pub const INDICATOR_MATCHES_TOTAL: &str = "logwarden_threat_matches_total";
+/// New indicators that are not looked for in the past, because too many came at once.
+pub const INDICATORS_NOT_LOOKED_FOR_TOTAL: &str =
+    "logwarden_threat_indicators_not_looked_for_total";
 /// Records whose conversion panicked.
 pub const PANICS_TOTAL: &str = "logwarden_ingest_panics_total";
 /// Seconds from the last byte of a batch to its being durable.

@@ -29,6 +29,7 @@ use std::net::IpAddr;
 use chrono_tz::Tz;
 use logwarden_event::{Event, Timestamp};
 
+use crate::enrich::Enrichment;
 use reading::{Held, Reading};
 use scan::Malformed;
 use secret::Masked;
@@ -98,21 +99,6 @@ impl Normalizer {
             .expect("only an envelope can be malformed here, and there is none")
     }
 
-    /// Makes an event of a record that must be one JSON object.
-    ///
-    /// # Errors
-    ///
-    /// [`Malformed`] when it is none.
-    pub(crate) fn normalize_json(
-        &self,
-        record: &[u8],
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<Event, Malformed> {
-        let wrapped = Wrapped { must_be_json: true, ..Wrapped::bare(record) };
-        self.normalize_wrapped(&wrapped, origin, now)
-    }
-
     /// Makes an event of a record inside what its sender's protocol puts around it.
     ///
     /// # Errors
@@ -124,8 +110,23 @@ impl Normalizer {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Event, Malformed> {
+        self.normalize_with(None, wrapped, origin, now)
+    }
+
+    /// The same with what is known besides the record.
+    ///
+    /// # Errors
+    ///
+    /// As [`Normalizer::normalize_wrapped`].
+    pub(crate) fn normalize_with(
+        &self,
+        known: Option<&Enrichment>,
+        wrapped: &Wrapped<'_>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Event, Malformed> {
         if !origin.mask_secrets {
-            return self.normalize_plain(wrapped, None, origin, now);
+            return self.normalize_plain(known, wrapped, None, origin, now);
         }
         let is_bare = std::ptr::eq(wrapped.record, wrapped.content);
         let record = secret::mask(wrapped.record);
@@ -135,7 +136,7 @@ impl Normalizer {
             masked.as_ref().map_or_else(|| plain.to_vec(), |masked| masked.bytes.clone())
         };
         let Some(first) = record.as_ref().or(content.as_ref()).or(envelope.as_ref()) else {
-            return self.normalize_plain(wrapped, None, origin, now);
+            return self.normalize_plain(known, wrapped, None, origin, now);
         };
         let kept = bytes(&record, wrapped.record);
         let understood = if is_bare { Vec::new() } else { bytes(&content, wrapped.content) };
@@ -146,12 +147,13 @@ impl Normalizer {
             envelope: std::str::from_utf8(&around).expect("masks stand between letters"),
             ..*wrapped
         };
-        self.normalize_plain(&masked, Some(first), origin, now)
+        self.normalize_plain(known, &masked, Some(first), origin, now)
     }
 
     /// `masked`: what was replaced in the record.
     fn normalize_plain(
         &self,
+        known: Option<&Enrichment>,
         wrapped: &Wrapped<'_>,
         masked: Option<&Masked>,
         origin: &Origin,
@@ -159,10 +161,10 @@ impl Normalizer {
     ) -> Result<Event, Malformed> {
         let text = text_of(wrapped.content);
         if wrapped.must_be_json {
-            return from_json(wrapped, masked, &text, origin, now);
+            return from_json(known, wrapped, masked, (&text, now), origin);
         }
         if text.trim_ascii_start().starts_with('{')
-            && let Ok(event) = from_json(wrapped, masked, &text, origin, now)
+            && let Ok(event) = from_json(known, wrapped, masked, (&text, now), origin)
         {
             return Ok(event);
         }
@@ -172,7 +174,7 @@ impl Normalizer {
         }
         open_envelope(&mut reading, wrapped)?;
         names::resolve(&mut reading);
-        Ok(finish(reading, wrapped.record, masked))
+        Ok(finish(reading, known, wrapped.record, masked))
     }
 }
 
@@ -234,18 +236,18 @@ pub(crate) const SYSLOG_UDP: &str = "syslog_udp";
 pub(crate) const GELF_UDP: &str = "gelf_udp";
 
 fn from_json(
+    known: Option<&Enrichment>,
     wrapped: &Wrapped<'_>,
     masked: Option<&Masked>,
-    text: &str,
+    (text, now): (&str, Timestamp),
     origin: &Origin,
-    now: Timestamp,
 ) -> Result<Event, Malformed> {
     let mut reading = start(wrapped.content, text, origin, now);
     json::flatten(&mut reading, 0, text.len())?;
     reading.is_json = true;
     open_envelope(&mut reading, wrapped)?;
     names::resolve(&mut reading);
-    Ok(finish(reading, wrapped.record, masked))
+    Ok(finish(reading, known, wrapped.record, masked))
 }
 
 /// Adds what was said around the record.
@@ -266,7 +268,12 @@ fn open_envelope(reading: &mut Reading<'_>, wrapped: &Wrapped<'_>) -> Result<(),
     Ok(())
 }
 
-fn finish(mut reading: Reading<'_>, record: &[u8], masked: Option<&Masked>) -> Event {
+fn finish(
+    mut reading: Reading<'_>,
+    known: Option<&Enrichment>,
+    record: &[u8],
+    masked: Option<&Masked>,
+) -> Event {
     // A message of a container runtime or a journal may be a record of its own.
     let line = if reading.is_json && !json::take_inner(&mut reading) {
         syslog::read_message(&mut reading)
@@ -279,6 +286,9 @@ fn finish(mut reading: Reading<'_>, record: &[u8], masked: Option<&Masked>) -> E
     }
     for parser in PARSERS {
         parser.parse(&mut reading);
+    }
+    if let Some(known) = known {
+        known.apply(&mut reading);
     }
     match masked {
         Some(masked) => secret::list_masked(&mut reading, masked),

@@ -23,6 +23,7 @@ use tracing::warn;
 
 use crate::batch::{Batch, Intake};
 use crate::config::{Config, Limits};
+use crate::enrich::Enrichment;
 use crate::health::{Glance, Health};
 use crate::input::Reports;
 use crate::metrics::{
@@ -56,6 +57,8 @@ pub(crate) struct Pipeline {
     pub(crate) health: Arc<Health>,
     pub(crate) inputs: Reports,
     pub(crate) remembered: Remembered,
+    /// What is known besides the records, when files of it are configured.
+    pub(crate) enrichment: Option<Arc<Enrichment>>,
     pub(crate) catalog: Arc<dyn Catalog>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -114,6 +117,7 @@ impl Pipeline {
             quotas: Quotas::new(Arc::clone(&config)),
             inputs: Reports::default(),
             remembered: Remembered::default(),
+            enrichment: Enrichment::open(config.enrich.clone()),
             health: Arc::new(Health::new(Arc::clone(&config))),
             config,
             identity,
@@ -149,9 +153,10 @@ impl Pipeline {
     }
 
     /// By what bounds records of this origin are taken now.
-    pub(crate) fn intake<'a>(&self, origin: &'a Origin, quota: &'a Quota) -> Intake<'a> {
+    pub(crate) fn intake<'a>(&'a self, origin: &'a Origin, quota: &'a Quota) -> Intake<'a> {
         let dead_letter_bytes_max = self.limits().dead_letter_bytes_max;
-        Intake { origin, quota, now: self.now(), dead_letter_bytes_max }
+        let known = self.enrichment.as_deref();
+        Intake { origin, quota, now: self.now(), dead_letter_bytes_max, known }
     }
 
     /// Makes a batch durable.

@@ -1,4 +1,8 @@
-//! `logwarden rules`: checks, tests and explains rule files; only stored events need a server.
+//! `logwarden rules`: checks, tests, imports and explains rule files; only stored events need a server.
+
+mod backtest;
+mod check;
+mod import;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Subcommand, ValueEnum};
 use logwarden_alerting::{
-    Match, Reason, RuleFile, RuleSet, RuleTest, bundled_rules, check_rules, explain,
-    read_rule_files, run_rule_tests, test_rules,
+    Match, Reason, RuleFile, RuleSet, RuleTest, bundled_rules, explain, read_rule_files,
+    run_rule_tests, test_rules,
 };
 use logwarden_event::{Clock, Event, SystemClock};
 use logwarden_ingest::{Normalizer, Origin};
@@ -25,11 +29,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Parse and validate rule files; exit code 1 when there are problems.
-    Check {
-        /// Files and directories.
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-    },
+    Check(Box<check::Arguments>),
     /// Run the tests in rule files, or rules over a file of records.
     Test {
         /// A file or directory of rules; the bundled ones when it is not said.
@@ -44,6 +44,10 @@ enum Action {
     },
     /// Say why a rule matches an event, or why not; exit code 1 when it does not.
     Explain(Box<Explained>),
+    /// Run rule files over the stored events of a server: alerts a day, groups, difference to the version in use.
+    Backtest(Box<backtest::Arguments>),
+    /// Make rules of those of other products; exit code 1 when one of them was not converted.
+    Import(import::Arguments),
 }
 
 /// Where the event to be explained is.
@@ -75,8 +79,10 @@ enum Format {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
-        Action::Check { paths } => check(&paths),
+        Action::Check(asked) => check::run(&asked).await,
         Action::Explain(explained) => explain_event(&explained).await,
+        Action::Backtest(asked) => backtest::run(&asked).await,
+        Action::Import(asked) => import::run(&asked),
         Action::Test { rules, events, format } => {
             let files = match &rules {
                 Some(path) => read_rules(path)?,
@@ -148,29 +154,6 @@ async fn explain_event(explained: &Explained) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::Bad(anyhow!("the rule does not match")))
-    }
-}
-
-fn check(paths: &[PathBuf]) -> Result<(), Failure> {
-    let mut files = Vec::new();
-    for path in paths {
-        files.extend(read_rules(path)?);
-    }
-    let report = check_rules(&files);
-    let mut text = String::new();
-    for problem in &report.problems {
-        text = text + &printable(&problem.to_string()) + "\n";
-    }
-    let memory_mib = report.state_bytes_max.div_ceil(1024 * 1024);
-    print(&format!(
-        "{text}{} rules, {} problems, windows keep at most {memory_mib} MiB\n",
-        report.rules.len(),
-        report.problems.len()
-    ));
-    if report.problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Bad(anyhow!("rule files have problems")))
     }
 }
 

@@ -3,6 +3,7 @@
 mod alerts;
 mod backtest;
 mod config;
+mod coverage;
 mod deadletters;
 mod events;
 mod export;
@@ -57,6 +58,7 @@ pub(crate) fn routes() -> Routes {
         .join(alerts::routes())
         .join(rules::routes())
         .join(backtest::routes())
+        .join(coverage::routes())
         .join(notifiers::routes())
         .join(silences::routes())
         .join(saved::routes())

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod backtest;
 mod browser;
+mod coverage;
 mod deadletters;
 mod document;
 mod frame;

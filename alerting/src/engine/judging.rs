@@ -75,6 +75,9 @@ impl Engine {
     ) {
         let Some(trends) = &mut self.trends[place] else { return };
         let key: Arc<str> = Arc::from(key_of_group(&group));
+        // What it belongs to may be forgotten already.
+        let is_late =
+            sample.at < arrival.observed.saturating_sub(trends.lateness_for(arrival.lateness));
         let (is_taken, evicted) = trends.insert(&key, sample, arrival.observed, arrival.lateness);
         if let Some(keep) = trends.evidence_ns().filter(|_| is_taken) {
             findings.is_kept = true;
@@ -85,6 +88,9 @@ impl Engine {
         if !is_taken {
             let id = self.rules.rules()[place].id.clone();
             ::metrics::counter!(metrics::LATE_TOTAL, "rule" => id).increment(1);
+        }
+        if !is_taken || is_late {
+            findings.late.push((place, sample.at));
         }
         if let Some((key, episode)) = evicted.filter(|_| self.rules.opens_alerts(place)) {
             let group = group_of_key(&key);

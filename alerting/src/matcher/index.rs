@@ -6,11 +6,15 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use logwarden_query::Target;
 
 use super::literal::Anchor;
 use super::predicates::{Node, PredicateId, Predicates, Sought};
+
+/// Bytes of all patterns of an automaton up to which it is a table of every state and byte: twice as
+/// fast, at about 256 bytes for each byte of the patterns.
+const DFA_BYTES_MAX: usize = 8 * 1024;
 
 /// What is told when a literal is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +31,11 @@ pub(super) struct Literals {
     /// Holds when there is a value.
     pub present: Option<PredicateId>,
     whole: HashMap<Box<str>, Vec<Entry>, Hashing>,
+    /// Bit `n` is set when a whole value has `n` bytes; bit 63 for all longer ones.
+    whole_lengths: u64,
     automaton: Option<AhoCorasick>,
+    /// Bytes of the shortest pattern of the automaton.
+    part_bytes_min: usize,
     /// By number of the pattern.
     entries: Vec<Vec<Entry>>,
 }
@@ -39,9 +47,12 @@ pub(super) struct Index {
     always: Box<[u32]>,
     applies: Box<[bool]>,
     names: HashMap<Box<str>, Vec<(u32, u16)>, Hashing>,
-    /// Bit `n` is set when a name has `n` bytes, modulo 64: most names of an event are of no rule.
-    name_lengths: u64,
+    names_marked: Marks,
     by_target: Vec<Option<Box<Literals>>>,
+    /// By target: whether a rule can only hold when it has a value.
+    gates: Box<[bool]>,
+    /// Whether nothing can hold of an event that has none of the gates.
+    is_gated: bool,
     /// Targets that are no fields.
     attributes: Vec<(u32, Target)>,
     record: Option<u32>,
@@ -73,6 +84,38 @@ impl Hasher for Fnv {
     }
 }
 
+/// Which names may be among some: most names of an event are of no rule, and cost a look at four of
+/// their bytes.
+#[derive(Debug)]
+struct Marks(Box<[u64; Marks::WORDS]>);
+
+impl Marks {
+    const WORDS: usize = 64;
+
+    fn none() -> Self {
+        Self(Box::new([0; Self::WORDS]))
+    }
+
+    fn place(name: &str) -> (usize, u64) {
+        let bytes = name.as_bytes();
+        let at = |place: usize| u32::from(bytes.get(place).copied().unwrap_or_default());
+        let last = bytes.len().saturating_sub(1);
+        let text = at(0) | at(bytes.len() / 2) << 8 | at(last) << 16 | at(last / 4) << 24;
+        let mixed = (text ^ (bytes.len() as u32) << 4).wrapping_mul(0x9E37_79B1) >> 20;
+        ((mixed >> 6) as usize, 1 << (mixed & 63))
+    }
+
+    fn add(&mut self, name: &str) {
+        let (word, bit) = Self::place(name);
+        self.0[word] |= bit;
+    }
+
+    fn may_have(&self, name: &str) -> bool {
+        let (word, bit) = Self::place(name);
+        self.0[word] & bit != 0
+    }
+}
+
 impl Index {
     /// Makes the index of the rules in these places.
     pub(super) fn new(predicates: &Predicates, rules: &[u32]) -> Self {
@@ -87,17 +130,22 @@ impl Index {
         }
         let mut building: Vec<Option<Building>> =
             predicates.targets().iter().map(|_| None).collect();
+        let mut gates = vec![false; predicates.targets().len()];
         for (id, _) in (0u32..).zip(&is_used).filter(|(_, is_used)| **is_used) {
             let (target, sought) = predicates.sought(id);
             building[target as usize].get_or_insert_default().take(id, sought);
+            let is_witness = |rule: &u32| applies.get(*rule as usize).is_some_and(|is| *is);
+            gates[target as usize] |= predicates.witnessed(id).iter().any(is_witness);
         }
         let mut index = Self {
             rules: rules.into(),
             always: predicates.always().iter().copied().filter(|r| rules.contains(r)).collect(),
             applies: applies.into(),
             names: HashMap::default(),
-            name_lengths: 0,
+            names_marked: Marks::none(),
             by_target: Vec::new(),
+            gates: gates.into(),
+            is_gated: false,
             attributes: Vec::new(),
             record: None,
         };
@@ -107,6 +155,8 @@ impl Index {
             }
             index.by_target.push(building.map(|building| Box::new(building.finish())));
         }
+        // What is no field has a value more often than not.
+        index.is_gated = index.always.is_empty() && index.attributes.is_empty();
         index
     }
 
@@ -123,7 +173,7 @@ impl Index {
             }
         };
         for (name, rank) in names.iter().zip(0u16..) {
-            self.name_lengths |= 1 << (name.len() % 64);
+            self.names_marked.add(name);
             self.names.entry(name.as_str().into()).or_default().push((place, rank));
         }
     }
@@ -143,10 +193,20 @@ impl Index {
 
     /// The targets that a field of this name belongs to, and which of their names it is.
     pub(super) fn targets_of(&self, name: &str) -> &[(u32, u16)] {
-        if self.name_lengths & (1 << (name.len() % 64)) == 0 {
+        if !self.names_marked.may_have(name) {
             return &[];
         }
         self.names.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a rule can only hold when this target has a value.
+    pub(super) fn is_gate(&self, target: u32) -> bool {
+        self.gates[target as usize]
+    }
+
+    /// Whether no rule can hold of an event of which no gate has a value.
+    pub(super) fn is_gated(&self) -> bool {
+        self.is_gated
     }
 
     /// The targets that are no fields, among them the whole record.
@@ -162,6 +222,11 @@ impl Index {
     pub(super) fn literals(&self, target: u32) -> Option<&Literals> {
         self.by_target[target as usize].as_deref()
     }
+}
+
+/// The bit that stands for texts of so many bytes.
+fn length_bit(bytes: usize) -> u64 {
+    1 << bytes.min(63)
 }
 
 fn use_predicates(node: &Node, is_used: &mut [bool]) {
@@ -195,6 +260,7 @@ impl Building {
         };
         let entry = Entry { predicate, is_hint, anchor: literal.anchor };
         if literal.anchor == Anchor::Whole {
+            self.literals.whole_lengths |= length_bit(literal.text.len());
             self.literals.whole.entry(literal.text.as_str().into()).or_default().push(entry);
             return;
         }
@@ -209,10 +275,14 @@ impl Building {
 
     fn finish(mut self) -> Literals {
         if !self.texts.is_empty() {
-            let automaton =
-                AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.texts);
+            let bytes: usize = self.texts.iter().map(String::len).sum();
+            let automaton = AhoCorasick::builder()
+                .match_kind(MatchKind::Standard)
+                .kind((bytes <= DFA_BYTES_MAX).then_some(AhoCorasickKind::DFA))
+                .build(&self.texts);
             self.literals.automaton =
                 Some(automaton.expect("rules and their values are bounded far below its limits"));
+            self.literals.part_bytes_min = self.texts.iter().map(String::len).min().unwrap_or(0);
         }
         self.literals
     }
@@ -226,12 +296,13 @@ impl Literals {
 
     /// Tells every literal that stands in a value given in lower case.
     pub(super) fn find(&self, lower: &str, found: &mut dyn FnMut(&Entry)) {
-        if !self.whole.is_empty()
+        if self.whole_lengths & length_bit(lower.len()) != 0
             && let Some(entries) = self.whole.get(lower)
         {
             entries.iter().for_each(&mut *found);
         }
-        let Some(automaton) = &self.automaton else { return };
+        let automaton = self.automaton.as_ref().filter(|_| lower.len() >= self.part_bytes_min);
+        let Some(automaton) = automaton else { return };
         for hit in automaton.find_overlapping_iter(lower) {
             for entry in &self.entries[hit.pattern().as_usize()] {
                 let is_there = match entry.anchor {

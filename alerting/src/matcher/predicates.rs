@@ -171,8 +171,15 @@ impl Predicates {
     /// How often a predicate is expected to hold, in no unit: short literals are found everywhere,
     /// and a number is mostly one of a few. `None`: the pass over the values cannot find it.
     fn frequency(&self, id: PredicateId) -> Option<f64> {
-        let Sought::Literal(literal, _) = &self.known[id as usize].sought else {
-            return (self.known[id as usize].sought == Sought::Present).then_some(1e6);
+        let known = &self.known[id as usize];
+        let Sought::Literal(literal, _) = &known.sought else {
+            return (known.sought == Sought::Present).then_some(
+                match &self.targets[known.target as usize] {
+                    // The server's own records are few.
+                    Target::Field(name) if name.starts_with("lw.") => 1e-3,
+                    _ => 1e6,
+                },
+            );
         };
         let is_number = literal.text.bytes().all(|byte| byte.is_ascii_digit());
         let length = literal.text.len().max(1) as f64;

@@ -126,7 +126,16 @@ static KINDS: &[Kind] = &[
     Kind {
         name: "flatline",
         kind: CorrelationKind::Flatline,
-        keys: &["window", "below", "keys"],
+        keys: &[
+            "window",
+            "below",
+            "keys",
+            "expected",
+            "season",
+            "sensitivity",
+            "min_expected",
+            "learn",
+        ],
         read: flatline,
     },
     Kind {
@@ -288,6 +297,13 @@ fn spike(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
 
 fn flatline(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     draft.window = window(node, "window", None)?;
+    if let Some(expected) = node.get("expected") {
+        return usual_flatline(node, expected, draft);
+    }
+    let of_baseline = ["season", "sensitivity", "min_expected", "learn"];
+    if let Some(other) = of_baseline.iter().find_map(|key| node.get(key)) {
+        return Err(Fault::new(other.at, "this goes with `expected: baseline`"));
+    }
     let below = number(node, "below", Some(1.0))?;
     if !(1.0..=1_000.0).contains(&below) {
         return Err(Fault::new(node.at, "`below` is a number from 1 to 1000"));
@@ -297,6 +313,31 @@ fn flatline(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
         Some(keys) => span(keys, "seen-within", Some(7 * DAY))?,
     };
     draft.judge(Measure::Count, Judge::Flatline { below, seen_within });
+    Ok(())
+}
+
+/// Fewer than is usual at such times, instead of fewer than a number.
+fn usual_flatline(node: &Node, expected: &Node, draft: &mut Draft) -> Result<(), Fault> {
+    if expected.text() != Some("baseline") {
+        return Err(Fault::new(expected.at, "`expected` is baseline"));
+    }
+    if let Some(below) = node.get("below") {
+        return Err(Fault::new(below.at, "either `below` or `expected`"));
+    }
+    let seen_within = match node.get("keys") {
+        None => 7 * DAY,
+        Some(keys) => span(keys, "seen-within", Some(7 * DAY))?,
+    };
+    let judge = Judge::Baseline {
+        season: season(node)?,
+        sensitivity: number(node, "sensitivity", Some(3.0))?,
+        direction: Direction::Down,
+        min_expected: number(node, "min_expected", Some(1.0))?,
+        buckets: 1,
+        learn: span(node, "learn", Some(DAY))?,
+        absence: Some(seen_within),
+    };
+    draft.judge(Measure::Count, judge);
     Ok(())
 }
 
@@ -365,25 +406,27 @@ fn ratio(node: &Node, lists: &Lists, draft: &mut Draft) -> Result<(), Fault> {
 
 fn baseline(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     draft.window = window(node, "bucket", None)?;
-    let season = match node.get("season").map(|node| (node.at, node.text())) {
-        None | Some((_, Some("hour-of-week"))) => Season::HourOfWeek,
-        Some((_, Some("hour-of-day"))) => Season::HourOfDay,
-        Some((_, Some("none"))) => Season::None,
-        Some((at, _)) => {
-            return Err(Fault::new(at, "`season` is hour-of-week, hour-of-day or none"));
-        }
-    };
     let measure = measure(node, draft)?;
     let judge = Judge::Baseline {
-        season,
+        season: season(node)?,
         sensitivity: number(node, "sensitivity", Some(6.0))?,
         direction: direction(node, Direction::Both)?,
         min_expected: number(node, "min_expected", Some(1.0))?,
         buckets: number(node, "for", Some(1.0))? as u32,
         learn: span(node, "learn", Some(DAY))?,
+        absence: None,
     };
     draft.judge(measure, judge);
     Ok(())
+}
+
+fn season(node: &Node) -> Result<Season, Fault> {
+    match node.get("season").map(|node| (node.at, node.text())) {
+        None | Some((_, Some("hour-of-week"))) => Ok(Season::HourOfWeek),
+        Some((_, Some("hour-of-day"))) => Ok(Season::HourOfDay),
+        Some((_, Some("none"))) => Ok(Season::None),
+        Some((at, _)) => Err(Fault::new(at, "`season` is hour-of-week, hour-of-day or none")),
+    }
 }
 
 fn risk(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {

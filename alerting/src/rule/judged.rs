@@ -173,6 +173,8 @@ pub enum Judge {
         buckets: u32,
         /// How long nothing is said at first.
         learn: Duration,
+        /// It is about something being absent, and a group unseen for so long is forgotten.
+        absence: Option<Duration>,
     },
     /// A value that the group did not have.
     NewTerm {
@@ -216,7 +218,7 @@ impl Judged {
     /// Whether its alerts are about something being absent, and are over when it is back.
     pub fn is_absence(&self) -> bool {
         match &self.judge {
-            Judge::Flatline { .. } => true,
+            Judge::Flatline { .. } | Judge::Baseline { absence: Some(_), .. } => true,
             Judge::Within(bounds) => self.holds_when_empty(bounds),
             _ => false,
         }

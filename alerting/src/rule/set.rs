@@ -108,11 +108,24 @@ impl RuleSet {
         &self.edges[place]
     }
 
-    /// The set as it would be with this rule switched on and nobody else looking at it.
+    /// The set as it would be with this rule and those it looks at switched on, and no other.
     pub(crate) fn only(&self, place: usize) -> Self {
         let mut rules = self.rules.clone();
         for rule in &mut rules {
-            rule.settings.state = RuleState::Enabled;
+            rule.settings.state = RuleState::Disabled;
+        }
+        let mut needed = vec![place];
+        while let Some(place) = needed.pop() {
+            if rules[place].settings.state == RuleState::Enabled {
+                continue;
+            }
+            rules[place].settings.state = RuleState::Enabled;
+            if let Logic::Correlate(correlation) = &rules[place].logic {
+                let below = correlation.rules.iter().filter_map(|reference| {
+                    rules.iter().position(|rule| rule.is_called(&reference.text))
+                });
+                needed.extend(below);
+            }
         }
         let edges = edges(&rules);
         let alerting = (0..rules.len()).map(|other| other == place).collect();

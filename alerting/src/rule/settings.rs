@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::RuleState;
 use super::yaml::{Fault, Key, Node, Place, Yaml};
+use crate::noise::BUDGET_MAX;
 
 /// Events of one embedded test, repetitions counted.
 const TEST_EVENTS_MAX: usize = 10_000;
@@ -22,8 +23,10 @@ pub struct Settings {
     pub notify: Option<Vec<String>>,
     /// The field that says who or what an alert is about; also groups a plain rule's alerts.
     pub entity: Option<String>,
-    /// How many points of risk a detection is worth. Kept, not used yet.
+    /// How many points of risk a detection is worth.
     pub risk: Option<u64>,
+    /// Alerts in a day of which people are told at once; `None`: there is no bound.
+    pub budget: Option<u64>,
     /// How late an event may come and still count, whatever its source is allowed.
     pub lateness: Option<Duration>,
     /// An event without a group-by field counts in the group of its own, instead of not at all.
@@ -48,6 +51,7 @@ impl Default for Settings {
             notify: None,
             entity: None,
             risk: None,
+            budget: None,
             lateness: None,
             missing_as_null: false,
             title: None,
@@ -177,6 +181,19 @@ impl Settings {
             "risk" => {
                 self.risk =
                     Some(value.count().ok_or_else(|| Fault::new(value.at, "`risk` is a number"))?);
+            }
+            "budget" => {
+                let number = value.count().filter(|number| (1..=BUDGET_MAX).contains(number));
+                self.budget = match (text()?, number) {
+                    ("none", _) => None,
+                    (_, Some(number)) => Some(number),
+                    _ => {
+                        let message = format!(
+                            "`budget` is a number of alerts a day up to {BUDGET_MAX}, or none"
+                        );
+                        return Err(Fault::new(value.at, message));
+                    }
+                };
             }
             "missing" => {
                 self.missing_as_null = match text()? {

@@ -62,6 +62,7 @@ fn evaluate(seed: u64) -> Figures {
         min_expected: 10.0,
         buckets: 1,
         learn: Duration::from_secs(LEARN_DAYS as u64 * 86_400),
+        absence: None,
     };
     let mut figures = Figures::default();
     for key in 0..KEYS {

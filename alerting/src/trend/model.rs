@@ -60,8 +60,9 @@ impl Model {
         (from, first_at): (i64, i64),
         value: f64,
     ) -> Option<Unusual> {
-        let Judge::Baseline { season, sensitivity, direction, min_expected, buckets, learn } =
-            judge
+        let Judge::Baseline {
+            season, sensitivity, direction, min_expected, buckets, learn, ..
+        } = judge
         else {
             return None;
         };

@@ -440,6 +440,7 @@ impl Frame<'_> {
         match &self.judged.judge {
             Judge::Flatline { seen_within, .. } => reach.max(nanos(*seen_within)),
             Judge::Within(_) if self.waits_for_full_window() => reach.max(QUIET_NS),
+            Judge::Baseline { absence: Some(seen_within), .. } => reach.max(nanos(*seen_within)),
             Judge::Baseline { .. } => reach.max(4 * WEEK_NS),
             Judge::NewTerm { history, .. } => reach.max(nanos(*history)),
             _ => reach,

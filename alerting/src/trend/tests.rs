@@ -301,6 +301,24 @@ fn silence() {
 }
 
 #[test]
+fn silence_where_a_baseline_expects_more() {
+    let rule = |rest: &str| {
+        format!(
+            "detector: {{ type: flatline, input: {{ rules: [a] }}, group-by: [h], window: 10s, \
+             expected: baseline, season: none, learn: 60s{rest} }}"
+        )
+    };
+    // Ten events in each bucket: none is more than three spreads below, three are not.
+    let busy: String = (0..150).map(|second| format!("{second} a h=x;")).collect();
+    check(&rule(""), &format!("{busy} 200 b"), "159/x");
+    check(&rule(""), &format!("{busy} 150 a h=x; 151 a h=x; 152 a h=x; 155 b"), "");
+    check(&rule(", sensitivity: 4"), &format!("{busy} 200 b"), "");
+    // Of a group with two events in each bucket nobody can say that it is silent.
+    let calm: String = (0..30).map(|turn| format!("{} a h=x;", turn * 5)).collect();
+    check(&rule(""), &format!("{calm} 200 b"), "");
+}
+
+#[test]
 fn new_rare_and_changed_values() {
     let new = |rest: &str| {
         format!(

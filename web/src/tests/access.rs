@@ -51,6 +51,7 @@ const TABLE: &str = "
     PUT    /api/v1/rules/{id}                   analyst admin
     DELETE /api/v1/rules/{id}                   analyst admin
     POST   /api/v1/rules/backtest               reader analyst admin
+    GET    /api/v1/rules/coverage               reader analyst admin
     GET    /api/v1/notifiers                    analyst admin
     POST   /api/v1/notifiers/{id}/test          admin
     GET    /api/v1/routes                       analyst admin

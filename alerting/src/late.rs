@@ -1,0 +1,374 @@
+//! Late events: what a window left out, because its time was judged or its group forgotten, is looked for
+//! again in what is stored, and the alert that is missing is opened after all, marked as late.
+//!
+//! Input: by rule the span of time in which events came too late. Output: findings for the detector, each
+//! with the events that prove it. What is found is a function of the set of stored events: the rule is run
+//! over them as a whole, without a watermark. Only rules whose windows end are run again: what remembers
+//! for longer (`baseline`, `new_term`, `rare`, `change`, `risk`) cannot be judged from a part of the past.
+//! Bounded: one span for each rule, of at most [`SPAN_MAX_NS`], and [`EVENTS_MAX`] events for each run;
+//! what is beyond is counted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use logwarden_event::{TimeRange, Timestamp};
+use logwarden_query::{
+    Control, Engine as Searches, Filter, Query, SearchRequest, SortKey, Visibility,
+};
+use logwarden_store::{Catalog, Statement};
+use tracing::info;
+
+use crate::alert::desk::Pending;
+use crate::alert::tables::{self, Columns, integer, text};
+use crate::alert::writing;
+use crate::engine::{Engine, Finding, Found};
+use crate::error::AlertingError;
+use crate::metrics;
+use crate::rule::{Against, Judge, Logic, Rule, RuleSet};
+use crate::trend::Explained;
+use crate::{Alerting, Shared};
+
+/// The longest span that is looked at again.
+const SPAN_MAX_NS: i64 = 31 * 86_400 * 1_000_000_000;
+/// Events of one run.
+const EVENTS_MAX: usize = 1_000_000;
+/// Events read at a time.
+const PAGE_EVENTS: usize = 5_000;
+/// Findings that wait for the detector.
+const FOUND_MAX: usize = 1_000;
+
+/// The time in which events came too late for a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    from: i64,
+    to: i64,
+    events: u64,
+}
+
+/// What the detector and the search for late events tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Late {
+    spans: Mutex<BTreeMap<String, Span>>,
+    found: Mutex<Vec<FoundLate>>,
+}
+
+/// A detection that was missing.
+#[derive(Debug)]
+pub(crate) struct FoundLate {
+    /// The rules its place is of.
+    pub rules: Arc<RuleSet>,
+    pub finding: Finding,
+    pub evidence: Vec<(u128, Pending)>,
+}
+
+impl Late {
+    /// Events of a rule came too late.
+    pub(crate) fn note(&self, rule_id: &str, at: i64) {
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let span = spans.entry(rule_id.to_owned()).or_insert(Span { from: at, to: at, events: 0 });
+        *span = Span { from: span.from.min(at), to: span.to.max(at), events: span.events + 1 };
+    }
+
+    /// The detections that are to be written.
+    pub(crate) fn take_found(&self) -> Vec<FoundLate> {
+        std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take_spans(&self) -> BTreeMap<String, Span> {
+        std::mem::take(&mut *self.spans.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put_back(&self, rule_id: &str, span: Span) {
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = spans.entry(rule_id.to_owned()).or_insert(span);
+        known.from = known.from.min(span.from);
+        known.to = known.to.max(span.to);
+        known.events = known.events.max(span.events);
+    }
+}
+
+/// How far before and after an event a rule's windows reach; `None`: it cannot be run over a part.
+fn reach_ns(rule: &Rule) -> Option<i64> {
+    let Logic::Correlate(correlation) = &rule.logic else { return None };
+    let span = i64::try_from(correlation.timespan.as_nanos()).ok()?;
+    let Some(judged) = &correlation.judged else { return Some(span) };
+    match &judged.judge {
+        Judge::Within(_) | Judge::Ratio { .. } | Judge::Flatline { .. } => Some(span),
+        Judge::Spike { against: Against::Previous, .. } => span.checked_mul(2),
+        Judge::Spike { against: Against::Span(past), .. } => {
+            span.checked_add(i64::try_from(past.as_nanos()).ok()?)
+        }
+        _ => None,
+    }
+}
+
+impl Alerting {
+    /// Runs the rules that missed late events over what is stored; answers how many detections were
+    /// missing. They are written when the detector is idle. What fails is tried again next time.
+    ///
+    /// # Errors
+    ///
+    /// [`AlertingError`] when the catalog or what is stored cannot be read.
+    pub async fn look_again(&self, searches: &Searches) -> Result<usize, AlertingError> {
+        let (shared, rules) = (&self.shared, self.shared.rules());
+        let mut missing = 0;
+        for (rule_id, span) in shared.late.take_spans() {
+            let Some(place) = rules.rules().iter().position(|rule| rule.id == rule_id) else {
+                continue;
+            };
+            let reach = reach_ns(&rules.rules()[place]).filter(|_| rules.opens_alerts(place));
+            let Some(reach) = reach else {
+                ::metrics::counter!(metrics::LATE_NOT_LOOKED_FOR_TOTAL).increment(span.events);
+                continue;
+            };
+            match again(shared, searches, (&rules, place), span, reach).await {
+                Ok(found) => missing += found,
+                Err(error) => {
+                    shared.late.put_back(&rule_id, span);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(missing)
+    }
+}
+
+/// Runs one rule over the time around its late events.
+async fn again(
+    shared: &Shared,
+    searches: &Searches,
+    (rules, place): (&Arc<RuleSet>, usize),
+    span: Span,
+    reach: i64,
+) -> Result<usize, AlertingError> {
+    let from = span.from.max(span.to.saturating_sub(SPAN_MAX_NS));
+    let (first, last) =
+        (from.saturating_sub(2 * reach), span.to.saturating_add(2 * reach).saturating_add(1));
+    let last = last.min(shared.store.clock.now().nanos());
+    let range = TimeRange { start: Timestamp::from_nanos(first), end: Timestamp::from_nanos(last) };
+    let mut engine = Engine::new(Arc::new(rules.only(place)));
+    let mut kept: HashMap<u128, Pending> = HashMap::new();
+    let query = Query { filter: members(rules, place), pipes: Vec::new() };
+    let (mut cursor, mut events, mut found) = (None, 0, Vec::new());
+    loop {
+        let request = SearchRequest {
+            query: query.clone(),
+            range,
+            limit: PAGE_EVENTS,
+            sort: vec![SortKey::parse("lw.seq")],
+            cursor: cursor.take(),
+            visibility: Visibility { row_filter: None, may_see_own_records: true },
+        };
+        let answer = searches.search(request, Control::default()).await;
+        let answer = answer.map_err(|error| AlertingError::Invalid(error.to_string()))?;
+        if !answer.coverage.complete {
+            return Err(AlertingError::Invalid("a part of what is stored cannot be read".into()));
+        }
+        events += answer.hits.len();
+        for event in &answer.hits {
+            let gathered = engine.gather(event);
+            note(&mut found, gathered.found);
+            if gathered.is_kept {
+                let evidence = Arc::new(writing::evidence_of(event));
+                kept.insert(event.id().to_u128(), Pending { keep_until: i64::MAX, evidence });
+            }
+        }
+        cursor = answer.next;
+        if cursor.is_none() {
+            break;
+        }
+        if events >= EVENTS_MAX {
+            ::metrics::counter!(metrics::LATE_NOT_LOOKED_FOR_TOTAL).increment(span.events);
+            return Ok(0);
+        }
+    }
+    note(&mut found, engine.finish(Timestamp::from_nanos(last.saturating_sub(1))));
+    let mut missing = 0;
+    for mut finding in found {
+        let Found::Began { episode, members, why, .. } = &mut finding.what else { continue };
+        let is_near = (from.saturating_sub(reach)..=span.to.saturating_add(reach))
+            .contains(&episode.started_at);
+        let at = episode.started_at;
+        if finding.rule != place
+            || !is_near
+            || is_known(&*shared.store.catalog, &rules.rules()[place], &finding.key, at, reach)
+                .await?
+        {
+            continue;
+        }
+        let why = why.get_or_insert_with(|| Explained {
+            text: format!("{} events of its window are stored", members.len()),
+            observed: members.len() as f64,
+            threshold: count_min(&rules.rules()[place]),
+        });
+        why.text += &format!(" (found late: {} events came after their time)", span.events);
+        let evidence =
+            members.iter().filter_map(|member| Some((member.id, kept.get(&member.id)?.clone())));
+        let evidence = evidence.collect();
+        let mut waiting = shared.late.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= FOUND_MAX {
+            ::metrics::counter!(metrics::LATE_NOT_LOOKED_FOR_TOTAL).increment(1);
+            continue;
+        }
+        waiting.push(FoundLate { rules: rules.clone(), finding, evidence });
+        missing += 1;
+    }
+    info!(rule = rules.rules()[place].id, events, missing, "late events were looked at again");
+    Ok(missing)
+}
+
+/// Keeps what began and did not become part of something else.
+fn note(found: &mut Vec<Finding>, findings: Vec<Finding>) {
+    for finding in findings {
+        match &finding.what {
+            Found::Began { .. } => found.push(finding),
+            Found::Grew { absorbed, .. } => found.retain(|known| match &known.what {
+                Found::Began { episode, .. } => {
+                    known.key != finding.key
+                        || known.rule != finding.rule
+                        || absorbed.iter().all(|other| other.key != episode.key)
+                }
+                _ => true,
+            }),
+            Found::Ended { .. } => {}
+        }
+    }
+}
+
+fn count_min(rule: &Rule) -> f64 {
+    match &rule.logic {
+        Logic::Correlate(correlation) => correlation.count_min as f64,
+        Logic::Match(_) => 1.0,
+    }
+}
+
+/// What the rules below a correlation look for.
+fn members(rules: &RuleSet, place: usize) -> Filter {
+    match &rules.rules()[place].logic {
+        Logic::Match(selection) => selection.filter.clone(),
+        Logic::Correlate(correlation) => {
+            let below = correlation.rules.iter().filter_map(|reference| {
+                rules.rules().iter().position(|rule| rule.is_called(&reference.text))
+            });
+            Filter::Or(below.map(|place| members(rules, place)).collect())
+        }
+    }
+}
+
+/// Whether there is an alert of the rule and group about that time.
+async fn is_known(
+    catalog: &dyn Catalog,
+    rule: &Rule,
+    key: &str,
+    at: i64,
+    reach: i64,
+) -> Result<bool, AlertingError> {
+    let statement = Statement {
+        sql: "SELECT COUNT(*) FROM alerting_alerts WHERE rule_id = ?1 AND group_key = ?2
+            AND first_event_ns <= ?3 AND last_event_ns >= ?4",
+        values: vec![
+            text(rule.id.as_str()),
+            text(key),
+            integer(at.saturating_add(reach)),
+            integer(at.saturating_sub(reach)),
+        ],
+    };
+    let answers = catalog.query(vec![statement]).await?;
+    match tables::rows(&answers, 0).first() {
+        Some(row) => Ok(Columns::of(row).count()? > 0),
+        None => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use logwarden_store::{Append, Draft, RecordKind, Simulation, Store};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::AlertQuery;
+    use crate::detector::Detector;
+    use crate::rule::RuleFile;
+    use crate::sample::event_of_json;
+
+    const RULES: &str = "title: Sent\nname: sent\nlogsource: {}\ndetection: { s: { k: sent }, condition: s }\n---\n\
+        title: Much\nid: much\ncorrelation:\n  type: value_sum\n  rules: [sent]\n  group-by: [u]\n  \
+        timespan: 60s\n  condition: { field: n, gte: 100 }\n---\n\
+        title: Twice\nid: twice\ncorrelation:\n  type: event_count\n  rules: [sent]\n  group-by: [u]\n  \
+        timespan: 60s\n  condition: { gte: 2 }\n";
+
+    struct World {
+        store: Store,
+        simulation: Simulation,
+        alerting: Arc<Alerting>,
+        detector: Detector,
+        searches: Arc<Searches>,
+        visible: tokio::sync::watch::Receiver<logwarden_event::Position>,
+    }
+
+    impl World {
+        async fn new(stop: &CancellationToken) -> Self {
+            let (store, simulation) = Store::simulated(11);
+            let (searches, index) = Searches::over_store(store.clone()).await.expect("opened");
+            let visible = index.visible();
+            tokio::spawn(index.run(stop.clone()));
+            let alerting =
+                Alerting::open(store.clone(), crate::Config::default()).await.expect("opened");
+            let file = RuleFile { name: "r.yml".into(), text: RULES.into() };
+            let (rules, problems) = RuleSet::load(&[file]);
+            assert_eq!(problems, []);
+            crate::write(&alerting.shared.settings).rules = Arc::new(rules);
+            let detector = Detector::open(alerting.shared.clone()).await.expect("opened");
+            Self { store, simulation, alerting, detector, searches, visible }
+        }
+
+        async fn send(&mut self, at: i64, number: u32) {
+            let record = format!(r#"{{"time":{at},"k":"sent","u":"ana","n":{number}}}"#);
+            let event = event_of_json(record.as_bytes());
+            let drafts = vec![Draft { kind: RecordKind::Event, event }];
+            let append = Append { drafts, ..Append::default() };
+            self.store.journal.append(append).await.expect("appended");
+            self.detector.catch_up().await.expect("caught up");
+        }
+
+        async fn alerts(&mut self) -> Vec<crate::Alert> {
+            self.detector.catch_up().await.expect("caught up");
+            let page = self.alerting.alerts(&AlertQuery::default()).await.expect("a page");
+            let mut alerts = Vec::new();
+            for summary in page.items {
+                alerts.push(self.alerting.alert(summary.id).await.expect("it is there"));
+            }
+            alerts
+        }
+    }
+
+    #[tokio::test]
+    async fn an_alert_that_a_late_event_was_missing_for_is_opened_once_and_marked() {
+        let stop = CancellationToken::new();
+        let mut world = World::new(&stop).await;
+        let start = world.store.clock.now().secs();
+        world.send(start, 60).await;
+        world.simulation.advance(Duration::from_secs(3_600));
+        // What comes now judges all that is older than two minutes.
+        world.send(start + 3_600, 1).await;
+        world.send(start + 20, 50).await;
+        assert_eq!(world.alerts().await.len(), 0);
+        let end = world.store.journal.end(0).seq;
+        world.visible.wait_for(|visible| visible.seq >= end).await.expect("the index runs");
+        assert_eq!(world.alerting.look_again(&world.searches).await.expect("looked"), 2);
+        let alerts = world.alerts().await;
+        assert_eq!(alerts.len(), 2, "of the sum and of the count");
+        for alert in alerts {
+            assert!(alert.why.text.contains("found late: 1 events came after"), "{:?}", alert.why);
+            assert_eq!((alert.evidence.len(), alert.summary.events), (2, 2));
+        }
+        // Nothing is left to look for, and what is known is not found again.
+        assert_eq!(world.alerting.look_again(&world.searches).await.expect("looked"), 0);
+        world.alerting.shared.late.note("much", (start + 20) * 1_000_000_000);
+        assert_eq!(world.alerting.look_again(&world.searches).await.expect("looked"), 0);
+        assert_eq!(world.alerts().await.len(), 2);
+        stop.cancel();
+    }
+}
