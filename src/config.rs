@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use ipnet::IpNet;
-use logwarden_alerting::{AlertingError, NotifierConfig, RouteConfig, RulesConfig};
+use logwarden_alerting::{AlertingError, NotifierConfig, RotaConfig, RouteConfig, RulesConfig};
 use logwarden_ingest::config::{EnrichConfig, InputConfig, ListenerConfig, SourceConfig};
 use serde::Deserialize;
 use toml::de::DeTable;
@@ -124,6 +124,7 @@ struct File {
     rules: RulesConfig,
     notifiers: Vec<NotifierConfig>,
     routes: Vec<RouteConfig>,
+    rotas: Vec<RotaConfig>,
 }
 
 /// Reads a file, or takes the defaults where none is named.
@@ -278,6 +279,7 @@ fn assemble(
         rules,
         notifiers: file.notifiers,
         routes: file.routes,
+        rotas: file.rotas,
         public_url: file.public_url.clone(),
         base: base.to_owned(),
         lateness: ingest.sources.iter().map(lateness_of).collect(),

@@ -5,6 +5,7 @@
 
 pub(crate) mod desk;
 pub(crate) mod lifecycle;
+pub mod link;
 pub(crate) mod tables;
 pub(crate) mod wording;
 pub(crate) mod writing;
@@ -273,10 +274,12 @@ pub enum TimelineKind {
     Notified,
     /// Somebody could not be told.
     Failed,
+    /// Nobody acknowledged it in time, and others were told.
+    Escalated,
 }
 
 impl TimelineKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Opened,
         Self::Acknowledged,
         Self::Assigned,
@@ -287,6 +290,7 @@ impl TimelineKind {
         Self::Events,
         Self::Notified,
         Self::Failed,
+        Self::Escalated,
     ];
 
     /// The word used in the API and the catalog.
@@ -302,6 +306,7 @@ impl TimelineKind {
             Self::Events => "events",
             Self::Notified => "notified",
             Self::Failed => "failed",
+            Self::Escalated => "escalated",
         }
     }
 
@@ -378,6 +383,9 @@ pub struct Delivery {
     pub answer: String,
     /// The alert's title when it was first tried: what the subject of all its mails is made of.
     pub title: Option<String>,
+    /// The name of the route that took the alert; `None`: there are no routes, or a rule or person
+    /// decided.
+    pub route: Option<String>,
 }
 
 /// The search that shows every event of an alert.
@@ -402,15 +410,20 @@ impl SearchLink {
     }
 }
 
-/// How long the first event of an alert took, from our receiving it on.
+/// How long the event that opened an alert took, in milliseconds. All but the first are counted from
+/// our receiving it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Latency {
-    /// From the sender's time to our receiving it, in milliseconds.
+    /// From the sender's time to our receiving it.
     pub received_ms: Option<i64>,
-    /// From then to the alert's transaction.
+    /// Until it was on disk, at the latest: the detector reads nothing that is not.
+    pub durable_ms: Option<i64>,
+    /// Until the alert's transaction.
     pub evaluated_ms: Option<i64>,
-    /// From then to the first receiver's answer.
+    /// Until the first notification was on its way.
     pub notified_ms: Option<i64>,
+    /// Until the first receiver had taken one.
+    pub delivered_ms: Option<i64>,
 }
 
 /// All there is to know about one alert.

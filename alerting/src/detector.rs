@@ -224,6 +224,7 @@ impl Detector {
                 self.save(Work::default()).await
             }
             Chunk::Records { records, next } => {
+                self.desk.read_at(self.shared.store.clock.now());
                 let work = self.look_at(records).await?;
                 for (place, at) in &work.late {
                     self.shared.late.note(&self.rules.rules()[*place].id, *at);

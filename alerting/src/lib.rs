@@ -31,28 +31,32 @@ mod trial;
 pub mod window;
 mod written;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use logwarden_event::{AlertId, Event, NotificationId, Position};
-use logwarden_store::Store;
+use logwarden_store::{Statement, Store};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use notify::Routing;
+use notify::stored::Stored;
 
 pub use alert::lifecycle::{Act, NOTE_BYTES_MAX};
+pub use alert::link::{KnownLink, Link, LinkState};
 pub use alert::tables::{DeliveryPage, DeliveryQuery};
 pub use alert::{Alert, AlertPage, AlertQuery, AlertState, AlertSummary, Resolution};
-pub use config::{Config, NotifierConfig, RouteConfig, RulesConfig};
+pub use config::{Config, NotifierConfig, RotaConfig, RouteConfig, RulesConfig};
 pub use coverage::{RuleCoverage, Seen, Verdict, coverage, unseen_fields};
 pub use error::AlertingError;
 pub use explain::{Reason, explain};
 pub use import::{Foreign, Imported, ImportedRule, import_rules};
-pub use notify::{NotifierState, NotifierSummary, TestAnswer};
+pub use notify::rota::Turn;
+pub use notify::stored::{Both, Document, Duty};
+pub use notify::{NOTIFIERS, NotifierState, NotifierSummary, RouteAnswer, TestAnswer, ToldNames};
 pub use rule::{
     Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest,
     read_rule_files,
@@ -103,6 +107,8 @@ struct Settings {
     rules: Arc<RuleSet>,
     problems: Vec<Problem>,
     files: Vec<RuleFile>,
+    /// What administrators wrote over the API.
+    stored: Stored,
     routing: Arc<Routing>,
 }
 
@@ -110,7 +116,7 @@ struct Settings {
 struct Status {
     position: Position,
     stalled: Option<String>,
-    failing: HashSet<String>,
+    failing: HashMap<String, NotifierState>,
     is_stopping: bool,
 }
 
@@ -148,13 +154,12 @@ impl Shared {
         read(&self.status).is_stopping
     }
 
-    fn set_failing(&self, notifier: &str, is_failing: bool) {
+    fn set_notifier_state(&self, notifier: &str, state: NotifierState) {
         let mut status = write(&self.status);
-        if is_failing {
-            status.failing.insert(notifier.to_owned());
-        } else {
-            status.failing.remove(notifier);
-        }
+        match state {
+            NotifierState::Ok => status.failing.remove(notifier),
+            state => status.failing.insert(notifier.to_owned(), state),
+        };
     }
 
     /// Reads the rule files again; answers whether they changed.
@@ -231,7 +236,8 @@ impl Alerting {
         }
         let position = checkpoint.map_or(store.journal.start(0), |known| known.position);
         store.journal.hold(detector::CONSUMER, position);
-        let routing = Arc::new(Routing::new(&config)?);
+        let stored = Stored::load(&*store.catalog).await?;
+        let routing = Arc::new(Routing::new(&config, &stored)?);
         let rules = config.rules.clone();
         let loading = tokio::task::spawn_blocking(move || {
             let (files, unreadable) = rule_files(&rules);
@@ -240,7 +246,8 @@ impl Alerting {
         });
         let (files, rules, problems) =
             loading.await.map_err(|error| AlertingError::Invalid(error.to_string()))?;
-        let settings = Settings { config, rules: Arc::new(rules), problems, files, routing };
+        let settings =
+            Settings { config, rules: Arc::new(rules), problems, files, stored, routing };
         let shared = Shared {
             store,
             writing: Mutex::new(()),
@@ -260,6 +267,9 @@ impl Alerting {
         let shared = self.shared.clone();
         let detector = tokio::spawn(detector::run(shared.clone(), shutdown.clone()));
         let watcher = tokio::spawn(watch_rules(shared.clone(), shutdown.clone()));
+        let woken = shared.outbox_changes.subscribe();
+        let escalating =
+            tokio::spawn(notify::escalation::run(shared.clone(), woken, shutdown.clone()));
         let stopping = async {
             shutdown.cancelled().await;
             write(&shared.status).is_stopping = true;
@@ -270,7 +280,7 @@ impl Alerting {
             () = stopping => {}
         }
         write(&shared.status).is_stopping = true;
-        for task in [detector, watcher] {
+        for task in [detector, watcher, escalating] {
             if let Err(error) = task.await {
                 warn!(%error, "a task of alerting ended early");
             }
@@ -283,8 +293,10 @@ impl Alerting {
     ///
     /// [`AlertingError::Config`]; the old configuration then stays in force.
     pub async fn reload(&self, config: Config) -> Result<(), AlertingError> {
-        let routing = Arc::new(Routing::new(&config)?);
         {
+            let _writing = self.shared.writing.lock().await;
+            let stored = read(&self.shared.settings).stored.clone();
+            let routing = Arc::new(Routing::new(&config, &stored)?);
             let mut settings = write(&self.shared.settings);
             settings.config = config;
             settings.routing = routing;
@@ -326,15 +338,31 @@ impl Alerting {
         act: Act<'_>,
         actor: &str,
     ) -> Result<Alert, AlertingError> {
+        self.act_with(id, act, actor, Vec::new()).await
+    }
+
+    /// The same, with further statements in the same transaction if it changes anything.
+    async fn act_with(
+        &self,
+        id: AlertId,
+        act: Act<'_>,
+        actor: &str,
+        more: Vec<Statement>,
+    ) -> Result<Alert, AlertingError> {
         {
             let _writing = self.shared.writing.lock().await;
             let now = self.shared.store.clock.now();
             let catalog = &*self.shared.store.catalog;
             let told = alert::tables::told_about(catalog, id).await?;
             let routing = self.shared.routing();
-            let notify = |row: &alert::tables::AlertRow| match act.event() {
-                Some(event) => routing.statements_for_told(&told, &row.summary, event, now),
-                None => Vec::new(),
+            let notify = |row: &alert::tables::AlertRow| {
+                let mut statements = more;
+                if let Some(event) = act.event() {
+                    statements.extend(routing.statements_for_told(&told, &row.summary, event, now));
+                }
+                let state = act.leads_to();
+                statements.extend(state.map(|to| notify::escalation::after_act(id, to, now)));
+                statements
             };
             alert::lifecycle::perform(catalog, id, act, actor, now, notify).await?;
         }
@@ -398,11 +426,6 @@ impl Alerting {
         read(&self.shared.settings).problems.clone()
     }
 
-    /// The routes, from the top.
-    pub fn routes(&self) -> Vec<RouteConfig> {
-        read(&self.shared.settings).config.routes.clone()
-    }
-
     /// Who can be told about alerts.
     pub fn notifiers(&self) -> Vec<NotifierSummary> {
         let routing = self.shared.routing();
@@ -412,11 +435,7 @@ impl Alerting {
             name: named.name.clone(),
             kind: named.kind,
             target: named.notifier.target(),
-            state: if status.failing.contains(&named.name) {
-                NotifierState::Failing
-            } else {
-                NotifierState::Ok
-            },
+            state: status.failing.get(&named.name).copied().unwrap_or(NotifierState::Ok),
         };
         routing.notifiers().iter().map(summary).collect()
     }
@@ -442,9 +461,12 @@ impl Alerting {
             public_url: routing.public_url.clone(),
             held_back: 0,
             notifier: named.name.clone(),
+            acknowledge: None,
         };
         let outcome = named.notifier.send(&outgoing).await;
-        self.shared.set_failing(&named.name, outcome.is_err());
+        if outcome.is_ok() {
+            self.shared.set_notifier_state(&named.name, NotifierState::Ok);
+        }
         Ok(match outcome {
             Ok(answer) => TestAnswer { ok: true, answer },
             Err(error) => TestAnswer { ok: false, answer: error.to_string() },
@@ -508,7 +530,8 @@ async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
                 named: named.clone(),
                 public_url: routing.public_url.clone(),
                 others: routing.others(&named.name),
-                report: Arc::new(move |name, is_failing| status.set_failing(name, is_failing)),
+                report: Arc::new(move |name, state| status.set_notifier_state(name, state)),
+                breaker: std::sync::Mutex::default(),
                 wake_others: Arc::new(move || waking.wake_workers()),
             };
             workers.spawn(worker.run(shared.outbox_changes.subscribe(), stop.clone()));
@@ -531,7 +554,7 @@ async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
 ///
 /// [`AlertingError::Config`] with the place of the setting that cannot be used.
 pub fn check_config(config: &Config) -> Result<(), AlertingError> {
-    Routing::new(config).map(drop)
+    Routing::strict(config, &Stored::default()).map(drop)
 }
 
 /// Parses rule files and says what is wrong with them.

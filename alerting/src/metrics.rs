@@ -33,6 +33,12 @@ pub const NOTIFICATION_ATTEMPTS_FAILED_TOTAL: &str = "logwarden_notification_att
 pub const NOTIFICATIONS_FAILED_TOTAL: &str = "logwarden_notifications_failed_total";
 /// Notifications held back by the ceiling per hour, by notifier.
 pub const NOTIFICATIONS_HELD_TOTAL: &str = "logwarden_notifications_held_total";
+/// Whether a notifier's receiver is left alone because it failed too often, 0 or 1, by notifier.
+pub const NOTIFIER_PAUSED: &str = "logwarden_notifier_paused";
+/// How often a receiver was left alone, by notifier.
+pub const NOTIFIER_PAUSES_TOTAL: &str = "logwarden_notifier_pauses_total";
+/// Alerts that nobody acknowledged in time and of which others were told.
+pub const ESCALATIONS_TOTAL: &str = "logwarden_alert_escalations_total";
 /// Rule files or documents that were refused.
 pub const RULE_PROBLEMS: &str = "logwarden_rule_problems";
 /// Rules in use.

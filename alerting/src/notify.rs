@@ -6,10 +6,12 @@
 
 mod address;
 mod alertmanager;
+mod breaker;
 #[cfg(test)]
 mod delivery;
 mod discord;
 mod email;
+pub(crate) mod escalation;
 mod mattermost;
 mod message;
 mod ntfy;
@@ -17,10 +19,13 @@ mod opsgenie;
 pub(crate) mod outbox;
 mod pagerduty;
 mod post;
+pub mod rota;
+pub(crate) mod route;
 mod service;
 #[cfg(test)]
 mod services;
 mod slack;
+pub mod stored;
 mod syslog;
 mod teams;
 mod telegram;
@@ -40,10 +45,13 @@ use serde_json::{Map, Value};
 use crate::alert::lifecycle::timeline_entry;
 use crate::alert::tables::{instant, text};
 use crate::alert::{Alert, AlertSummary, TimelineKind};
-use crate::config::{Config, RouteConfig};
+use crate::config::{Config, EscalationConfig, NotifierConfig, RotaConfig, RouteConfig};
 use crate::error::AlertingError;
 use crate::identity::notification_id;
-use crate::rule::{Level, Rule, RuleState};
+use crate::rule::{Rule, RuleState};
+use rota::Rota;
+use route::{Asked, ROTA, Route, Taken};
+use stored::Stored;
 
 /// Every kind of notifier, in the order of the manual.
 pub static NOTIFIERS: &[&dyn NotifierKind] = &[
@@ -63,6 +71,12 @@ pub static NOTIFIERS: &[&dyn NotifierKind] = &[
 
 /// Notifiers one configuration may have.
 const NOTIFIERS_MAX: usize = 64;
+/// Rotas one configuration may have.
+const ROTAS_MAX: usize = 64;
+/// Bytes of a notifier's name.
+const NAME_BYTES_MAX: usize = 100;
+/// How often a digest is sent where a route does not say.
+const DIGEST_DEFAULT: Duration = Duration::from_secs(3_600);
 /// Notifications per hour and notifier where nothing is said.
 const PER_HOUR_MAX_DEFAULT: u32 = 30;
 
@@ -103,6 +117,11 @@ pub trait Notifier: Send + Sync {
     /// How often it gives a sign of life, so that its silence is noticed.
     fn heartbeat(&self) -> Option<Duration>;
 
+    /// Who could use a link that acknowledges an alert; `None`: its messages carry none.
+    fn acknowledges(&self) -> Option<String> {
+        None
+    }
+
     /// Sends, within a bounded time; answers the receiver's words. The same message sent again
     /// carries the same id.
     ///
@@ -136,6 +155,8 @@ pub struct Outgoing {
     pub held_back: u64,
     /// Through which notifier.
     pub notifier: String,
+    /// The token of a link that acknowledges the alert.
+    pub acknowledge: Option<String>,
 }
 
 /// Whether a notifier gets through.
@@ -145,6 +166,8 @@ pub enum NotifierState {
     Ok,
     /// Its last attempt failed.
     Failing,
+    /// It failed so often that it is left alone until then.
+    Paused(Timestamp),
 }
 
 impl NotifierState {
@@ -153,6 +176,7 @@ impl NotifierState {
         match self {
             Self::Ok => "ok",
             Self::Failing => "failing",
+            Self::Paused(_) => "paused",
         }
     }
 }
@@ -193,51 +217,172 @@ pub(crate) struct Named {
 #[derive(Clone, Default)]
 pub(crate) struct Routing {
     notifiers: Vec<Named>,
-    routes: Vec<RouteConfig>,
+    routes: Vec<Route>,
+    rotas: Vec<Rota>,
     /// Where the dashboard is reached, without a slash at the end.
     pub public_url: String,
+    /// What was written over the API and does not work any more.
+    pub problems: Vec<String>,
+}
+
+/// What decides besides the rule and the alert.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Occasion<'a> {
+    /// Why nobody is told.
+    pub suppressed: Option<&'a str>,
+    /// Why it is told in the next digest only.
+    pub demoted: Option<&'a str>,
+    /// By our clock.
+    pub now: Timestamp,
+}
+
+impl Occasion<'_> {
+    /// Nothing special.
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self { suppressed: None, demoted: None, now }
+    }
 }
 
 impl Routing {
-    /// Makes the notifiers of a configuration and checks its routes.
-    pub(crate) fn new(config: &Config) -> Result<Self, AlertingError> {
-        if config.notifiers.len() > NOTIFIERS_MAX {
+    /// Makes the notifiers of a configuration and of what was written, and checks rotas and routes.
+    /// What was written and cannot be used any more is left out and said.
+    pub(crate) fn new(config: &Config, stored: &Stored) -> Result<Self, AlertingError> {
+        let mut routing = Self::configured(config)?;
+        let configured = Stored::default();
+        let mut usable = configured.clone();
+        let mut problems = Vec::new();
+        let mut is_usable = |trial: &Stored| match Self::strict(config, trial) {
+            Ok(found) => {
+                routing = found;
+                true
+            }
+            Err(error) => {
+                problems.push(format!("written {error}"));
+                false
+            }
+        };
+        if is_usable(stored) {
+            return Ok(routing);
+        }
+        for notifier in &stored.notifiers.items {
+            usable.notifiers.items.push(notifier.clone());
+            if !is_usable(&usable) {
+                usable.notifiers.items.pop();
+            }
+        }
+        for rota in &stored.rotas.items {
+            usable.rotas.items.push(rota.clone());
+            if !is_usable(&usable) {
+                usable.rotas.items.pop();
+            }
+        }
+        for route in &stored.routes.items {
+            usable.routes.items.push(route.clone());
+            if !is_usable(&usable) {
+                usable.routes.items.pop();
+            }
+        }
+        for problem in &problems {
+            tracing::warn!(%problem, "a notifier, rota or route is left out");
+        }
+        routing.problems = problems;
+        Ok(routing)
+    }
+
+    /// The same; what cannot be used is an error with its place.
+    pub(crate) fn strict(config: &Config, stored: &Stored) -> Result<Self, AlertingError> {
+        let mut routing = Self::configured(config)?;
+        for (place, notifier) in stored.notifiers.items.iter().enumerate() {
+            let path = format!("notifiers[{place}]");
+            stored::check_references(&path, &notifier.settings)?;
+            routing.add_notifier(&path, notifier, &config.base)?;
+        }
+        routing.add_rotas(&stored.rotas.items)?;
+        routing.add_routes(&stored.routes.items)?;
+        Ok(routing)
+    }
+
+    /// What the configuration file says.
+    fn configured(config: &Config) -> Result<Self, AlertingError> {
+        let mut routing = Self::default();
+        for (place, notifier) in config.notifiers.iter().enumerate() {
+            routing.add_notifier(&format!("notifiers[{place}]"), notifier, &config.base)?;
+        }
+        routing.add_rotas(&config.rotas)?;
+        routing.add_routes(&config.routes)?;
+        let public_url = config.public_url.as_deref().unwrap_or_default();
+        public_url.trim_end_matches('/').clone_into(&mut routing.public_url);
+        Ok(routing)
+    }
+
+    fn add_notifier(
+        &mut self,
+        path: &str,
+        notifier: &NotifierConfig,
+        base: &Path,
+    ) -> Result<(), AlertingError> {
+        if self.notifiers.len() >= NOTIFIERS_MAX {
             return Err(AlertingError::config("notifiers", format!("more than {NOTIFIERS_MAX}")));
         }
-        let mut notifiers: Vec<Named> = Vec::new();
-        for (place, notifier) in config.notifiers.iter().enumerate() {
-            let path = format!("notifiers[{place}]");
-            let kind =
-                NOTIFIERS.iter().find(|kind| kind.name() == notifier.kind).ok_or_else(|| {
-                    let known: Vec<&str> = NOTIFIERS.iter().map(|kind| kind.name()).collect();
-                    let message = format!("`{}` is none of {}", notifier.kind, known.join(", "));
-                    AlertingError::config(format!("{path}.kind"), message)
-                })?;
-            if notifiers.iter().any(|known| known.name == notifier.name) {
-                let message = format!("`{}` is taken by another notifier", notifier.name);
+        let kind = NOTIFIERS.iter().find(|kind| kind.name() == notifier.kind).ok_or_else(|| {
+            let known: Vec<&str> = NOTIFIERS.iter().map(|kind| kind.name()).collect();
+            let message = format!("`{}` is none of {}", notifier.kind, known.join(", "));
+            AlertingError::config(format!("{path}.kind"), message)
+        })?;
+        let name = notifier.name.clone();
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.starts_with(ROTA) {
+            let message = format!("has 1 to {NAME_BYTES_MAX} bytes and does not begin with {ROTA}");
+            return Err(AlertingError::config(format!("{path}.name"), message));
+        }
+        if self.notifiers.iter().any(|known| known.name == name) {
+            let message = format!("`{name}` is taken by another notifier");
+            return Err(AlertingError::config(format!("{path}.name"), message));
+        }
+        let built = kind.build(path, &notifier.settings, base)?;
+        self.notifiers.push(Named { name, kind: kind.name(), notifier: built });
+        Ok(())
+    }
+
+    fn add_rotas(&mut self, configs: &[RotaConfig]) -> Result<(), AlertingError> {
+        for (place, config) in configs.iter().enumerate() {
+            let path = format!("rotas[{place}]");
+            if self.rotas.iter().any(|known| known.name == config.name) {
+                let message = format!("`{}` is taken by another rota", config.name);
                 return Err(AlertingError::config(format!("{path}.name"), message));
             }
-            let built = kind.build(&path, &notifier.settings, &config.base)?;
-            let name = notifier.name.clone();
-            notifiers.push(Named { name, kind: kind.name(), notifier: built });
-        }
-        for (place, route) in config.routes.iter().enumerate() {
-            let unknown =
-                route.notify.iter().find(|name| !notifiers.iter().any(|n| n.name == **name));
-            if let Some(name) = unknown {
-                let message = format!("there is no notifier `{name}`");
-                return Err(AlertingError::config(format!("routes[{place}].notify"), message));
+            if self.rotas.len() >= ROTAS_MAX {
+                return Err(AlertingError::config("rotas", format!("more than {ROTAS_MAX}")));
             }
+            let knows = |name: &str| self.notifiers.iter().any(|known| known.name == name);
+            let rota = Rota::new(&path, config, &knows)?;
+            self.rotas.push(rota);
         }
-        let public_url =
-            config.public_url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned();
-        Ok(Self { notifiers, routes: config.routes.clone(), public_url })
+        Ok(())
+    }
+
+    fn add_routes(&mut self, configs: &[RouteConfig]) -> Result<(), AlertingError> {
+        let knows = |name: &str| match name.strip_prefix(ROTA) {
+            Some(rota) => self.rotas.iter().any(|known| known.name == rota),
+            None => self.notifiers.iter().any(|known| known.name == name),
+        };
+        let routes = Route::all("routes", configs, &knows)?;
+        self.routes.extend(routes);
+        Ok(())
     }
 
     /// Routes every alert to these.
     #[cfg(test)]
     pub(crate) fn of(notifiers: Vec<Named>) -> Self {
         Self { notifiers, ..Self::default() }
+    }
+
+    /// Routes alerts to these as `config` says, whose own notifiers do not count.
+    #[cfg(test)]
+    pub(crate) fn of_config(notifiers: Vec<Named>, config: &Config) -> Result<Self, AlertingError> {
+        let mut routing = Self::of(notifiers);
+        routing.add_rotas(&config.rotas)?;
+        routing.add_routes(&config.routes)?;
+        Ok(routing)
     }
 
     /// Every notifier but the one of this name.
@@ -250,23 +395,120 @@ impl Routing {
         &self.notifiers
     }
 
-    /// Who is told about a new alert of this rule; `suppressed`: nobody, for this reason.
-    pub(crate) fn for_alert<'a>(&'a self, rule: &Rule, suppressed: Option<&'a str>) -> Told<'a> {
+    /// Every rota.
+    pub(crate) fn rotas(&self) -> &[Rota] {
+        &self.rotas
+    }
+
+    /// The notifiers that these names stand for now, each once, with why where a rota says so.
+    pub(crate) fn named_by(
+        &self,
+        names: &[String],
+        now: Timestamp,
+    ) -> Vec<(&Named, Option<String>)> {
+        let mut told: Vec<(&Named, Option<String>)> = Vec::new();
+        let mut add = |name: &str, why: Option<String>| {
+            let known = self.notifiers.iter().find(|known| known.name == name);
+            if let Some(known) = known
+                && !told.iter().any(|(before, _)| before.name == known.name)
+            {
+                told.push((known, why));
+            }
+        };
+        for name in names {
+            let Some(rota) = name.strip_prefix(ROTA) else {
+                add(name, None);
+                continue;
+            };
+            for rota in self.rotas.iter().filter(|known| known.name == rota) {
+                let person = rota.on_duty(now);
+                for name in &person.notify {
+                    add(name, Some(format!("{} is on duty", person.name)));
+                }
+            }
+        }
+        told
+    }
+
+    /// Who is told about a new alert of this rule, how and when.
+    pub(crate) fn for_alert<'a>(
+        &'a self,
+        rule: &'a Rule,
+        summary: &AlertSummary,
+        occasion: Occasion<'a>,
+    ) -> Told<'a> {
         if rule.settings.state == RuleState::Testing {
             return Told::Nobody("nobody is told: the rule is being tested");
         }
-        if let Some(reason) = suppressed {
+        if let Some(reason) = occasion.suppressed {
             return Told::Nobody(reason);
         }
-        let names = match &rule.settings.notify {
-            Some(names) => Some(names.as_slice()),
-            None => self.route(rule.level, rule),
+        let now = occasion.now;
+        let taken = match &rule.settings.notify {
+            Some(_) => None,
+            None => {
+                let group = &summary.group;
+                let asked = Asked { rule: Some(rule), severity: summary.severity, group, now };
+                route::find(&self.routes, asked)
+            }
         };
-        let told = self.notifiers.iter().filter(|known| match names {
-            Some(names) => names.contains(&known.name),
-            None => self.routes.is_empty(),
-        });
-        Told::These(told.collect())
+        let everybody: Vec<String>;
+        let names = match (&rule.settings.notify, &taken) {
+            (Some(names), _) => names.as_slice(),
+            (None, Some(taken)) => taken.notify,
+            (None, None) if self.routes.is_empty() => {
+                everybody = self.notifiers.iter().map(|known| known.name.clone()).collect();
+                &everybody
+            }
+            (None, None) => return Told::Nobody("nobody is told: no route takes it"),
+        };
+        let told = self.named_by(names, now).into_iter().map(|(named, _)| named).collect();
+        let mut plan = Plan { told, event: "alert.opened", due: now, ..Plan::default() };
+        if let Some(taken) = taken {
+            plan.route = taken.route;
+            plan.escalate = taken.escalate;
+            plan.digest(taken.digest, now);
+            if plan.event == "alert.opened" && !taken.group_by.is_empty() {
+                plan.group = group_of(&taken, summary);
+                plan.due = now.saturating_add(taken.group_wait);
+            }
+        }
+        if let Some(reason) = occasion.demoted {
+            plan.why = Some(reason);
+            plan.escalate = &[];
+            let every = taken.and_then(|taken| taken.digest).unwrap_or(DIGEST_DEFAULT);
+            plan.digest(Some(every), now);
+        }
+        Told::These(plan)
+    }
+
+    /// What the routes say about an alert of this kind, without opening one.
+    pub(crate) fn asked(&self, asked: Asked<'_>) -> RouteAnswer {
+        let taken = match asked.rule.and_then(|rule| rule.settings.notify.as_ref()) {
+            Some(_) => None,
+            None => route::find(&self.routes, asked),
+        };
+        let of_rule = asked.rule.and_then(|rule| rule.settings.notify.clone());
+        let everybody = || self.notifiers.iter().map(|known| known.name.clone()).collect();
+        let names: Vec<String> = match (&taken, of_rule) {
+            (_, Some(names)) => names,
+            (Some(taken), None) => taken.notify.to_vec(),
+            (None, None) if self.routes.is_empty() => everybody(),
+            (None, None) => Vec::new(),
+        };
+        let told = |names: &[String]| {
+            let told = self.named_by(names, asked.now).into_iter();
+            told.map(|(named, why)| (named.name.clone(), why)).collect()
+        };
+        let step = |step: &EscalationConfig| (step.after_mins.get(), told(&step.notify));
+        RouteAnswer {
+            route: taken.map(|taken| taken.route.to_owned()),
+            told: told(&names),
+            digest_mins: taken.and_then(|taken| taken.digest).map(|every| every.as_secs() / 60),
+            escalate: taken
+                .map(|taken| taken.escalate.iter().map(step).collect())
+                .unwrap_or_default(),
+        }
     }
 
     /// The statements that tell those who were told of an alert's opening what became of it.
@@ -282,72 +524,148 @@ impl Routing {
         self.notifiers
             .iter()
             .filter(|named| told.contains(&named.name) && named.notifier.wants(event))
-            .map(|named| insert(summary, event, &occasion, &named.name, named.kind, now))
+            .map(|named| insert(summary, named, &Pending::now(event, &occasion, now)))
             .collect()
     }
+}
 
-    fn route(&self, level: Level, rule: &Rule) -> Option<&[String]> {
-        let takes = |route: &&RouteConfig| {
-            route.severity_min.is_none_or(|least| level >= least)
-                && (route.rules.is_empty() || route.rules.iter().any(|name| rule.is_called(name)))
+/// Who would be told about an alert: names of notifiers, with why where a rota says so.
+pub type ToldNames = Vec<(String, Option<String>)>;
+
+/// What the routes say about an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteAnswer {
+    /// The route that takes it; `None`: none does, or the rule itself names notifiers.
+    pub route: Option<String>,
+    /// Who is told.
+    pub told: ToldNames,
+    /// In a digest every so many minutes; `None`: at once.
+    pub digest_mins: Option<u64>,
+    /// Who is told after so many minutes when nobody acknowledges.
+    pub escalate: Vec<(u32, ToldNames)>,
+}
+
+/// What alerts of one message agree in, as one text.
+fn group_of(taken: &Taken<'_>, summary: &AlertSummary) -> String {
+    let mut key = format!("group {}", taken.route);
+    for name in taken.group_by {
+        let of_group = || summary.group.iter().find(|(field, _)| field == name);
+        let value = match name.as_str() {
+            "rule" => Some(summary.rule.id.as_str()),
+            "severity" => Some(summary.severity.name()),
+            _ => of_group().map(|(_, value)| value.as_str()),
         };
-        self.routes.iter().find(takes).map(|route| route.notify.as_slice())
+        key.push_str(&format!("\u{1f}{}", value.unwrap_or_default()));
     }
+    key
 }
 
 /// Who is told about an alert.
 pub(crate) enum Told<'a> {
     /// Nobody, for this reason.
     Nobody(&'a str),
-    /// These.
-    These(Vec<&'a Named>),
+    /// These, in this way.
+    These(Plan<'a>),
+}
+
+/// Who is told about an alert, and how.
+#[derive(Default)]
+pub(crate) struct Plan<'a> {
+    told: Vec<&'a Named>,
+    /// `alert.opened` or `alert.digest`.
+    event: &'static str,
+    due: Timestamp,
+    group: String,
+    route: &'a str,
+    escalate: &'a [EscalationConfig],
+    /// Why it is told of in a digest.
+    why: Option<&'a str>,
+}
+
+impl Plan<'_> {
+    /// Puts it into the next digest of this period, if there is one.
+    fn digest(&mut self, every: Option<Duration>, now: Timestamp) {
+        let Some(every) = every else { return };
+        self.event = "alert.digest";
+        self.due = stored::next_digest(now, every);
+        self.group = format!("digest {}", self.due.secs());
+    }
 }
 
 impl Told<'_> {
     /// The statements that put a notification for each of them into the outbox, or say in the
-    /// alert's timeline why there is none.
-    pub(crate) fn statements(
-        &self,
-        summary: &AlertSummary,
-        event: &str,
-        now: Timestamp,
-    ) -> Vec<Statement> {
-        match self {
+    /// alert's timeline why there is none at once.
+    pub(crate) fn statements(&self, summary: &AlertSummary, now: Timestamp) -> Vec<Statement> {
+        let plan = match self {
             Self::Nobody(reason) => {
-                vec![timeline_entry(summary.id, TimelineKind::Notified, None, reason, now)]
+                return vec![timeline_entry(summary.id, TimelineKind::Notified, None, reason, now)];
             }
-            Self::These(told) => told
-                .iter()
-                .filter(|known| known.notifier.wants(event))
-                .map(|known| insert(summary, event, event, &known.name, known.kind, now))
-                .collect(),
+            Self::These(plan) => plan,
+        };
+        let pending = Pending {
+            event: plan.event,
+            occasion: "alert.opened",
+            now,
+            due: plan.due,
+            group: &plan.group,
+            route: plan.route,
+        };
+        let told = plan.told.iter().filter(|known| known.notifier.wants(plan.event));
+        let mut statements: Vec<Statement> =
+            told.map(|known| insert(summary, known, &pending)).collect();
+        if plan.event == "alert.digest" {
+            let why = plan.why.map(|why| format!(": {why}")).unwrap_or_default();
+            let words = format!("in the digest of {}{why}", plan.due);
+            statements.push(timeline_entry(summary.id, TimelineKind::Notified, None, &words, now));
         }
+        statements.extend(escalation::planned(summary, plan.route, plan.escalate, now));
+        statements
+    }
+}
+
+/// A notification that is to be put into the outbox.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pending<'a> {
+    /// What it says, such as `alert.opened`.
+    pub event: &'a str,
+    /// What makes it different from others about the same alert.
+    pub occasion: &'a str,
+    /// By our clock.
+    pub now: Timestamp,
+    /// When it is sent.
+    pub due: Timestamp,
+    /// What is told of in one message; empty: it alone.
+    pub group: &'a str,
+    /// The route that took the alert.
+    pub route: &'a str,
+}
+
+impl<'a> Pending<'a> {
+    /// To be sent now and alone.
+    pub(crate) fn now(event: &'a str, occasion: &'a str, now: Timestamp) -> Self {
+        Self { event, occasion, now, due: now, group: "", route: "" }
     }
 }
 
 /// The statement that puts a notification into the outbox. The same alert, occasion and notifier
 /// come to the same id, so repeating it adds nothing.
-pub(crate) fn insert(
-    summary: &AlertSummary,
-    event: &str,
-    occasion: &str,
-    notifier: &str,
-    kind: &str,
-    now: Timestamp,
-) -> Statement {
-    let id = notification_id(summary.id, occasion, notifier, summary.opened_at);
+pub(crate) fn insert(summary: &AlertSummary, named: &Named, pending: &Pending<'_>) -> Statement {
+    let id = notification_id(summary.id, pending.occasion, &named.name, summary.opened_at);
     Statement {
         sql: "INSERT INTO alerting_outbox (id, alert_id, notifier, kind, event, state, attempts,
-                created_ns, next_ns, lease_until_ns, answer)
-            VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 0, ?6, ?6, 0, '')
+                created_ns, next_ns, lease_until_ns, answer, group_key, route)
+            VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 0, ?6, ?7, 0, '', ?8, ?9)
             ON CONFLICT (id) DO NOTHING",
         values: vec![
             text(id.to_string()),
             text(summary.id.to_string()),
-            text(notifier),
-            text(kind),
-            text(event),
-            instant(now),
+            text(named.name.clone()),
+            text(named.kind),
+            text(pending.event),
+            instant(pending.now),
+            instant(pending.due),
+            text(pending.group),
+            text(pending.route),
         ],
     }
 }

@@ -1,5 +1,7 @@
 //! Stories and seeded crash tests of the whole role over the simulated store.
 
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +31,8 @@ struct Receiver {
     /// Alerts in each message.
     told: Mutex<Vec<usize>>,
     failures: Mutex<u32>,
+    /// Tokens of the links in the messages it took.
+    links: Mutex<Vec<String>>,
     /// It does not answer the next message.
     is_silent: AtomicBool,
     lists_alerts: bool,
@@ -56,6 +60,10 @@ impl Notifier for Receiver {
         None
     }
 
+    fn acknowledges(&self) -> Option<String> {
+        Some(String::from("oncall@example.org"))
+    }
+
     async fn send(&self, message: &Outgoing) -> Result<String, SendError> {
         if self.is_silent.swap(false, Ordering::Relaxed) {
             std::future::pending::<()>().await;
@@ -69,6 +77,7 @@ impl Notifier for Receiver {
         self.told.lock().expect("not poisoned").push(1 + message.also.len());
         let taken = (message.id.to_string(), message.event.clone(), alert.unwrap_or_default());
         self.taken.lock().expect("not poisoned").push(taken);
+        self.links.lock().expect("not poisoned").extend(message.acknowledge.clone());
         Ok(String::from("200 taken"))
     }
 }
@@ -158,6 +167,7 @@ impl World {
             named,
             public_url: String::new(),
             report: Arc::new(|_, _| {}),
+            breaker: Mutex::default(),
             wake_others: Arc::new(|| {}),
         };
         // A catalog that does not know is asked again at the next turn.

@@ -4,6 +4,7 @@
 //! the next, so that there are few runs and adding a batch moves each event a few times at most.
 //! A clone is an immutable view and costs a few pointers. Its bounds are kept by the indexer.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,25 +31,70 @@ pub(crate) struct Head {
     /// Bytes of its events in memory.
     pub(crate) size_bytes: usize,
     event_count: usize,
-    runs: Vec<Arc<[Row]>>,
+    runs: Vec<Arc<Run>>,
 }
 
-/// One event, inside the journal's batch.
-#[derive(Debug, Clone)]
+/// Events in order, inside the journal's batches.
+#[derive(Debug, Default)]
+struct Run {
+    batches: Vec<Arc<[Record]>>,
+    rows: Vec<Row>,
+}
+
+/// One event: what it is ordered by, and where it is.
+#[derive(Debug, Clone, Copy)]
 struct Row {
-    records: Arc<[Record]>,
+    timestamp: Timestamp,
+    seq: u64,
+    batch: u32,
     place: u32,
 }
 
 impl Row {
-    fn event(&self) -> &Event {
-        &self.records[self.place as usize].event
+    /// Ascending keys are newest first.
+    fn order(&self) -> Reverse<(Timestamp, u64)> {
+        Reverse((self.timestamp, self.seq))
+    }
+}
+
+impl Run {
+    fn of(records: &Arc<[Record]>) -> Self {
+        let places = 0..u32::try_from(records.len()).expect("a chunk has far fewer records");
+        let row = |place: u32| {
+            let event = &records[place as usize].event;
+            Row { timestamp: event.timestamp(), seq: event.seq(), batch: 0, place }
+        };
+        Self { batches: vec![Arc::clone(records)], rows: places.map(row).collect() }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let batches = self.batches.len() as u32;
+        self.batches.extend_from_slice(&other.batches);
+        let moved = |row: &Row| Row { batch: row.batch + batches, ..*row };
+        self.rows.extend(other.rows.iter().map(moved));
+    }
+
+    /// A stable sort finds what is in order already.
+    fn sort(&mut self) {
+        self.rows.sort_by_key(Row::order);
+    }
+
+    /// The rows that lie inside `range`.
+    fn inside(&self, range: TimeRange) -> &[Row] {
+        let first = self.rows.partition_point(|row| row.timestamp >= range.end);
+        let end = self.rows.partition_point(|row| row.timestamp >= range.start);
+        self.rows.get(first..end).unwrap_or_default()
+    }
+
+    fn event(&self, row: &Row) -> &Event {
+        &self.batches[row.batch as usize][row.place as usize].event
     }
 }
 
 /// How events are ordered: ascending keys are newest first.
-pub(crate) fn order_of(event: &Event) -> std::cmp::Reverse<(Timestamp, u64)> {
-    std::cmp::Reverse((event.timestamp(), event.seq()))
+#[cfg(test)]
+pub(crate) fn order_of(event: &Event) -> Reverse<(Timestamp, u64)> {
+    Reverse((event.timestamp(), event.seq()))
 }
 
 impl Head {
@@ -62,17 +108,15 @@ impl Head {
         self.next = next;
         self.event_count += records.len();
         self.size_bytes += records.iter().map(|record| record.event.size_bytes()).sum::<usize>();
-        let places = 0..u32::try_from(records.len()).expect("a chunk has far fewer records");
-        let mut run: Vec<Row> =
-            places.map(|place| Row { records: Arc::clone(records), place }).collect();
-        run.sort_by_key(|row| order_of(row.event()));
-        while let Some(previous) = self.runs.pop_if(|previous| previous.len() <= 2 * run.len()) {
-            run.extend_from_slice(&previous);
-            // Two sorted runs: the stable sort finds and merges them.
-            run.sort_by_key(|row| order_of(row.event()));
+        let mut run = Run::of(records);
+        run.sort();
+        let is_short = |previous: &Arc<Run>, run: &Run| previous.rows.len() <= 2 * run.rows.len();
+        while let Some(previous) = self.runs.pop_if(|previous| is_short(previous, &run)) {
+            run.add(&previous);
+            run.sort();
         }
-        if !run.is_empty() {
-            self.runs.push(run.into());
+        if !run.rows.is_empty() {
+            self.runs.push(Arc::new(run));
         }
     }
 
@@ -96,37 +140,30 @@ impl Head {
 
     /// All its events, newest first.
     pub(crate) fn every_event(&self) -> impl Iterator<Item = &Event> {
-        merge(self.runs.iter().map(|run| &**run).collect())
+        merge(self.runs.iter().map(|run| (&**run, &*run.rows)).collect())
     }
 
     /// Its events inside `range`, newest first.
     fn events(&self, range: TimeRange) -> impl Iterator<Item = &Event> {
-        merge(self.runs.iter().map(|run| inside(run, range)).collect())
+        merge(self.runs.iter().map(|run| (&**run, run.inside(range))).collect())
     }
 
     fn edge(&self, newest: bool) -> Timestamp {
-        let times =
-            self.runs.iter().filter_map(|run| if newest { run.first() } else { run.last() });
-        let times = times.map(|row| row.event().timestamp());
+        let runs = self.runs.iter().map(|run| &run.rows);
+        let times = runs.filter_map(|rows| if newest { rows.first() } else { rows.last() });
+        let times = times.map(|row| row.timestamp);
         if newest { times.max() } else { times.min() }.unwrap_or_default()
     }
 }
 
-/// The part of a run that lies inside `range`.
-fn inside(run: &[Row], range: TimeRange) -> &[Row] {
-    let first = run.partition_point(|row| row.event().timestamp() >= range.end);
-    let end = run.partition_point(|row| row.event().timestamp() >= range.start);
-    run.get(first..end).unwrap_or_default()
-}
-
-/// The events of several runs, newest first.
-fn merge(mut runs: Vec<&[Row]>) -> impl Iterator<Item = &Event> {
+/// The events of rows of several runs, newest first.
+fn merge<'a>(mut runs: Vec<(&'a Run, &'a [Row])>) -> impl Iterator<Item = &'a Event> {
     std::iter::from_fn(move || {
-        let runs = runs.iter_mut().filter(|run| !run.is_empty());
-        let newest = runs.min_by_key(|run| order_of(run[0].event()))?;
-        let (first, rest) = newest.split_first()?;
-        *newest = rest;
-        Some(first.event())
+        let runs = runs.iter_mut().filter(|(_, rows)| !rows.is_empty());
+        let (run, rows) = runs.min_by_key(|(_, rows)| rows[0].order())?;
+        let (first, rest) = rows.split_first()?;
+        *rows = rest;
+        Some(run.event(first))
     })
 }
 

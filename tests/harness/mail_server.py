@@ -46,13 +46,18 @@ class Folder:
             "headers": [[name, str(value)] for name, value in mail.items()],
             "raw_head": envelope.content.split(b"\r\n\r\n", 1)[0].decode("utf-8", "replace"),
             "defects": [repr(defect) for part in mail.walk() for defect in part.defects],
-            "parts": [{"type": part.get_content_type(), "text": part.get_content()} for part in parts],
+            "parts": [{"type": part.get_content_type(), "text": text_of(part)} for part in parts],
         }
         name = f"{next(self.numbers):04}.json"
         unfinished = self.path / (name + ".part")
         unfinished.write_text(json.dumps(facts), encoding="utf-8")
         unfinished.rename(self.path / name)
         return "250 2.0.0 taken"
+
+
+def text_of(part):
+    content = part.get_content()
+    return content.decode("utf-8") if isinstance(content, bytes) else content
 
 
 async def serve(folder, certificate, key):

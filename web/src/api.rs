@@ -1,5 +1,6 @@
 //! The HTTP API: one file per group of endpoints, and their list.
 
+mod acknowledge;
 mod alerts;
 mod backtest;
 mod config;
@@ -15,6 +16,7 @@ mod me;
 mod notifiers;
 mod own;
 mod retention;
+mod routing;
 mod rules;
 mod saved;
 mod scope;
@@ -56,10 +58,12 @@ pub(crate) fn routes() -> Routes {
         .join(tail::routes())
         .join(export::routes())
         .join(alerts::routes())
+        .join(acknowledge::routes())
         .join(rules::routes())
         .join(backtest::routes())
         .join(coverage::routes())
         .join(notifiers::routes())
+        .join(routing::routes())
         .join(silences::routes())
         .join(saved::routes())
         .join(sources::routes())

@@ -47,7 +47,6 @@ const PAGES: &[&str] = &[
     "/dashboards",
     "/dashboards/*",
     "/me",
-    "/a/*",
 ];
 
 /// One file in every form it is sent in.
@@ -197,7 +196,7 @@ mod tests {
 
     #[test]
     fn pages_are_known_letter_for_letter() {
-        for page in ["/", "/search", "/alerts/01ABC", "/entities/ip/10.0.0.1", "/a/token"] {
+        for page in ["/", "/search", "/alerts/01ABC", "/entities/ip/10.0.0.1"] {
             assert!(is_page(page), "{page}");
         }
         for other in [

@@ -17,6 +17,7 @@ use tracing::Instrument;
 use crate::error::{ApiError, ErrorDetail};
 use crate::metrics;
 use crate::origin::Scheme;
+use crate::route::shown_path;
 
 /// Names one request in answers and in our log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub(crate) async fn frame(State(scheme): State<Scheme>, request: Request, next: 
     let (mut parts, body) = request.into_parts();
     let is_tls = scheme.of(&parts).is_tls();
     let method = parts.method.clone();
-    let path = parts.uri.path().to_owned();
+    let path = shown_path(parts.uri.path()).to_owned();
     parts.extensions.insert(request_id.clone());
     let request = Request::from_parts(parts, body);
     let span = tracing::info_span!("request", request.id = %request_id.0);

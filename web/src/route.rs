@@ -220,5 +220,10 @@ pub(crate) fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>, ApiEr
 
 /// What a request asks for, without the query string: it may hold a credential.
 fn target(parts: &Parts) -> String {
-    format!("{} {}", parts.method, parts.uri.path())
+    format!("{} {}", parts.method, shown_path(parts.uri.path()))
+}
+
+/// A path for logs and audit records: without the token of a mail's link.
+pub(crate) fn shown_path(path: &str) -> &str {
+    if path.starts_with("/a/") { "/a/***" } else { path }
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::engine::{Engine, Finding, Found, GroupValues};
 use crate::error::AlertingError;
 use crate::identity::alert_id;
-use crate::notify::Routing;
+use crate::notify::{Occasion, Routing};
 use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet, target_of};
 use crate::trend::Explained;
 use crate::window::{Episode, Member};
@@ -81,6 +81,8 @@ pub(crate) struct Desk {
     by_episode: HashMap<(usize, Arc<str>, u128), AlertId>,
     keys: HashMap<AlertId, (usize, Arc<str>)>,
     pending: HashMap<u128, Pending>,
+    /// When the batch that is worked off was read from the journal.
+    read_at: Option<Timestamp>,
 }
 
 impl Desk {
@@ -92,7 +94,13 @@ impl Desk {
             by_episode: HashMap::new(),
             keys: HashMap::new(),
             pending,
+            read_at: None,
         }
+    }
+
+    /// A batch was read from the journal: by then it was on disk.
+    pub(crate) fn read_at(&mut self, now: Timestamp) {
+        self.read_at = Some(now);
     }
 
     /// Keeps an event that a window may ask for; answers false when there is no room.
@@ -291,6 +299,7 @@ impl Desk {
                 decided_by,
                 explained: None,
                 received_ms: Some(millis_between(episode.started_at, started.nanos())),
+                durable_ms: self.read_at.map(|at| millis_between(started.nanos(), at.nanos())),
                 evaluated_ms: Some(millis_between(started.nanos(), now.nanos())),
             },
         };
@@ -418,8 +427,10 @@ impl Desk {
             if live.is_new {
                 statements.push(insert(&live.row, key));
                 let rule = &rules.rules()[*place];
-                let told = routing.for_alert(rule, suppressed.get(&id).map(String::as_str));
-                statements.extend(told.statements(&live.row.summary, "alert.opened", now));
+                let suppressed = suppressed.get(&id).map(String::as_str);
+                let occasion = Occasion { suppressed, ..Occasion::at(now) };
+                let told = routing.for_alert(rule, &live.row.summary, occasion);
+                statements.extend(told.statements(&live.row.summary, now));
                 ::metrics::counter!(crate::metrics::ALERTS_TOTAL, "severity" => rule.level.name())
                     .increment(1);
                 opened.push(Opened { row: live.row.clone(), group_key: key.to_string() });

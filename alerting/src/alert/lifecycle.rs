@@ -45,6 +45,16 @@ impl Act<'_> {
             Self::Assign(_) | Self::Note(_) => None,
         }
     }
+
+    /// Where the alert stands afterwards; `None`: where it stood.
+    pub(crate) const fn leads_to(&self) -> Option<AlertState> {
+        match self {
+            Self::Acknowledge => Some(AlertState::Acknowledged),
+            Self::Resolve { .. } => Some(AlertState::Resolved),
+            Self::Reopen => Some(AlertState::Open),
+            Self::Assign(_) | Self::Note(_) => None,
+        }
+    }
 }
 
 /// The statements of an act; empty when it changes nothing.

@@ -57,6 +57,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     "CREATE TABLE alerting_rules (
         rule_id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, version INTEGER NOT NULL)",
     "ALTER TABLE alerting_outbox ADD COLUMN title TEXT",
+    "CREATE TABLE alerting_links (
+        hash TEXT PRIMARY KEY, alert_id TEXT NOT NULL, notification_id TEXT NOT NULL,
+        recipient TEXT NOT NULL, expires_ns BIGINT NOT NULL, used_ns BIGINT)",
+    "CREATE INDEX alerting_links_expiry ON alerting_links (expires_ns)",
+    "ALTER TABLE alerting_outbox ADD COLUMN first_ns BIGINT",
+    "ALTER TABLE alerting_outbox ADD COLUMN group_key TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE alerting_outbox ADD COLUMN route TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE alerting_escalations (
+        alert_id TEXT NOT NULL, step INTEGER NOT NULL, round INTEGER NOT NULL,
+        after_secs BIGINT NOT NULL, due_ns BIGINT NOT NULL, notify TEXT NOT NULL,
+        route TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (alert_id, step))",
+    "CREATE INDEX alerting_escalations_due ON alerting_escalations (state, due_ns)",
+    "CREATE TABLE alerting_settings (
+        name TEXT PRIMARY KEY, version BIGINT NOT NULL, body TEXT NOT NULL)",
 ];
 
 /// What the detector keeps of an alert besides the columns lists are made by.
@@ -84,7 +98,10 @@ pub(crate) struct Body {
     pub search_query: String,
     /// From the sender's time to our receiving the event that fired.
     pub received_ms: Option<i64>,
-    /// From then to the transaction.
+    /// From then to its being read from the journal.
+    #[serde(default)]
+    pub durable_ms: Option<i64>,
+    /// From our receiving it to the transaction.
     pub evaluated_ms: Option<i64>,
 }
 
@@ -387,7 +404,7 @@ pub(crate) async fn load(catalog: &dyn Catalog, id: AlertId) -> Result<Alert, Al
             ),
             by_id(
                 "SELECT id, alert_id, event, notifier, kind, state, attempts, last_ns, next_ns,
-                    answer, title, sent_ns FROM alerting_outbox WHERE alert_id = ?1
+                    answer, title, route, first_ns, sent_ns FROM alerting_outbox WHERE alert_id = ?1
                 ORDER BY created_ns, id",
             ),
             by_id(
@@ -411,21 +428,34 @@ pub(crate) async fn load(catalog: &dyn Catalog, id: AlertId) -> Result<Alert, Al
     let timeline: Vec<TimelineEntry> =
         rows(&answers, 2).iter().map(timeline_row).collect::<Result<_, _>>()?;
     let mut notifications = Vec::new();
-    let mut first_sent_ns: Option<i64> = None;
+    let [mut first_tried_ns, mut first_sent_ns]: [Option<i64>; 2] = [None, None];
     for row in rows(&answers, 3) {
         notifications.push(delivery_row(row)?);
-        if let Some(SqlValue::Integer(sent)) = row.0.last() {
-            first_sent_ns = Some(first_sent_ns.map_or(*sent, |first| first.min(*sent)));
-        }
+        let earliest = |known: &mut Option<i64>, found: Option<&SqlValue>| {
+            if let Some(SqlValue::Integer(found)) = found {
+                *known = Some(known.map_or(*found, |known| known.min(*found)));
+            }
+        };
+        let mut last = row.0.iter().rev();
+        earliest(&mut first_sent_ns, last.next());
+        earliest(&mut first_tried_ns, last.next());
     }
     let related = rows(&answers, 4).iter().map(related_row).collect::<Result<_, _>>()?;
-    let notified_ms = first_sent_ns.map(|sent| (sent - summary.opened_at.nanos()) / 1_000_000);
+    // The alert's transaction ended `evaluated_ms` after we received its first event.
+    let since_received = |at: Option<i64>| {
+        let after_opening = (at? - summary.opened_at.nanos()) / 1_000_000;
+        Some(after_opening + body.evaluated_ms?)
+    };
+    let (notified_ms, delivered_ms) =
+        (since_received(first_tried_ns), since_received(first_sent_ns));
     Ok(Alert {
         search: search_link(&summary, &body),
         latency: Latency {
             received_ms: body.received_ms,
+            durable_ms: body.durable_ms,
             evaluated_ms: body.evaluated_ms,
-            notified_ms: notified_ms.zip(body.evaluated_ms).map(|(sent, before)| sent + before),
+            notified_ms,
+            delivered_ms,
         },
         summary,
         why: body.why,
@@ -471,6 +501,7 @@ fn delivery_row(row: &Row) -> Result<Delivery, AlertingError> {
     let next_attempt_at = columns.optional_instant()?.filter(|_| state == DeliveryState::Pending);
     let answer = columns.text()?.to_owned();
     let title = columns.optional_text()?.map(str::to_owned);
+    let route = Some(columns.text()?).filter(|route| !route.is_empty()).map(str::to_owned);
     Ok(Delivery {
         id,
         alert_id,
@@ -483,6 +514,7 @@ fn delivery_row(row: &Row) -> Result<Delivery, AlertingError> {
         next_attempt_at,
         answer,
         title,
+        route,
     })
 }
 
@@ -504,7 +536,8 @@ pub(crate) async fn told_about(
 ) -> Result<Vec<String>, AlertingError> {
     let statement = Statement {
         sql: "SELECT DISTINCT notifier FROM alerting_outbox
-            WHERE alert_id = ?1 AND event = 'alert.opened' ORDER BY notifier",
+            WHERE alert_id = ?1 AND event IN ('alert.opened', 'alert.escalated')
+            ORDER BY notifier",
         values: vec![text(id.to_string())],
     };
     let answers = catalog.query(vec![statement]).await?;
@@ -546,7 +579,7 @@ pub(crate) async fn deliveries(
     let alert_id = query.alert_id.map(|id| id.to_string());
     let statement = Statement {
         sql: "SELECT id, alert_id, event, notifier, kind, state, attempts, last_ns, next_ns,
-                answer, title, created_ns
+                answer, title, route, created_ns
             FROM alerting_outbox
             WHERE (?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR state = ?2)
                 AND (created_ns < ?3 OR (created_ns = ?3 AND id < ?4))

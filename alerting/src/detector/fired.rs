@@ -12,6 +12,7 @@ use crate::alert::tables::{self, AlertRow};
 use crate::alert::writing::insert;
 use crate::alert::{AlertState, AlertSummary, TimelineKind};
 use crate::error::AlertingError;
+use crate::notify::Occasion;
 use crate::rule::{Level, RuleSet};
 
 /// The event of dataset `logwarden.alert` that tells the journal of an alert. Its record is the
@@ -122,11 +123,8 @@ pub(super) async fn put_back(
     ];
     if let Some(rule) = rules.find(&row.summary.rule.id) {
         let routing = shared.routing();
-        statements.extend(routing.for_alert(rule, None).statements(
-            &row.summary,
-            "alert.opened",
-            now,
-        ));
+        let told = routing.for_alert(rule, &row.summary, Occasion::at(now));
+        statements.extend(told.statements(&row.summary, now));
     }
     Ok(statements)
 }

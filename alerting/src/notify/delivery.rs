@@ -82,6 +82,7 @@ pub(super) fn outgoing(title: &str) -> Outgoing {
         public_url: "https://logs.example".into(),
         held_back: 2,
         notifier: "oncall".into(),
+        acknowledge: Some("s3cr3t-token".into()),
     }
 }
 
@@ -152,6 +153,61 @@ async fn a_mail_has_its_headers_and_hostile_values_stay_text() {
     assert!(!body.contains('\u{1b}') && !body.contains("\nBcc:"), "{body}");
     assert!(body.contains("&lt;script&gt;") && body.contains("412 events"), "{body}");
     assert!(body.contains("2 notifications before this one were held back"), "{body}");
+    assert!(body.contains("https://logs.example/a/s3cr3t-token"), "the link that acknowledges");
+}
+
+/// Everything that has made a mail program, a terminal or a template do something.
+const HOSTILE: [&str; 9] = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\" onmouseover=\"alert(1)",
+    "{{ 7 * 7 }}{% for x in y %}",
+    "\u{202e}gnp.exe\u{2066}",
+    "\u{1b}[2J\u{1b}]8;;https://evil.example\u{7}x\u{1b}]8;;\u{7}",
+    "a\r\nBcc: evil@example.org\r\n\r\nbody",
+    "=?utf-8?q?Subject?=",
+    "javascript:alert(1)",
+];
+
+#[test]
+fn a_mail_shows_hostile_values_and_nothing_else_happens() {
+    let mut outgoing = outgoing("t");
+    let alert = outgoing.alert.as_mut().expect("an alert");
+    let all = HOSTILE.join(" ");
+    alert.summary.title = all.clone();
+    alert.summary.rule.title = all.clone();
+    alert.why.text = all.clone();
+    alert.what_to_do = all.clone();
+    alert.evidence[0].message = all.clone();
+    alert.evidence[0].fields = vec![("user.name".into(), json!(all))];
+    alert.entities[0].entity.value = all.clone();
+    let facts = super::message::facts(
+        &outgoing,
+        outgoing.alert.as_ref().expect("one"),
+        "oncall@example.org",
+    );
+    let (text, html) = super::template::render_alert(&facts).expect("rendered");
+    for part in [&text, &html] {
+        assert!(part.contains("{{ 7 * 7 }}") && !part.contains("49"), "templates are text: {part}");
+        let is_unseen = |c: char| {
+            (c.is_control() && c != '\n')
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert!(!part.contains(is_unseen), "{:?}", part.chars().find(|c| is_unseen(*c)));
+        assert!(!part.contains("\nBcc:"), "{part}");
+    }
+    let tags = html.split('<').skip(1);
+    let tags: Vec<&str> = tags.filter_map(|rest| rest.split(['>', ' ']).next()).collect();
+    let known = [
+        "!DOCTYPE", "html", "head", "meta", "title", "body", "p", "span", "h1", "h2", "ul", "li",
+        "a", "br", "strong", "code",
+    ];
+    let other = tags.iter().find(|tag| !known.contains(&tag.trim_start_matches('/')));
+    assert_eq!(other, None, "{html}");
+    let html = html.replace("&#x2f;", "/");
+    let links = html.split("href=\"").skip(1);
+    assert!(links.into_iter().all(|link| link.starts_with("https://logs.example/")), "{html}");
+    assert!(!html.contains("onmouseover=\""), "{html}");
 }
 
 #[tokio::test]
@@ -180,6 +236,7 @@ async fn a_later_mail_keeps_the_subject_and_several_alerts_are_listed() {
         next_attempt_at: None,
         answer: "250 ok".into(),
         title: Some("10 failures".into()),
+        route: None,
     };
     resolved.alert.as_mut().expect("an alert").notifications.push(first);
     let message = receive(resolved).await;

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lettre::message::header::ContentType;
 use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::{Attachment, Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::response::Response;
@@ -193,7 +194,15 @@ impl Notifier for Mailer {
     }
 
     fn wants(&self, event: &str) -> bool {
-        matches!(event, "alert.opened" | "alert.resolved" | "notifier.failed" | "notifier.test")
+        matches!(
+            event,
+            "alert.opened"
+                | "alert.digest"
+                | "alert.escalated"
+                | "alert.resolved"
+                | "notifier.failed"
+                | "notifier.test"
+        )
     }
 
     fn per_hour_max(&self) -> Option<u32> {
@@ -206,6 +215,11 @@ impl Notifier for Mailer {
 
     fn heartbeat(&self) -> Option<Duration> {
         self.heartbeat
+    }
+
+    fn acknowledges(&self) -> Option<String> {
+        let to: Vec<&str> = self.to.iter().map(|to| to.email.as_ref()).collect();
+        Some(to.join(", "))
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {
@@ -287,7 +301,13 @@ impl Mailer {
         let recipients: Vec<&str> = self.to.iter().map(|to| to.email.as_ref()).collect();
         let facts = message::facts(outgoing, alert, &recipients.join(", "));
         let (text, html) = template::render_alert(&facts)?;
-        builder.multipart(MultiPart::alternative_plain_html(text, html)).map_err(failed)
+        let body = MultiPart::alternative_plain_html(text, html);
+        let evidence = message::evidence_lines(alert);
+        let kind = ContentType::parse("application/x-ndjson")
+            .map_err(|error| SendError(format!("mail: {error}")))?;
+        let attached = Attachment::new(String::from("evidence.ndjson")).body(evidence, kind);
+        let whole = MultiPart::mixed().multipart(body).singlepart(attached);
+        builder.multipart(whole).map_err(failed)
     }
 
     /// The id of the mail that told about the alert's opening, when this is a later one.
@@ -322,9 +342,10 @@ fn subject(outgoing: &Outgoing, alert: &Alert) -> String {
         delivery.notifier == outgoing.notifier && delivery.event == "alert.opened"
     });
     let title = first.and_then(|first| first.title.as_deref()).unwrap_or(&alert.summary.title);
-    let several = match outgoing.also.len() {
-        0 => String::new(),
-        others => format!("{} alerts: ", others + 1),
+    let several = match (outgoing.event.as_str(), outgoing.also.len()) {
+        ("alert.digest", others) => format!("Digest of {}: ", others + 1),
+        (_, 0) => String::new(),
+        (_, others) => format!("{} alerts: ", others + 1),
     };
     let word = match alert.summary.severity {
         Level::Informational => "INFO",
@@ -333,7 +354,8 @@ fn subject(outgoing: &Outgoing, alert: &Alert) -> String {
         Level::High => "HIGH",
         Level::Critical => "CRIT",
     };
-    let prefix = if outgoing.event == "alert.opened" { "" } else { "Re: " };
+    let is_first = matches!(outgoing.event.as_str(), "alert.opened" | "alert.digest");
+    let prefix = if is_first { "" } else { "Re: " };
     let whole = format!("{prefix}[{word}] {several}{}", visible(title, 300));
     if whole.chars().count() <= SUBJECT_CHARS_MAX {
         return whole;

@@ -10,6 +10,8 @@ use crate::rule::Level;
 
 /// Events that a mail shows.
 pub(super) const MAIL_EVIDENCE_MAX: usize = 10;
+/// Bytes of evidence that a mail carries as a file.
+const ATTACHED_BYTES_MAX: usize = 256 * 1024;
 /// Events that a webhook carries.
 const WEBHOOK_EVIDENCE_MAX: usize = 10;
 /// Fields of a group that a short message names.
@@ -43,6 +45,7 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
     json!({
         "heading": heading(&outgoing.event),
         "group": group_lines(outgoing, alert),
+        "is_digest": outgoing.event == "alert.digest",
         "severity": summary.severity.name().to_uppercase(),
         "title": visible(&summary.title, 300),
         "rule": visible(&summary.rule.title, 200),
@@ -67,9 +70,13 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
         "what_to_do": alert.what_to_do.lines().map(|line| visible(line, 500)).collect::<Vec<_>>(),
         "runbook": summary.rule.runbook,
         "open_link": link(outgoing, &format!("/alerts/{}", summary.id)),
+        "acknowledge_link": acknowledge_link(outgoing),
         "search_link": link(outgoing, &alert.search.path()),
+        "silence_link": link(outgoing, &format!("/alerts/{}?silence=1", summary.id)),
         "held_back": outgoing.held_back,
         "recipients": recipients,
+        "route": route_of(outgoing, alert),
+        "colour": colour(summary.severity),
         "others": others,
         "alert_id": summary.id.to_string(),
     })
@@ -80,8 +87,26 @@ fn heading(event: &str) -> &'static str {
         "alert.resolved" => "Resolved",
         "alert.acknowledged" => "Acknowledged",
         "alert.reopened" => "Reopened",
+        "alert.escalated" => "Nobody has acknowledged it yet",
         "notifier.failed" => "Another notifier could not send this for a day",
         _ => "",
+    }
+}
+
+/// The route by which this message came.
+fn route_of(outgoing: &Outgoing, alert: &Alert) -> Option<String> {
+    let own = alert.notifications.iter().find(|delivery| delivery.id == outgoing.id)?;
+    own.route.as_ref().map(|route| visible(route, 100))
+}
+
+/// Behind the severity's word, white on it at 4.5:1 at least.
+fn colour(severity: Level) -> &'static str {
+    match severity {
+        Level::Informational => "#4a5360",
+        Level::Low => "#1a56a8",
+        Level::Medium => "#8a5a00",
+        Level::High => "#b3410e",
+        Level::Critical => "#b3152a",
     }
 }
 
@@ -150,6 +175,12 @@ fn time(at: Timestamp) -> String {
 /// A path of the dashboard as a link; the path alone when nobody said where the dashboard is.
 fn link(outgoing: &Outgoing, path: &str) -> String {
     format!("{}{path}", outgoing.public_url)
+}
+
+/// The page that acknowledges the alert after asking once, without signing in.
+fn acknowledge_link(outgoing: &Outgoing) -> Option<String> {
+    let token = outgoing.acknowledge.as_ref()?;
+    Some(link(outgoing, &format!("/a/{token}")))
 }
 
 /// What a notification says, in few words.
@@ -231,6 +262,32 @@ pub(super) fn said(outgoing: &Outgoing) -> Said {
     }
 }
 
+/// The alert's evidence, one JSON object a line, at most [`ATTACHED_BYTES_MAX`]: what does not fit is
+/// left out from its end, whole lines only.
+pub(super) fn evidence_lines(alert: &Alert) -> String {
+    let mut lines = String::new();
+    for evidence in &alert.evidence {
+        let line = evidence_json(evidence).to_string();
+        if lines.len() + line.len() >= ATTACHED_BYTES_MAX {
+            break;
+        }
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    lines
+}
+
+fn evidence_json(evidence: &Evidence) -> Value {
+    let fields: serde_json::Map<String, Value> = evidence.fields.iter().cloned().collect();
+    json!({
+        "event_id": evidence.event_id.to_string(),
+        "timestamp": evidence.timestamp().to_string(),
+        "message": evidence.message,
+        "fields": fields,
+        "flag": evidence.flag,
+    })
+}
+
 /// The webhook's JSON, version 1.
 pub(super) fn to_json(outgoing: &Outgoing) -> Value {
     let mut body = json!({
@@ -276,21 +333,8 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
             })
         })
         .collect();
-    body["evidence"] = alert
-        .evidence
-        .iter()
-        .take(WEBHOOK_EVIDENCE_MAX)
-        .map(|evidence| {
-            let fields: serde_json::Map<String, Value> = evidence.fields.iter().cloned().collect();
-            json!({
-                "event_id": evidence.event_id.to_string(),
-                "timestamp": evidence.timestamp().to_string(),
-                "message": evidence.message,
-                "fields": fields,
-                "flag": evidence.flag,
-            })
-        })
-        .collect();
+    body["evidence"] =
+        alert.evidence.iter().take(WEBHOOK_EVIDENCE_MAX).map(evidence_json).collect();
     body["what_to_do"] = alert.what_to_do.clone().into();
     body["related"] = alert
         .related
@@ -307,13 +351,14 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
         .collect();
     body["links"] = json!({
         "search": link(outgoing, &alert.search.path()),
-        "acknowledge": null,
-        "silence": null,
+        "acknowledge": acknowledge_link(outgoing),
+        "silence": link(outgoing, &format!("/alerts/{}?silence=1", summary.id)),
     });
     body["latency_ms"] = json!({
         "received": alert.latency.received_ms,
-        "searchable": null,
+        "durable": alert.latency.durable_ms,
         "evaluated": alert.latency.evaluated_ms,
+        "notified": alert.latency.notified_ms,
     });
     body
 }

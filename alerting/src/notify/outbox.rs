@@ -9,20 +9,22 @@
 //! pauses for a day, then kept as failed and told through the other notifiers. Every attempt that did
 //! not arrive stays visible.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use logwarden_event::{AlertId, NotificationId, Timestamp};
-use logwarden_store::{Catalog, Statement, Step, StepOutcome, Store};
+use logwarden_store::{Catalog, Row, Statement, Step, StepOutcome, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Named, Outgoing, SendError, insert};
-use crate::alert::TimelineKind;
+use super::breaker::{Breaker, FAILURES_MAX};
+use super::{Named, NotifierState, Outgoing, Pending, SendError, insert};
 use crate::alert::lifecycle::{commit, timeline_entry};
+use crate::alert::link;
 use crate::alert::tables::{self, AlertRow, Columns, instant, integer, rows, text};
+use crate::alert::{AlertState, TimelineKind};
 use crate::error::AlertingError;
 use crate::identity;
 use crate::metrics;
@@ -50,11 +52,20 @@ const GROUP_MAX: usize = 50;
 /// Messages a minute through a notifier that lists alerts.
 const PER_MINUTE_MAX: usize = 10;
 const MINUTE: Duration = Duration::from_secs(60);
+/// Alerts in one digest; more become several.
+const DIGEST_MAX: usize = 500;
+/// After a message about a group, alerts that join it wait so long for the next one.
+const GROUP_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// What a notification says about a new alert.
+const OPENED: &str = "alert.opened";
 /// What the answer of a notification begins with that was held back.
 const HELD_BACK: &str = "held back";
 
-/// Takes a notifier's name and whether its last attempt failed.
-pub(crate) type Report = Arc<dyn Fn(&str, bool) + Send + Sync>;
+/// What the answer of a notification begins with that waits until its receiver is tried again.
+const WAITING: &str = "waiting";
+
+/// Takes a notifier's name and whether it gets through.
+pub(crate) type Report = Arc<dyn Fn(&str, NotifierState) + Send + Sync>;
 
 /// Frees what a process was sending that is gone. Whoever opens a data directory is alone in it, so
 /// nobody sends these rows, and to wait for their leases would keep people waiting for minutes.
@@ -74,6 +85,8 @@ struct Due {
     event: String,
     attempts: u32,
     created_at: Timestamp,
+    /// What is told of in one message; empty: each alert in its own.
+    group: String,
 }
 
 /// The worker of one notifier.
@@ -83,8 +96,9 @@ pub(crate) struct Worker {
     pub public_url: String,
     /// Those who are told when this one fails for good.
     pub others: Vec<Named>,
-    /// Says whether the last attempt failed.
+    /// Says whether it gets through.
     pub report: Report,
+    pub breaker: Mutex<Breaker>,
     /// Lets the other workers look into the outbox.
     pub wake_others: Arc<dyn Fn() + Send + Sync>,
 }
@@ -124,10 +138,24 @@ impl Worker {
     pub(crate) async fn send_due(&self) -> Result<Duration, AlertingError> {
         loop {
             let now = self.store.clock.now();
+            if let Some(until) = self.breaker().paused_until(now) {
+                self.put_off(until).await?;
+                return Ok(until.since(now).clamp(PAUSE_MIN, SLEEP_MAX));
+            }
             if let Some(pause) = self.until_room(now).await? {
                 return Ok(pause);
             }
-            let due = self.due(now).await?;
+            let mut due = self.due(now).await?;
+            if let Some((event, key)) =
+                due.first().map(|due| (due.event.clone(), due.group.clone()))
+                && !key.is_empty()
+                && self.named.notifier.lists_alerts()
+            {
+                if event == OPENED && self.is_told_lately(&key, now).await? {
+                    continue;
+                }
+                due = self.of_group(&event, &key, now).await?;
+            }
             let group = self.leased(grouped(due, self.named.notifier.lists_alerts()), now).await?;
             match group {
                 None => return self.pause().await,
@@ -161,24 +189,65 @@ impl Worker {
 
     async fn due(&self, now: Timestamp) -> Result<Vec<Due>, AlertingError> {
         let statement = Statement {
-            sql: "SELECT id, alert_id, event, attempts, created_ns FROM alerting_outbox
+            sql: "SELECT id, alert_id, event, attempts, created_ns, group_key FROM alerting_outbox
                 WHERE notifier = ?1 AND state = 'pending' AND next_ns <= ?2
                     AND lease_until_ns <= ?2
                 ORDER BY next_ns, id LIMIT ?3",
             values: vec![text(self.named.name.clone()), instant(now), integer(GROUP_MAX)],
         };
         let answers = self.store.catalog.query(vec![statement]).await?;
-        let read = |row| -> Result<Due, AlertingError> {
-            let mut columns = Columns::of(row);
-            Ok(Due {
-                id: columns.id()?,
-                alert_id: columns.id()?,
-                event: columns.text()?.to_owned(),
-                attempts: u32::try_from(columns.integer()?).unwrap_or(u32::MAX),
-                created_at: columns.instant()?,
-            })
+        rows(&answers, 0).iter().map(due_row).collect()
+    }
+
+    /// Everything that waits and belongs to a group of which something is due.
+    async fn of_group(
+        &self,
+        event: &str,
+        group: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Due>, AlertingError> {
+        let most = if event == OPENED { GROUP_MAX } else { DIGEST_MAX };
+        let statement = Statement {
+            sql: "SELECT id, alert_id, event, attempts, created_ns, group_key FROM alerting_outbox
+                WHERE notifier = ?1 AND state = 'pending' AND lease_until_ns <= ?2
+                    AND group_key = ?3 AND event = ?4
+                ORDER BY next_ns, id LIMIT ?5",
+            values: vec![
+                text(self.named.name.clone()),
+                instant(now),
+                text(group),
+                text(event),
+                integer(most),
+            ],
         };
-        rows(&answers, 0).iter().map(read).collect()
+        let answers = self.store.catalog.query(vec![statement]).await?;
+        rows(&answers, 0).iter().map(due_row).collect()
+    }
+
+    /// Whether a message about the group was sent a short while ago; what waits then waits longer.
+    async fn is_told_lately(&self, group: &str, now: Timestamp) -> Result<bool, AlertingError> {
+        let name = text(self.named.name.clone());
+        let sent = Statement {
+            sql: "SELECT MAX(sent_ns) FROM alerting_outbox
+                WHERE notifier = ?1 AND group_key = ?2 AND state = 'sent'",
+            values: vec![name.clone(), text(group)],
+        };
+        let answers = self.store.catalog.query(vec![sent]).await?;
+        let sent = rows(&answers, 0).first().map(|row| Columns::of(row).optional_instant());
+        let next = match sent.transpose()?.flatten() {
+            Some(sent) if sent <= now => sent.saturating_add(GROUP_INTERVAL),
+            _ => return Ok(false),
+        };
+        if next <= now {
+            return Ok(false);
+        }
+        let put_off = Statement {
+            sql: "UPDATE alerting_outbox SET next_ns = ?3 WHERE notifier = ?1 AND group_key = ?2
+                AND state = 'pending' AND event = 'alert.opened' AND next_ns < ?3",
+            values: vec![name, text(group), instant(next)],
+        };
+        self.commit(vec![put_off]).await?;
+        Ok(true)
     }
 
     /// Takes rows and notes the alerts' titles as they are at the first attempt; hands back those
@@ -195,6 +264,7 @@ impl Worker {
         let until = now.saturating_add(LEASE);
         let lease = |due: &Due| Statement {
             sql: "UPDATE alerting_outbox SET lease_until_ns = ?3, last_ns = ?2, attempts = ?4,
+                    first_ns = COALESCE(first_ns, ?2),
                     title = COALESCE(title, (SELECT title FROM alerting_alerts
                         WHERE alerting_alerts.id = alerting_outbox.alert_id))
                 WHERE id = ?1 AND state = 'pending'
@@ -241,22 +311,95 @@ impl Worker {
         // The worst of them stands first, with everything that is known about it.
         alerts.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.severity));
         let Some((id, first)) = alerts.first() else { return Ok(()) };
+        let event = told.first().map(|due| due.event.clone()).unwrap_or_default();
+        let acknowledge = match self.named.notifier.acknowledges() {
+            Some(recipient) if first.state == AlertState::Open && event != "alert.digest" => {
+                let about = (first.id, *id);
+                let now = self.store.clock.now();
+                Some(link::issue(&*self.store.catalog, about, &recipient, now).await?)
+            }
+            _ => None,
+        };
         let outgoing = Outgoing {
             id: *id,
-            event: told.first().map(|due| due.event.clone()).unwrap_or_default(),
+            event,
             alert: Some(tables::load(&*self.store.catalog, first.id).await?),
             also: alerts.iter().skip(1).map(|(_, summary)| summary.clone()).collect(),
             sent_at: self.store.clock.now(),
             public_url: self.public_url.clone(),
             held_back,
             notifier: self.named.name.clone(),
+            acknowledge,
         };
         let outcome = self.named.notifier.send(&outgoing).await;
-        (self.report)(&self.named.name, outcome.is_err());
+        self.note(outcome.is_ok()).await?;
         match outcome {
             Ok(answer) => self.mark_sent(&told, &answer).await,
             Err(error) => self.mark_failed(&told, &error).await,
         }
+    }
+
+    fn breaker(&self) -> Breaker {
+        *self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of how an attempt ended. When a receiver is back, what waits for it is due at once.
+    async fn note(&self, is_ok: bool) -> Result<(), AlertingError> {
+        let now = self.store.clock.now();
+        let (is_back, paused_until) = {
+            let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_ok { (breaker.succeed(), None) } else { (false, breaker.fail(now)) }
+        };
+        let state = match (is_ok, paused_until) {
+            (true, _) => NotifierState::Ok,
+            (false, None) => NotifierState::Failing,
+            (false, Some(until)) => NotifierState::Paused(until),
+        };
+        (self.report)(&self.named.name, state);
+        let name = &self.named.name;
+        let paused = if paused_until.is_some() { 1.0 } else { 0.0 };
+        ::metrics::gauge!(metrics::NOTIFIER_PAUSED, "notifier" => name.clone()).set(paused);
+        if let Some(until) = paused_until {
+            warn!(notifier = %name, %until, "receiver fails again and again and is left alone");
+            ::metrics::counter!(metrics::NOTIFIER_PAUSES_TOTAL, "notifier" => name.clone())
+                .increment(1);
+        }
+        if !is_back {
+            return Ok(());
+        }
+        let statement = Statement {
+            sql: "UPDATE alerting_outbox SET next_ns = ?2
+                WHERE notifier = ?1 AND state = 'pending' AND next_ns > ?2
+                    AND (attempts > 0 OR answer LIKE 'waiting%')",
+            values: vec![text(name.clone()), instant(now)],
+        };
+        self.commit(vec![statement]).await
+    }
+
+    /// Says of what is due that it waits until the receiver is tried again.
+    async fn put_off(&self, until: Timestamp) -> Result<(), AlertingError> {
+        let statement = |sql: &'static str| Statement {
+            sql,
+            values: vec![text(self.named.name.clone()), instant(until)],
+        };
+        let count = statement(
+            "SELECT COUNT(*) FROM alerting_outbox
+                WHERE notifier = ?1 AND state = 'pending' AND next_ns < ?2",
+        );
+        let answers = self.store.catalog.query(vec![count]).await?;
+        let waiting = rows(&answers, 0).first().map_or(Ok(0), |row| Columns::of(row).count())?;
+        if waiting == 0 {
+            return Ok(());
+        }
+        let mut put_off = statement(
+            "UPDATE alerting_outbox SET next_ns = ?2,
+                    answer = CASE WHEN attempts = 0 THEN ?3 ELSE answer END
+                WHERE notifier = ?1 AND state = 'pending' AND next_ns < ?2",
+        );
+        put_off.values.push(text(format!(
+            "{WAITING}: the receiver failed {FAILURES_MAX} times in a row and is tried again then"
+        )));
+        self.commit(vec![put_off]).await
     }
 
     /// Sends what says that notifications arrive, so that their silence is noticed. It is not kept:
@@ -274,9 +417,12 @@ impl Worker {
             public_url: self.public_url.clone(),
             held_back: 0,
             notifier: self.named.name.clone(),
+            acknowledge: None,
         };
         let outcome = self.named.notifier.send(&outgoing).await;
-        (self.report)(&self.named.name, outcome.is_err());
+        if let Err(error) = self.note(outcome.is_ok()).await {
+            warn!(notifier = %self.named.name, %error, "outbox cannot be read");
+        }
         if let Err(error) = outcome {
             warn!(notifier = %self.named.name, %error, "sign of life failed");
         }
@@ -389,9 +535,8 @@ impl Worker {
         let Some(AlertRow { summary, .. }) = row else { return Ok(Vec::new()) };
         let occasion = format!("{FAILED_EVENT} {}", due.id);
         let others = self.others.iter().filter(|other| other.notifier.wants(FAILED_EVENT));
-        let tell =
-            |other: &Named| insert(&summary, FAILED_EVENT, &occasion, &other.name, other.kind, now);
-        Ok(others.map(tell).collect())
+        let pending = Pending::now(FAILED_EVENT, &occasion, now);
+        Ok(others.map(|other| insert(&summary, other, &pending)).collect())
     }
 
     async fn commit(&self, statements: Vec<Statement>) -> Result<(), AlertingError> {
@@ -417,10 +562,29 @@ impl Worker {
     }
 }
 
-/// What becomes one message of rows that are due, the oldest first: several alerts that were opened
-/// where there are many and they may be listed, else the oldest row alone.
+fn due_row(row: &Row) -> Result<Due, AlertingError> {
+    let mut columns = Columns::of(row);
+    Ok(Due {
+        id: columns.id()?,
+        alert_id: columns.id()?,
+        event: columns.text()?.to_owned(),
+        attempts: u32::try_from(columns.integer()?).unwrap_or(u32::MAX),
+        created_at: columns.instant()?,
+        group: columns.text()?.to_owned(),
+    })
+}
+
+/// What becomes one message of rows that are due, the oldest first: those of one group, or several
+/// alerts that were opened where there are many, if they may be listed; else the oldest row alone.
 fn grouped(due: Vec<Due>, lists_alerts: bool) -> Vec<Due> {
-    let is_opened = |due: &Due| due.event == "alert.opened";
+    if let Some((event, group)) = due.first().map(|due| (due.event.clone(), due.group.clone()))
+        && lists_alerts
+        && !group.is_empty()
+    {
+        let is_of_group = |due: &Due| due.group == group && due.event == event;
+        return due.into_iter().filter(is_of_group).collect();
+    }
+    let is_opened = |due: &Due| due.event == OPENED && due.group.is_empty();
     if lists_alerts && due.iter().filter(|due| is_opened(due)).count() >= GROUP_MIN {
         return due.into_iter().filter(is_opened).collect();
     }

@@ -74,6 +74,10 @@ impl Notifier for Hook {
         self.receiver.heartbeat
     }
 
+    fn acknowledges(&self) -> Option<String> {
+        Some(self.receiver.shown())
+    }
+
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {
         let body = message::to_json(outgoing).to_string();
         let mut headers = vec![("Idempotency-Key", outgoing.id.to_string())];

@@ -2,7 +2,7 @@
 //!
 //! Unknown keys are faults with their place: a misspelt setting must not be silently without effect.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::RuleState;
@@ -21,6 +21,8 @@ pub struct Settings {
     pub suppress: Option<Duration>,
     /// Notifiers, instead of those the routes name.
     pub notify: Option<Vec<String>>,
+    /// What routes may ask for, such as `team: infra`.
+    pub labels: BTreeMap<String, String>,
     /// The field that says who or what an alert is about; also groups a plain rule's alerts.
     pub entity: Option<String>,
     /// How many points of risk a detection is worth.
@@ -49,6 +51,7 @@ impl Default for Settings {
             state: RuleState::Enabled,
             suppress: None,
             notify: None,
+            labels: BTreeMap::new(),
             entity: None,
             risk: None,
             budget: None,
@@ -177,6 +180,7 @@ impl Settings {
                     names.ok_or_else(|| Fault::new(value.at, "`notify` lists notifiers' names"))?,
                 );
             }
+            "labels" => self.labels = read_labels(value)?,
             "entity" => self.entity = Some(text()?.to_owned()),
             "risk" => {
                 self.risk =
@@ -226,6 +230,16 @@ fn read_lists(node: &Node) -> Result<HashMap<String, Vec<String>>, Fault> {
         Ok((name.text.clone(), values))
     };
     entries.iter().map(list).collect()
+}
+
+fn read_labels(node: &Node) -> Result<BTreeMap<String, String>, Fault> {
+    let entries =
+        node.entries().ok_or_else(|| Fault::new(node.at, "`labels` maps names to texts"))?;
+    let label = |(name, value): &(Key, Node)| {
+        let value = value.text().ok_or_else(|| Fault::new(value.at, "must be a text"))?;
+        Ok((name.text.clone(), value.to_owned()))
+    };
+    entries.iter().map(label).collect()
 }
 
 fn read_link(text: &str, at: Place) -> Result<String, Fault> {

@@ -28,7 +28,7 @@ const BIT_INNER: u8 = 0x40;
 const NAME_IS_TEXT: u16 = u16::MAX;
 
 /// Bytes of a field at most: kind, two names, and an IPv6 address.
-const ENTRY_BYTES_MAX: usize = 1 + 2 * 10 + 16;
+pub(super) const ENTRY_BYTES_MAX: usize = 1 + 2 * 10 + 16;
 
 /// Bytes that are put together on the stack, so that they are appended at once.
 struct Bytes {
@@ -65,21 +65,6 @@ impl Bytes {
 pub(super) fn encode_span(span: Span, out: &mut Vec<u8>) {
     out.extend_from_slice(&span.start.to_le_bytes());
     out.extend_from_slice(&span.len.to_le_bytes());
-}
-
-/// Bytes that [`encode_entry`] appends.
-pub(super) fn entry_bytes(entry: &Entry) -> usize {
-    let name = |name: Name| match name {
-        Name::Standard(_) => 2,
-        Name::Text(_) => 10,
-    };
-    let value = match entry.value {
-        Packed::Null | Packed::Bool(_) => 0,
-        Packed::Ip(IpAddr::V4(_)) => 4,
-        Packed::Ip(IpAddr::V6(_)) => 16,
-        _ => 8,
-    };
-    1 + name(entry.name) + entry.alias.map_or(0, name) + value
 }
 
 pub(super) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {

@@ -265,22 +265,23 @@ impl Values {
 
 /// Appends a number in decimal.
 pub(crate) fn put_decimal(out: &mut Vec<u8>, number: i64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
     if number < 0 {
         out.push(b'-');
     }
-    out.extend_from_slice(&digits[at..]);
+    let mut rest = number.unsigned_abs();
+    let len = rest.checked_ilog10().map_or(1, |log| log as usize + 1);
+    // A length that the compiler knows is appended faster than what is left of it afterwards.
+    let start = out.len();
+    out.extend_from_slice(&[b'0'; DIGITS_MAX]);
+    out.truncate(start + len);
+    for digit in out[start..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
 }
+
+/// Digits of a number of 64 bits at most.
+const DIGITS_MAX: usize = 20;
 
 #[cfg(test)]
 mod tests {

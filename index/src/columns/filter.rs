@@ -119,6 +119,10 @@ pub(crate) fn hash_word(word: &[u8]) -> u64 {
 /// Appends the hashes of the words of a text. An IPv4 address is a word as a whole, too: its parts are
 /// numbers that are everywhere.
 fn hash_words(text: &[u8], hashes: &mut Vec<u64>) {
+    if is_one_word(text) {
+        hashes.push(hash_word(text));
+        return;
+    }
     if address_of(text).is_some() {
         hashes.push(hash_word(text));
     }
@@ -147,6 +151,14 @@ fn hash_words(text: &[u8], hashes: &mut Vec<u64>) {
     if len > 0 {
         hashes.push(hash_word(&word[..len]));
     }
+}
+
+/// Whether a text is one word that needs no folding, as ids are. Every byte is looked at: that is many
+/// at once.
+fn is_one_word(text: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_digit() | byte.is_ascii_lowercase() | (*byte == b'_');
+    (1..=WORD_BYTES_MAX).contains(&text.len())
+        && text.iter().fold(true, |all, byte| all & is_plain(byte))
 }
 
 /// The bytes of words, in lower case; of all others zero.

@@ -18,9 +18,6 @@ pub const BATCH_ENCODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one receipt.
 pub const RECEIPT_BYTES_MAX: usize = 1024 * 1024;
 
-/// Room behind the last record: encoding a field takes more for a moment.
-const ENTRY_ROOM_BYTES: usize = 64;
-
 /// A batch that can be written into any segment at any seq.
 pub(crate) struct Batch {
     records: Vec<Record>,
@@ -38,9 +35,10 @@ impl Batch {
         check(append.receipt.len(), RECEIPT_BYTES_MAX, "bytes of receipt")?;
         let raw_bytes = append.drafts.iter().map(|draft| draft.event.raw().len()).sum();
         check(raw_bytes, BATCH_RAW_BYTES_MAX, "bytes")?;
-        let encoded_bytes = append.drafts.iter().map(|draft| draft.event.encoded_bytes()).sum();
-        check(encoded_bytes, BATCH_ENCODED_BYTES_MAX, "bytes with what normalization added")?;
-        let mut payloads = Vec::with_capacity(encoded_bytes + ENTRY_ROOM_BYTES);
+        let encoded_bytes_max: usize =
+            append.drafts.iter().map(|draft| draft.event.encoded_bytes_max()).sum();
+        let room = encoded_bytes_max.min(BATCH_ENCODED_BYTES_MAX);
+        let mut payloads = Vec::with_capacity(room);
         let mut shapes = Vec::with_capacity(append.drafts.len());
         let mut records = Vec::with_capacity(append.drafts.len());
         let mut last_source = (String::new(), source_number(""));
@@ -53,6 +51,7 @@ impl Batch {
             draft.event.encode(&mut payloads);
             shapes.push((last_source.1, (payloads.len() - start) as u32));
             records.push(Record { kind: draft.kind, event: draft.event });
+            check(payloads.len(), BATCH_ENCODED_BYTES_MAX, "bytes with what normalization added")?;
         }
         Ok(Self { records, shapes, payloads, key: append.idempotency, receipt: append.receipt })
     }

@@ -358,4 +358,4 @@ impl Writer {
 }
 
 /// A buffer larger than this is not kept for the next group.
-const BUFFER_KEPT_BYTES: usize = 4 * 1024 * 1024;
+const BUFFER_KEPT_BYTES: usize = 16 * 1024 * 1024;

@@ -1,41 +1,56 @@
-//! `/notifiers`, `/routes` and `/deliveries`: who is told about which alerts, and what became of it.
+//! `/notifiers` and `/deliveries`: who can be told about alerts, and what became of it.
 
 use axum::extract::{Path, State as Extract};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
 use logwarden_alerting::alert::{Delivery as AlertDelivery, DeliveryState};
-use logwarden_alerting::{DeliveryQuery, NotifierSummary, RouteConfig};
+use logwarden_alerting::{Both, DeliveryQuery, NotifierConfig, NotifierState, NotifierSummary};
 use logwarden_store::identity::Action;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::alerts::refuse;
+use super::routing::{self, API, CONFIGURATION, expected, versioned};
 use super::shape::List;
 use crate::App;
 use crate::audit::Entry;
-use crate::auth::SignedIn;
-use crate::body::Params;
+use crate::auth::{Caller, SignedIn};
+use crate::body::{Json, Params};
 use crate::error::ApiError;
 use crate::route::{Permission, Routes};
 use crate::visibility;
 
 const READ: Permission = Permission::May(Action::ReadNotifiers);
+const WRITE: Permission = Permission::May(Action::WriteNotifiers);
 
 /// Somebody who can be told.
 #[derive(Debug, Serialize, ToSchema)]
 struct Notifier {
     id: String,
     name: String,
-    /// `email` or `webhook`.
+    /// Such as `email` or `webhook`.
     kind: &'static str,
     /// Where it sends to, without secrets.
     target: String,
-    /// `ok` or `failing`.
+    /// `ok`, `failing`, or `paused` when it failed so often that it is left alone for a while.
     state: &'static str,
+    /// Until when it is left alone.
+    paused_until: Option<String>,
+    /// `configuration` for those of the file, which are changed there; else `api`.
+    origin: &'static str,
 }
 
-impl From<NotifierSummary> for Notifier {
-    fn from(notifier: NotifierSummary) -> Self {
+impl Notifier {
+    fn of(notifier: NotifierSummary, configured: &[NotifierConfig]) -> Self {
+        let is_configured = configured.iter().any(|known| known.name == notifier.name);
+        let paused_until = match notifier.state {
+            NotifierState::Paused(until) => Some(until.to_string()),
+            NotifierState::Ok | NotifierState::Failing => None,
+        };
         Self {
+            paused_until,
+            origin: if is_configured { CONFIGURATION } else { API },
             id: notifier.id,
             name: notifier.name,
             kind: notifier.kind,
@@ -45,22 +60,21 @@ impl From<NotifierSummary> for Notifier {
     }
 }
 
-/// Which alerts go to whom.
-#[derive(Debug, Serialize, ToSchema)]
-struct Route {
-    /// Milder alerts do not take this route; null: every level does.
-    severity_min: Option<&'static str>,
-    /// Names or ids of rules; empty: every rule.
-    rules: Vec<String>,
-    /// Names of notifiers.
-    notify: Vec<String>,
-}
-
-impl From<RouteConfig> for Route {
-    fn from(route: RouteConfig) -> Self {
-        let severity_min = route.severity_min.map(|level| level.name());
-        Self { severity_min, rules: route.rules, notify: route.notify }
-    }
+/// How a notifier is set.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NotifierSettings {
+    /// What routes call it.
+    name: String,
+    /// One of the kinds, such as `email` or `webhook`.
+    kind: String,
+    /// What that kind is told besides. Secrets are references: `env:LOGWARDEN_…`, or a file in
+    /// `secrets/` beside the configuration file; addresses are shown up to their path.
+    #[schema(value_type = Object)]
+    settings: serde_json::Map<String, serde_json::Value>,
+    /// `configuration` for those of the file, which are changed there; else `api`.
+    #[serde(default)]
+    origin: Option<String>,
 }
 
 /// How a test went.
@@ -76,6 +90,10 @@ struct TestResult {
 struct Delivery {
     id: String,
     alert_id: String,
+    /// What it says, such as `alert.opened`, `alert.escalated` or `alert.digest`.
+    event: String,
+    /// The route that took the alert.
+    route: Option<String>,
     notifier: String,
     /// `email` or `webhook`.
     kind: String,
@@ -92,6 +110,8 @@ impl From<AlertDelivery> for Delivery {
         Self {
             id: delivery.id.to_string(),
             alert_id: delivery.alert_id.to_string(),
+            event: delivery.event,
+            route: delivery.route,
             notifier: delivery.notifier,
             kind: delivery.kind,
             state: delivery.state.name(),
@@ -120,9 +140,13 @@ struct DeliveryParams {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .add(READ, routes!(list))
-        .add(Permission::May(Action::WriteNotifiers), routes!(test))
-        .add(READ, routes!(list_routes))
+        .add(WRITE, routes!(create))
+        .add(WRITE, routes!(show))
+        .add(WRITE, routes!(replace))
+        .add(WRITE, routes!(remove))
+        .add(WRITE, routes!(test))
         .add(READ, routes!(deliveries))
+        .add(WRITE, routes!(send_again))
 }
 
 /// Lists who can be told.
@@ -131,17 +155,128 @@ pub(super) fn routes() -> Routes {
     responses((status = 200, body = List<Notifier>))
 )]
 async fn list(Extract(app): Extract<App>) -> axum::Json<List<Notifier>> {
-    axum::Json(List::whole(app.alerting.notifiers().into_iter().map(Notifier::from).collect()))
+    let Both { configured, .. } = app.alerting.notifier_settings();
+    let notifiers = app.alerting.notifiers().into_iter();
+    axum::Json(List::whole(notifiers.map(|known| Notifier::of(known, &configured)).collect()))
 }
 
-/// Lists the routes, from the top: the first that matches takes an alert. Without any, every alert
-/// goes to every notifier.
+/// Gives a notifier's settings, secrets as references.
 #[utoipa::path(
-    get, path = "/api/v1/routes", tag = "notifications",
-    responses((status = 200, body = List<Route>))
+    get, path = "/api/v1/notifiers/{id}", tag = "notifications",
+    params(("id" = String, Path, description = "The notifier's id.")),
+    responses((status = 200, body = NotifierSettings))
 )]
-async fn list_routes(Extract(app): Extract<App>) -> axum::Json<List<Route>> {
-    axum::Json(List::whole(app.alerting.routes().into_iter().map(Route::from).collect()))
+async fn show(Extract(app): Extract<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let Both { configured, written } = app.alerting.notifier_settings();
+    let version = written.version;
+    for (origin, all) in [(CONFIGURATION, configured), (API, written.items)] {
+        if let Some(found) = all.into_iter().find(|notifier| notifier.name == id) {
+            let NotifierConfig { name, kind, settings } = found;
+            let origin = Some(origin.to_owned());
+            return Ok(versioned(version, NotifierSettings { name, kind, settings, origin }));
+        }
+    }
+    Err(ApiError::not_found())
+}
+
+/// Adds a notifier.
+#[utoipa::path(
+    post, path = "/api/v1/notifiers", tag = "notifications", request_body = NotifierSettings,
+    responses((status = 201, body = NotifierSettings))
+)]
+async fn create(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Json(new): Json<NotifierSettings>,
+) -> Result<Response, ApiError> {
+    let id = new.name.clone();
+    let Both { written, .. } = app.alerting.notifier_settings();
+    let mut items = written.items;
+    items.push(config_of(new));
+    write(&app, &caller, ("notifier.create", &id), items, written.version).await?;
+    Ok((StatusCode::CREATED, show(Extract(app), Path(id)).await?).into_response())
+}
+
+/// Changes a notifier that was written over the API.
+#[utoipa::path(
+    put, path = "/api/v1/notifiers/{id}", tag = "notifications", request_body = NotifierSettings,
+    params(
+        ("id" = String, Path, description = "The notifier's id."),
+        ("If-Match" = String, Header, description = "The version that was read."),
+    ),
+    responses((status = 200, body = NotifierSettings))
+)]
+async fn replace(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(new): Json<NotifierSettings>,
+) -> Result<Response, ApiError> {
+    let expected = expected(&headers)?;
+    if new.name != id {
+        return Err(ApiError::bad_request("`name` is the notifier's, which stays: routes know it"));
+    }
+    let mut items = written(&app, &id)?;
+    for item in items.iter_mut().filter(|item| item.name == id) {
+        item.kind.clone_from(&new.kind);
+        item.settings.clone_from(&new.settings);
+    }
+    write(&app, &caller, ("notifier.change", &id), items, expected).await?;
+    show(Extract(app), Path(id)).await
+}
+
+/// Removes a notifier that was written over the API and that no route names.
+#[utoipa::path(
+    delete, path = "/api/v1/notifiers/{id}", tag = "notifications",
+    params(
+        ("id" = String, Path, description = "The notifier's id."),
+        ("If-Match" = String, Header, description = "The version that was read."),
+    ),
+    responses((status = 204))
+)]
+async fn remove(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    let expected = expected(&headers)?;
+    let mut items = written(&app, &id)?;
+    items.retain(|item| item.name != id);
+    write(&app, &caller, ("notifier.remove", &id), items, expected).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn config_of(new: NotifierSettings) -> NotifierConfig {
+    NotifierConfig { name: new.name, kind: new.kind, settings: new.settings }
+}
+
+/// Those that were written, among which `id` is.
+fn written(app: &App, id: &str) -> Result<Vec<NotifierConfig>, ApiError> {
+    let Both { configured, written } = app.alerting.notifier_settings();
+    if configured.iter().any(|notifier| notifier.name == id) {
+        let message = "it stands in the configuration file and is changed there";
+        return Err(ApiError::conflict("configured", message));
+    }
+    if !written.items.iter().any(|notifier| notifier.name == id) {
+        return Err(ApiError::not_found());
+    }
+    Ok(written.items)
+}
+
+async fn write(
+    app: &App,
+    caller: &Caller,
+    (action, id): (&'static str, &str),
+    items: Vec<NotifierConfig>,
+    expected: u64,
+) -> Result<(), ApiError> {
+    app.alerting.set_notifiers(items, Some(expected)).await.map_err(routing::refuse)?;
+    let message = format!("wrote notifier {id}");
+    let entry = Entry::new(action, &caller.principal.name, id, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(())
 }
 
 /// Sends a test notification now.
@@ -194,4 +329,23 @@ async fn deliveries(
     let page = app.alerting.deliveries(&query).await.map_err(refuse)?;
     let items = page.items.into_iter().map(Delivery::from).collect();
     Ok(axum::Json(List { items, next: page.next }))
+}
+
+/// Sends a notification that was sent or given up once more, under the id it had.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/send", tag = "notifications",
+    params(("id" = String, Path, description = "The delivery's id.")),
+    responses((status = 204))
+)]
+async fn send_again(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let parsed = id.parse().map_err(|_| ApiError::not_found())?;
+    app.alerting.send_again(parsed).await.map_err(refuse)?;
+    let message = format!("had notification {id} sent again");
+    let entry = Entry::new("delivery.send", &caller.principal.name, &id, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(StatusCode::NO_CONTENT)
 }

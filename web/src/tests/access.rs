@@ -7,7 +7,7 @@ use crate::route::Permission;
 
 /// A path of the document with something in place of its parameters.
 fn concrete(path: &str) -> String {
-    path.replace("{id}", "01ABC").replace("{name}", "nobody")
+    path.replace("{id}", "01ABC").replace("{name}", "nobody").replace("{token}", "none")
 }
 
 /// The table of the API, written down a second time: method, path, who may.
@@ -43,6 +43,8 @@ const TABLE: &str = "
     POST   /api/v1/alerts/{id}/resolve          analyst admin
     POST   /api/v1/alerts/{id}/reopen           analyst admin
     POST   /api/v1/alerts/{id}/notes            analyst admin
+    GET    /a/{token}                           open
+    POST   /a/{token}                           open
     GET    /api/v1/rules                        reader analyst admin
     POST   /api/v1/rules                        analyst admin
     POST   /api/v1/rules/check                  reader analyst admin
@@ -53,9 +55,18 @@ const TABLE: &str = "
     POST   /api/v1/rules/backtest               reader analyst admin
     GET    /api/v1/rules/coverage               reader analyst admin
     GET    /api/v1/notifiers                    analyst admin
+    POST   /api/v1/notifiers                    admin
+    GET    /api/v1/notifiers/{id}               admin
+    PUT    /api/v1/notifiers/{id}               admin
+    DELETE /api/v1/notifiers/{id}               admin
     POST   /api/v1/notifiers/{id}/test          admin
-    GET    /api/v1/routes                       analyst admin
     GET    /api/v1/deliveries                   analyst admin
+    POST   /api/v1/deliveries/{id}/send         admin
+    GET    /api/v1/routes                       analyst admin
+    PUT    /api/v1/routes                       admin
+    POST   /api/v1/routes/ask                   analyst admin
+    GET    /api/v1/rotas                        analyst admin
+    PUT    /api/v1/rotas                        admin
     GET    /api/v1/silences                     reader analyst admin
     POST   /api/v1/silences                     analyst admin
     POST   /api/v1/silences/preview             reader analyst admin

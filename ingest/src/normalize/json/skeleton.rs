@@ -4,15 +4,21 @@
 //! the same bytes there, its keys need not be read again: their paths are known, and so is what is known
 //! of their names. It only saves work: whatever is not foreseen is read as if there were no tree.
 //!
-//! Each thread has a tree of its own, of [`NODES_MAX`] nodes at most. When it is full it is forgotten as
+//! Each thread has a tree of its own, of [`NODES_MAX`] nodes and about [`BYTES_MAX`] bytes at most. When it is full it is forgotten as
 //! a whole, not more often than every [`RECORDS_BEFORE_FORGETTING`] records, so that a sender whose keys
 //! are always new costs little.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
 
 use super::super::names;
 use super::super::reading::{Looked, Reading, Text};
 
 /// Nodes of a tree at most.
 const NODES_MAX: usize = 2_048;
+/// Bytes of glue and paths at which a tree is full.
+const BYTES_MAX: usize = 256 << 10;
 /// What may follow one value.
 const BRANCHES_MAX: usize = 8;
 /// Bytes between two values at most: a few keys inside each other.
@@ -27,6 +33,8 @@ pub(super) const ROOT: u32 = 0;
 #[derive(Debug)]
 pub(super) struct Skeletons {
     nodes: Vec<Node>,
+    /// Glue and paths of all nodes.
+    bytes: Vec<u8>,
     /// Records that were read since the tree was empty.
     records: u32,
 }
@@ -34,11 +42,11 @@ pub(super) struct Skeletons {
 /// A value, or the end of the record, and how it is come to.
 #[derive(Debug, Default)]
 struct Node {
-    /// What stands between the value before and this one.
-    glue: Box<[u8]>,
+    /// Where in the bytes stands what lies between the value before and this one.
+    glue: Range<usize>,
     value: Option<Foreseen>,
     /// What may come next, the last taken first.
-    next: Vec<u32>,
+    next: SmallVec<[u32; 4]>,
 }
 
 /// What is known of a value before it is read.
@@ -56,7 +64,7 @@ pub(super) struct Foreseen {
 enum Path {
     /// In the glue, so many bytes from its beginning: it is one key.
     InGlue { start: usize, len: usize },
-    /// Behind the glue, to its end: keys inside each other.
+    /// Behind the glue, so many bytes: keys inside each other.
     BehindGlue(usize),
 }
 
@@ -73,19 +81,22 @@ pub(super) struct Step {
 
 impl Default for Skeletons {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], records: 0 }
+        Self { nodes: vec![Node::default()], bytes: Vec::new(), records: 0 }
     }
 }
 
 impl Skeletons {
     /// The node that `rest` leads to from a node, and the bytes until its value.
     pub(super) fn next(&mut self, node: u32, rest: &[u8]) -> Option<(u32, usize)> {
-        let leads = |node: &u32| self.nodes[*node as usize].leads_to(rest);
-        let place = self.nodes[node as usize].next.iter().position(leads)?;
-        let next = &mut self.nodes[node as usize].next;
-        next[..=place].rotate_right(1);
+        let nodes = &mut self.nodes;
+        let leads = |next: &u32| nodes[*next as usize].leads_to(&self.bytes, rest);
+        let place = nodes[node as usize].next.iter().position(leads)?;
+        let next = &mut nodes[node as usize].next;
+        if place > 0 {
+            next[..=place].rotate_right(1);
+        }
         let node = next[0];
-        Some((node, self.nodes[node as usize].glue().len()))
+        Some((node, nodes[node as usize].glue.len()))
     }
 
     /// What is known of the value of a node; `None`: it is the end.
@@ -100,8 +111,8 @@ impl Skeletons {
             Some(Path::InGlue { start, len }) => {
                 Reading::of_record(glue_start + start, glue_start + start + len)
             }
-            Some(Path::BehindGlue(start)) => {
-                let path = str::from_utf8(&node.glue[start..]);
+            Some(Path::BehindGlue(len)) => {
+                let path = str::from_utf8(&self.bytes[node.glue.end..node.glue.end + len]);
                 reading.keep(path.expect("a path was text when it was learned"))
             }
             None => Text::default(),
@@ -112,7 +123,7 @@ impl Skeletons {
     /// ends with the text.
     pub(super) fn learn(&mut self, steps: &[Step], last_end: usize, end: usize, of: &Reading<'_>) {
         self.records = self.records.saturating_add(1);
-        if self.nodes.len() + steps.len() >= NODES_MAX {
+        if self.nodes.len() + steps.len() >= NODES_MAX || self.bytes.len() >= BYTES_MAX {
             if self.records < RECORDS_BEFORE_FORGETTING {
                 return;
             }
@@ -136,13 +147,13 @@ impl Skeletons {
         glue: &[u8],
         step: Option<(&Step, &Reading<'_>)>,
     ) -> Option<u32> {
-        if glue.len() > GLUE_BYTES_MAX {
+        if glue.len() > GLUE_BYTES_MAX || self.bytes.len() >= BYTES_MAX {
             return None;
         }
         let next = &self.nodes[node as usize].next;
         let known = next.iter().find(|next| {
             let next = &self.nodes[**next as usize];
-            next.value.is_some() == step.is_some() && next.glue() == glue
+            next.value.is_some() == step.is_some() && self.bytes[next.glue.clone()] == *glue
         });
         if let Some(known) = known {
             return Some(*known);
@@ -150,7 +161,9 @@ impl Skeletons {
         if next.len() >= BRANCHES_MAX {
             return None;
         }
-        let mut bytes = glue.to_vec();
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(glue);
+        let place = start..self.bytes.len();
         let value = step.map(|(step, of)| {
             let path = of.str(step.path);
             let path = match of.range_of(step.path) {
@@ -158,14 +171,14 @@ impl Skeletons {
                     Path::InGlue { start: range.start - step.glue_start, len: path.len() }
                 }
                 _ => {
-                    bytes.extend_from_slice(path.as_bytes());
-                    Path::BehindGlue(glue.len())
+                    self.bytes.extend_from_slice(path.as_bytes());
+                    Path::BehindGlue(path.len())
                 }
             };
             Foreseen { depth: step.depth, looked: names::look_up(of.str(step.path)), path }
         });
         let number = self.nodes.len() as u32;
-        self.nodes.push(Node { glue: bytes.into(), value, next: Vec::new() });
+        self.nodes.push(Node { glue: place, value, next: SmallVec::new() });
         self.nodes[node as usize].next.push(number);
         Some(number)
     }
@@ -174,20 +187,13 @@ impl Skeletons {
 impl Node {
     /// Whether its value, or the end, is what comes next. An object is no value, its own values are,
     /// unless it has none.
-    fn leads_to(&self, rest: &[u8]) -> bool {
-        let glue = self.glue();
+    fn leads_to(&self, bytes: &[u8], rest: &[u8]) -> bool {
+        let glue = &bytes[self.glue.clone()];
         if self.value.is_none() {
             return rest == glue;
         }
         let value = rest.strip_prefix(glue);
         value.is_some_and(|value| !value.starts_with(b"{") || value.starts_with(b"{}"))
-    }
-
-    fn glue(&self) -> &[u8] {
-        match self.value.map(|value| value.path) {
-            Some(Path::BehindGlue(start)) => &self.glue[..start],
-            _ => &self.glue,
-        }
     }
 }
 

@@ -194,12 +194,19 @@ struct Links {
     search: String,
 }
 
-/// How long the first event took, in milliseconds.
+/// How long the event that opened it took, in milliseconds; all but the first from our receiving it.
 #[derive(Debug, Serialize, ToSchema)]
 struct Latency {
+    /// From the sender's time to our receiving it.
     received: Option<i64>,
+    /// Until it was on disk, at the latest.
+    durable: Option<i64>,
+    /// Until the alert was written.
     evaluated: Option<i64>,
+    /// Until the first notification was on its way.
     notified: Option<i64>,
+    /// Until the first receiver had taken one.
+    delivered: Option<i64>,
 }
 
 impl From<AlertCounts> for Counts {
@@ -268,8 +275,10 @@ impl From<Alert> for AlertDetails {
             links: Links { search: alert.search.path() },
             latency_ms: Latency {
                 received: alert.latency.received_ms,
+                durable: alert.latency.durable_ms,
                 evaluated: alert.latency.evaluated_ms,
                 notified: alert.latency.notified_ms,
+                delivered: alert.latency.delivered_ms,
             },
         }
     }

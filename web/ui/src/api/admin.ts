@@ -9,7 +9,6 @@ import type {
   Policy,
   Retention,
   Role,
-  RouteItem,
   SessionItem,
   SourceItem,
   TokenItem,
@@ -34,9 +33,6 @@ export interface DeliveryFilter {
 }
 export const list_deliveries = (filter: DeliveryFilter): Promise<Page<Delivery>> =>
   request('GET', '/deliveries', { query: { ...filter } });
-
-/** From the top; the first that matches takes an alert. */
-export const list_routes = (): Promise<Page<RouteItem>> => request('GET', '/routes');
 
 export const list_tokens = (): Promise<Page<TokenItem>> => request('GET', '/tokens');
 export interface NewToken {

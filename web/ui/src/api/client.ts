@@ -47,6 +47,8 @@ export interface Options {
   yaml?: string;
   signal?: AbortSignal;
   accept?: string;
+  /** The version that was read, so that nobody's change is overwritten. */
+  if_match?: number;
   /** Leave a 401 to the caller instead of asking to sign in again. */
   no_renewal?: boolean;
 }
@@ -63,6 +65,7 @@ export async function send(method: string, path: string, options: Options = {}):
     init.body = options.yaml;
     init.headers = { ...init.headers, 'Content-Type': 'application/yaml' };
   }
+  if (options.if_match !== undefined) init.headers = { ...init.headers, 'If-Match': `"${options.if_match}"` };
   let answer: Response;
   try {
     answer = await fetch(path_with(path, options.query), init);

@@ -102,6 +102,9 @@ export type CountedValue = { count: number; value: unknown; };
 /** How many alerts stand where. */
 export type Counts = { acknowledged: number; open: number; resolved: number; };
 
+/** Whether a rule can match. */
+export type Coverage = { file: string; id: string; logsource: string; reason: string; title: string; verdict: string; };
+
 /** A new token, shown this once. */
 export type CreatedToken = Token & { token: string; };
 
@@ -113,16 +116,21 @@ export type Delivery = {
   alert_id: string;
   answer: string;
   attempts: number;
+  event: string;
   id: string;
   kind: string;
   last_attempt_at?: string | null;
   next_attempt_at?: string | null;
   notifier: string;
+  route?: string | null;
   state: string;
 };
 
 /** The detector in numbers. */
 export type DetectorDetails = { lag_events: number; };
+
+/** Somebody's time on duty. */
+export type DutyTurn = { from: string; person: string; stands_in: boolean; to: string; };
 
 /** Who or what an alert is about. */
 export type Entity = { field: string; kind: string; value: string; };
@@ -135,6 +143,12 @@ export type ErrorBody = { error: ErrorContent; };
 
 /** What went wrong. */
 export type ErrorContent = { code: string; expected?: string[]; message: string; position?: number | null; request_id: string; };
+
+/** Who is told when an alert stays unacknowledged. */
+export type Escalation = { after_mins: number; notify: string[]; };
+
+/** Who would be told after some minutes. */
+export type EscalationVerdict = { after_mins: number; told: ToldName[]; };
 
 /** One event as the alert keeps it. */
 export type EvidenceEvent = {
@@ -224,8 +238,14 @@ export type InputDetails = { kind: string; lag: number; name: string; problem: s
 /** The journal in numbers. */
 export type JournalDetails = { durability: string; end: number; free_bytes: number; };
 
-/** How long the first event took, in milliseconds. */
-export type Latency = { evaluated?: number | null; notified?: number | null; received?: number | null; };
+/** How long the event that opened it took, in milliseconds; all but the first from our receiving it. */
+export type Latency = {
+  delivered?: number | null;
+  durable?: number | null;
+  evaluated?: number | null;
+  notified?: number | null;
+  received?: number | null;
+};
 
 /** A letter: an event that also says when it was replayed. */
 export type Letter = {
@@ -263,6 +283,12 @@ export type NewNote = { text: string; };
 /** The policies to set; those of the configuration may stand among them and are left as they are. */
 export type NewRetention = { policies: Policy[]; };
 
+/** The rotas to set; those of the configuration may stand among them and are left as they are. */
+export type NewRotas = { items: Rota[]; };
+
+/** The routes to set; those of the configuration may stand among them and are left as they are. */
+export type NewRoutes = { items: Route[]; };
+
 /** A saved search or dashboard to keep. */
 export type NewSavedItem = { content: unknown; name: string; shared?: boolean; };
 
@@ -291,10 +317,24 @@ export type Note = { actor?: string | null; at: string; id: string; text: string
 export type Nothing = Record<string, unknown>;
 
 /** Somebody who can be told. */
-export type Notifier = { id: string; kind: string; name: string; state: string; target: string; };
+export type Notifier = {
+  id: string;
+  kind: string;
+  name: string;
+  origin: string;
+  paused_until?: string | null;
+  state: string;
+  target: string;
+};
+
+/** How a notifier is set. */
+export type NotifierSettings = { kind: string; name: string; origin?: string | null; settings: Record<string, unknown>; };
 
 /** Another password. */
 export type PasswordChange = { current: string; password: string; };
+
+/** Somebody who takes turns. */
+export type Person = { name: string; notify: string[]; };
 
 /** How long some datasets are kept; the first that matches a dataset governs it. */
 export type Policy = { bytes_max?: number | null; dataset: string; keep_days?: number | null; origin?: string | null; };
@@ -347,8 +387,48 @@ export type Retention = {
   refused?: string | null;
 };
 
-/** Which alerts go to whom. */
-export type Route = { notify: string[]; rules: string[]; severity_min?: string | null; };
+/** People who take turns. */
+export type Rota = {
+  name: string;
+  origin?: string | null;
+  overrides?: StandIn[];
+  people: Person[];
+  shift_days: number;
+  starts: string;
+  turns?: DutyTurn[];
+  zone: string;
+};
+
+/** The rotas. */
+export type RotaList = { items: Rota[]; next?: string | null; version: number; };
+
+/** Which alerts go to whom; of its own routes the first that takes an alert decides. */
+export type Route = {
+  digest_mins?: number | null;
+  escalate?: Escalation[] | null;
+  group_by?: string[] | null;
+  group_wait_secs?: number | null;
+  hours?: RouteHours | null;
+  labels?: Record<string, string>;
+  name?: string | null;
+  notify?: string[] | null;
+  origin?: string | null;
+  routes?: Route[];
+  rules?: string[];
+  severity_min?: string | null;
+};
+
+/** Hours of the week. */
+export type RouteHours = { days?: string[]; from: string; to: string; zone: string; };
+
+/** The routes, from the top. */
+export type RouteList = { items: Route[]; next?: string | null; problems: string[]; version: number; };
+
+/** An alert that could be. */
+export type RouteQuestion = { at?: string | null; group?: Record<string, string>; rule?: string | null; severity: string; };
+
+/** Who would be told. */
+export type RouteVerdict = { digest_mins?: number | null; escalate: EscalationVerdict[]; route?: string | null; told: ToldName[]; };
 
 /** A rule as lists show it. */
 export type Rule = {
@@ -499,6 +579,9 @@ export type SourceQuota = {
 /** How many parts of the index were read. */
 export type Splits = { of: number; read: number; };
 
+/** Somebody stands in. */
+export type StandIn = { from: string; person: string; to: string; };
+
 /** How a test went. */
 export type TestResult = { answer: string; ok: boolean; };
 
@@ -513,6 +596,9 @@ export type Token = {
   role: string;
   source?: string | null;
 };
+
+/** One of those who would be told. */
+export type ToldName = { notifier: string; why?: string | null; };
 
 /** A local account. */
 export type User = { created_at: string; name: string; role: string; second_factor: boolean; };

@@ -155,7 +155,7 @@ export interface AlertDetail extends AlertItem {
   notifications: NotificationItem[];
   notes: { id: string; at: string; actor: string; text: string }[];
   links: { search?: string };
-  latency_ms: { received?: number | null; evaluated?: number | null; notified?: number | null };
+  latency_ms: Schema.Latency;
 }
 
 export type RuleProblem = Schema.RuleProblem;
@@ -182,9 +182,22 @@ export type SourceHealth = Full<Omit<Schema.SourceHealth, 'fields' | 'quota'>> &
 
 export type SourceItem = Full<Omit<Schema.Source, 'health'>> & { health: SourceHealth | null };
 
-export type RouteItem = Full<Schema.Route> & { severity_min: Level | null };
+export type RouteItem = Omit<Full<Schema.Route>, 'origin' | 'routes'> & {
+  severity_min: Level | null;
+  routes: RouteItem[];
+  /** Only on the outermost ones. */
+  origin?: string | null;
+};
+export type RouteList = Omit<Full<Schema.RouteList>, 'items'> & { items: RouteItem[] };
+export type RouteVerdict = Full<Schema.RouteVerdict>;
+export type ToldName = Schema.ToldName;
 
-export type NotifierItem = Schema.Notifier & { state: 'ok' | 'failing' };
+export type RotaItem = Full<Schema.Rota>;
+export type RotaList = Omit<Full<Schema.RotaList>, 'items'> & { items: RotaItem[] };
+
+export type NotifierItem = Full<Schema.Notifier> & { state: 'ok' | 'failing' | 'paused' };
+
+export type NotifierSettings = Omit<Schema.NotifierSettings, 'settings'> & { settings: Record<string, unknown> };
 
 export type Delivery = Full<Schema.Delivery> & { state: 'pending' | 'sent' | 'failed' };
 

@@ -1,0 +1,227 @@
+//! Stories of who is told, when and how often: links, pauses, groups, digests, escalation.
+
+use super::*;
+use crate::config::RouteConfig;
+use crate::notify::escalation::escalate_due;
+use crate::{Link, LinkState};
+
+/// Two receivers, and alerts routed as `json` says.
+async fn routed(seed: u64, json: &str, lists_alerts: bool) -> (World, Arc<Receiver>) {
+    let receiver = Receiver { lists_alerts, ..Receiver::default() };
+    let world = World::told_through(seed, receiver).await;
+    let boss = Arc::new(Receiver::default());
+    route(&world, &boss, json);
+    (world, boss)
+}
+
+fn route(world: &World, boss: &Arc<Receiver>, json: &str) {
+    let routes: Vec<RouteConfig> = serde_json::from_str(json).expect("routes");
+    let config = Config { routes, ..Config::default() };
+    let named = vec![named("test", &world.receiver), named("boss", boss)];
+    let routing = Routing::of_config(named, &config).expect("good routes");
+    crate::write(&world.alerting.shared.settings).routing = Arc::new(routing);
+}
+
+fn events(receiver: &Receiver) -> Vec<String> {
+    receiver.taken.lock().expect("not poisoned").iter().map(|taken| taken.1.clone()).collect()
+}
+
+async fn state_of(world: &World, token: &str) -> LinkState {
+    match world.alerting.link(token).await.expect("known") {
+        Link::Known(known) => known.state,
+        Link::Expired => panic!("expired"),
+    }
+}
+
+#[tokio::test]
+async fn a_link_acknowledges_once_in_the_recipients_name() {
+    let mut world = World::new(21).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let token = world.receiver.links.lock().expect("not poisoned")[0].clone();
+
+    for _ in 0..2 {
+        assert_eq!(state_of(&world, &token).await, LinkState::Open, "looking changes nothing");
+    }
+    assert!(matches!(world.alerting.link("guessed").await, Err(crate::AlertingError::NotFound)));
+    let (_, actor) = world.alerting.use_link(&token).await.expect("used");
+    let actor = actor.expect("it was done now");
+    assert_eq!(actor, "oncall@example.org (by mail link)");
+    let alert = world.alerts().await.remove(0);
+    assert_eq!(alert.summary.state, AlertState::Acknowledged);
+    let (_, again) = world.alerting.use_link(&token).await.expect("answered");
+    assert_eq!(again, None, "a second use does nothing");
+    assert!(matches!(
+        state_of(&world, &token).await,
+        LinkState::Acknowledged { by, .. } if by == actor
+    ));
+
+    let id = alert.summary.id;
+    world.alerting.resolve(id, "ana", Resolution::Benign, None).await.expect("resolved");
+    assert_eq!(state_of(&world, &token).await, LinkState::Resolved);
+    world.alerting.reopen(id, "ana").await.expect("reopened");
+    assert_eq!(world.alerting.use_link(&token).await.expect("answered").1, None);
+    assert_eq!(state_of(&world, &token).await, LinkState::Used);
+    assert_eq!(world.alerts().await[0].summary.state, AlertState::Open);
+}
+
+#[tokio::test]
+async fn a_link_ends_after_three_days_and_its_token_is_nowhere() {
+    let mut world = World::new(22).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let token = world.receiver.links.lock().expect("not poisoned")[0].clone();
+    let statement =
+        logwarden_store::Statement { sql: "SELECT hash FROM alerting_links", values: Vec::new() };
+    let rows = world.store.catalog.query(vec![statement]).await.expect("answered");
+    assert!(!format!("{rows:?}").contains(&token) && rows[0].len() == 1, "{rows:?}");
+    world.simulation.advance(crate::alert::link::VALID_FOR);
+    assert_eq!(world.alerting.link(&token).await.expect("known"), Link::Expired);
+    assert_eq!(world.alerting.use_link(&token).await.expect("answered").1, None);
+    assert_eq!(world.alerts().await[0].summary.state, AlertState::Open);
+}
+
+#[tokio::test]
+async fn nobody_acknowledges_and_the_next_is_told_once_over_crashes() {
+    let json = r#"[{"name": "all", "notify": ["test"], "escalate": [
+        {"after_mins": 15, "notify": ["boss"]}, {"after_mins": 30, "notify": ["test", "boss"]}]}]"#;
+    let (mut world, boss) = routed(23, json, false).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    escalate_due(&world.alerting.shared).await.expect("looked");
+    world.send_through(1).await;
+    assert_eq!(events(&boss), [""; 0], "not before its time");
+
+    world.simulation.advance(Duration::from_secs(15 * 60));
+    escalate_due(&world.alerting.shared).await.expect("escalated");
+    world.crash().await;
+    route(&world, &boss, json);
+    for _ in 0..3 {
+        escalate_due(&world.alerting.shared).await.expect("looked");
+        world.send_through(1).await;
+    }
+    assert_eq!(events(&boss), ["alert.escalated"]);
+    let alert = world.alerts().await.remove(0);
+    let told =
+        alert.timeline.iter().find(|entry| entry.kind == crate::alert::TimelineKind::Escalated);
+    assert_eq!(told.expect("said").text, "not acknowledged for 15 min: boss");
+
+    world.alerting.acknowledge(alert.summary.id, "ana").await.expect("acknowledged");
+    world.simulation.advance(Duration::from_secs(3_600));
+    escalate_due(&world.alerting.shared).await.expect("looked");
+    world.send_through(1).await;
+    assert_eq!(events(&boss), ["alert.escalated", "alert.acknowledged"], "the rest is off");
+
+    let id = alert.summary.id;
+    world.alerting.resolve(id, "ana", Resolution::Benign, None).await.expect("resolved");
+    world.alerting.reopen(id, "ana").await.expect("reopened");
+    world.simulation.advance(Duration::from_secs(31 * 60));
+    escalate_due(&world.alerting.shared).await.expect("escalated");
+    world.send_through(1).await;
+    let told = events(&boss).iter().filter(|event| *event == "alert.escalated").count();
+    assert_eq!(told, 3, "both steps again, of the alert that was opened again");
+}
+
+#[tokio::test]
+async fn alerts_of_a_group_become_one_message_and_the_next_waits() {
+    let json = r#"[{"notify": ["test"], "group_by": ["rule"], "group_wait_secs": 30}]"#;
+    let (mut world, _) = routed(24, json, true).await;
+    for n in 0..3 {
+        let now = world.now_secs();
+        world.append(&attack(now - 60, &format!("10.2.0.{n}"), 10)).await;
+        world.detector.catch_up().await.expect("detector");
+        world.send().await;
+        world.simulation.advance(Duration::from_secs(10));
+    }
+    let told = |world: &World| world.receiver.told.lock().expect("not poisoned").clone();
+    assert_eq!(told(&world), [0; 0], "it waits for others of the group");
+    world.simulation.advance(Duration::from_secs(1));
+    world.send().await;
+    assert_eq!(told(&world), [3]);
+
+    let now = world.now_secs();
+    world.append(&attack(now - 60, "10.2.0.77", 10)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.simulation.advance(Duration::from_secs(60));
+    world.send().await;
+    assert_eq!(told(&world), [3], "the group was told of a short while ago");
+    world.simulation.advance(Duration::from_secs(300));
+    world.send().await;
+    assert_eq!(told(&world), [3, 1]);
+}
+
+#[tokio::test]
+async fn a_digest_tells_of_everything_at_its_time() {
+    let json = r#"[{"name": "quiet", "notify": ["test"], "digest_mins": 60}]"#;
+    let (mut world, _) = routed(25, json, true).await;
+    for n in 0..12 {
+        let now = world.now_secs();
+        world.append(&attack(now - 60, &format!("10.2.0.{n}"), 10)).await;
+    }
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    assert_eq!(events(&world.receiver), [""; 0]);
+    world.simulation.advance(Duration::from_secs(3_600));
+    world.send().await;
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [12]);
+    assert_eq!(events(&world.receiver), ["alert.digest"]);
+    let alert = world.alerts().await.remove(0);
+    assert!(alert.timeline.iter().any(|entry| entry.text.starts_with("in the digest of ")));
+    assert_eq!(alert.notifications[0].route.as_deref(), Some("quiet"));
+}
+
+#[tokio::test]
+async fn a_receiver_that_fails_again_and_again_is_left_alone_and_then_gets_everything() {
+    let mut world = World::new(26).await;
+    *world.receiver.failures.lock().expect("not poisoned") = 5;
+    for n in 0..8 {
+        let now = world.now_secs();
+        world.append(&attack(now - 60, &format!("10.2.0.{n}"), 10)).await;
+    }
+    world.detector.catch_up().await.expect("detector");
+    let routing = world.alerting.shared.routing();
+    let states = Arc::new(Mutex::new(Vec::new()));
+    let reported = states.clone();
+    let worker = Worker {
+        store: world.store.clone(),
+        others: Vec::new(),
+        named: routing.notifiers()[0].clone(),
+        public_url: String::new(),
+        report: Arc::new(move |_, state| reported.lock().expect("not poisoned").push(state.name())),
+        wake_others: Arc::new(|| {}),
+        breaker: Mutex::default(),
+    };
+    for _ in 0..5 {
+        worker.send_due().await.expect("sent");
+    }
+    assert_eq!(events(&world.receiver), [""; 0]);
+    assert_eq!(
+        *states.lock().expect("not poisoned"),
+        ["failing", "failing", "failing", "failing", "paused"]
+    );
+    let waiting = world.alerts().await;
+    let waiting =
+        waiting.iter().filter(|alert| alert.notifications[0].answer.starts_with("waiting"));
+    assert_eq!(waiting.count(), 3, "those that were not tried say why");
+    world.simulation.advance(Duration::from_secs(15));
+    worker.send_due().await.expect("sent");
+    assert_eq!(events(&world.receiver).len(), 8, "all are sent once it is back");
+}
+
+#[tokio::test]
+async fn an_alert_says_how_long_each_part_of_its_way_took() {
+    let mut world = World::new(27).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.simulation.advance(Duration::from_millis(200));
+    world.detector.catch_up().await.expect("detector");
+    world.simulation.advance(Duration::from_millis(300));
+    *world.receiver.failures.lock().expect("not poisoned") = 1;
+    world.send().await;
+    world.simulation.advance(Duration::from_secs(5));
+    world.send().await;
+    let latency = world.alerts().await.remove(0).latency;
+    assert_eq!((latency.durable_ms, latency.evaluated_ms), (Some(200), Some(200)));
+    assert_eq!((latency.notified_ms, latency.delivered_ms), (Some(500), Some(5_500)));
+}
