@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp};
 use smallvec::SmallVec;
 
-use super::reading::{Held, Known, Looked, Reading, Text};
+use super::reading::{Held, Known, Looked, Reading};
 use super::{source, standard, time};
 pub(crate) use level::severity_of;
 use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, Table, lookup, unwrapped};
