@@ -37,6 +37,7 @@ use crate::error::AlertingError;
 use crate::identity::hash;
 use crate::metrics;
 use crate::noise;
+use crate::notify::Quiet;
 use crate::rule::RuleSet;
 use crate::silence;
 
@@ -567,7 +568,7 @@ async fn suppressed(
     rules: &RuleSet,
     desk: &Desk,
     now: Timestamp,
-) -> Result<HashMap<AlertId, String>, AlertingError> {
+) -> Result<HashMap<AlertId, Quiet>, AlertingError> {
     let mut suppressed = HashMap::new();
     let new = desk.new_alerts();
     if new.is_empty() {
@@ -579,10 +580,10 @@ async fn suppressed(
     for (summary, place, key) in new {
         if let Some(words) = demoted.remove(&summary.id) {
             ::metrics::counter!(metrics::DEMOTED_TOTAL).increment(1);
-            suppressed.insert(summary.id, words);
+            suppressed.insert(summary.id, Quiet::Digest(words));
         }
         if let Some(silence) = silences.iter().find(|one| one.muted.covers(summary)) {
-            suppressed.insert(summary.id, silence.words());
+            suppressed.insert(summary.id, Quiet::Nobody(silence.words()));
             continue;
         }
         let rule = &rules.rules()[place];
@@ -591,7 +592,7 @@ async fn suppressed(
         let is_recent = |row: &AlertRow| now.since(row.summary.opened_at) < suppress;
         if before.iter().any(is_recent) {
             let words = "nobody is told: the rule's `suppress` since the last alert";
-            suppressed.insert(summary.id, words.to_owned());
+            suppressed.insert(summary.id, Quiet::Nobody(words.to_owned()));
         }
     }
     Ok(suppressed)

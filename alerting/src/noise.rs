@@ -47,8 +47,7 @@ pub(crate) async fn demoted(
         ids.sort();
         let room = usize::try_from(budget.saturating_sub(before)).unwrap_or(usize::MAX);
         for id in ids.into_iter().skip(room) {
-            let words =
-                format!("in the digest: the rule is over its budget of {budget} alerts a day");
+            let words = format!("the rule is over its budget of {budget} alerts a day");
             demoted.insert(id, words);
         }
     }

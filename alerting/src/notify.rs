@@ -225,13 +225,20 @@ pub(crate) struct Routing {
     pub problems: Vec<String>,
 }
 
+/// Why people are not told at once, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// Nobody is told.
+    Nobody(String),
+    /// It is told of in the next digest.
+    Digest(String),
+}
+
 /// What decides besides the rule and the alert.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Occasion<'a> {
-    /// Why nobody is told.
-    pub suppressed: Option<&'a str>,
-    /// Why it is told in the next digest only.
-    pub demoted: Option<&'a str>,
+    /// Why people are not told at once; `None`: they are.
+    pub quiet: Option<&'a Quiet>,
     /// By our clock.
     pub now: Timestamp,
 }
@@ -239,7 +246,7 @@ pub(crate) struct Occasion<'a> {
 impl Occasion<'_> {
     /// Nothing special.
     pub(crate) fn at(now: Timestamp) -> Self {
-        Self { suppressed: None, demoted: None, now }
+        Self { quiet: None, now }
     }
 }
 
@@ -440,7 +447,7 @@ impl Routing {
         if rule.settings.state == RuleState::Testing {
             return Told::Nobody("nobody is told: the rule is being tested");
         }
-        if let Some(reason) = occasion.suppressed {
+        if let Some(Quiet::Nobody(reason)) = occasion.quiet {
             return Told::Nobody(reason);
         }
         let now = occasion.now;
@@ -473,7 +480,7 @@ impl Routing {
                 plan.due = now.saturating_add(taken.group_wait);
             }
         }
-        if let Some(reason) = occasion.demoted {
+        if let Some(Quiet::Digest(reason)) = occasion.quiet {
             plan.why = Some(reason);
             plan.escalate = &[];
             let every = taken.and_then(|taken| taken.digest).unwrap_or(DIGEST_DEFAULT);
@@ -615,7 +622,7 @@ impl Told<'_> {
             told.map(|known| insert(summary, known, &pending)).collect();
         if plan.event == "alert.digest" {
             let why = plan.why.map(|why| format!(": {why}")).unwrap_or_default();
-            let words = format!("in the digest of {}{why}", plan.due);
+            let words = format!("told in the digest of {}{why}", plan.due);
             statements.push(timeline_entry(summary.id, TimelineKind::Notified, None, &words, now));
         }
         statements.extend(escalation::planned(summary, plan.route, plan.escalate, now));

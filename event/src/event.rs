@@ -431,29 +431,10 @@ impl<'r> EventBuilder<'r> {
         self.push(name, alias, value, options)
     }
 
-    /// The same with the sender's name alone, which must be none of [`STANDARD_FIELDS`].
-    pub fn own_field_with(
-        &mut self,
-        path: &str,
-        value: Value<'_>,
-        options: FieldOptions,
-    ) -> &mut Self {
-        debug_assert!(standard_field(path).is_none(), "`{path}` is a standard name");
-        let name = Name::Text(self.keep(path));
-        self.push(name, None, value, options)
-    }
-
-    /// The same, by the place of the standard name in [`STANDARD_FIELDS`].
-    pub fn standard_field_with(
-        &mut self,
-        place: u16,
-        alias: Option<&str>,
-        value: Value<'_>,
-        options: FieldOptions,
-    ) -> &mut Self {
-        let name = STANDARD_FIELDS[usize::from(place)].name;
-        let alias = alias.filter(|alias| *alias != name);
-        self.push(Name::Standard(place), alias, value, options)
+    /// Adds a field whose texts stand in the record, or were kept by [`EventBuilder::keep`].
+    pub fn entry(&mut self, entry: Entry) -> &mut Self {
+        self.fields.push(entry);
+        self
     }
 
     /// An alias is kept letter for letter: it is hardly ever a standard name itself, and asking costs
@@ -536,11 +517,13 @@ impl<'r> EventBuilder<'r> {
         }
     }
 
-    fn keep_name(&mut self, name: &str) -> Name {
+    /// A name: a standard one where it is one, else its letters.
+    pub fn keep_name(&mut self, name: &str) -> Name {
         standard_field(name).map_or_else(|| Name::Text(self.keep(name)), Name::Standard)
     }
 
-    fn keep(&mut self, text: &str) -> Span {
+    /// Where a text stands: in the record, or among the texts beside it, to which it is added.
+    pub fn keep(&mut self, text: &str) -> Span {
         let record = self.record.as_ptr_range();
         let given = text.as_bytes().as_ptr_range();
         let start = if !text.is_empty() && record.start <= given.start && given.end <= record.end {

@@ -21,7 +21,7 @@ use super::{
 use crate::engine::{Engine, Finding, Found, GroupValues};
 use crate::error::AlertingError;
 use crate::identity::alert_id;
-use crate::notify::{Occasion, Routing};
+use crate::notify::{Occasion, Quiet, Routing};
 use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet, target_of};
 use crate::trend::Explained;
 use crate::window::{Episode, Member};
@@ -411,7 +411,7 @@ impl Desk {
         &mut self,
         rules: &RuleSet,
         routing: &Routing,
-        suppressed: &HashMap<AlertId, String>,
+        suppressed: &HashMap<AlertId, Quiet>,
         now: Timestamp,
     ) -> (Vec<Statement>, Vec<Opened>) {
         let mut statements = Vec::new();
@@ -427,8 +427,7 @@ impl Desk {
             if live.is_new {
                 statements.push(insert(&live.row, key));
                 let rule = &rules.rules()[*place];
-                let suppressed = suppressed.get(&id).map(String::as_str);
-                let occasion = Occasion { suppressed, ..Occasion::at(now) };
+                let occasion = Occasion { quiet: suppressed.get(&id), now };
                 let told = routing.for_alert(rule, &live.row.summary, occasion);
                 statements.extend(told.statements(&live.row.summary, now));
                 ::metrics::counter!(crate::metrics::ALERTS_TOTAL, "severity" => rule.level.name())

@@ -289,5 +289,4 @@ impl Hours {
 }
 
 #[cfg(test)]
-#[path = "route_tests.rs"]
 mod tests;

@@ -168,8 +168,33 @@ async fn a_digest_tells_of_everything_at_its_time() {
     assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [12]);
     assert_eq!(events(&world.receiver), ["alert.digest"]);
     let alert = world.alerts().await.remove(0);
-    assert!(alert.timeline.iter().any(|entry| entry.text.starts_with("in the digest of ")));
+    assert!(alert.timeline.iter().any(|entry| entry.text.starts_with("told in the digest of ")));
     assert_eq!(alert.notifications[0].route.as_deref(), Some("quiet"));
+}
+
+#[tokio::test]
+async fn what_is_over_a_rules_budget_is_in_the_digest() {
+    let receiver = Receiver { lists_alerts: true, ..Receiver::default() };
+    let mut world = World::told_through(28, receiver).await;
+    let text = "title: Probe\nid: 6a0f6a0e-6f0e-4b1c-9d0e-0a4a1a1f0077\nlevel: low\nlogsource: {}\n\
+        detection: { a: { probe: '1' }, condition: a }\n\
+        logwarden: { budget: 1, entity: host.name }\n";
+    let file = RuleFile { name: "probe.yml".into(), text: text.into() };
+    let (rules, problems) = RuleSet::load(&[file]);
+    assert_eq!(problems, []);
+    crate::write(&world.alerting.shared.settings).rules = Arc::new(rules);
+    world.detector = Detector::open(world.alerting.shared.clone()).await.expect("opened");
+    for host in 0..3 {
+        let record = format!(r#"{{"probe": "1", "host": {{"name": "h{host}"}}}}"#);
+        world.append(&[record]).await;
+        world.detector.catch_up().await.expect("detector");
+    }
+    world.send().await;
+    assert_eq!(events(&world.receiver), ["alert.opened"], "one a day at once");
+    world.simulation.advance(Duration::from_secs(3_600));
+    world.send().await;
+    assert_eq!(events(&world.receiver), ["alert.opened", "alert.digest"]);
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [1, 2]);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp};
 use smallvec::SmallVec;
 
-use super::reading::{Held, Known, Looked, Reading, Text};
+use super::reading::{Held, Known, Looked, Reading};
 use super::{source, standard, time};
 pub(crate) use level::severity_of;
 use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, Table, lookup, unwrapped};
@@ -102,7 +102,7 @@ type Best = Option<(u8, usize)>;
 struct Claims {
     /// (standard place, field), in the order of the fields.
     fields: SmallVec<[(u16, u32); 48]>,
-    /// Of each standard place, the rank and path of the best claim.
+    /// Of each standard place, the best claim.
     winners: Winners,
     message: Best,
     dataset: Best,
@@ -143,7 +143,7 @@ impl Claims {
             Meaning::Field(place) => {
                 if suits(reading, place, rank, &entry.value) {
                     self.fields.push((place, index as u32));
-                    self.winners.offer(place, rank, entry.path);
+                    self.winners.offer(place, rank, index as u32);
                 }
             }
             Meaning::Message => {
@@ -183,14 +183,15 @@ impl Claims {
         }
     }
 
-    fn settle(mut self, reading: &mut Reading<'_>) {
-        for (place, index) in std::mem::take(&mut self.fields) {
-            let index = index as usize;
-            let entry = &reading.entries[index];
+    fn settle(&mut self, reading: &mut Reading<'_>) {
+        for (place, index) in &self.fields {
+            let entry = &reading.entries[*index as usize];
+            let winner = self.winners.fields[usize::from(*place)] as usize;
             // Items of one array have one path and win together.
-            let is_winner = self.winners.paths[usize::from(place)] == entry.path;
+            let is_winner =
+                reading.entries.get(winner).is_some_and(|winner| winner.path == entry.path);
             if is_winner && Reading::standard_of(entry).is_none() {
-                give(reading, index, place);
+                give(reading, *index as usize, *place);
             }
         }
         self.settle_level(reading);
@@ -213,7 +214,7 @@ impl Claims {
         {
             reading.set_dataset(text);
         }
-        settle_time(reading, self.times);
+        settle_time(reading, &mut self.times);
     }
 
     fn settle_level(&self, reading: &mut Reading<'_>) {
@@ -233,7 +234,8 @@ impl Claims {
 /// Who claims each standard name best.
 struct Winners {
     ranks: [u8; STANDARD_FIELDS.len()],
-    paths: [Text; STANDARD_FIELDS.len()],
+    /// Places of fields; of those that nobody claims none that there is.
+    fields: [u32; STANDARD_FIELDS.len()],
 }
 
 impl Winners {
@@ -241,7 +243,7 @@ impl Winners {
     fn new(reading: &Reading<'_>) -> Self {
         let mut winners = Self {
             ranks: [u8::MAX; STANDARD_FIELDS.len()],
-            paths: [Text::default(); STANDARD_FIELDS.len()],
+            fields: [u32::MAX; STANDARD_FIELDS.len()],
         };
         for place in reading.entries.iter().filter_map(Reading::standard_of) {
             winners.ranks[usize::from(place)] = 0;
@@ -249,11 +251,11 @@ impl Winners {
         winners
     }
 
-    fn offer(&mut self, place: u16, rank: u8, path: Text) {
+    fn offer(&mut self, place: u16, rank: u8, field: u32) {
         let place = usize::from(place);
         if rank < self.ranks[place] {
             self.ranks[place] = rank;
-            self.paths[place] = path;
+            self.fields[place] = field;
         }
     }
 }
@@ -333,7 +335,7 @@ pub(crate) fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
 }
 
 /// Takes the first time that can be read; what cannot be believed is kept as text.
-fn settle_time(reading: &mut Reading<'_>, mut times: Vec<(u8, usize)>) {
+fn settle_time(reading: &mut Reading<'_>, times: &mut [(u8, usize)]) {
     if reading.time_is_given {
         return;
     }
@@ -343,7 +345,7 @@ fn settle_time(reading: &mut Reading<'_>, mut times: Vec<(u8, usize)>) {
     }
     times.sort_unstable();
     let zone = reading.origin.zone;
-    for (_, index) in &times {
+    for (_, index) in times.iter() {
         if let Some(at) = time_of(reading, reading.entries[*index].value, zone) {
             let value = reading.entries[*index].value;
             if is_too_far(reading, at) {

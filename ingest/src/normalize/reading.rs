@@ -7,8 +7,9 @@
 
 use std::net::IpAddr;
 
+use logwarden_event::parts::{self, Name, Packed, Span};
 use logwarden_event::{
-    Class, Event, EventBuilder, FieldOptions, Severity, Timestamp, Value, standard_field,
+    Class, Event, EventBuilder, FieldOptions, STANDARD_FIELDS, Severity, Timestamp, standard_field,
 };
 
 use super::Origin;
@@ -381,34 +382,46 @@ impl<'a> Reading<'a> {
         }
         builder.message(self.str(self.message));
         for entry in self.entries.iter().filter(|entry| !entry.is_dropped) {
-            self.build_field(&mut builder, entry);
+            self.build_field(&mut builder, entry, is_text);
         }
         builder.build()
     }
 
-    fn build_field(&self, builder: &mut EventBuilder<'_>, entry: &Entry) {
-        let value = match entry.value {
-            Held::Null => Value::Null,
-            Held::Bool(value) => Value::Bool(value),
-            Held::Signed(value) => Value::Integer(i128::from(value)),
-            Held::Unsigned(value) => Value::Integer(i128::from(value)),
-            Held::Float(value) => Value::Float(value),
-            Held::Text(text) => Value::String(self.str(text)),
-            Held::Json(text) => Value::Json(self.str(text)),
-            Held::Ip(value) => Value::Ip(value),
-        };
+    /// Adds a field; `is_text`: the record is the text that was read.
+    fn build_field(&self, builder: &mut EventBuilder<'_>, entry: &Entry, is_text: bool) {
         let sent = self.str(entry.path);
-        if let Some(place) = Self::standard_of(entry) {
-            let alias = (!sent.is_empty()).then_some(sent);
-            builder.standard_field_with(place, alias, value, entry.options);
+        let (name, alias) = if let Some(place) = Self::standard_of(entry) {
+            let is_other = !sent.is_empty() && sent != STANDARD_FIELDS[usize::from(place)].name;
+            let alias = is_other.then(|| Name::Text(self.place(builder, entry.path, is_text)));
+            (Name::Standard(place), alias)
         } else if sent == "lw" || sent.starts_with("lw.") {
             // What we say about an event must not be sayable by its sender.
-            let renamed = format!("sent.{sent}");
-            builder.field_with(&renamed, None, value, entry.options);
+            (builder.keep_name(&format!("sent.{sent}")), None)
         } else if entry.looked == Looked::Unknown {
-            builder.own_field_with(sent, value, entry.options);
+            (Name::Text(self.place(builder, entry.path, is_text)), None)
         } else {
-            builder.field_with(sent, None, value, entry.options);
+            (builder.keep_name(sent), None)
+        };
+        let value = match entry.value {
+            Held::Null => Packed::Null,
+            Held::Bool(value) => Packed::Bool(value),
+            Held::Signed(value) => Packed::Integer(value),
+            Held::Unsigned(value) => {
+                i64::try_from(value).map_or(Packed::Unsigned(value), Packed::Integer)
+            }
+            Held::Float(value) => Packed::Float(value),
+            Held::Text(text) => Packed::String(self.place(builder, text, is_text)),
+            Held::Json(text) => Packed::Json(self.place(builder, text, is_text)),
+            Held::Ip(value) => Packed::Ip(value.to_canonical()),
+        };
+        builder.entry(parts::Entry { name, alias, value, options: entry.options });
+    }
+
+    /// Where a text stands in the event: where it stands here, unless it is not of the record.
+    fn place(&self, builder: &mut EventBuilder<'_>, text: Text, is_text: bool) -> Span {
+        match self.range_of(text) {
+            Some(_) if is_text && !text.is_empty() => Span { start: text.start, len: text.len },
+            _ => builder.keep(self.str(text)),
         }
     }
 }
