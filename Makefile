@@ -4,6 +4,7 @@
 #   make demo   the same with realistic logs and attacks in them, until stopped
 #   make test   everything the project checks by itself; as root it installs the tools it needs and says which
 #   make bench  measures the release binary as a server of its own: CPU, disk, memory, queries; JSON out
+#   make fuzz   each parser for a minute against made-up input (docs/FUZZING.md); half an hour on two processors
 #   make check  formatting, lints and house rules: a minute, for before a commit
 #   make ui     the dashboard alone, when its sources are newer than what is built
 
@@ -12,13 +13,13 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench ui test check tools
+.PHONY: help run demo bench ui test fuzz check tools
 
 ARGS ?=
 UI_SOURCES := $(shell find web/ui \( -name node_modules -o -name dist -o -name test \) -prune -o -type f -print 2>/dev/null)
 
 help:
-	@sed -n '3,8s/^#  //p' Makefile
+	@sed -n '3,9s/^#  //p' Makefile
 
 run: ui
 	cargo build --release --locked --package logwarden
@@ -45,6 +46,9 @@ tools:
 
 test: tools ui
 	scripts/test.sh
+
+fuzz:
+	@scripts/fuzz.sh $(ARGS)
 
 check: ui
 	cargo fmt --all --check

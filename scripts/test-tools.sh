@@ -13,7 +13,7 @@ say() { echo "test-tools: $*"; }
 # program:package
 wanted=(
     chromium:chromium rsyslogd:rsyslog logger:bsdutils openssl:openssl python3:python3
-    nats-server:nats-server mkfs.ext4:e2fsprogs mount:mount losetup:mount cc:gcc node:nodejs npm:npm git:git
+    nats-server:nats-server prometheus-alertmanager:prometheus-alertmanager mkfs.ext4:e2fsprogs mount:mount losetup:mount cc:gcc node:nodejs npm:npm git:git
 )
 missing_programs=() missing_packages=()
 need() {

@@ -14,6 +14,9 @@ pub mod health;
 pub mod metrics;
 pub mod normalize;
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 mod batch;
 mod enrich;
 mod handle;

@@ -24,6 +24,20 @@ pub(crate) enum Manner {
     Status(u16),
     /// Not at all, while the connection stays open.
     Silent,
+    /// Of every ten requests four fail with 500, one gets no answer, and five are taken.
+    Flaky,
+}
+
+impl Manner {
+    /// What becomes of the request of this number, counted from 0.
+    fn of(self, number: usize) -> Self {
+        match (self, number % 10) {
+            (Self::Flaky, 0 | 3 | 5 | 8) => Self::Status(500),
+            (Self::Flaky, 6) => Self::Silent,
+            (Self::Flaky, _) => Self::Status(200),
+            (fixed, _) => fixed,
+        }
+    }
 }
 
 /// A request as it arrived.
@@ -147,7 +161,7 @@ async fn take(
 ) -> StatusCode {
     let manner = {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let manner = shared.manner;
+        let manner = shared.manner.of(shared.calls.len());
         let was_taken = matches!(manner, Manner::Status(200..=299));
         let received_at = SystemClock.now();
         shared.calls.push(Call { received_at, was_taken, headers, body });
@@ -155,6 +169,6 @@ async fn take(
     };
     match manner {
         Manner::Status(status) => StatusCode::from_u16(status).expect("a status"),
-        Manner::Silent => std::future::pending().await,
+        Manner::Silent | Manner::Flaky => std::future::pending().await,
     }
 }
