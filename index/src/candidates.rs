@@ -9,6 +9,7 @@ mod phrase;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use logwarden_event::standard_field;
 
@@ -322,8 +323,9 @@ impl Finder<'_> {
         let mut view = BlockView::new(self.store, block)?;
         let first = self.store.rows_of(block).start;
         let mut are_sure = true;
-        let (start, places) = view.layout.verbatim();
-        for (place, spot) in places.to_vec().into_iter().zip(first + start..) {
+        let layout = Arc::clone(&view.layout);
+        let (start, places) = layout.verbatim();
+        for (place, spot) in places.iter().copied().zip(first + start..) {
             if !self.range.contains(&(first + u32::from(place))) {
                 continue;
             }
