@@ -190,11 +190,13 @@ fn can_hold(filter: &Filter, seen: &Seen, missing: &mut Vec<Missing>) -> bool {
         Filter::Nothing => false,
         // Every part is asked, so that all that is missing is named.
         Filter::And(parts) => {
-            parts.iter().fold(true, |all, part| can_hold(part, seen, missing) && all)
+            let can: Vec<bool> = parts.iter().map(|part| can_hold(part, seen, missing)).collect();
+            can.into_iter().all(|can| can)
         }
         Filter::Or(parts) => {
             let before = missing.len();
-            let any = parts.iter().fold(false, |any, part| can_hold(part, seen, missing) || any);
+            let can: Vec<bool> = parts.iter().map(|part| can_hold(part, seen, missing)).collect();
+            let any = can.into_iter().any(|can| can);
             if any {
                 missing.truncate(before);
             }

@@ -168,7 +168,8 @@ fn detector(rule: &Value, used: &mut Vec<&'static str>) -> Result<Vec<String>, R
         .iter()
         .map(|key| field_of(key))
         .collect();
-    if !keys.is_empty() && !(kind == "new_term" && rule.get("fields").is_none()) {
+    let keys_are_terms = kind == "new_term" && rule.get("fields").is_none();
+    if !keys.is_empty() && !keys_are_terms {
         lines.insert(0, format!("group-by: {}", listed(&keys)));
     }
     let query = if query.is_empty() { "*" } else { &query };

@@ -145,7 +145,8 @@ fn csv(text: &str, column: Option<&str>) -> Result<Read, String> {
             }
             None => (0..cells.len()).any(|at| read.take(&cells[at], &note(at))),
         };
-        if !(is_first && !is_one) {
+        // The first row may be names of columns.
+        if !is_first || is_one {
             read.count(is_one);
         }
         is_first = false;

@@ -366,9 +366,12 @@ impl Message {
     }
 }
 
-/// The text of an entry that begins like a JSON object, and the other members as JSON; nothing when there is none,
+/// Members of an entry, their values as JSON.
+type Members = Vec<(String, String)>;
+
+/// The text of an entry that begins like a JSON object, and the other members; nothing when there is none,
 /// when it is a piece of a line, or when the entry is no map of texts.
-fn said_in(record: &[u8]) -> Option<(&[u8], Vec<(String, String)>)> {
+fn said_in(record: &[u8]) -> Option<(&[u8], Members)> {
     let (mut said, mut beside) = (None, Vec::new());
     let mut members = msgpack::children(record)?;
     while let Some(key) = members.next() {
