@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderValue, StatusCode, header};
 use logwarden_alerting::{AlertingError, KnownLink, Link, LinkState};
+use logwarden_event::Timestamp;
 use utoipa_axum::routes;
 
 use super::alerts::refuse;
@@ -122,7 +123,7 @@ fn page_of(link: Result<Link, AlertingError>, done_as: Option<&str>) -> Result<R
 fn known_body(known: &KnownLink, done_as: Option<&str>) -> String {
     let (title, id) = (escaped(&known.title), known.alert_id);
     let severity = known.severity.name();
-    let opened_at = known.opened_at;
+    let opened_at = shown(known.opened_at);
     let mut body =
         format!("<p class=\"title\">{title}</p><p>Severity {severity}, opened {opened_at}.</p>");
     let said = match (&known.state, done_as) {
@@ -135,10 +136,10 @@ fn known_body(known: &KnownLink, done_as: Option<&str>) -> String {
             None
         }
         (LinkState::Acknowledged { at, .. }, Some(name)) => {
-            Some(format!("Acknowledged by {} at {at}.", escaped(name)))
+            Some(format!("Acknowledged by {} at {}.", escaped(name), shown(*at)))
         }
         (LinkState::Acknowledged { by, at }, None) => {
-            Some(format!("Already acknowledged by {} at {at}.", escaped(by)))
+            Some(format!("Already acknowledged by {} at {}.", escaped(by), shown(*at)))
         }
         (LinkState::Resolved, _) => Some(String::from("This alert is resolved already.")),
         (LinkState::Used, _) => Some(String::from(
@@ -151,9 +152,14 @@ fn known_body(known: &KnownLink, done_as: Option<&str>) -> String {
     body.push_str(&format!(
         "<p><a href=\"/alerts/{id}\">Open the alert</a> (asks you to sign in)</p>\
          <p class=\"soft\">The link is valid until {}.</p>",
-        known.expires_at
+        shown(known.expires_at)
     ));
     body
+}
+
+/// A time as people read it: to the second, in UTC, for nobody has said which zone is theirs.
+fn shown(at: Timestamp) -> String {
+    at.to_datetime().format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// Text in HTML, whatever it holds.
@@ -176,7 +182,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use logwarden_alerting::Level;
-    use logwarden_event::{AlertId, Timestamp};
+    use logwarden_event::AlertId;
 
     #[test]
     fn a_page_holds_a_hostile_title_as_text_and_no_script() {
