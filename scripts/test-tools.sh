@@ -10,6 +10,16 @@ export PATH="/usr/sbin:/sbin:$PATH"
 
 say() { echo "test-tools: $*"; }
 
+# Daemons are only started by the tests, as their own children: no service may start here.
+start_no_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+}
+
 # program:package
 wanted=(
     chromium:chromium rsyslogd:rsyslog logger:bsdutils openssl:openssl python3:python3
@@ -40,13 +50,7 @@ if [ "${#missing_packages[@]}" -gt 0 ]; then
     say "installing with apt: ${missing_packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    # The daemon is only started by the tests, as their own child: no service may start here.
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod +x "$policy"
-        trap 'rm -f "$policy"' EXIT
-    fi
+    start_no_services
     apt-get install -y -qq --no-install-recommends "${missing_packages[@]}" >/dev/null
     python=$(PATH="/usr/bin:$PATH" command -v python3)
 fi
@@ -84,6 +88,7 @@ stamp=.test-tools/shippers
 if [ ! -e "$stamp" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     say "installing shippers: ${shippers[*]} syslog-ng-core"
     export DEBIAN_FRONTEND=noninteractive
+    start_no_services
     for package in "${shippers[@]}"; do
         dpkg -s "$package" >/dev/null 2>&1 && continue
         apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 || say "cannot install $package"
