@@ -94,6 +94,7 @@ pub(crate) fn start(
             protocol: kind,
             zone: pipeline.config.zone_of(&config.source),
             mask_secrets: pipeline.config.masks_secrets_of(&config.source),
+            comes_again: false,
         };
         let feed = Feed {
             quota: pipeline.quotas.of(&config.source),

@@ -18,6 +18,7 @@ pub mod normalize;
 pub mod fuzzing;
 
 mod batch;
+mod doubt;
 mod enrich;
 mod handle;
 mod input;
@@ -29,6 +30,7 @@ mod pipeline;
 mod protocol;
 mod proxy;
 mod quota;
+mod recall;
 mod remembered;
 mod replay;
 mod tables;
@@ -102,7 +104,7 @@ impl Ingest {
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&config), &store, identity, searchable));
         store.catalog.migrate(tables::ROOM, tables::MIGRATIONS).await?;
         pipeline.health.load(&store).await?;
-        pipeline.remembered.recall(&store).await;
+        recall::recall(&pipeline, &store).await;
         let (mut listeners, mut sockets) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let listener = Arc::new(listener.clone());

@@ -38,6 +38,11 @@ pub const GROUPS_CUT_TOTAL: &str = "logwarden_ingest_groups_cut_total";
 pub const DOCUMENTS_KNOWN_TOTAL: &str = "logwarden_ingest_documents_known_total";
 /// Documents with an id that would be stored again: too many came after them.
 pub const DOCUMENTS_FORGOTTEN_TOTAL: &str = "logwarden_ingest_documents_forgotten_total";
+/// Records that came again because their sender had not heard of them and were not stored again, by
+/// `protocol`.
+pub const REPEATS_TOTAL: &str = "logwarden_ingest_repeats_total";
+/// Records that would be stored again if they came again: too many came after them.
+pub const DOUBTS_FORGOTTEN_TOTAL: &str = "logwarden_ingest_doubts_forgotten_total";
 /// Indicators of threat lists in force.
 pub const INDICATORS: &str = "logwarden_threat_indicators";
 /// Fields of events that were found in a threat list.

@@ -72,6 +72,9 @@ pub struct Origin {
     pub zone: Tz,
     /// What looks like a secret is replaced before anything is kept.
     pub mask_secrets: bool,
+    /// The sender may send again what it has not heard of, so that its events say by which protocol
+    /// and from where they came.
+    pub comes_again: bool,
 }
 
 impl Origin {
@@ -83,6 +86,7 @@ impl Origin {
             protocol: "none",
             zone: Tz::UTC,
             mask_secrets: false,
+            comes_again: false,
         }
     }
 }
@@ -228,6 +232,11 @@ fn start<'a>(content: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) 
     }
     if [SYSLOG_UDP, GELF_UDP].contains(&origin.protocol) {
         reading.add_text("lw.protocol", origin.protocol);
+    } else if origin.comes_again {
+        reading.add_text("lw.protocol", origin.protocol);
+        if let Some(peer) = origin.peer {
+            reading.add_text("lw.peer", &peer.to_string());
+        }
     }
     reading
 }

@@ -23,6 +23,7 @@ use tracing::warn;
 
 use crate::batch::{Batch, Intake};
 use crate::config::{Config, Limits};
+use crate::doubt::Doubts;
 use crate::enrich::Enrichment;
 use crate::health::{Glance, Health};
 use crate::input::Reports;
@@ -57,6 +58,7 @@ pub(crate) struct Pipeline {
     pub(crate) health: Arc<Health>,
     pub(crate) inputs: Reports,
     pub(crate) remembered: Remembered,
+    pub(crate) doubts: Arc<Doubts>,
     /// What is known besides the records, when files of it are configured.
     pub(crate) enrichment: Option<Arc<Enrichment>>,
     pub(crate) catalog: Arc<dyn Catalog>,
@@ -117,6 +119,7 @@ impl Pipeline {
             quotas: Quotas::new(Arc::clone(&config)),
             inputs: Reports::default(),
             remembered: Remembered::default(),
+            doubts: Arc::new(Doubts::new(Arc::clone(&store.clock))),
             enrichment: Enrichment::open(config.enrich.clone()),
             health: Arc::new(Health::new(Arc::clone(&config))),
             config,

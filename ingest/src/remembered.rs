@@ -10,22 +10,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use logwarden_event::{Event, Position};
-use logwarden_store::{Chunk, RecordKind, Store};
+use logwarden_event::Event;
 use metrics::counter;
 use tokio::sync::Notify;
-use tracing::warn;
 
 use crate::metrics::{DOCUMENTS_FORGOTTEN_TOTAL, DOCUMENTS_KNOWN_TOTAL};
 
 /// Documents that are remembered, about 6 MB.
 const DOCUMENTS_MAX: usize = 100_000;
-/// Records of the journal that are looked at when the program starts.
-const RECORDS_BACK: u64 = DOCUMENTS_MAX as u64;
-/// Records of one read.
-const READ_RECORDS: usize = 10_000;
-/// The embedded journal has one lane.
-const LANE: u32 = 0;
 
 /// Source, index, id and bytes of a document, hashed by a key of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,31 +115,8 @@ impl Remembered {
         Some(known)
     }
 
-    /// Reads the end of the journal. What cannot be read is not remembered.
-    pub(crate) async fn recall(&self, store: &Store) {
-        let (start, end) = (store.journal.start(LANE), store.journal.end(LANE));
-        let mut at = Position { lane: LANE, seq: end.seq.saturating_sub(RECORDS_BACK) };
-        at.seq = at.seq.max(start.seq);
-        while at < end {
-            match store.journal.read(at, READ_RECORDS).await {
-                Ok(Chunk::Records { records, next }) => {
-                    for (record, seq) in records.iter().zip(at.seq..) {
-                        if record.kind == RecordKind::Event {
-                            self.recall_event(&record.event, seq);
-                        }
-                    }
-                    at = next;
-                }
-                Ok(Chunk::Gap { to, .. }) => at = to,
-                Err(error) => {
-                    warn!(error = %error, "documents stored before are not remembered: {error}");
-                    return;
-                }
-            }
-        }
-    }
-
-    fn recall_event(&self, event: &Event, seq: u64) {
+    /// Takes a record of the journal's end.
+    pub(crate) fn recall(&self, event: &Event, seq: u64) {
         let text = |name| event.value_of(name).map(|value| value.to_string());
         if let Some(id) = text("_id") {
             let index = text("_index").unwrap_or_default();

@@ -146,6 +146,7 @@ fn reread(pipeline: &Pipeline, letter: &Event) -> Reread {
         protocol: "replay",
         zone: pipeline.config.zone_of(source),
         mask_secrets: pipeline.config.masks_secrets_of(source),
+        comes_again: false,
     };
     let quota = pipeline.quotas.of(source);
     let mut intake = pipeline.intake(&origin, &quota);

@@ -1,7 +1,8 @@
-//! SIGKILL while clients send that hear of their records: Beats, Fluent forward with chunks, RELP,
-//! Elasticsearch bulk with ids, OTLP, Splunk HEC with acknowledgements. Each sends a batch again until it
-//! has heard that it is stored. Nothing may be lost; nothing may be there twice where the protocol has
-//! ids, and elsewhere only what was sent twice because the answer was lost.
+//! SIGKILL while clients send that hear of their records: Beats, Fluent forward with chunks, RELP, JSON
+//! lines with answers, Elasticsearch bulk with ids, OTLP, Splunk HEC with acknowledgements. Each sends a
+//! batch again until it has heard that it is stored. Nothing may be lost; nothing may be there twice where
+//! the protocol has ids or answers over its connection, and elsewhere only what was sent twice because
+//! the answer was lost.
 
 use std::collections::HashMap;
 use std::io;
@@ -37,18 +38,19 @@ enum Kind {
     Beats,
     Forward,
     Relp,
+    Lines,
     Bulk,
     Otlp,
     Hec,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Beats, Kind::Forward, Kind::Relp, Kind::Bulk, Kind::Otlp, Kind::Hec];
+const KINDS: [Kind; 7] =
+    [Kind::Beats, Kind::Forward, Kind::Relp, Kind::Lines, Kind::Bulk, Kind::Otlp, Kind::Hec];
 
 impl Kind {
     /// What is sent again is known to be the same.
-    const fn has_ids(self) -> bool {
-        matches!(self, Self::Forward | Self::Bulk)
+    const fn is_known_again(self) -> bool {
+        !matches!(self, Self::Otlp | Self::Hec)
     }
 }
 
@@ -103,6 +105,12 @@ impl Doors {
             Kind::Relp => {
                 let (bytes, answer) = relp(objects);
                 self.write(&bytes, &answer).await
+            }
+            Kind::Lines => {
+                let mut bytes = format!("{{\"auth\":\"{}\",\"ack\":true}}\n", self.token);
+                objects.for_each(|object| bytes.push_str(&format!("{object}\n")));
+                let answer = format!("{{\"ack\":{BATCH}}}\n");
+                self.write(bytes.as_bytes(), answer.as_bytes()).await
             }
             Kind::Bulk => {
                 // Clients send again what they have not heard of, in other company.
@@ -269,7 +277,7 @@ async fn kills_lose_nothing_of_clients_that_send_again() {
             for n in 0..BATCH {
                 let count = counts.get(&format!("{kind:?}-{batch}-{n}")).copied().unwrap_or(0);
                 assert!(count > 0, "{kind:?}: record {n} of batch {batch} is lost");
-                let may_be_twice = *is_again && !kind.has_ids();
+                let may_be_twice = *is_again && !kind.is_known_again();
                 assert!(
                     count == 1 || may_be_twice,
                     "{kind:?}: batch {batch} is there {count} times"

@@ -2,20 +2,27 @@
 //!
 //! Input: frames `2W` (window), `2J` (an event in JSON) and `2C` (frames in zlib). Output: events, and
 //! `2A` with the last sequence number once a whole window is durable; without a window, after each
-//! event. A window counts events and takes no memory: they are stored while it comes. The record is the
+//! event. What comes again because a connection broke is stored once: such is the end of any connection
+//! of Elastic's Beats, which keep theirs, and of others before they have heard of all. A window counts events and takes no memory: they are stored while it comes. The record is the
 //! JSON text of an event; an object inside its `message` is read as well. After a frame that is none
 //! nothing more can be read: it is kept as a dead letter and the connection ends.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use bytes::{Buf as _, Bytes, BytesMut};
+use memchr::memmem::Finder;
 
 use super::Protocol;
 use super::body::{self, Encoding};
-use super::sender::{Pieces, RECORDS_MAX, Received, Sender};
+use super::sender::{Message, Pieces, RECORDS_MAX, Received, Sender};
 use super::stream::Connection;
 use super::unfold::unfold;
 use crate::config::ListenerKind;
 use crate::normalize::Wrapped;
+
+/// What the events of Elastic's Beats have.
+static BEAT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"@metadata\":{\"beat\":"));
 
 /// Version, type and a number.
 const SHORT_HEAD_BYTES: usize = 6;
@@ -40,7 +47,7 @@ impl Protocol for Beats {
     }
 
     async fn serve(&self, mut connection: Connection) {
-        let Some(mut sender) = Sender::admitted(&connection, self) else { return };
+        let Some(mut sender) = Sender::that_comes_again(&connection, self) else { return };
         let limits = connection.pipeline.limits().clone();
         let mut window = Window::default();
         loop {
@@ -51,19 +58,20 @@ impl Protocol for Beats {
             };
             let (frames, room) = match sender.receive(&mut connection, frames).await {
                 Received::Message(frames, room) => (frames, room),
-                Received::End => return sender.end(&mut connection).await,
+                Received::End => {
+                    if window.is_closed() && sender.is_heard() && connection.buffer.is_empty() {
+                        sender.leave();
+                    }
+                    return sender.end(&mut connection).await;
+                }
                 Received::Gone => return,
             };
             let answers = window.pass(&frames);
             let (bytes, is_broken) = (frames.bytes, frames.broken.is_some());
-            let cut = move |pieces: &mut Pieces<'_>| frames.cut(pieces);
-            if !sender.store(&mut connection, (bytes, room), None, cut).await {
-                return;
-            }
-            if !answers.is_empty() && connection.write(&answers).await.is_err() {
-                return;
-            }
-            if is_broken {
+            if !sender.store_once(&mut connection, (bytes, room), frames).await
+                || (!answers.is_empty() && !sender.answer(&mut connection, &answers).await)
+                || is_broken
+            {
                 return;
             }
         }
@@ -74,17 +82,25 @@ impl Protocol for Beats {
 #[derive(Debug, Default)]
 struct Window {
     left: u32,
+    /// The peer keeps its connection, so that its end is never a leave.
+    stays: bool,
 }
 
 impl Window {
+    /// Whether a peer that has heard our last answer may go for good.
+    fn is_closed(&self) -> bool {
+        self.left == 0 && !self.stays
+    }
+
     /// The answers to give once these frames are durable.
     fn pass(&mut self, frames: &Frames) -> Vec<u8> {
         let mut answers = Vec::new();
         for frame in &frames.frames {
             match frame {
                 Frame::Window(size) => self.left = *size,
-                Frame::Event(sequence, _) => {
+                Frame::Event(sequence, event) => {
                     self.left = self.left.saturating_sub(1);
+                    self.stays = self.stays || BEAT.find(event).is_some();
                     if self.left == 0 {
                         answers.extend_from_slice(b"2A");
                         answers.extend_from_slice(&sequence.to_be_bytes());
@@ -191,12 +207,21 @@ impl Frames {
     fn end(&mut self, rest: Bytes, code: &'static str, reason: &'static str) {
         self.broken = Some((rest, code, reason));
     }
+}
 
-    fn cut(&self, pieces: &mut Pieces<'_>) {
-        for frame in &self.frames {
-            if let Frame::Event(_, record) = frame
-                && pieces.is_fit(record)
-            {
+impl Message for Frames {
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames.iter().filter_map(|frame| match frame {
+            Frame::Event(_, record) => Some(&record[..]),
+            Frame::Window(_) => None,
+        })
+    }
+
+    fn cut(&self, is_stored: &[bool], pieces: &mut Pieces<'_>) {
+        for (record, is_stored) in self.records().zip(is_stored) {
+            if *is_stored {
+                pieces.pass();
+            } else if pieces.is_fit(record) {
                 let (content, around) = unfold(record);
                 let envelope = around.finish();
                 pieces.take(&Wrapped {

@@ -230,10 +230,14 @@ impl Store {
 
     /// Makes the records durable, batch by batch: compressed ones grow.
     async fn store(&self, records: Vec<Record>, protocol: &'static str, take: Take) {
-        let zone = self.pipeline.config.zone_of(&self.source);
-        let mask_secrets = self.pipeline.config.masks_secrets_of(&self.source);
-        let origin =
-            Origin { source: self.source.clone(), peer: None, protocol, zone, mask_secrets };
+        let origin = Origin {
+            source: self.source.clone(),
+            peer: None,
+            protocol,
+            zone: self.pipeline.config.zone_of(&self.source),
+            mask_secrets: self.pipeline.config.masks_secrets_of(&self.source),
+            comes_again: false,
+        };
         let mut left = VecDeque::from(records);
         while !left.is_empty() {
             let is_compressible = protocol == GELF_UDP;

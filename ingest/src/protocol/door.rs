@@ -112,7 +112,8 @@ impl Admission {
         let zone = pipeline.config.zone_of(&source);
         let mask_secrets = pipeline.config.masks_secrets_of(&source);
         let quota = pipeline.quotas.of(&source);
-        let origin = Arc::new(Origin { source, peer, protocol, zone, mask_secrets });
+        let origin =
+            Arc::new(Origin { source, peer, protocol, zone, mask_secrets, comes_again: false });
         let (pipeline, encoding) = (Arc::clone(pipeline), Encoding::Identity);
         Self { pipeline, origin, quota, key, encoding, length: None }
     }

@@ -113,7 +113,7 @@ async fn take_messages(connection: &mut Connection, mut sender: Sender) {
         };
         let mut pieces = Vec::new();
         if message.is_piece() {
-            pieces = receive_rest(connection, &sender, message.body.len()).await;
+            pieces = receive_rest(connection, &mut sender, message.body.len()).await;
         }
         let chunk = message.chunk.clone();
         let key = chunk.as_ref().map(|chunk| message.key(&sender.origin.source, chunk));
@@ -138,7 +138,11 @@ async fn take_messages(connection: &mut Connection, mut sender: Sender) {
 
 /// The pieces that follow one of a line, as messages of their own; those that do not come soon are not
 /// waited for. Each is a record of at most a few bytes more than its line.
-async fn receive_rest(connection: &mut Connection, sender: &Sender, first: usize) -> Vec<Message> {
+async fn receive_rest(
+    connection: &mut Connection,
+    sender: &mut Sender,
+    first: usize,
+) -> Vec<Message> {
     let bytes_max = connection.pipeline.limits().connection_bytes_max;
     let (mut found, mut bytes, mut is_open) = (Vec::new(), first, true);
     while is_open && bytes < bytes_max && found.len() < PIECES_MAX {
@@ -428,7 +432,7 @@ async fn shake_hands(connection: &mut Connection) -> Option<Sender> {
             return None;
         }
     };
-    let sender = Sender::new(connection, connection.listener.source.as_deref()?, &Forward);
+    let mut sender = Sender::new(connection, connection.listener.source.as_deref()?, &Forward);
     let mut nonce = [0; NONCE_BYTES];
     getrandom::fill(&mut nonce).ok()?;
     let hello =

@@ -75,7 +75,7 @@ pub(super) async fn serve_objects(
         content: Content::Gelf,
         origin: Arc::new(connection.origin(&source, &Gelf)),
         quota: connection.pipeline.quotas.of(&source),
-        acknowledges: false,
+        session: None,
         token: None,
     };
     pump.run(&mut connection, first).await;

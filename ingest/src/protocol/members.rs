@@ -13,7 +13,7 @@ pub(crate) fn members(text: &str) -> Members<'_> {
 }
 
 /// The items of the array that is the whole of `text`, as they were sent.
-pub(super) fn items(text: &str) -> Items<'_> {
+pub(crate) fn items(text: &str) -> Items<'_> {
     Items { scanner: Scanner::new(text), state: State::Start }
 }
 
@@ -189,7 +189,7 @@ impl<'t> Iterator for Members<'t> {
 }
 
 /// See [`items`].
-pub(super) struct Items<'t> {
+pub(crate) struct Items<'t> {
     scanner: Scanner<'t>,
     state: State,
 }

@@ -1,15 +1,16 @@
 //! RELP: syslog with an answer for each record, as rsyslog's `omrelp` speaks it.
 //!
 //! Input: frames `TXNR SP COMMAND SP LENGTH [SP DATA] LF` with the commands `open`, `syslog` and
-//! `close`. Output: events, and `200 OK` for each transaction once its record is durable. The record is
-//! the data of a frame, read as syslog. After a frame that is none nothing more can be read: it is kept
+//! `close`. Output: events, and `200 OK` for each transaction once its record is durable; what comes
+//! again because a connection broke without `close` is stored once. The record is the data of a frame,
+//! read as syslog. After a frame that is none nothing more can be read: it is kept
 //! as a dead letter and the connection ends.
 
 use async_trait::async_trait;
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::Protocol;
-use super::sender::{Pieces, Received, Sender};
+use super::sender::{Message, Pieces, Received, Sender};
 use super::stream::Connection;
 use crate::config::ListenerKind;
 use crate::normalize::Wrapped;
@@ -43,7 +44,7 @@ impl Protocol for Relp {
     }
 
     async fn serve(&self, mut connection: Connection) {
-        let Some(mut sender) = Sender::admitted(&connection, self) else { return };
+        let Some(mut sender) = Sender::that_comes_again(&connection, self) else { return };
         let limits = connection.pipeline.limits().clone();
         loop {
             let frames = |buffer: &mut BytesMut| {
@@ -57,12 +58,17 @@ impl Protocol for Relp {
                 Received::Gone => return,
             };
             let answers = frames.answers();
-            let (bytes, is_last) = (frames.bytes, frames.is_last());
-            let cut = move |pieces: &mut Pieces<'_>| frames.cut(pieces);
-            if !sender.store(&mut connection, (bytes, room), None, cut).await
-                || connection.write(answers.as_bytes()).await.is_err()
-                || is_last
+            let (bytes, is_last, is_close) = (frames.bytes, frames.is_last(), frames.has_close());
+            if !sender.store_once(&mut connection, (bytes, room), frames).await
+                || !sender.answer(&mut connection, answers.as_bytes()).await
             {
+                return;
+            }
+            if is_close {
+                // librelp closes once it has heard of everything.
+                sender.leave();
+            }
+            if is_last {
                 return;
             }
         }
@@ -112,7 +118,11 @@ impl Frames {
 
     /// Whether nothing follows.
     fn is_last(&self) -> bool {
-        self.broken.is_some() || self.frames.iter().any(|frame| frame.command == Command::Close)
+        self.broken.is_some() || self.has_close()
+    }
+
+    fn has_close(&self) -> bool {
+        self.frames.iter().any(|frame| frame.command == Command::Close)
     }
 
     fn take(buffer: &mut BytesMut, bytes_max: usize, frames_max: usize) -> Self {
@@ -133,11 +143,19 @@ impl Frames {
     fn answers(&self) -> String {
         self.frames.iter().map(Frame::answer).collect()
     }
+}
 
-    fn cut(&self, pieces: &mut Pieces<'_>) {
-        for frame in self.frames.iter().filter(|frame| frame.command == Command::Syslog) {
-            let record = frame.data.trim_ascii_end();
-            if !record.is_empty() && pieces.is_fit(record) {
+impl Message for Frames {
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let frames = self.frames.iter().filter(|frame| frame.command == Command::Syslog);
+        frames.map(|frame| frame.data.trim_ascii_end()).filter(|record| !record.is_empty())
+    }
+
+    fn cut(&self, is_stored: &[bool], pieces: &mut Pieces<'_>) {
+        for (record, is_stored) in self.records().zip(is_stored) {
+            if *is_stored {
+                pieces.pass();
+            } else if pieces.is_fit(record) {
                 pieces.take(&Wrapped::bare(record));
             }
         }

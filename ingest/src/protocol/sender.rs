@@ -20,6 +20,7 @@ use super::stream::{Connection, Reading};
 use super::{Protocol, documents};
 use crate::batch::{Batch, Intake};
 use crate::deadletter::Rejection;
+use crate::doubt::Session;
 use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, DEAD_LETTERS_DROPPED_TOTAL};
 use crate::normalize::{Origin, Wrapped};
 use crate::quota::{Quota, Room};
@@ -48,6 +49,17 @@ pub(super) struct Sender {
     quota: Arc<Quota>,
     /// Records so far.
     records: u64,
+    /// Of a peer that sends again what it has not heard of.
+    session: Option<Session>,
+}
+
+/// A message of which a sender may send each record again.
+pub(super) trait Message: Send + Sync + 'static {
+    /// Its records, in order.
+    fn records(&self) -> impl Iterator<Item = &[u8]>;
+
+    /// Takes the records, besides those that are stored already.
+    fn cut(&self, is_stored: &[bool], pieces: &mut Pieces<'_>);
 }
 
 impl Sender {
@@ -57,6 +69,7 @@ impl Sender {
             origin: Arc::new(connection.origin(source, protocol)),
             quota: connection.pipeline.quotas.of(source),
             records: 0,
+            session: None,
         }
     }
 
@@ -70,10 +83,22 @@ impl Sender {
         sender
     }
 
+    /// The same for a peer that sends again what it has not heard of.
+    pub(super) fn that_comes_again(
+        connection: &Connection,
+        protocol: &dyn Protocol,
+    ) -> Option<Self> {
+        let mut sender = Self::admitted(connection, protocol)?;
+        let origin = Origin { comes_again: true, ..Origin::clone(&sender.origin) };
+        sender.session = Some(connection.pipeline.doubts.session(&origin));
+        sender.origin = Arc::new(origin);
+        Some(sender)
+    }
+
     /// The next message that `next` takes out of the buffer, which must refuse to wait for one that is
     /// beyond the bound.
     pub(super) async fn receive<T>(
-        &self,
+        &mut self,
         connection: &mut Connection,
         mut next: impl FnMut(&mut BytesMut) -> Option<T>,
     ) -> Received<T> {
@@ -91,13 +116,14 @@ impl Sender {
                 }
                 begun = None;
             }
+            let read = connection.read_in(self.session.as_mut());
             let reading = if length == 0 {
-                connection.read().await
+                read.await
             } else {
                 let earned = std::time::Duration::from_secs(length as u64 / PACE_BYTES_PER_SEC);
                 let begun = *begun.get_or_insert_with(Instant::now);
                 let deadline = begun + limits.body_grace + earned;
-                let read = tokio::time::timeout_at(deadline, connection.read()).await;
+                let read = tokio::time::timeout_at(deadline, read).await;
                 read.unwrap_or(Reading::Gone)
             };
             match reading {
@@ -160,6 +186,52 @@ impl Sender {
         }
         drop(room);
         true
+    }
+
+    /// Makes the records of a message durable that are not, as [`Sender::store`] does.
+    pub(super) async fn store_once(
+        &mut self,
+        connection: &mut Connection,
+        (bytes, room): (usize, Option<Room>),
+        message: impl Message,
+    ) -> bool {
+        let Some(names) = self.session.as_ref().map(Session::names) else { return false };
+        let message = Arc::new(message);
+        let named = Arc::clone(&message);
+        let named = connection.pipeline.compute(bytes, move || names.of(named.records())).await;
+        let (Ok(ids), Some(session)) = (named, self.session.as_mut()) else { return false };
+        let is_stored = tokio::select! {
+            () = connection.shutdown.cancelled() => return false,
+            is_stored = session.hold(ids) => is_stored,
+        };
+        let cut = move |pieces: &mut Pieces<'_>| message.cut(&is_stored, pieces);
+        if !self.store(connection, (bytes, room), None, cut).await {
+            return false;
+        }
+        if let Some(session) = &mut self.session {
+            session.keep();
+        }
+        true
+    }
+
+    /// Tells the peer that its records are durable; false when the connection must end.
+    pub(super) async fn answer(&mut self, connection: &mut Connection, answer: &[u8]) -> bool {
+        match &mut self.session {
+            Some(session) => connection.answer(session, answer).await.is_ok(),
+            None => connection.write(answer).await.is_ok(),
+        }
+    }
+
+    /// Whether the peer was there when it was answered last.
+    pub(super) fn is_heard(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.is_heard)
+    }
+
+    /// The peer will not send again what it was answered.
+    pub(super) fn leave(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.leave();
+        }
     }
 
     /// Keeps what is no message as a dead letter.
@@ -227,6 +299,11 @@ impl Pieces<'_> {
             self.reject(record, "line_too_long", reason);
         }
         is_fit
+    }
+
+    /// Passes over a record that is stored already.
+    pub(super) fn pass(&mut self) {
+        self.line += 1;
     }
 
     /// Takes a record that is [fit](Self::is_fit) inside its envelope, or rejects it.

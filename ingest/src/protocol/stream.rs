@@ -22,6 +22,7 @@ use super::{Protocol, documents, tcp_json};
 use crate::batch::{Batch, Intake};
 use crate::config::ListenerConfig;
 use crate::deadletter::Rejection;
+use crate::doubt::Session;
 use crate::join;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::Origin;
@@ -79,6 +80,7 @@ impl Connection {
             protocol: protocol.name(),
             zone: self.pipeline.config.zone_of(source),
             mask_secrets: self.pipeline.config.masks_secrets_of(source),
+            comes_again: false,
         }
     }
 
@@ -102,6 +104,35 @@ impl Connection {
         }
     }
 
+    /// Reads on. Who waits to hear of the records of `session` need not once its peer waits too.
+    pub(crate) async fn read_in(&mut self, session: Option<&mut Session>) -> Reading {
+        if let Some(session) = session {
+            if let Some(reading) = self.try_read().await {
+                return reading;
+            }
+            session.live();
+        }
+        self.read().await
+    }
+
+    /// Reads on when that needs no waiting, unless there is much to do already.
+    async fn try_read(&mut self) -> Option<Reading> {
+        if self.buffer.len() >= READ_BYTES {
+            return Some(Reading::More);
+        }
+        self.buffer.reserve(READ_BYTES);
+        let read = self.stream.read_buf(&mut self.buffer);
+        tokio::select! {
+            biased;
+            read = read => Some(match read {
+                Ok(0) => Reading::End,
+                Ok(_) => Reading::More,
+                Err(_) => Reading::Gone,
+            }),
+            () = std::future::ready(()) => None,
+        }
+    }
+
     /// Writes a line for the peer, as [`Connection::write`] does.
     pub(crate) async fn write_line(&mut self, line: &str) -> io::Result<()> {
         self.write(format!("{line}\n").as_bytes()).await
@@ -114,6 +145,13 @@ impl Connection {
             self.stream.flush().await
         };
         tokio::time::timeout(WRITE_TIMEOUT, write).await?
+    }
+
+    /// Tells the peer of `session` that its records are durable, and notes whether it was there still.
+    pub(crate) async fn answer(&mut self, session: &mut Session, answer: &[u8]) -> io::Result<()> {
+        let reading = self.try_read().await;
+        session.is_heard = matches!(reading, None | Some(Reading::More));
+        self.write(answer).await
     }
 
     /// Says why the connection ends, and ends it.
@@ -141,8 +179,9 @@ pub(crate) struct Pump {
     pub(crate) content: Content,
     pub(crate) origin: Arc<Origin>,
     pub(crate) quota: Arc<Quota>,
-    /// After each batch the peer is told how many lines are durable.
-    pub(crate) acknowledges: bool,
+    /// After each batch the peer is told how many lines are durable; what it has not heard of it may
+    /// send again over another connection.
+    pub(crate) session: Option<Session>,
     /// What the peer has shown, unless it may write without: looked at again before each batch, so
     /// that a token that is revoked ends the connection too.
     pub(crate) token: Option<Secret<String>>,
@@ -158,7 +197,7 @@ impl Pump {
         loop {
             self.take(connection, &mut frames);
             if frames.is_empty() {
-                match connection.read().await {
+                match connection.read_in(self.session.as_mut()).await {
                     Reading::More => continue,
                     Reading::End => {}
                     Reading::Gone => return,
@@ -166,7 +205,11 @@ impl Pump {
                 let mut rest: Vec<_> =
                     std::iter::from_fn(|| self.framing.finish(&mut connection.buffer)).collect();
                 self.complete(&mut rest);
+                let is_all = rest.is_empty();
                 self.store(connection, rest, &mut lines).await;
+                if let Some(session) = self.session.as_mut().filter(|one| one.is_heard && is_all) {
+                    session.leave();
+                }
                 // The peer may be gone already.
                 let _ = connection.stream.shutdown().await;
                 return;
@@ -235,7 +278,7 @@ impl Pump {
 
     /// Makes the records of `frames` durable and says so; false when the connection must end.
     async fn store(
-        &self,
+        &mut self,
         connection: &mut Connection,
         frames: Vec<Frame>,
         lines: &mut u64,
@@ -252,16 +295,31 @@ impl Pump {
             () = shutdown.cancelled() => return false,
             room = self.quota.room(bytes) => room,
         };
-        let Ok(batch) = self.convert(&pipeline, frames, *lines, bytes).await else { return false };
+        let frames = Arc::new(frames);
+        let mut is_stored = Vec::new();
+        if let Some(session) = &mut self.session {
+            let (names, named) = (session.names(), Arc::clone(&frames));
+            let records =
+                move || names.of(named.iter().map(|frame| without_line_end(frame.bytes())));
+            let Ok(ids) = pipeline.compute(bytes, records).await else { return false };
+            is_stored = tokio::select! {
+                () = shutdown.cancelled() => return false,
+                is_stored = session.hold(ids) => is_stored,
+            };
+        }
+        let converted = self.convert(&pipeline, frames, is_stored, (*lines, bytes)).await;
+        let Ok(batch) = converted else { return false };
         if !pipeline.append_patiently(batch, &self.origin, &self.quota, None, &shutdown).await {
             return false;
         }
         drop(room);
         *lines += count;
-        if self.acknowledges
-            && connection.write_line(&format!(r#"{{"ack":{lines}}}"#)).await.is_err()
-        {
-            return false;
+        if let Some(session) = &mut self.session {
+            session.keep();
+            let answer = format!("{{\"ack\":{lines}}}\n");
+            if connection.answer(session, answer.as_bytes()).await.is_err() {
+                return false;
+            }
         }
         !is_broken
     }
@@ -269,9 +327,9 @@ impl Pump {
     async fn convert(
         &self,
         pipeline: &Arc<Pipeline>,
-        frames: Vec<Frame>,
-        lines_before: u64,
-        bytes: usize,
+        frames: Arc<Vec<Frame>>,
+        is_stored: Vec<bool>,
+        (lines_before, bytes): (u64, usize),
     ) -> Result<Batch, crate::pipeline::Refusal> {
         let (origin, quota) = (Arc::clone(&self.origin), Arc::clone(&self.quota));
         let (content, limits) = (self.content, Arc::clone(&pipeline.config));
@@ -287,8 +345,12 @@ impl Pump {
                     intake: clock.intake(&origin, &quota),
                     record_bytes_max: limits.limits.record_bytes_max,
                 };
-                for (line, frame) in (lines_before + 1..).zip(&frames) {
-                    taker.take_frame(content, line, frame);
+                let is_stored = is_stored.into_iter().chain(std::iter::repeat(false));
+                for ((line, frame), is_stored) in (lines_before + 1..).zip(&*frames).zip(is_stored)
+                {
+                    if !is_stored {
+                        taker.take_frame(content, line, frame);
+                    }
                 }
                 taker.batch.finish(taker.intake);
                 taker.batch

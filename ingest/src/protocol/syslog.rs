@@ -49,7 +49,7 @@ impl Protocol for Syslog {
             content: Content::Any,
             origin: Arc::new(connection.origin(&source, self)),
             quota: connection.pipeline.quotas.of(&source),
-            acknowledges: false,
+            session: None,
             token: None,
         };
         pump.run(&mut connection, None).await;

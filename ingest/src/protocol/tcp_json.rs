@@ -4,7 +4,8 @@
 //!
 //! The first line may be `{"auth":"TOKEN"}`, and must be unless the listener admits the peer by its
 //! network or certificate. With `"ack":true` in it each batch is answered by `{"ack":N}`: the first N
-//! lines after that line are durable. Without, what the kernel has taken may be lost with us. A last
+//! lines after that line are durable; lines of which the peer has not heard it may send again over
+//! another connection. Without, what the kernel has taken may be lost with us. A last
 //! line that does not end is a dead letter, never an event.
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::stream::{Connection, Content, Pump, Reading};
 use super::{Protocol, gelf};
 use crate::config::ListenerKind;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
+use crate::normalize::Origin;
 use crate::pipeline::Pipeline;
 
 /// A first line longer than this is no `auth` line.
@@ -74,12 +76,13 @@ impl Protocol for TcpJson {
             connection.refuse(UNAUTHORIZED).await;
             return;
         };
+        let origin = Origin { comes_again: acknowledges, ..connection.origin(&source, self) };
         let pump = Pump {
             framing,
             content: Content::Json,
-            origin: Arc::new(connection.origin(&source, self)),
+            session: acknowledges.then(|| connection.pipeline.doubts.session(&origin)),
+            origin: Arc::new(origin),
             quota: connection.pipeline.quotas.of(&source),
-            acknowledges,
             token: token.map(|token| Secret::new(token.to_owned())),
         };
         let first = if auth.is_some() { None } else { Some(first) };

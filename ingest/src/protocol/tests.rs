@@ -1,5 +1,6 @@
 //! The doors, tried from outside: requests and streams in, answers and records of the journal out.
 
+mod again;
 mod applications;
 mod beats;
 mod counting;
@@ -72,6 +73,15 @@ async fn token(identity: &Identity, name: &str, role: Role, source: Option<&str>
 }
 
 impl Node {
+    /// Another node over the same store, as after a restart.
+    async fn restarted(self) -> Self {
+        let (searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
+        let (config, identity) = (Arc::clone(&self.pipeline.config), Arc::clone(&self.identity));
+        let pipeline = Pipeline::new(config, &self.store, Arc::clone(&identity), seen);
+        crate::recall::recall(&pipeline, &self.store).await;
+        Self { identity, pipeline: Arc::new(pipeline), searchable, ..self }
+    }
+
     /// What the journal holds, one record per line: `dataset source message` and, of dead letters,
     /// their line, code and length.
     async fn journal(&self) -> String {

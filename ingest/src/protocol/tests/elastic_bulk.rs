@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::shipping::{gzip, node_over_quota};
 use super::{lines, node};
-use crate::remembered::{Known, Remembered};
+use crate::remembered::Known;
 
 /// elasticsearch-py 9 and elasticsearch-js 9.
 const PYTHON: &str = "PUT /_bulk
@@ -148,8 +148,8 @@ async fn a_document_that_comes_again_in_other_company_is_stored_once() {
     node.ship(&request, pair("2", 2)).await;
     assert_eq!(node.shown("_id m").await, lines("1 | 1\n2 | 2\n3 | 3\n- | 2\n2 | 9\n2 | 2\n2 | 2"));
     // After a restart the journal tells.
-    let remembered = Remembered::default();
-    remembered.recall(&node.store).await;
+    let after = node.restarted().await;
+    let remembered = &after.pipeline.remembered;
     let known = async |index, id, record: &[u8]| {
         let id = remembered.id("shop", index, id, record);
         remembered.hold(&[id]).await.0[0]

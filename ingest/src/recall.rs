@@ -1,0 +1,45 @@
+//! What was stored before this start, as far as it decides what is new.
+//!
+//! Input: the newest records of the journal. Output: documents with ids that are
+//! [remembered](crate::remembered), and records that are [in doubt](crate::doubt). What cannot be read is
+//! taken for new when it comes again.
+
+use logwarden_event::Position;
+use logwarden_store::{Chunk, RecordKind, Store};
+use tracing::warn;
+
+use crate::pipeline::Pipeline;
+
+/// Records that are looked at.
+const RECORDS_BACK: u64 = 100_000;
+/// Records of one read.
+const READ_RECORDS: usize = 10_000;
+/// The embedded journal has one lane.
+const LANE: u32 = 0;
+
+/// Reads the end of the journal.
+pub(crate) async fn recall(pipeline: &Pipeline, store: &Store) {
+    let (start, end) = (store.journal.start(LANE), store.journal.end(LANE));
+    let mut at = Position { lane: LANE, seq: end.seq.saturating_sub(RECORDS_BACK) };
+    at.seq = at.seq.max(start.seq);
+    let mut newest = pipeline.doubts.recalling();
+    while at < end {
+        match store.journal.read(at, READ_RECORDS).await {
+            Ok(Chunk::Records { records, next }) => {
+                for (record, seq) in records.iter().zip(at.seq..) {
+                    if record.kind == RecordKind::Event {
+                        pipeline.remembered.recall(&record.event, seq);
+                    }
+                    newest.take(&record.event);
+                }
+                at = next;
+            }
+            Ok(Chunk::Gap { to, .. }) => at = to,
+            Err(error) => {
+                warn!(error = %error, "records stored before are not remembered: {error}");
+                break;
+            }
+        }
+    }
+    newest.doubt();
+}
