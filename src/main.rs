@@ -12,6 +12,7 @@ mod selftest;
 mod server;
 mod sources;
 mod telemetry;
+mod troubles;
 
 use std::process::ExitCode;
 

@@ -33,6 +33,7 @@ use crate::selftest;
 use crate::server::Server;
 use crate::sources;
 use crate::telemetry;
+use crate::troubles;
 
 /// How long consumers may take to finish what they hold.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -193,6 +194,8 @@ impl Node {
         let (looker, events) = (node.ingest.handle(), node.store.clone());
         let stop = node.roles.consumers.clone();
         node.roles.follow("retro", retro::run(looker, Arc::clone(&engine), events, stop));
+        let watched = (node.store.clone(), index.visible(), Arc::clone(&node.alerting));
+        node.roles.follow("troubles", troubles::run(watched, node.roles.consumers.clone()));
         let (alerting, stop) = (Arc::clone(&node.alerting), node.roles.consumers.clone());
         node.roles.follow("late", look_again(alerting, Arc::clone(&engine), stop));
         node.note("server.start", "started").await;

@@ -117,6 +117,7 @@ struct Status {
     position: Position,
     stalled: Option<String>,
     failing: HashMap<String, NotifierState>,
+    is_unwell: bool,
     is_stopping: bool,
 }
 
@@ -482,6 +483,12 @@ impl Alerting {
         alert::tables::deliveries(&*self.shared.store.catalog, query).await
     }
 
+    /// While the node could not tell of an alert in time, notifiers give no sign of life: who waits for one
+    /// learns of it by its absence.
+    pub fn withhold_signs_of_life(&self, is_unwell: bool) {
+        write(&self.shared.status).is_unwell = is_unwell;
+    }
+
     /// How alerting is doing.
     pub fn health(&self) -> Health {
         let status = read(&self.shared.status);
@@ -524,7 +531,7 @@ async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
         let stop = shutdown.child_token();
         let mut workers = JoinSet::new();
         for named in routing.notifiers() {
-            let (status, waking) = (shared.clone(), shared.clone());
+            let (status, waking, well) = (shared.clone(), shared.clone(), shared.clone());
             let worker = notify::outbox::Worker {
                 store: shared.store.clone(),
                 named: named.clone(),
@@ -533,6 +540,7 @@ async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
                 report: Arc::new(move |name, state| status.set_notifier_state(name, state)),
                 breaker: std::sync::Mutex::default(),
                 wake_others: Arc::new(move || waking.wake_workers()),
+                is_well: Arc::new(move || !read(&well.status).is_unwell),
             };
             workers.spawn(worker.run(shared.outbox_changes.subscribe(), stop.clone()));
         }

@@ -37,6 +37,8 @@ pub const NOTIFICATIONS_HELD_TOTAL: &str = "logwarden_notifications_held_total";
 pub const NOTIFIER_PAUSED: &str = "logwarden_notifier_paused";
 /// How often a receiver was left alone, by notifier.
 pub const NOTIFIER_PAUSES_TOTAL: &str = "logwarden_notifier_pauses_total";
+/// Signs of life that were not given because alerts would come late.
+pub const SIGNS_WITHHELD_TOTAL: &str = "logwarden_signs_of_life_withheld_total";
 /// Alerts that nobody acknowledged in time and of which others were told.
 pub const ESCALATIONS_TOTAL: &str = "logwarden_alert_escalations_total";
 /// Rule files or documents that were refused.

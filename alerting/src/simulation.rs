@@ -169,6 +169,7 @@ impl World {
             report: Arc::new(|_, _| {}),
             breaker: Mutex::default(),
             wake_others: Arc::new(|| {}),
+            is_well: Arc::new(|| true),
         };
         // A catalog that does not know is asked again at the next turn.
         let _ = worker.send_due().await;

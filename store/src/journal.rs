@@ -37,6 +37,13 @@ pub enum RecordKind {
     Audit,
 }
 
+impl RecordKind {
+    /// Whether the server says it of itself, without a sender.
+    pub(crate) const fn is_own(self) -> bool {
+        matches!(self, Self::AlertFired | Self::Audit)
+    }
+}
+
 /// A record on its way in.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -209,6 +216,10 @@ pub struct JournalHealth {
     pub state: JournalState,
     /// Bytes free on its volume.
     pub free_bytes: u64,
+    /// Bytes of its volume; 0 before the first look.
+    pub volume_bytes: u64,
+    /// Bytes that may still come before batches are refused; [`u64::MAX`] where the oldest go instead.
+    pub room_bytes: u64,
     /// Bytes of its segments.
     pub used_bytes: u64,
     /// When a batch counts as durable.

@@ -27,3 +27,4 @@ mod rules;
 mod senders;
 mod signals;
 mod sources;
+mod troubles;

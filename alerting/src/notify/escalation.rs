@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Pending, insert};
+use super::plan::{Pending, insert};
 use crate::alert::lifecycle::{commit, timeline_entry};
 use crate::alert::tables::{self, Columns, instant, integer, rows, text};
 use crate::alert::{AlertState, AlertSummary, TimelineKind};

@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::breaker::{Breaker, FAILURES_MAX};
-use super::{Named, NotifierState, Outgoing, Pending, SendError, insert};
+use super::plan::{Pending, insert};
+use super::{Named, NotifierState, Outgoing, SendError};
 use crate::alert::lifecycle::{commit, timeline_entry};
 use crate::alert::link;
 use crate::alert::tables::{self, AlertRow, Columns, instant, integer, rows, text};
@@ -101,6 +102,8 @@ pub(crate) struct Worker {
     pub breaker: Mutex<Breaker>,
     /// Lets the other workers look into the outbox.
     pub wake_others: Arc<dyn Fn() + Send + Sync>,
+    /// Whether a sign of life would be true.
+    pub is_well: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Worker {
@@ -404,7 +407,12 @@ impl Worker {
 
     /// Sends what says that notifications arrive, so that their silence is noticed. It is not kept:
     /// the next one comes anyway.
-    async fn give_sign_of_life(&self) {
+    pub(crate) async fn give_sign_of_life(&self) {
+        if !(self.is_well)() {
+            warn!(notifier = %self.named.name, "sign of life is withheld: alerts would come late");
+            ::metrics::counter!(metrics::SIGNS_WITHHELD_TOTAL).increment(1);
+            return;
+        }
         let sent_at = self.store.clock.now();
         let name = self.named.name.as_bytes();
         let entropy = identity::hash(&[b"heartbeat", name, &sent_at.nanos().to_le_bytes()]);

@@ -216,6 +216,7 @@ async fn a_receiver_that_fails_again_and_again_is_left_alone_and_then_gets_every
         public_url: String::new(),
         report: Arc::new(move |_, state| reported.lock().expect("not poisoned").push(state.name())),
         wake_others: Arc::new(|| {}),
+        is_well: Arc::new(|| true),
         breaker: Mutex::default(),
     };
     for _ in 0..5 {
@@ -249,4 +250,51 @@ async fn an_alert_says_how_long_each_part_of_its_way_took() {
     let latency = world.alerts().await.remove(0).latency;
     assert_eq!((latency.durable_ms, latency.evaluated_ms), (Some(200), Some(200)));
     assert_eq!((latency.notified_ms, latency.delivered_ms), (Some(500), Some(5_500)));
+}
+
+#[tokio::test]
+async fn an_alert_about_a_notifier_is_told_through_another() {
+    let (mut world, boss) = routed(31, r#"[{"notify": ["test"]}]"#, false).await;
+    let mut event = EventBuilder::new(b"fails");
+    event.severity(Severity::Critical).source("logwarden").dataset("logwarden.health");
+    for (name, value) in [
+        ("event.action", "notifier.failing"),
+        ("lw.trouble.phase", "began"),
+        ("lw.notifier", "test"),
+    ] {
+        event.field(name, Value::String(value));
+    }
+    let draft = Draft { kind: RecordKind::Audit, event: event.build() };
+    let append = Append { drafts: vec![draft], ..Append::default() };
+    world.store.journal.append(append).await.expect("taken");
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send_through(0).await;
+    world.send_through(1).await;
+    assert_eq!(world.alerts().await.len(), 2);
+    assert_eq!(events(&world.receiver), ["alert.opened"], "the attack, as the route says");
+    assert_eq!(events(&boss), ["alert.opened"], "the failing notifier, although no route says so");
+}
+
+#[tokio::test]
+async fn no_sign_of_life_is_given_while_alerts_would_come_late() {
+    let world = World::new(32).await;
+    let named = world.alerting.shared.routing().notifiers()[0].clone();
+    let is_well = Arc::new(AtomicBool::new(false));
+    let well = is_well.clone();
+    let worker = Worker {
+        store: world.store.clone(),
+        others: Vec::new(),
+        named,
+        public_url: String::new(),
+        report: Arc::new(|_, _| {}),
+        breaker: Mutex::default(),
+        wake_others: Arc::new(|| {}),
+        is_well: Arc::new(move || well.load(Ordering::Relaxed)),
+    };
+    worker.give_sign_of_life().await;
+    assert_eq!(events(&world.receiver), [""; 0]);
+    is_well.store(true, Ordering::Relaxed);
+    worker.give_sign_of_life().await;
+    assert_eq!(events(&world.receiver), ["notifier.heartbeat"]);
 }

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::Recovery;
 use crate::catalog::{Catalog, CatalogError};
-use crate::config::Config;
+use crate::config::{Config, OnFull};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::metrics::{JOURNAL_READS_DISK, JOURNAL_READS_MEMORY, JOURNAL_REFUSED_FULL};
@@ -178,6 +178,8 @@ impl Journal for LocalJournal {
         if shared.queue.is_closed() {
             return Err(JournalError::Closed);
         }
+        // What the server says of itself is little, and must be said while there is room for it.
+        let is_own = batch.drafts.iter().all(|draft| draft.kind.is_own());
         let batch = Batch::encode(batch)?;
         let reservation = match batch.key {
             Some(key) => match self.claim(key).await? {
@@ -189,7 +191,9 @@ impl Journal for LocalJournal {
         if self.driver == Driver::Inline {
             shared.look_once();
         }
-        if let Some(fullness) = shared.space.refusal(shared.clock.now()) {
+        if let Some(fullness) = shared.space.refusal(shared.clock.now())
+            && (fullness.is_full || !is_own)
+        {
             counter!(JOURNAL_REFUSED_FULL).increment(1);
             return Ok(AppendOutcome::Full(fullness));
         }
@@ -286,6 +290,11 @@ impl Journal for LocalJournal {
         JournalHealth {
             state,
             free_bytes: shared.space.free_bytes(),
+            volume_bytes: shared.space.volume_bytes(),
+            room_bytes: match shared.on_full {
+                OnFull::Reject => shared.space.room_bytes(),
+                OnFull::DropOldest => u64::MAX,
+            },
             used_bytes: shared.segments.size_bytes(),
             durability: shared.durability,
             last_append_at: (last != i64::MIN).then(|| Timestamp::from_nanos(last)),

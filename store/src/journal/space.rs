@@ -77,6 +77,16 @@ pub(crate) fn decide(room: &Room, before: Level) -> Level {
     }
 }
 
+/// Bytes that may still come before batches are refused.
+fn left(room: &Room, level: Level) -> u64 {
+    if level != Level::Enough {
+        return 0;
+    }
+    let low = (room.volume.total_bytes / 100 * 15).min(LOW_FREE_MAX);
+    let of_quota = room.bytes_max.saturating_sub(room.used_bytes);
+    room.volume.free_bytes.saturating_sub(low).min(of_quota)
+}
+
 /// Sizes of segments and reserve: together at most a quarter of the volume.
 pub(crate) fn sizes(segment_bytes: u64, reserve_bytes: u64, volume_bytes: u64) -> (u64, u64) {
     // Two segments (the open and the next one) and the reserve share the quarter.
@@ -95,6 +105,8 @@ pub(crate) struct Space {
     has_reserve: AtomicBool,
     free_bytes: AtomicU64,
     used_bytes: AtomicU64,
+    volume_bytes: AtomicU64,
+    room_bytes: AtomicU64,
 }
 
 impl Space {
@@ -109,6 +121,8 @@ impl Space {
             has_reserve: AtomicBool::new(has_reserve),
             free_bytes: AtomicU64::new(0),
             used_bytes: AtomicU64::new(0),
+            volume_bytes: AtomicU64::new(0),
+            room_bytes: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -120,6 +134,16 @@ impl Space {
     /// Bytes free, as of the last look.
     pub(crate) fn free_bytes(&self) -> u64 {
         self.free_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the volume, as of the last look.
+    pub(crate) fn volume_bytes(&self) -> u64 {
+        self.volume_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that may still come before batches are refused, as of the last look.
+    pub(crate) fn room_bytes(&self) -> u64 {
+        self.room_bytes.load(Ordering::Relaxed)
     }
 
     /// What a sender is told, unless there is enough room.
@@ -156,6 +180,8 @@ impl Space {
             level = before.max(Level::Low);
         }
         self.free_bytes.store(self.disk.volume()?.free_bytes, Ordering::Relaxed);
+        self.volume_bytes.store(volume.total_bytes, Ordering::Relaxed);
+        self.room_bytes.store(left(&room, level), Ordering::Relaxed);
         self.change(before, level, now);
         Ok(level)
     }
@@ -245,6 +271,19 @@ mod tests {
         check(tib, 11 * 1024, 0, Level::Enough, Level::Enough);
         check(tib, 9 * 1024, 0, Level::Enough, Level::Low);
         check(tib, 4 * 1024, 0, Level::Enough, Level::Full);
+    }
+
+    #[test]
+    fn what_is_left_ends_where_batches_are_refused() {
+        let left_mib = |free_mib: u64, used_mib: u64, level: Level| {
+            let volume = Volume { total_bytes: 1000 * MIB, free_bytes: free_mib * MIB };
+            let room = Room { volume, used_bytes: used_mib * MIB, bytes_max: 800 * MIB };
+            left(&room, level) / MIB
+        };
+        assert_eq!(left_mib(160, 0, Level::Enough), 10);
+        assert_eq!(left_mib(900, 795, Level::Enough), 5);
+        assert_eq!(left_mib(140, 0, Level::Enough), 0);
+        assert_eq!(left_mib(900, 0, Level::Low), 0);
     }
 
     #[test]

@@ -1,0 +1,299 @@
+//! The server's own troubles: what is wrong with it becomes an event of its own, for which bundled rules open alerts.
+//!
+//! Input: every [`LOOK_INTERVAL`] a [`Glance`] at journal, index, detector, notifiers, rules and clock. Output: one
+//! event when a trouble has lasted as long as its kind says, one when it has been over for [`OVER_AFTER`], one for a
+//! jump of the clock; never the same again while it lasts. At most [`TROUBLES_MAX`] are known at a time. What the
+//! journal does not take waits, at most [`UNTOLD_MAX`] events; of more the newest are lost and counted. A restart
+//! forgets what was told: a trouble that is still there joins its open alert.
+
+mod record;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use logwarden_alerting::{Alerting, NotifierState};
+use logwarden_event::{Position, Timestamp};
+use logwarden_store::{JournalHealth, JournalState, Store};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use record::Finding;
+
+/// Between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// A reader of the journal is behind when it has not reached what was there so long ago.
+const BEHIND_AFTER: Duration = Duration::from_secs(120);
+/// A trouble is over when it was not seen for so long.
+const OVER_AFTER: Duration = Duration::from_secs(60);
+/// The clock jumped when it moved so much more or less than time passed.
+const JUMP_MIN: Duration = Duration::from_secs(30);
+/// Little room: less than a twentieth of the volume, at most this, until records are refused.
+const ROOM_LOW_MAX: u64 = 10 * GIB;
+/// Troubles known at a time: one more is not looked at before another is over.
+const TROUBLES_MAX: usize = 100;
+/// Events that wait for the journal.
+const UNTOLD_MAX: usize = 1_000;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// Troubles that last at the moment, by kind.
+const TROUBLES: &str = "logwarden_troubles";
+/// Events about troubles that were lost, because the journal took none for too long.
+const UNTOLD_TOTAL: &str = "logwarden_troubles_untold_total";
+
+/// What can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    IndexBehind,
+    DetectorBehind,
+    DiskLow,
+    NotifierFailing,
+    RuleRefused,
+    ClockJumped,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [
+        Self::IndexBehind,
+        Self::DetectorBehind,
+        Self::DiskLow,
+        Self::NotifierFailing,
+        Self::RuleRefused,
+        Self::ClockJumped,
+    ];
+
+    /// What rules ask for as `event.action`.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::IndexBehind => "index.behind",
+            Self::DetectorBehind => "detector.behind",
+            Self::DiskLow => "disk.low",
+            Self::NotifierFailing => "notifier.failing",
+            Self::RuleRefused => "rule.refused",
+            Self::ClockJumped => "clock.jumped",
+        }
+    }
+
+    /// How long it must have lasted: a paused receiver is tried once meanwhile, a file may be half written.
+    const fn told_after(self) -> Duration {
+        match self {
+            Self::NotifierFailing => Duration::from_secs(30),
+            Self::RuleRefused => Duration::from_secs(15),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// How everything is at one moment.
+#[derive(Debug, Clone)]
+struct Glance {
+    /// By the machine's clock.
+    now: Timestamp,
+    /// Since the start, by a clock that does not jump.
+    passed: Duration,
+    journal: JournalHealth,
+    /// The number of the next record of the journal, and of the next one of each reader.
+    end: u64,
+    visible: u64,
+    detected: u64,
+    stalled: Option<String>,
+    /// Names of notifiers that are left alone because they fail.
+    failing: Vec<String>,
+    /// What is wrong with rule files, by file.
+    refused: BTreeMap<String, Vec<String>>,
+}
+
+/// A trouble that was seen and is not over.
+#[derive(Debug)]
+struct Known {
+    since: Duration,
+    last: Duration,
+    began_at: Timestamp,
+    is_told: bool,
+}
+
+/// What is known between two looks.
+#[derive(Debug, Default)]
+struct Watch {
+    known: BTreeMap<(Kind, String), Known>,
+    /// Ends of the journal, each with when it was there, the oldest first.
+    ends: VecDeque<(Duration, u64)>,
+    last: Option<(Timestamp, Duration)>,
+}
+
+impl Watch {
+    /// What is to be told of now.
+    fn look(&mut self, glance: &Glance) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        findings.extend(self.jump(glance));
+        let seen = self.seen(glance);
+        for ((kind, about), text) in seen {
+            let key = (kind, about);
+            if !self.known.contains_key(&key) && self.known.len() >= TROUBLES_MAX {
+                continue;
+            }
+            let (now, began_at) = (glance.passed, glance.now);
+            let first = || Known { since: now, last: now, began_at, is_told: false };
+            let known = self.known.entry(key.clone()).or_insert_with(first);
+            known.last = now;
+            if !known.is_told && now.saturating_sub(known.since) >= kind.told_after() {
+                known.is_told = true;
+                let (kind, about) = key;
+                findings.push(Finding { kind, about, text, is_over: false, at: known.began_at });
+            }
+        }
+        self.known.retain(|(kind, about), known| {
+            if glance.passed.saturating_sub(known.last) < OVER_AFTER {
+                return true;
+            }
+            if known.is_told {
+                let text = format!("{} ({about}) is over", kind.action());
+                let (kind, about, at) = (*kind, about.clone(), known.began_at);
+                findings.push(Finding { kind, about, text, is_over: true, at });
+            }
+            false
+        });
+        findings
+    }
+
+    /// Whether a trouble of this kind was told of and is not over.
+    fn is_told(&self, kind: Kind) -> bool {
+        self.known.iter().any(|((known, _), state)| *known == kind && state.is_told)
+    }
+
+    fn jump(&mut self, glance: &Glance) -> Option<Finding> {
+        let (then, passed) = self.last.replace((glance.now, glance.passed))?;
+        let by_clock = i128::from(glance.now.nanos()) - i128::from(then.nanos());
+        let nanos = glance.passed.saturating_sub(passed).as_nanos();
+        let jumped = by_clock - i128::try_from(nanos).unwrap_or(i128::MAX);
+        if jumped.unsigned_abs() < JUMP_MIN.as_nanos() {
+            return None;
+        }
+        let direction = if jumped > 0 { "forward" } else { "back" };
+        let secs = jumped.unsigned_abs() / 1_000_000_000;
+        let text = format!("the clock jumped {direction} by {secs} s, from {then}");
+        let (kind, about) = (Kind::ClockJumped, String::from("clock"));
+        Some(Finding { kind, about, text, is_over: false, at: glance.now })
+    }
+
+    /// What is wrong now, in words.
+    fn seen(&mut self, glance: &Glance) -> BTreeMap<(Kind, String), String> {
+        let mut seen = BTreeMap::new();
+        let mut add = |kind: Kind, about: &str, text: String| {
+            seen.insert((kind, about.to_owned()), text);
+        };
+        let expected = self.expected(glance);
+        let behind = |next: u64| (next < expected).then(|| glance.end.saturating_sub(next));
+        let secs = BEHIND_AFTER.as_secs();
+        if let Some(records) = behind(glance.visible) {
+            let text = format!(
+                "records came more than {secs} s ago and are not searchable yet: {records} wait"
+            );
+            add(Kind::IndexBehind, "index", text);
+        }
+        if let Some(records) = behind(glance.detected) {
+            let why = glance.stalled.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            let text = format!(
+                "rules have not looked at records that came more than {secs} s ago: {records} wait{why}"
+            );
+            add(Kind::DetectorBehind, "detector", text);
+        }
+        let JournalHealth { room_bytes, volume_bytes, .. } = glance.journal;
+        let low = (volume_bytes / 20).min(ROOM_LOW_MAX);
+        // Room that comes and goes is no new trouble each time.
+        let low = if self.is_told(Kind::DiskLow) { low + low / 2 } else { low };
+        if room_bytes < low {
+            let text = match room_bytes {
+                0 => String::from("there is no room, records are refused"),
+                room => format!("{} MiB more and records are refused", room / MIB),
+            };
+            add(Kind::DiskLow, "disk", text);
+        }
+        for name in &glance.failing {
+            let text =
+                format!("notifier `{name}` fails again and again; what it has to tell waits");
+            add(Kind::NotifierFailing, name, text);
+        }
+        for (file, problems) in &glance.refused {
+            let first = problems.first().map(String::as_str).unwrap_or_default();
+            let text = format!("{} rules are left out; the first: {first}", problems.len());
+            add(Kind::RuleRefused, file, text);
+        }
+        seen
+    }
+
+    /// The number that readers of the journal must have reached by now.
+    fn expected(&mut self, glance: &Glance) -> u64 {
+        self.ends.push_back((glance.passed, glance.end));
+        let is_old = |at: Duration| glance.passed.saturating_sub(at) >= BEHIND_AFTER;
+        while self.ends.get(1).is_some_and(|(at, _)| is_old(*at)) {
+            self.ends.pop_front();
+        }
+        self.ends.front().filter(|(at, _)| is_old(*at)).map_or(0, |(_, end)| *end)
+    }
+}
+
+/// Looks until `shutdown`.
+pub(crate) async fn run(
+    (store, visible, alerting): (Store, watch::Receiver<Position>, Arc<Alerting>),
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut watch = Watch::default();
+    let mut untold: VecDeque<Finding> = VecDeque::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        }
+        let glance = glance(&store, visible.borrow().seq, &alerting, began.elapsed());
+        for finding in watch.look(&glance) {
+            warn!(trouble = finding.kind.action(), about = %finding.about, "{}", finding.text);
+            match untold.len() {
+                UNTOLD_MAX.. => metrics::counter!(UNTOLD_TOTAL).increment(1),
+                _ => untold.push_back(finding),
+            }
+        }
+        for kind in Kind::ALL {
+            let count = watch.known.keys().filter(|(known, _)| *known == kind).count();
+            metrics::gauge!(TROUBLES, "kind" => kind.action()).set(count as f64);
+        }
+        let takes_records =
+            matches!(glance.journal.state, JournalState::Ready | JournalState::Degraded);
+        alerting.withhold_signs_of_life(!takes_records || watch.is_told(Kind::DetectorBehind));
+        while let Some(finding) = untold.front() {
+            if let Err(error) = finding.append(&store).await {
+                warn!("a trouble of our own is not told yet: {error}");
+                break;
+            }
+            untold.pop_front();
+        }
+    }
+}
+
+fn glance(store: &Store, visible: u64, alerting: &Alerting, passed: Duration) -> Glance {
+    let health = alerting.health();
+    let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for problem in alerting.rule_problems() {
+        refused.entry(problem.file.clone()).or_default().push(problem.to_string());
+    }
+    let is_failing = |state: NotifierState| matches!(state, NotifierState::Paused(_));
+    let failing = alerting.notifiers().into_iter().filter(|known| is_failing(known.state));
+    Glance {
+        now: store.clock.now(),
+        passed,
+        journal: store.journal.health(),
+        end: store.journal.end(health.position.lane).seq,
+        visible,
+        detected: health.position.seq,
+        stalled: health.stalled,
+        failing: failing.map(|known| known.name).collect(),
+        refused,
+    }
+}
+
+#[cfg(test)]
+mod tests;
