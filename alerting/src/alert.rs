@@ -10,6 +10,8 @@ pub(crate) mod tables;
 pub(crate) mod wording;
 pub(crate) mod writing;
 
+use std::collections::BTreeMap;
+
 use logwarden_event::{AlertId, EventId, NotificationId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +101,9 @@ pub struct AlertRule {
     pub attack: Vec<String>,
     /// Where the rule says what to do, when that is a link.
     pub runbook: Option<String>,
+    /// What it is labelled with, such as `team: infra`.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A user, an address, a host: who or what an alert is about.

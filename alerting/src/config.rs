@@ -99,6 +99,10 @@ pub struct RouteConfig {
     /// Alerts are told of in a digest every so many minutes, counted from midnight UTC; at most
     /// 1,440. Default: at once.
     pub digest_mins: Option<NonZeroU32>,
+    /// Alerts of which people are told at once by this route in an hour; further ones are in the digest
+    /// alone. Critical alerts are always told of at once. Default: that of the route around it, or any
+    /// number.
+    pub per_hour_max: Option<NonZeroU32>,
     /// Who is told when nobody acknowledges. Default: those of the route around it.
     pub escalate: Option<Vec<EscalationConfig>>,
     /// Routes within this one.

@@ -576,7 +576,8 @@ async fn suppressed(
     }
     let silences = silence::load(&*shared.store.catalog, now).await?;
     let counted: Vec<_> = new.iter().map(|(summary, place, _)| (*summary, *place)).collect();
-    let mut demoted = noise::demoted(&*shared.store.catalog, rules, &counted, now).await?;
+    let mut demoted =
+        noise::demoted(&*shared.store.catalog, rules, &shared.routing(), &counted, now).await?;
     for (summary, place, key) in new {
         if let Some(words) = demoted.remove(&summary.id) {
             ::metrics::counter!(metrics::DEMOTED_TOTAL).increment(1);

@@ -85,6 +85,9 @@ pub struct Health {
 /// How often rule directories are looked at for changes.
 const RULES_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often is looked for alerts that go on and for who comes on duty.
+const TELL_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+
 /// What the tasks of this role share.
 pub(crate) struct Shared {
     pub store: Store,
@@ -271,6 +274,7 @@ impl Alerting {
         let woken = shared.outbox_changes.subscribe();
         let escalating =
             tokio::spawn(notify::escalation::run(shared.clone(), woken, shutdown.clone()));
+        let telling = tokio::spawn(tell_again(shared.clone(), shutdown.clone()));
         let stopping = async {
             shutdown.cancelled().await;
             write(&shared.status).is_stopping = true;
@@ -281,7 +285,7 @@ impl Alerting {
             () = stopping => {}
         }
         write(&shared.status).is_stopping = true;
-        for task in [detector, watcher, escalating] {
+        for task in [detector, watcher, escalating, telling] {
             if let Err(error) = task.await {
                 warn!(%error, "a task of alerting ended early");
             }
@@ -518,6 +522,23 @@ async fn watch_rules(shared: Arc<Shared>, shutdown: CancellationToken) {
         let reading = shared.clone();
         if let Ok(true) = tokio::task::spawn_blocking(move || reading.reload_rules()).await {
             info!("rule files changed");
+        }
+    }
+}
+
+/// Tells of alerts that go on, and of what is open when somebody comes on duty.
+async fn tell_again(shared: Arc<Shared>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(TELL_AGAIN_INTERVAL) => {}
+        }
+        let told = match notify::growth::tell(&shared).await {
+            Ok(()) => notify::handover::tell(&shared).await,
+            failed => failed,
+        };
+        if let Err(error) = told {
+            warn!(%error, "nobody is told of what goes on and of what is handed over; tried again");
         }
     }
 }

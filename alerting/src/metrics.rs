@@ -37,6 +37,10 @@ pub const NOTIFICATIONS_HELD_TOTAL: &str = "logwarden_notifications_held_total";
 pub const NOTIFIER_PAUSED: &str = "logwarden_notifier_paused";
 /// How often a receiver was left alone, by notifier.
 pub const NOTIFIER_PAUSES_TOTAL: &str = "logwarden_notifier_pauses_total";
+/// Alerts of which people were told again because they went on.
+pub const UPDATES_TOTAL: &str = "logwarden_alert_updates_total";
+/// Times somebody came on duty and was told what is open.
+pub const HANDOVERS_TOTAL: &str = "logwarden_rota_handovers_total";
 /// Signs of life that were not given because alerts would come late.
 pub const SIGNS_WITHHELD_TOTAL: &str = "logwarden_signs_of_life_withheld_total";
 /// Alerts that nobody acknowledged in time and of which others were told.

@@ -1,10 +1,11 @@
-//! Which new alerts are too many of one rule to tell people of at once: the rule's budget of noise.
+//! Which new alerts are too many to tell people of at once: of one rule in a day, its budget of noise, or by one
+//! route in an hour, its ceiling.
 //!
-//! Input: the new alerts of a step and what the catalog knows of the day before. Output: by alert why it
-//! goes to the digest. The alerts exist all the same. There is no state besides the alerts themselves, so
-//! a restart changes nothing; a rule is told of at once again when its last 24 hours are within budget.
+//! Input: the new alerts of a step and what the catalog knows of the time before. Output: by alert why it
+//! goes to the digest. The alerts exist all the same. There is no state besides alerts and outbox, so a restart
+//! changes nothing; people are told at once again when the last 24 hours, or the last one, are within bounds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use logwarden_event::{AlertId, Timestamp};
@@ -13,21 +14,57 @@ use logwarden_store::{Catalog, Statement};
 use crate::alert::AlertSummary;
 use crate::alert::tables::{self, Columns, integer, text};
 use crate::error::AlertingError;
-use crate::rule::{Level, Rule, RuleSet};
+use crate::notify::Routing;
+use crate::notify::route::Taken;
+use crate::rule::{Level, Rule, RuleSet, RuleState};
 
 /// The largest budget a rule can have.
 pub(crate) const BUDGET_MAX: u64 = 10_000;
-/// How far back alerts count.
+/// How far back what a route told counts.
+const HOUR: Duration = Duration::from_secs(3_600);
+/// How far back alerts of a rule count.
 const SPAN: Duration = Duration::from_secs(86_400);
 
-/// By id of each new alert that is over its rule's budget: why it goes to the digest.
+/// By id of each new alert that is over its rule's budget or its route's ceiling: why it goes to the digest.
 ///
-/// `new`: the alerts of one step with their rules' places, in any order. Critical rules are never over.
+/// `new`: the alerts of one step with their rules' places, in any order. Critical ones are never over.
 ///
 /// # Errors
 ///
 /// [`AlertingError::Catalog`].
 pub(crate) async fn demoted(
+    catalog: &dyn Catalog,
+    rules: &RuleSet,
+    routing: &Routing,
+    new: &[(&AlertSummary, usize)],
+    now: Timestamp,
+) -> Result<HashMap<AlertId, String>, AlertingError> {
+    let mut demoted = over_budget(catalog, rules, new, now).await?;
+    let mut by_route: BTreeMap<&str, (u64, Vec<AlertId>)> = BTreeMap::new();
+    for (summary, place) in new {
+        let rule = &rules.rules()[*place];
+        let is_counted = rule.level != Level::Critical
+            && rule.settings.state != RuleState::Testing
+            && !demoted.contains_key(&summary.id);
+        let taken = is_counted.then(|| routing.taken(rule, summary, now)).flatten();
+        if let Some(Taken { route, per_hour_max: Some(most), digest: None, .. }) = taken {
+            let (_, ids) = by_route.entry(route).or_insert((u64::from(most.get()), Vec::new()));
+            ids.push(summary.id);
+        }
+    }
+    for (route, (most, mut ids)) in by_route {
+        let before = told_since(catalog, route, minus(now, HOUR)).await?;
+        ids.sort();
+        let room = usize::try_from(most.saturating_sub(before)).unwrap_or(usize::MAX);
+        for id in ids.into_iter().skip(room) {
+            let words = format!("route `{route}` tells of {most} alerts an hour at most");
+            demoted.insert(id, words);
+        }
+    }
+    Ok(demoted)
+}
+
+async fn over_budget(
     catalog: &dyn Catalog,
     rules: &RuleSet,
     new: &[(&AlertSummary, usize)],
@@ -65,6 +102,24 @@ fn budget_of(rule: &Rule) -> Option<u64> {
         return None;
     }
     rule.settings.budget
+}
+
+/// Alerts of which a route told at once since then.
+async fn told_since(
+    catalog: &dyn Catalog,
+    route: &str,
+    since: Timestamp,
+) -> Result<u64, AlertingError> {
+    let statement = Statement {
+        sql: "SELECT COUNT(DISTINCT alert_id) FROM alerting_outbox
+            WHERE created_ns >= ?2 AND route = ?1 AND event = 'alert.opened'",
+        values: vec![text(route), integer(since.nanos())],
+    };
+    let answers = catalog.query(vec![statement]).await?;
+    match tables::rows(&answers, 0).first() {
+        Some(row) => Ok(Columns::of(row).count()?),
+        None => Ok(0),
+    }
 }
 
 /// Alerts of a rule opened since then, at most `count_max`.
@@ -114,6 +169,7 @@ mod tests {
                 version: 1,
                 attack: Vec::new(),
                 runbook: None,
+                labels: Default::default(),
             },
             entity: None,
             group: Vec::new(),
@@ -164,7 +220,9 @@ mod tests {
             new.extend((first..first + 3).map(|entropy| (summary(rule, entropy, now), place)));
         }
         let new: Vec<_> = new.iter().map(|(summary, place)| (summary, *place)).collect();
-        let found = demoted(&*store.catalog, &rules, &new, now).await.expect("counted");
+        let found = demoted(&*store.catalog, &rules, &Routing::default(), &new, now)
+            .await
+            .expect("counted");
         // One of today leaves room for one more; the first by id is told.
         let ids: Vec<bool> = new.iter().map(|(one, _)| found.contains_key(&one.id)).collect();
         assert_eq!(ids, [false, true, true, false, false, false, false, false, false]);

@@ -12,6 +12,8 @@ mod delivery;
 mod discord;
 mod email;
 pub(crate) mod escalation;
+pub(crate) mod growth;
+pub(crate) mod handover;
 mod mattermost;
 mod message;
 mod ntfy;
@@ -49,7 +51,7 @@ use crate::error::AlertingError;
 use crate::rule::{Rule, RuleState};
 use plan::{Pending, Plan, Told, group_of, insert};
 use rota::Rota;
-use route::{Asked, ROTA, Route};
+use route::{Asked, ROTA, Route, Taken};
 use stored::Stored;
 
 pub(crate) use plan::{Occasion, Quiet};
@@ -429,14 +431,7 @@ impl Routing {
             return Told::Nobody(reason);
         }
         let now = occasion.now;
-        let taken = match &rule.settings.notify {
-            Some(_) => None,
-            None => {
-                let group = &summary.group;
-                let asked = Asked { rule: Some(rule), severity: summary.severity, group, now };
-                route::find(&self.routes, asked)
-            }
-        };
+        let taken = self.taken(rule, summary, now);
         let everybody: Vec<String>;
         let names = match (&rule.settings.notify, &taken) {
             (Some(names), _) => names.as_slice(),
@@ -466,6 +461,21 @@ impl Routing {
             plan.digest(Some(every), now);
         }
         Told::These(plan)
+    }
+
+    /// The route that takes an alert of this rule, where the rule itself names nobody.
+    pub(crate) fn taken<'a>(
+        &'a self,
+        rule: &Rule,
+        summary: &AlertSummary,
+        now: Timestamp,
+    ) -> Option<Taken<'a>> {
+        if rule.settings.notify.is_some() {
+            return None;
+        }
+        let group = &summary.group;
+        let asked = Asked { rule: Some(rule), severity: summary.severity, group, now };
+        route::find(&self.routes, asked)
     }
 
     /// The same without the notifier that the alert itself is about; when nobody is left, all others.

@@ -650,6 +650,7 @@ fn alert_rule(rule: &Rule, version: u32) -> AlertRule {
         version,
         attack: rule.attack.clone(),
         runbook: rule.settings.runbook.clone(),
+        labels: rule.settings.labels.clone(),
     }
 }
 

@@ -71,6 +71,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     "CREATE INDEX alerting_escalations_due ON alerting_escalations (state, due_ns)",
     "CREATE TABLE alerting_settings (
         name TEXT PRIMARY KEY, version BIGINT NOT NULL, body TEXT NOT NULL)",
+    "CREATE TABLE alerting_told (
+        alert_id TEXT PRIMARY KEY, events BIGINT NOT NULL, detections BIGINT NOT NULL,
+        round BIGINT NOT NULL, told_ns BIGINT NOT NULL, next_ns BIGINT NOT NULL)",
+    "CREATE TABLE alerting_duties (
+        rota TEXT PRIMARY KEY, person TEXT NOT NULL, notify TEXT NOT NULL,
+        since_ns BIGINT NOT NULL)",
 ];
 
 /// What the detector keeps of an alert besides the columns lists are made by.

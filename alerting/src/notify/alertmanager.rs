@@ -44,7 +44,9 @@ impl Shape for Service {
     }
 
     fn request(&self, receiver: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request> {
-        let mut labels: Map<String, Value> = self.labels.clone();
+        let of_rule = said.labels.iter().map(|(name, value)| (label(name), value.clone().into()));
+        let mut labels: Map<String, Value> = of_rule.collect();
+        labels.extend(self.labels.clone());
         labels.insert("alertname".into(), said.rule.0.clone().into());
         labels.insert("alert_id".into(), said.key.clone().into());
         labels.insert("severity".into(), said.level.name().into());

@@ -35,6 +35,7 @@ fn alert(title: &str) -> Alert {
                 version: 3,
                 attack: vec!["T1110".into()],
                 runbook: None,
+                labels: [(String::from("team"), String::from("infra"))].into(),
             },
             entity: Some(entity.clone()),
             group: vec![("source.ip".into(), "10.2.0.9".into())],
@@ -323,6 +324,7 @@ async fn a_webhook_is_signed_and_names_its_notification() {
     assert_eq!(signature, expected);
     let json: Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(json["alert"]["dedup_key"], "rule-1/source.ip=10.2.0.9");
+    assert_eq!(json["alert"]["labels"], json!({"team": "infra"}));
     assert_eq!(json["alert"]["url"], "https://logs.example/alerts/00000000000000000000000007");
     assert_eq!(json["evidence"][0]["fields"]["user.name"], "<b>root</b>");
     assert!(!hook.target().contains("hook"), "the path may be a password: {}", hook.target());

@@ -199,7 +199,9 @@ impl Notifier for Mailer {
             "alert.opened"
                 | "alert.digest"
                 | "alert.escalated"
+                | "alert.updated"
                 | "alert.resolved"
+                | "rota.handover"
                 | "notifier.failed"
                 | "notifier.test"
         )
@@ -344,6 +346,7 @@ fn subject(outgoing: &Outgoing, alert: &Alert) -> String {
     let title = first.and_then(|first| first.title.as_deref()).unwrap_or(&alert.summary.title);
     let several = match (outgoing.event.as_str(), outgoing.also.len()) {
         ("alert.digest", others) => format!("Digest of {}: ", others + 1),
+        ("rota.handover", others) => format!("You are on duty, {} open: ", others + 1),
         (_, 0) => String::new(),
         (_, others) => format!("{} alerts: ", others + 1),
     };
@@ -354,7 +357,8 @@ fn subject(outgoing: &Outgoing, alert: &Alert) -> String {
         Level::High => "HIGH",
         Level::Critical => "CRIT",
     };
-    let is_first = matches!(outgoing.event.as_str(), "alert.opened" | "alert.digest");
+    let is_first =
+        matches!(outgoing.event.as_str(), "alert.opened" | "alert.digest" | "rota.handover");
     let prefix = if is_first { "" } else { "Re: " };
     let whole = format!("{prefix}[{word}] {several}{}", visible(title, 300));
     if whole.chars().count() <= SUBJECT_CHARS_MAX {

@@ -16,6 +16,8 @@ const ATTACHED_BYTES_MAX: usize = 256 * 1024;
 const WEBHOOK_EVIDENCE_MAX: usize = 10;
 /// Fields of a group that a short message names.
 const GROUP_FACTS_MAX: usize = 16;
+/// Further alerts of a message that a short one names.
+const ALSO_SHOWN_MAX: usize = 10;
 /// Characters of a message in a mail.
 const MESSAGE_CHARS_MAX: usize = 300;
 /// Entities of one field that a mail names.
@@ -45,7 +47,11 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
     json!({
         "heading": heading(&outgoing.event),
         "group": group_lines(outgoing, alert),
-        "is_digest": outgoing.event == "alert.digest",
+        "group_says": match outgoing.event.as_str() {
+            "alert.digest" => "since the last digest",
+            "rota.handover" => "are open as you go on duty",
+            _ => "were opened at about the same time",
+        },
         "severity": summary.severity.name().to_uppercase(),
         "title": visible(&summary.title, 300),
         "rule": visible(&summary.rule.title, 200),
@@ -88,6 +94,8 @@ fn heading(event: &str) -> &'static str {
         "alert.acknowledged" => "Acknowledged",
         "alert.reopened" => "Reopened",
         "alert.escalated" => "Nobody has acknowledged it yet",
+        "alert.updated" => "It goes on",
+        "rota.handover" => "You are on duty now, and this is open",
         "notifier.failed" => "Another notifier could not send this for a day",
         _ => "",
     }
@@ -198,6 +206,8 @@ pub(super) struct Said {
     pub state: AlertState,
     /// The rule's title and id.
     pub rule: (String, String),
+    /// What the rule is labelled with.
+    pub labels: Vec<(String, String)>,
     /// Names and values that say who it is about.
     pub facts: Vec<(String, String)>,
     /// To the dashboard; empty when nobody said where it is.
@@ -209,12 +219,13 @@ pub(super) struct Said {
 impl Said {
     /// For templates.
     pub(super) fn facts(&self) -> Value {
-        let facts: serde_json::Map<String, Value> =
-            self.facts.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let object = |pairs: &[(String, String)]| -> serde_json::Map<String, Value> {
+            pairs.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
+        };
         json!({
             "title": self.title, "text": self.text, "severity": self.level.name(),
             "state": self.state.name(), "rule": self.rule.0, "rule_id": self.rule.1,
-            "fields": facts, "link": self.link, "what_to_do": self.what_to_do, "alert_id": self.key,
+            "fields": object(&self.facts), "labels": object(&self.labels), "link": self.link, "what_to_do": self.what_to_do, "alert_id": self.key,
         })
     }
 }
@@ -233,6 +244,7 @@ pub(super) fn said(outgoing: &Outgoing) -> Said {
             level: Level::Informational,
             state: AlertState::Resolved,
             rule: (String::from("Logwarden"), String::from("logwarden")),
+            labels: Vec::new(),
             facts: Vec::new(),
             link: outgoing.public_url.clone(),
             what_to_do: String::new(),
@@ -248,6 +260,13 @@ pub(super) fn said(outgoing: &Outgoing) -> Said {
             outgoing.held_back
         ));
     }
+    if !outgoing.also.is_empty() {
+        let others = outgoing.also.iter().take(ALSO_SHOWN_MAX);
+        let titles: Vec<String> = others.map(|other| visible(&other.title, 120)).collect();
+        let more = outgoing.also.len() - titles.len();
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        text.push_str(&format!(" Also: {}{more}.", titles.join("; ")));
+    }
     let facts = summary.group.iter().take(GROUP_FACTS_MAX);
     Said {
         key: summary.id.to_string(),
@@ -256,10 +275,15 @@ pub(super) fn said(outgoing: &Outgoing) -> Said {
         level: summary.severity,
         state: summary.state,
         rule: (visible(&summary.rule.title, 200), summary.rule.id.clone()),
+        labels: shown(&mut summary.rule.labels.iter()),
         facts: facts.map(|(name, value)| (visible(name, 64), visible(value, 200))).collect(),
         link: link(outgoing, &format!("/alerts/{}", summary.id)),
         what_to_do: visible(&alert.what_to_do, 1_000),
     }
+}
+
+fn shown(labels: &mut dyn Iterator<Item = (&String, &String)>) -> Vec<(String, String)> {
+    labels.map(|(name, value)| (visible(name, 64), visible(value, 200))).collect()
 }
 
 /// The alert's evidence, one JSON object a line, at most [`ATTACHED_BYTES_MAX`]: what does not fit is
@@ -304,6 +328,9 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
     let group: serde_json::Map<String, Value> =
         summary.group.iter().map(|(field, value)| (field.clone(), value.clone().into())).collect();
     body["alert"] = alert_json(outgoing, summary);
+    if !outgoing.also.is_empty() {
+        body["also"] = outgoing.also.iter().map(|other| alert_json(outgoing, other)).collect();
+    }
     body["rule"] = json!({
         "id": summary.rule.id,
         "name": summary.rule.title,
@@ -381,6 +408,6 @@ fn alert_json(outgoing: &Outgoing, summary: &AlertSummary) -> Value {
         "assignee": summary.assignee,
         "resolution": summary.resolution.map(crate::alert::Resolution::name),
         "dedup_key": format!("{}/{}", summary.rule.id, dedup.join(",")),
-        "labels": {},
+        "labels": summary.rule.labels,
     })
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::breaker::{Breaker, FAILURES_MAX};
+use super::handover;
 use super::plan::{Pending, insert};
 use super::{Named, NotifierState, Outgoing, SendError};
 use crate::alert::lifecycle::{commit, timeline_entry};
@@ -152,20 +153,26 @@ impl Worker {
             if let Some((event, key)) =
                 due.first().map(|due| (due.event.clone(), due.group.clone()))
                 && !key.is_empty()
-                && self.named.notifier.lists_alerts()
+                && self.lists(&event)
             {
                 if event == OPENED && self.is_told_lately(&key, now).await? {
                     continue;
                 }
                 due = self.of_group(&event, &key, now).await?;
             }
-            let group = self.leased(grouped(due, self.named.notifier.lists_alerts()), now).await?;
+            let lists = due.first().is_some_and(|due| self.lists(&due.event));
+            let group = self.leased(grouped(due, lists), now).await?;
             match group {
                 None => return self.pause().await,
                 Some(group) if group.is_empty() => {}
                 Some(group) => self.deliver(group).await?,
             }
         }
+    }
+
+    /// Whether many alerts of one occasion become one message. Of what is handed over they always do.
+    fn lists(&self, event: &str) -> bool {
+        self.named.notifier.lists_alerts() || event == handover::EVENT
     }
 
     /// How long to wait because a minute's messages were sent; `None`: not at all.
@@ -316,7 +323,11 @@ impl Worker {
         let Some((id, first)) = alerts.first() else { return Ok(()) };
         let event = told.first().map(|due| due.event.clone()).unwrap_or_default();
         let acknowledge = match self.named.notifier.acknowledges() {
-            Some(recipient) if first.state == AlertState::Open && event != "alert.digest" => {
+            // Of several alerts it could only acknowledge one.
+            Some(recipient)
+                if first.state == AlertState::Open
+                    && !["alert.digest", handover::EVENT].contains(&event.as_str()) =>
+            {
                 let about = (first.id, *id);
                 let now = self.store.clock.now();
                 Some(link::issue(&*self.store.catalog, about, &recipient, now).await?)

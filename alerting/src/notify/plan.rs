@@ -9,7 +9,7 @@ use logwarden_event::Timestamp;
 use logwarden_store::Statement;
 
 use super::route::Taken;
-use super::{Named, escalation, stored};
+use super::{Named, escalation, growth, stored};
 use crate::alert::lifecycle::timeline_entry;
 use crate::alert::tables::{instant, text};
 use crate::alert::{AlertSummary, TimelineKind};
@@ -114,6 +114,9 @@ impl Told<'_> {
         let told = plan.told.iter().filter(|known| known.notifier.wants(plan.event));
         let mut statements: Vec<Statement> =
             told.map(|known| insert(summary, known, &pending)).collect();
+        if plan.event == "alert.opened" && !plan.told.is_empty() {
+            statements.push(growth::begun(summary, now));
+        }
         if plan.event == "alert.digest" {
             let why = plan.why.map(|why| format!(": {why}")).unwrap_or_default();
             let words = format!("told in the digest of {}{why}", plan.due);

@@ -4,6 +4,7 @@
 //! innermost route that takes the alert says, with what it leaves to the routes around it. Pure.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono::{Datelike, Timelike};
@@ -44,6 +45,7 @@ pub(crate) struct Route {
     group_by: Vec<String>,
     group_wait: Duration,
     digest: Option<Duration>,
+    per_hour_max: Option<NonZeroU32>,
     escalate: Vec<EscalationConfig>,
     routes: Vec<Route>,
 }
@@ -69,6 +71,8 @@ pub(crate) struct Taken<'a> {
     pub group_wait: Duration,
     /// How often a digest is sent; `None`: at once.
     pub digest: Option<Duration>,
+    /// Alerts it tells of at once in an hour; `None`: any number.
+    pub per_hour_max: Option<NonZeroU32>,
     /// Who is told when nobody acknowledges.
     pub escalate: &'a [EscalationConfig],
 }
@@ -97,6 +101,7 @@ impl Route {
             group_by: Vec::new(),
             group_wait: GROUP_WAIT_DEFAULT,
             digest: None,
+            per_hour_max: None,
             escalate: Vec::new(),
             routes: Vec::new(),
         }
@@ -117,6 +122,7 @@ impl Route {
             group_by: &self.group_by,
             group_wait: self.group_wait,
             digest: self.digest,
+            per_hour_max: self.per_hour_max,
             escalate: &self.escalate,
         }
     }
@@ -238,6 +244,7 @@ fn one(
         group_by: config.group_by.clone().unwrap_or_else(|| around.group_by.clone()),
         group_wait,
         digest: digest.or(around.digest),
+        per_hour_max: config.per_hour_max.or(around.per_hour_max),
         escalate,
         routes: Vec::new(),
     })

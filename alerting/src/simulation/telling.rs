@@ -1,8 +1,10 @@
 //! Stories of who is told, when and how often: links, pauses, groups, digests, escalation.
 
 use super::*;
+use crate::config::RotaConfig;
 use crate::config::RouteConfig;
 use crate::notify::escalation::escalate_due;
+use crate::notify::{growth, handover};
 use crate::{Link, LinkState};
 
 /// Two receivers, and alerts routed as `json` says.
@@ -297,4 +299,152 @@ async fn no_sign_of_life_is_given_while_alerts_would_come_late() {
     is_well.store(true, Ordering::Relaxed);
     worker.give_sign_of_life().await;
     assert_eq!(events(&world.receiver), ["notifier.heartbeat"]);
+}
+
+#[tokio::test]
+async fn an_alert_that_goes_on_is_told_again_seldom_over_crashes() {
+    let json = r#"[{"notify": ["test"]}]"#;
+    let (mut world, boss) = routed(33, json, false).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    // Ten times as many, and once more as many: told once, after a while.
+    for _ in 0..12 {
+        world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+        world.detector.catch_up().await.expect("detector");
+    }
+    growth::tell(&world.alerting.shared).await.expect("looked");
+    world.send().await;
+    assert_eq!(events(&world.receiver), ["alert.opened"], "it was told a moment ago");
+    world.simulation.advance(Duration::from_secs(5 * 60));
+    growth::tell(&world.alerting.shared).await.expect("told");
+    world.crash().await;
+    route(&world, &boss, json);
+    for _ in 0..3 {
+        growth::tell(&world.alerting.shared).await.expect("looked");
+        world.send().await;
+    }
+    assert_eq!(events(&world.receiver), ["alert.opened", "alert.updated"]);
+    let alert = world.alerts().await.remove(0);
+    let words = alert.timeline.iter().find(|entry| entry.text.starts_with("told again"));
+    assert!(words.expect("said").text.starts_with("told again: 156 events"), "{words:?}");
+    assert_eq!(events(&boss), [""; 0], "nobody else");
+
+    // It fires again, within and after the pause; somebody who looks at it is not told.
+    let mut told = Vec::new();
+    for minutes in [20, 60, 60, 60] {
+        world.simulation.advance(Duration::from_secs(60 * minutes));
+        world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+        world.detector.catch_up().await.expect("detector");
+        growth::tell(&world.alerting.shared).await.expect("looked");
+        world.send().await;
+        told.push(events(&world.receiver).len());
+        if minutes == 60 && told.len() == 3 {
+            let id = world.alerts().await[0].summary.id;
+            world.alerting.acknowledge(id, "ana").await.expect("acknowledged");
+            world.send().await;
+        }
+    }
+    assert_eq!(
+        told,
+        [2, 3, 3, 4],
+        "the last is the acknowledgement: {:?}",
+        events(&world.receiver)
+    );
+}
+
+#[tokio::test]
+async fn a_silence_keeps_an_alert_that_goes_on_quiet() {
+    let (mut world, _) = routed(34, r#"[{"notify": ["test"]}]"#, false).await;
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let muted = Muted { rule_id: Some(String::from("failed_login_spike")), entity: None };
+    let until = world.store.clock.now().saturating_add(Duration::from_secs(3_600));
+    world.alerting.create_silence(muted, "known", until, "ana").await.expect("silenced");
+    for _ in 0..12 {
+        world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+        world.detector.catch_up().await.expect("detector");
+    }
+    world.simulation.advance(Duration::from_secs(10 * 60));
+    growth::tell(&world.alerting.shared).await.expect("looked");
+    world.simulation.advance(Duration::from_secs(3_600));
+    growth::tell(&world.alerting.shared).await.expect("looked");
+    world.send().await;
+    assert_eq!(events(&world.receiver), ["alert.opened"]);
+}
+
+#[tokio::test]
+async fn who_comes_on_duty_is_told_once_what_is_open() {
+    let (mut world, boss) = routed(35, "[]", false).await;
+    let rotas = |world: &World| {
+        let starts = (world.store.clock.now().to_string())[..16].to_owned();
+        let json = format!(
+            r#"[{{"name": "primary", "starts": "{starts}", "shift_days": 1, "people": [
+                {{"name": "ana", "notify": ["test"]}}, {{"name": "bob", "notify": ["boss"]}}]}}]"#
+        );
+        let rotas: Vec<RotaConfig> = serde_json::from_str(&json).expect("rotas");
+        let routes = serde_json::from_str(r#"[{"notify": ["rota:primary"]}]"#).expect("routes");
+        Config { rotas, routes, ..Config::default() }
+    };
+    let config = rotas(&world);
+    let route = |world: &World| {
+        let named = vec![named("test", &world.receiver), named("boss", &boss)];
+        let routing = Routing::of_config(named, &config).expect("good");
+        crate::write(&world.alerting.shared.settings).routing = Arc::new(routing);
+    };
+    route(&world);
+    handover::tell(&world.alerting.shared).await.expect("looked");
+    for n in 0..3 {
+        world.append(&attack(world.now_secs(), &format!("10.2.0.{n}"), 12)).await;
+    }
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let resolved = world.alerts().await[0].summary.id;
+    world.alerting.resolve(resolved, "ana", Resolution::Benign, None).await.expect("resolved");
+    handover::tell(&world.alerting.shared).await.expect("looked");
+    world.send_through(1).await;
+    assert_eq!(events(&boss), [""; 0], "not before its turn");
+
+    world.simulation.advance(Duration::from_secs(24 * 3_600));
+    handover::tell(&world.alerting.shared).await.expect("handed over");
+    world.crash().await;
+    route(&world);
+    for _ in 0..3 {
+        handover::tell(&world.alerting.shared).await.expect("looked");
+        world.send_through(1).await;
+    }
+    assert_eq!(events(&boss), ["rota.handover"], "one message, although it lists no alerts");
+    assert_eq!(*boss.told.lock().expect("not poisoned"), [2], "the two that are open");
+    let alert = world.alerts().await.remove(2);
+    let said = alert.timeline.iter().any(|entry| entry.text.starts_with("bob is on duty now"));
+    assert!(said, "{:?}", alert.timeline);
+}
+
+#[tokio::test]
+async fn a_route_tells_of_so_many_alerts_an_hour_and_of_the_rest_in_a_digest() {
+    let json = r#"[{"name": "desk", "notify": ["test"], "per_hour_max": 2, "digest_mins": null,
+        "routes": [{"rules": ["nothing"]}]}]"#;
+    let (mut world, _) = routed(36, json, true).await;
+    let mut at_once = Vec::new();
+    for hour in 0..2 {
+        for n in 0..4 {
+            world.append(&attack(world.now_secs(), &format!("10.2.{hour}.{n}"), 12)).await;
+            world.detector.catch_up().await.expect("detector");
+            world.send().await;
+        }
+        let opened = |event: &&String| *event == "alert.opened";
+        at_once.push(events(&world.receiver).iter().filter(opened).count());
+        world.simulation.advance(Duration::from_secs(3_601));
+        world.send().await;
+    }
+    assert_eq!(at_once, [2, 4], "two an hour");
+    let digests = events(&world.receiver).iter().filter(|event| *event == "alert.digest").count();
+    assert_eq!(digests, 2);
+    let alerts = world.alerts().await;
+    let held = alerts.iter().filter(|alert| {
+        let is_said = |text: &str| text.contains("route `desk` tells of 2 alerts an hour");
+        alert.timeline.iter().any(|entry| is_said(&entry.text))
+    });
+    assert_eq!(held.count(), 4);
 }

@@ -66,6 +66,9 @@ struct Route {
     /// Alerts are told of in a digest every so many minutes.
     #[serde(default)]
     digest_mins: Option<u32>,
+    /// Alerts told of at once in an hour; further ones are in the digest alone.
+    #[serde(default)]
+    per_hour_max: Option<u32>,
     /// Who is told when nobody acknowledges.
     #[serde(default)]
     escalate: Option<Vec<Escalation>>,

@@ -69,6 +69,8 @@ struct Rule {
     title: String,
     r#type: String,
     version: u32,
+    /// What routes may ask for.
+    labels: BTreeMap<String, String>,
 }
 
 /// Who or what an alert is about.
@@ -230,6 +232,7 @@ impl From<AlertSummary> for AlertItem {
                 title: rule.title,
                 r#type: rule.kind,
                 version: rule.version,
+                labels: rule.labels,
             },
             entity: alert.entity.map(|entity| {
                 let AlertEntity { kind, field, value } = entity;

@@ -55,7 +55,7 @@ export type AlertNotification = {
 };
 
 /** The rule that opened an alert. */
-export type AlertRule = { id: string; name: string; title: string; type: string; version: number; };
+export type AlertRule = { id: string; labels: Record<string, string>; name: string; title: string; type: string; version: number; };
 
 /** Some splits. */
 export type Amount = { size_bytes: number; splits: number; };
@@ -413,6 +413,7 @@ export type Route = {
   name?: string | null;
   notify?: string[] | null;
   origin?: string | null;
+  per_hour_max?: number | null;
   routes?: Route[];
   rules?: string[];
   severity_min?: string | null;

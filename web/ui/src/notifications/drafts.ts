@@ -18,6 +18,7 @@ export interface RouteDraft {
   group_by: string;
   group_wait_secs: string;
   digest_mins: string;
+  per_hour_max: string;
   escalate: { after_mins: string; notify: string }[];
 }
 
@@ -40,6 +41,7 @@ export function draft_of(route: RouteItem | null, is_inner: boolean): RouteDraft
     group_by: (route?.group_by ?? []).join(', '),
     group_wait_secs: route?.group_wait_secs?.toString() ?? '',
     digest_mins: route?.digest_mins?.toString() ?? '',
+    per_hour_max: route?.per_hour_max?.toString() ?? '',
     escalate: (route?.escalate ?? []).map(({ after_mins, notify }) => ({ after_mins: String(after_mins), notify: notify.join(', ') })),
   };
 }
@@ -60,6 +62,7 @@ export function route_of(draft: RouteDraft, routes: RouteItem[]): RouteItem {
     group_by: group_by.length > 0 ? group_by : null,
     group_wait_secs: number(draft.group_wait_secs),
     digest_mins: number(draft.digest_mins),
+    per_hour_max: number(draft.per_hour_max),
     escalate:
       draft.escalate.length > 0
         ? draft.escalate.map(({ after_mins, notify }) => ({ after_mins: Number(after_mins), notify: words(notify) }))
@@ -85,6 +88,7 @@ export function described(route: RouteItem): string {
 export function consequences(route: RouteItem): string[] {
   const said: string[] = [];
   if (route.digest_mins) said.push(`digest every ${route.digest_mins} min`);
+  if (route.per_hour_max) said.push(`at most ${route.per_hour_max} alerts an hour, then a digest`);
   if (route.group_by) said.push(`one message per ${route.group_by.join(', ')}, after ${route.group_wait_secs ?? 30} s`);
   for (const { after_mins, notify } of route.escalate ?? []) said.push(`after ${after_mins} min unacknowledged: ${notify.join(', ')}`);
   return said;
