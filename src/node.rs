@@ -147,6 +147,7 @@ impl Node {
         let index = Index::open(store.clone(), config.index).await?;
         let alerting = Alerting::open(store.clone(), config.alerting).await?;
         let engine = Engine::new(Arc::clone(&index), store.clone(), config.query);
+        alerting.search_in(Arc::clone(&engine));
 
         roles.follow("identity", run_identity(Arc::clone(&identity), roles.consumers.clone()));
         roles.follow("index", run_index(Arc::clone(&index), roles.consumers.clone()));

@@ -4,6 +4,7 @@
 //! `alert/lifecycle.rs`. At most one alert of a rule and group is open or acknowledged at a time.
 
 pub(crate) mod desk;
+pub(crate) mod kept;
 pub(crate) mod lifecycle;
 pub mod link;
 pub(crate) mod tables;

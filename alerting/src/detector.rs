@@ -1,16 +1,16 @@
 //! Follows the journal and runs the rules over every event.
 //!
-//! Input: records from the checkpoint of consumer `detector` on, in batches as they come. Output:
-//! one catalog step per batch that holds the new checkpoint, the groups that changed, the alerts
-//! opened or joined and the notifications about them. A crash before the step repeats the batch, a
-//! crash after it repeats nothing: ids are worked out from the events, so a repeated batch comes to
-//! the same alerts. After the step each new alert is told to the journal as well; an alert that the
-//! journal knows and the catalog does not is put back.
+//! Input: records in batches as they come. Output: catalog steps. A step with what was found (alerts opened
+//! or joined, notifications about them) moves the checkpoint of [`ALERTS`], at once when an alert opened.
+//! A step that also holds every group that changed, a snapshot, moves the checkpoint of [`CONSUMER`] too,
+//! once in [`SNAPSHOT_INTERVAL`] and when it is quiet. State is a function of the journal, so a start takes
+//! the snapshot and looks again at what lies between the two: what it finds there is written already and
+//! only remembered. Beyond that a crash repeats what was not written, and nothing else; ids are worked out
+//! from the events. After a step each new alert is told to the journal as well; an alert that the journal
+//! knows and the catalog does not is put back.
 //!
 //! An event of which the process dies, or that breaks the detector, again and again is left out
 //! ([`Replay`]). Of our own records only those are looked at that say what is wrong with the server.
-//!
-//! Batches in which nothing was found move the checkpoint at most once per [`IDLE_SAVE_INTERVAL`].
 
 mod fired;
 
@@ -23,16 +23,16 @@ use bytes::Bytes;
 use logwarden_event::{AlertId, Event, Position, Severity, Timestamp};
 use logwarden_store::{
     Append, AppendOutcome, CatalogError, Checkpoint, Chunk, Draft, IdempotencyKey, JournalError,
-    Record, RecordKind, Replay, SqlValue, Statement, Step, StepOutcome,
+    Record, RecordKind, Replay, SqlValue, Statement, Step, StepOutcome, Store,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::Shared;
-use crate::alert::desk::{Desk, Opened, Pending};
+use crate::alert::desk::{Desk, Opened};
 use crate::alert::tables::{self, AlertRow, Columns, integer, rows, text};
-use crate::alert::{Evidence, lifecycle, writing};
-use crate::engine::{Engine, Finding, GroupRow};
+use crate::alert::{lifecycle, writing};
+use crate::engine::{Engine, Finding, Found, GroupRow};
 use crate::error::AlertingError;
 use crate::identity::hash;
 use crate::metrics;
@@ -43,14 +43,22 @@ use crate::silence;
 
 use fired::{fired_event, put_back};
 
-/// The detector's name as a consumer of the journal.
+/// The detector's name as a consumer of the journal: up to where its snapshot goes.
 pub(crate) const CONSUMER: &str = "detector";
+/// The name under which is kept up to where everything found is written.
+pub(crate) const ALERTS: &str = "alerts";
 /// Records taken from the journal at a time.
 const BATCH_RECORDS_MAX: usize = 2_048;
 /// Batches up to this size are worked off where they arrive; larger ones leave the async threads.
 const INLINE_RECORDS_MAX: usize = 32;
-/// How often the checkpoint moves while nothing is found, and windows are looked at for their end.
-const IDLE_SAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often windows are looked at for their end, and what only grew is written.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the groups are written while events come.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(10);
+/// Records after which they are written in any case: the journal keeps what came since.
+const SNAPSHOT_RECORDS_MAX: u64 = 500_000;
+/// Findings that are written at the latest.
+const FINDINGS_MAX: usize = 4_096;
 /// The pause after a failure, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// The lane that is followed; the embedded journal has no other.
@@ -102,45 +110,76 @@ pub(crate) struct Detector {
     engine: Option<Engine>,
     desk: Desk,
     versions: HashMap<String, u32>,
-    /// What the catalog holds.
-    saved: Option<Position>,
-    saved_at: Timestamp,
+    /// Up to where everything found is written.
+    written: Option<Position>,
+    written_at: Timestamp,
+    /// Up to where the groups are written.
+    snapshot: Option<Position>,
+    snapshot_at: Timestamp,
     position: Position,
+    /// Where it stood at the last tick.
+    ticked: Position,
+    work: Work,
     replay: Arc<Replay>,
     /// Alerts that the journal was not told of yet.
     untold: Vec<Opened>,
 }
 
-/// What a batch came to, before any of it is written.
+/// What was found and is not written yet.
 #[derive(Default)]
 struct Work {
     findings: Vec<Finding>,
-    kept: Vec<(u128, Pending)>,
-    waiting: Vec<u128>,
+    /// Something is to be written without waiting.
+    is_urgent: bool,
+    told: Vec<Event>,
+}
+
+/// What a batch came to.
+#[derive(Default)]
+struct Looked {
+    findings: Vec<Finding>,
+    /// Events that windows keep, each with until when.
+    kept: Vec<(Event, i64)>,
     told: Vec<Event>,
     /// Events that came too late for a rule: its place, and when they happened.
     late: Vec<(usize, i64)>,
 }
 
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.findings.is_empty() && self.told.is_empty()
+    }
+
+    /// Takes a finding; one that goes on from the last of its group becomes part of it.
+    fn take(&mut self, mut finding: Finding) {
+        if let (Found::Grew { episode, fresh, absorbed }, Some(last)) =
+            (&mut finding.what, self.findings.last_mut())
+            && let Found::Grew { episode: known, fresh: members, .. } = &mut last.what
+            && (last.rule, &last.key, known.key) == (finding.rule, &finding.key, episode.key)
+            && absorbed.is_empty()
+        {
+            *known = *episode;
+            members.append(fresh);
+            return;
+        }
+        self.is_urgent |= matches!(finding.what, Found::Began { .. });
+        self.findings.push(finding);
+    }
+}
+
 impl Detector {
-    /// Loads what is durable: checkpoint, groups, events kept for evidence.
+    /// Loads what is durable: checkpoints and groups.
     pub(crate) async fn open(shared: Arc<Shared>) -> Result<Self, AlertingError> {
         let store = &shared.store;
         let rules = shared.rules();
-        let checkpoint = store.catalog.checkpoint(CONSUMER, LANE).await?;
-        if let Some(checkpoint) = &checkpoint
-            && checkpoint.journal != store.journal.identity()
-        {
-            return Err(AlertingError::ForeignJournal);
-        }
-        let saved = checkpoint.map(|checkpoint| checkpoint.position);
-        let position = saved.unwrap_or_else(|| store.journal.start(LANE));
+        let snapshot = checkpoint(store, CONSUMER).await?;
+        let written = checkpoint(store, ALERTS).await?;
+        let position = snapshot.unwrap_or_else(|| store.journal.start(LANE));
         store.journal.hold(CONSUMER, position);
         let mut engine = Engine::with_lateness(rules.clone(), shared.lateness());
-        let (groups, pending) = load_state(&shared).await?;
         let mut obsolete = 0u64;
-        for group in &groups {
-            obsolete += u64::from(!engine.restore(group));
+        for group in load_groups(&shared).await? {
+            obsolete += u64::from(!engine.restore(&group));
         }
         if obsolete > 0 {
             info!(groups = obsolete, "state of rules that changed is forgotten");
@@ -148,15 +187,20 @@ impl Detector {
         let versions = save_versions(&shared, &rules).await?;
         let untold = load_untold(&shared).await?;
         let replay = Arc::new(store.replay(CONSUMER).await);
+        let now = store.clock.now();
         Ok(Self {
-            saved_at: store.clock.now(),
             shared,
             rules,
             engine: Some(engine),
-            desk: Desk::new(pending),
+            desk: Desk::default(),
             versions,
-            saved,
+            written,
+            written_at: now,
+            snapshot,
+            snapshot_at: now,
             position,
+            ticked: position,
+            work: Work::default(),
             replay,
             untold,
         })
@@ -165,7 +209,7 @@ impl Detector {
     async fn follow(&mut self, shutdown: &CancellationToken, pause: &mut Duration) -> Restart {
         let mut changes = self.shared.rule_changes();
         changes.mark_unchanged();
-        let mut tick = tokio::time::interval(IDLE_SAVE_INTERVAL);
+        let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             if !Arc::ptr_eq(&self.rules, &self.shared.rules()) {
@@ -176,7 +220,7 @@ impl Detector {
                 biased;
                 () = shutdown.cancelled() => return self.stop(Restart::Shutdown).await,
                 _ = changes.changed() => continue,
-                chunk = replay.read(self.position, BATCH_RECORDS_MAX) => Some(chunk),
+                chunk = replay.read(self.position, self.records_max()) => Some(chunk),
                 _ = tick.tick() => None,
             };
             let done = match chunk {
@@ -195,55 +239,102 @@ impl Detector {
         }
     }
 
-    /// Whether the catalog knows less than was looked at. Before the journal holds anything there
+    /// How many records are looked at next: what was found in is told apart from what was not.
+    fn records_max(&self) -> usize {
+        let known = self.to_recall().unwrap_or(BATCH_RECORDS_MAX as u64);
+        usize::try_from(known).unwrap_or(BATCH_RECORDS_MAX).min(BATCH_RECORDS_MAX)
+    }
+
+    /// Records of which everything found is written, while there are any.
+    fn to_recall(&self) -> Option<u64> {
+        let written = self.written?.seq;
+        written.checked_sub(self.position.seq).filter(|records| *records > 0)
+    }
+
+    /// Whether the snapshot knows less than was looked at. Before the journal holds anything there
     /// is no place to remember.
     fn is_behind(&self) -> bool {
         let is_fresh =
-            self.saved.is_none() && self.position == self.shared.store.journal.start(LANE);
-        !is_fresh && self.saved != Some(self.position)
+            self.snapshot.is_none() && self.position == self.shared.store.journal.start(LANE);
+        let has_changes = self.engine.as_ref().is_some_and(Engine::has_changes);
+        !is_fresh && (self.snapshot != Some(self.position) || has_changes)
     }
 
-    /// Saves what was looked at and found nothing in, so that it is not looked at again.
+    /// Writes everything, so that it is not looked at again.
     async fn stop(&mut self, restart: Restart) -> Restart {
-        if !self.is_behind() {
+        let is_written = !self.is_behind() && self.work.is_empty();
+        if is_written || self.to_recall().is_some() {
             return restart;
         }
-        match self.save(Work::default()).await {
+        match self.save(true).await {
             Ok(()) => restart,
             Err(failed) => failed,
         }
     }
 
-    /// Works off one chunk and writes what came of it.
+    /// Works off one chunk and writes what came of it, when it is time.
     async fn take_chunk(&mut self, chunk: Chunk) -> Result<(), Restart> {
-        match chunk {
+        let looked = match chunk {
             Chunk::Gap { from, to } => {
                 let records = to.seq.saturating_sub(from.seq);
                 error!(%from, %to, records, "journal has a gap, its events were not looked at");
                 ::metrics::counter!(metrics::JOURNAL_GAP_TOTAL).increment(records);
                 self.position = to;
-                self.save(Work::default()).await
+                return match self.to_recall() {
+                    Some(_) => Ok(()),
+                    None => self.save(true).await,
+                };
             }
             Chunk::Records { records, next } => {
                 self.desk.read_at(self.shared.store.clock.now());
-                let work = self.look_at(records).await?;
-                for (place, at) in &work.late {
+                let is_known = self.to_recall().is_some();
+                let mut looked = self.look_at(records).await?;
+                for (place, at) in &looked.late {
                     self.shared.late.note(&self.rules.rules()[*place].id, *at);
                 }
-                self.position = next;
-                self.shared.set_position(next);
-                let has_changes = self.engine.as_ref().is_some_and(Engine::has_changes);
-                let is_due =
-                    self.shared.store.clock.now().since(self.saved_at) >= IDLE_SAVE_INTERVAL;
-                if has_changes || !work.findings.is_empty() || !work.told.is_empty() || is_due {
-                    self.save(work).await?;
+                for (event, until) in looked.kept.drain(..) {
+                    self.desk.kept.keep(event, until);
                 }
-                Ok(())
+                self.position = next;
+                if is_known {
+                    return self.recall(looked.findings).await;
+                }
+                looked
             }
+        };
+        for finding in looked.findings {
+            self.work.take(finding);
         }
+        self.work.is_urgent |= !looked.told.is_empty();
+        self.work.told.extend(looked.told);
+        let now = self.shared.store.clock.now();
+        let is_due = self.work.is_urgent
+            || self.work.findings.len() >= FINDINGS_MAX
+            || (!self.work.is_empty() && now.since(self.written_at) >= TICK);
+        let unsaved = self.position.seq.saturating_sub(self.snapshot.map_or(1, |at| at.seq));
+        let takes_snapshot =
+            now.since(self.snapshot_at) >= SNAPSHOT_INTERVAL || unsaved >= SNAPSHOT_RECORDS_MAX;
+        if is_due || takes_snapshot {
+            return self.save(takes_snapshot).await;
+        }
+        if self.work.is_empty() {
+            self.shared.set_position(self.position);
+        }
+        Ok(())
     }
 
-    async fn look_at(&mut self, records: Arc<[Record]>) -> Result<Work, Restart> {
+    /// Remembers what was found and written before a restart.
+    async fn recall(&mut self, findings: Vec<Finding>) -> Result<(), Restart> {
+        let Some(engine) = &mut self.engine else {
+            return Err(Restart::Reload("no engine".into()));
+        };
+        for finding in findings {
+            self.desk.recall(&*self.shared.store.catalog, engine, finding).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&mut self, records: Arc<[Record]>) -> Result<Looked, Restart> {
         let engine = self.engine.take().ok_or_else(|| Restart::Reload("no engine".into()))?;
         let replay = self.replay.clone();
         let is_short = records.len() <= INLINE_RECORDS_MAX;
@@ -254,84 +345,85 @@ impl Detector {
         } else {
             tokio::task::spawn_blocking(look).await.map_err(|error| error.to_string())
         };
-        let (engine, work) = looked.map_err(Restart::Reload)?;
+        let (engine, looked) = looked.map_err(Restart::Reload)?;
         self.engine = Some(engine);
-        Ok(work)
+        Ok(looked)
     }
 
-    /// Nothing came for a while: windows that are over end, the checkpoint moves.
+    /// Nothing came for a while: windows that are over end, what was found is written.
     async fn idle(&mut self) -> Result<(), Restart> {
+        if self.to_recall().is_some() {
+            return Ok(());
+        }
         let store = &self.shared.store;
-        let mut work = Work::default();
+        let now = store.clock.now();
         if self.position >= store.journal.end(LANE)
             && let Some(engine) = &mut self.engine
         {
-            work.findings = engine.expire(store.clock.now());
+            for finding in engine.expire(now) {
+                self.work.take(finding);
+            }
         }
         for found in self.shared.late.take_found() {
             // Places are those of the rules it was found with.
             if Arc::ptr_eq(&found.rules, &self.rules) {
-                work.kept.extend(found.evidence);
-                work.findings.push(found.finding);
+                self.work.take(found.finding);
             }
         }
-        self.desk.forget_before(store.clock.now().nanos());
-        let has_changes = self.engine.as_ref().is_some_and(Engine::has_changes);
-        if has_changes || !work.findings.is_empty() || self.is_behind() {
-            self.save(work).await?;
+        self.desk.forget_before(now.nanos());
+        let is_quiet = std::mem::replace(&mut self.ticked, self.position) == self.position;
+        let takes_snapshot = is_quiet && self.is_behind();
+        if takes_snapshot || !self.work.is_empty() {
+            self.save(takes_snapshot).await?;
         }
         self.tell_journal().await
     }
 
-    /// Writes everything in one step.
-    async fn save(&mut self, work: Work) -> Result<(), Restart> {
+    /// Writes what was found, and the groups with it or not, in one step.
+    async fn save(&mut self, takes_snapshot: bool) -> Result<(), Restart> {
         let shared = self.shared.clone();
-        let catalog = &*shared.store.catalog;
         let writing = shared.writing.lock().await;
         let now = shared.store.clock.now();
-        let mut statements = Vec::new();
-        for (id, pending) in work.kept {
-            if work.waiting.contains(&id) {
-                statements.push(writing::insert_pending(&pending));
-            }
-            if !self.desk.keep(id, pending) {
-                ::metrics::counter!(metrics::EVIDENCE_DROPPED_TOTAL).increment(1);
-            }
-        }
+        let work = std::mem::take(&mut self.work);
         let Some(engine) = &mut self.engine else {
             return Err(Restart::Reload("no engine".into()));
         };
         for finding in work.findings {
-            self.desk.take(catalog, engine, &self.versions, finding, now).await?;
+            self.desk.take(&shared, engine, &self.versions, finding, now).await?;
         }
         let suppressed = suppressed(&shared, &self.rules, &self.desk, now).await?;
         let routing = shared.routing();
-        let (alerts, opened) = self.desk.statements(&self.rules, &routing, &suppressed, now);
-        statements.extend(alerts);
+        let (mut statements, opened) =
+            self.desk.statements(&self.rules, &routing, &suppressed, now);
         for event in &work.told {
             statements.extend(put_back(&shared, &self.rules, event, &opened, now).await?);
         }
-        statements.extend(engine.take_changed_rows().into_iter().map(writing::write_group));
-        if self.shared.store.clock.now().since(self.saved_at) >= IDLE_SAVE_INTERVAL {
-            statements.push(Statement {
-                sql: "DELETE FROM alerting_pending WHERE keep_until_ns < ?1",
-                values: vec![integer(now.nanos())],
-            });
+        let mut moved = vec![ALERTS];
+        if takes_snapshot {
+            statements.extend(engine.take_changed_rows().into_iter().map(writing::write_group));
+            moved.push(CONSUMER);
         }
+        let checkpoint = |consumer: &str| Checkpoint {
+            consumer: consumer.to_owned(),
+            journal: shared.store.journal.identity(),
+            position: self.position,
+        };
         let step = Step {
-            expected: vec![(CONSUMER.to_owned(), LANE, self.saved)],
-            advance: vec![Checkpoint {
-                consumer: CONSUMER.to_owned(),
-                journal: shared.store.journal.identity(),
-                position: self.position,
-            }],
+            expected: vec![
+                (ALERTS.to_owned(), LANE, self.written),
+                (CONSUMER.to_owned(), LANE, self.snapshot),
+            ],
+            advance: moved.into_iter().map(checkpoint).collect(),
             statements,
         };
         self.commit(step).await?;
         self.desk.written();
-        self.saved = Some(self.position);
-        self.saved_at = now;
-        shared.store.journal.hold(CONSUMER, self.position);
+        (self.written, self.written_at) = (Some(self.position), now);
+        if takes_snapshot {
+            (self.snapshot, self.snapshot_at) = (Some(self.position), now);
+            shared.store.journal.hold(CONSUMER, self.position);
+        }
+        shared.set_position(self.position);
         shared.set_stalled(None);
         drop(writing);
         if !opened.is_empty() {
@@ -418,21 +510,21 @@ impl Detector {
     /// Works off one chunk; for tests.
     #[cfg(test)]
     pub(crate) async fn take_next(&mut self) -> Result<(), String> {
-        let read = self.replay.read(self.position, BATCH_RECORDS_MAX).await;
+        let read = self.replay.read(self.position, self.records_max()).await;
         let chunk = read.map_err(|error| error.to_string())?;
         self.take_chunk(chunk).await.map_err(|_| String::from("restart"))
     }
 }
 
 /// Runs the rules over a batch.
-fn look_at(mut engine: Engine, records: &[Record], replay: &Replay) -> (Engine, Work) {
-    let mut work = Work::default();
+fn look_at(mut engine: Engine, records: &[Record], replay: &Replay) -> (Engine, Looked) {
+    let mut looked = Looked::default();
     let mut events = 0u64;
     for record in records {
         match record.kind {
             RecordKind::Event => {}
             RecordKind::AlertFired => {
-                work.told.push(record.event.clone());
+                looked.told.push(record.event.clone());
                 continue;
             }
             // What the server finds wrong with itself; who did what is not for rules.
@@ -442,35 +534,33 @@ fn look_at(mut engine: Engine, records: &[Record], replay: &Replay) -> (Engine, 
         events += 1;
         replay.begin(record.event.seq());
         let findings = engine.process(&record.event);
-        if findings.is_kept {
-            let evidence = Arc::new(writing::evidence_of(&record.event));
-            let id = record.event.id().to_u128();
-            let pending = Pending { keep_until: findings.keep_until, evidence };
-            work.kept.push((id, pending));
-            if findings.is_waiting {
-                work.waiting.push(id);
-            }
+        if let Some(until) = findings.keep_until {
+            looked.kept.push((record.event.clone(), until));
         }
-        work.findings.extend(findings.found);
-        work.late.extend(findings.late);
+        looked.findings.extend(findings.found);
+        looked.late.extend(findings.late);
     }
     replay.rest();
     ::metrics::counter!(metrics::EVENTS_TOTAL).increment(events);
-    (engine, work)
+    (engine, looked)
 }
 
-async fn load_state(
-    shared: &Shared,
-) -> Result<(Vec<GroupRow>, HashMap<u128, Pending>), AlertingError> {
-    let all = |sql: &'static str| Statement { sql, values: Vec::new() };
-    let answers = shared
-        .store
-        .catalog
-        .query(vec![
-            all("SELECT rule_id, group_key, fingerprint, state FROM alerting_groups"),
-            all("SELECT keep_until_ns, body FROM alerting_pending ORDER BY event_id"),
-        ])
-        .await?;
+/// Where a checkpoint of ours stands.
+async fn checkpoint(store: &Store, name: &str) -> Result<Option<Position>, AlertingError> {
+    match store.catalog.checkpoint(name, LANE).await? {
+        Some(known) if known.journal != store.journal.identity() => {
+            Err(AlertingError::ForeignJournal)
+        }
+        known => Ok(known.map(|known| known.position)),
+    }
+}
+
+async fn load_groups(shared: &Shared) -> Result<Vec<GroupRow>, AlertingError> {
+    let all = Statement {
+        sql: "SELECT rule_id, group_key, fingerprint, state FROM alerting_groups",
+        values: Vec::new(),
+    };
+    let answers = shared.store.catalog.query(vec![all]).await?;
     let mut groups = Vec::new();
     for row in rows(&answers, 0) {
         let mut columns = Columns::of(row);
@@ -486,15 +576,7 @@ async fn load_state(
             state,
         });
     }
-    let mut pending = HashMap::new();
-    for row in rows(&answers, 1) {
-        let mut columns = Columns::of(row);
-        let keep_until = columns.integer()?;
-        let evidence: Evidence = columns.json()?;
-        let id = evidence.event_id.to_u128();
-        pending.insert(id, Pending { keep_until, evidence: Arc::new(evidence) });
-    }
-    Ok((groups, pending))
+    Ok(groups)
 }
 
 /// Counts the changes of each rule; answers the present versions.

@@ -8,7 +8,7 @@
 mod judging;
 mod values;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,14 +87,16 @@ pub enum Found {
 pub struct Findings {
     /// In the order they were found.
     pub found: Vec<Finding>,
-    /// Whether a window keeps the event, so that it may be evidence later.
-    pub is_kept: bool,
-    /// Whether a window whose condition does not hold yet keeps it.
-    pub is_waiting: bool,
-    /// Until when it may be asked for, by the time events are observed.
-    pub keep_until: i64,
+    /// Until when a window may ask for the event, by the time events are observed, when one keeps it.
+    pub keep_until: Option<i64>,
     /// Rules, by place, that had judged its time already, and when that was.
     pub late: Vec<(usize, i64)>,
+}
+
+impl Findings {
+    fn keep(&mut self, until: i64) {
+        self.keep_until = self.keep_until.max(Some(until));
+    }
 }
 
 /// A group that was forgotten, with the episodes that were not over.
@@ -107,9 +109,19 @@ struct Groups {
     /// The rule says itself how late an event may come.
     has_own_lateness: bool,
     fingerprint: String,
-    groups: HashMap<Arc<str>, Group>,
+    groups: HashMap<Arc<str>, Slot>,
     by_age: BTreeSet<(i64, Arc<str>)>,
-    dirty: HashSet<Arc<str>>,
+    /// Those that changed and those that were forgotten, each once.
+    dirty: Vec<Arc<str>>,
+}
+
+/// A group with what its rule knows of it.
+#[derive(Debug, Default)]
+struct Slot {
+    group: Group,
+    /// By which time it stands among the ages: it may have been seen since.
+    age: i64,
+    is_dirty: bool,
 }
 
 /// A group's row, to be written or removed.
@@ -234,10 +246,10 @@ impl Engine {
     /// Remembers which alert an episode belongs to.
     pub fn set_alert(&mut self, rule: usize, key: &Arc<str>, episode: u128, alert: u128) {
         if let Some(groups) = &mut self.groups[rule]
-            && let Some(group) = groups.groups.get_mut(key)
+            && let Some(slot) = groups.groups.get_mut(key)
         {
-            group.set_alert(episode, alert);
-            groups.dirty.insert(key.clone());
+            slot.group.set_alert(episode, alert);
+            slot.note(key, &mut groups.dirty);
         }
         if let Some(trends) = &mut self.trends[rule] {
             trends.set_alert(key, episode, alert);
@@ -248,7 +260,7 @@ impl Engine {
     pub fn has_episode_of(&self, rule: usize, key: &Arc<str>, alert: u128) -> bool {
         let group = self.groups[rule].as_ref().and_then(|groups| groups.groups.get(key));
         let trend = self.trends[rule].as_ref().and_then(|trends| trends.get(key));
-        group.is_some_and(|group| group.episodes().iter().any(|e| e.alert == alert))
+        group.is_some_and(|slot| slot.group.episodes().iter().any(|e| e.alert == alert))
             || trend.and_then(Series::episode).is_some_and(|episode| episode.alert == alert)
     }
 
@@ -257,12 +269,16 @@ impl Engine {
         let mut rows = Vec::new();
         for (rule, groups) in self.rules.rules().iter().zip(&mut self.groups) {
             let Some(groups) = groups else { continue };
-            let mut keys: Vec<Arc<str>> = groups.dirty.drain().collect();
+            let mut keys = std::mem::take(&mut groups.dirty);
             keys.sort();
+            keys.dedup();
             rows.extend(keys.into_iter().map(|key| GroupRow {
                 rule_id: rule.id.clone(),
                 fingerprint: groups.fingerprint.clone(),
-                state: groups.groups.get(&key).map(Group::encode),
+                state: groups.groups.get_mut(&key).map(|slot| {
+                    slot.is_dirty = false;
+                    slot.group.encode()
+                }),
                 key: key.to_string(),
             }));
         }
@@ -308,8 +324,9 @@ impl Engine {
             return false;
         };
         let key: Arc<str> = Arc::from(row.key.as_str());
-        groups.by_age.insert((group.last_observed(), key.clone()));
-        groups.groups.insert(key, group);
+        let age = group.last_observed();
+        groups.by_age.insert((age, key.clone()));
+        groups.groups.insert(key, Slot { group, age, is_dirty: false });
         true
     }
 
@@ -318,11 +335,11 @@ impl Engine {
         let mut rows = Vec::new();
         for (rule, groups) in self.rules.rules().iter().zip(&self.groups) {
             let Some(groups) = groups else { continue };
-            rows.extend(groups.groups.iter().map(|(key, group)| GroupRow {
+            rows.extend(groups.groups.iter().map(|(key, slot)| GroupRow {
                 rule_id: rule.id.clone(),
                 key: key.to_string(),
                 fingerprint: groups.fingerprint.clone(),
-                state: Some(group.encode()),
+                state: Some(slot.group.encode()),
             }));
         }
         for (rule, trends) in self.rules.rules().iter().zip(&self.trends) {
@@ -419,10 +436,9 @@ impl Engine {
             ::metrics::counter!(metrics::POINTS_COARSENED_TOTAL, "rule" => rule_id())
                 .increment(count);
         }
-        findings.is_kept |= outcome.change != Change::Known;
-        findings.is_waiting |= outcome.change == Change::Waiting;
-        let keep_until = member.at.max(arrival.observed).saturating_add(window.memory_ns());
-        findings.keep_until = findings.keep_until.max(keep_until);
+        if outcome.change != Change::Known {
+            findings.keep(member.at.max(arrival.observed).saturating_add(window.memory_ns()));
+        }
         if opens_alerts {
             report(place, &key, group, &outcome, evicted, findings);
         }
@@ -478,46 +494,96 @@ impl Groups {
         point: (i64, u128, u128),
         observed: i64,
     ) -> (Outcome, Option<Evicted>) {
-        let mut evicted = None;
-        if !self.groups.contains_key(key) && self.groups.len() >= GROUPS_PER_RULE_MAX {
-            evicted = self.evict_oldest();
+        if let Some(slot) = self.groups.get_mut(key) {
+            slot.note(key, &mut self.dirty);
+            return (slot.group.insert(window, point, observed), None);
         }
-        let group = self.groups.entry(key.clone()).or_default();
-        self.by_age.remove(&(group.last_observed(), key.clone()));
-        let outcome = group.insert(window, point, observed);
-        self.by_age.insert((group.last_observed(), key.clone()));
-        self.dirty.insert(key.clone());
+        let is_full = self.groups.len() >= GROUPS_PER_RULE_MAX;
+        let evicted = if is_full { self.evict_oldest() } else { None };
+        let mut slot = Slot::default();
+        let outcome = slot.group.insert(window, point, observed);
+        slot.note(key, &mut self.dirty);
+        slot.age = slot.group.last_observed();
+        self.by_age.insert((slot.age, key.clone()));
+        self.groups.insert(key.clone(), slot);
         (outcome, evicted)
     }
 
+    /// The group that was not seen for longest, when that was before this; it stands by its true age.
+    fn oldest_before(&mut self, before: i64) -> Option<Arc<str>> {
+        loop {
+            let (age, key) = self.by_age.first().filter(|(age, _)| *age < before)?.clone();
+            let Some(slot) = self.groups.get_mut(&key) else {
+                self.by_age.pop_first();
+                continue;
+            };
+            if slot.group.last_observed() == age {
+                return Some(key);
+            }
+            self.by_age.pop_first();
+            slot.age = slot.group.last_observed();
+            self.by_age.insert((slot.age, key));
+        }
+    }
+
     fn evict_oldest(&mut self) -> Option<Evicted> {
-        let (_, key) = self.by_age.pop_first()?;
-        let group = self.groups.remove(&key)?;
+        let key = self.oldest_before(i64::MAX)?;
+        let slot = self.remove(&key)?;
         ::metrics::counter!(metrics::GROUPS_EVICTED_TOTAL).increment(1);
-        self.dirty.insert(key.clone());
-        Some((key, group.episodes().to_vec()))
+        Some((key, slot.group.episodes().to_vec()))
+    }
+
+    fn remove(&mut self, key: &Arc<str>) -> Option<Slot> {
+        let slot = self.groups.remove(key)?;
+        self.by_age.remove(&(slot.age, key.clone()));
+        if !slot.is_dirty {
+            self.dirty.push(key.clone());
+        }
+        Some(slot)
     }
 
     fn expire(&mut self, now: i64) -> Vec<(Arc<str>, Episode)> {
         // Nothing is looked at sooner than the rule's own memory after its last point was observed.
         let before = now.saturating_sub(self.window.memory_ns());
-        let due: Vec<(i64, Arc<str>)> =
-            self.by_age.iter().take_while(|(seen, _)| *seen < before).cloned().collect();
+        let due: Vec<Arc<str>> = self
+            .by_age
+            .iter()
+            .take_while(|(age, _)| *age < before)
+            .map(|(_, key)| key.clone())
+            .collect();
         let mut ended = Vec::new();
-        for (seen, key) in due {
-            let Some(group) = self.groups.get_mut(&key) else { continue };
-            let over = group.expire(now);
-            if over.is_empty() && !group.is_empty() {
+        for key in due {
+            let Some(slot) = self.groups.get_mut(&key) else { continue };
+            let seen = slot.group.last_observed();
+            if seen != slot.age {
+                self.by_age.remove(&(slot.age, key.clone()));
+                self.by_age.insert((seen, key.clone()));
+                slot.age = seen;
+            }
+            if seen >= before {
+                continue;
+            }
+            let over = slot.group.expire(now);
+            if over.is_empty() && !slot.group.is_empty() {
                 continue;
             }
             ended.extend(over.into_iter().map(|episode| (key.clone(), episode)));
-            if group.is_empty() {
-                self.groups.remove(&key);
-                self.by_age.remove(&(seen, key.clone()));
+            if slot.group.is_empty() {
+                self.remove(&key);
+            } else {
+                slot.note(&key, &mut self.dirty);
             }
-            self.dirty.insert(key);
         }
         ended
+    }
+}
+
+impl Slot {
+    /// The group changed.
+    fn note(&mut self, key: &Arc<str>, dirty: &mut Vec<Arc<str>>) {
+        if !std::mem::replace(&mut self.is_dirty, true) {
+            dirty.push(key.clone());
+        }
     }
 }
 
@@ -542,7 +608,7 @@ fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
         fingerprint: fingerprint(rules, place),
         groups: HashMap::new(),
         by_age: BTreeSet::new(),
-        dirty: HashSet::new(),
+        dirty: Vec::new(),
     })
 }
 

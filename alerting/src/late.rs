@@ -1,14 +1,13 @@
 //! Late events: what a window left out, because its time was judged or its group forgotten, is looked for
 //! again in what is stored, and the alert that is missing is opened after all, marked as late.
 //!
-//! Input: by rule the span of time in which events came too late. Output: findings for the detector, each
-//! with the events that prove it. What is found is a function of the set of stored events: the rule is run
+//! Input: by rule the span of time in which events came too late. Output: findings for the detector. What is found is a function of the set of stored events: the rule is run
 //! over them as a whole, without a watermark. Only rules whose windows end are run again: what remembers
 //! for longer (`baseline`, `new_term`, `rare`, `change`, `risk`) cannot be judged from a part of the past.
 //! Bounded: one span for each rule, of at most [`SPAN_MAX_NS`], and [`EVENTS_MAX`] events for each run;
 //! what is beyond is counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use logwarden_event::{TimeRange, Timestamp};
@@ -18,9 +17,7 @@ use logwarden_query::{
 use logwarden_store::{Catalog, Statement};
 use tracing::info;
 
-use crate::alert::desk::Pending;
 use crate::alert::tables::{self, Columns, integer, text};
-use crate::alert::writing;
 use crate::engine::{Engine, Finding, Found};
 use crate::error::AlertingError;
 use crate::metrics;
@@ -58,7 +55,6 @@ pub(crate) struct FoundLate {
     /// The rules its place is of.
     pub rules: Arc<RuleSet>,
     pub finding: Finding,
-    pub evidence: Vec<(u128, Pending)>,
 }
 
 impl Late {
@@ -147,7 +143,6 @@ async fn again(
     let last = last.min(shared.store.clock.now().nanos());
     let range = TimeRange { start: Timestamp::from_nanos(first), end: Timestamp::from_nanos(last) };
     let mut engine = Engine::new(Arc::new(rules.only(place)));
-    let mut kept: HashMap<u128, Pending> = HashMap::new();
     let query = Query { filter: members(rules, place), pipes: Vec::new() };
     let (mut cursor, mut events, mut found) = (None, 0, Vec::new());
     loop {
@@ -166,12 +161,7 @@ async fn again(
         }
         events += answer.hits.len();
         for event in &answer.hits {
-            let gathered = engine.gather(event);
-            note(&mut found, gathered.found);
-            if gathered.is_kept {
-                let evidence = Arc::new(writing::evidence_of(event));
-                kept.insert(event.id().to_u128(), Pending { keep_until: i64::MAX, evidence });
-            }
+            note(&mut found, engine.gather(event).found);
         }
         cursor = answer.next;
         if cursor.is_none() {
@@ -202,15 +192,12 @@ async fn again(
             threshold: count_min(&rules.rules()[place]),
         });
         why.text += &format!(" (found late: {} events came after their time)", span.events);
-        let evidence =
-            members.iter().filter_map(|member| Some((member.id, kept.get(&member.id)?.clone())));
-        let evidence = evidence.collect();
         let mut waiting = shared.late.found.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= FOUND_MAX {
             ::metrics::counter!(metrics::LATE_NOT_LOOKED_FOR_TOTAL).increment(1);
             continue;
         }
-        waiting.push(FoundLate { rules: rules.clone(), finding, evidence });
+        waiting.push(FoundLate { rules: rules.clone(), finding });
         missing += 1;
     }
     info!(rule = rules.rules()[place].id, events, missing, "late events were looked at again");

@@ -32,10 +32,11 @@ pub mod window;
 mod written;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use logwarden_event::{AlertId, Event, NotificationId, Position};
+use logwarden_query::Engine as Searches;
 use logwarden_store::{Statement, Store};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
@@ -97,6 +98,8 @@ pub(crate) struct Shared {
     pub rule_writing: std::sync::Mutex<()>,
     /// Events that came after their time was judged, and what was found of them since.
     pub late: late::Late,
+    /// Where events are found that the journal has let go of.
+    searches: OnceLock<Arc<Searches>>,
     settings: RwLock<Settings>,
     rule_changes: watch::Sender<u64>,
     routing_changes: watch::Sender<u64>,
@@ -136,6 +139,10 @@ impl Shared {
     /// How late the events of each source may come.
     pub(crate) fn lateness(&self) -> Arc<engine::Lateness> {
         Arc::new(read(&self.settings).config.lateness.clone())
+    }
+
+    pub(crate) fn searches(&self) -> Option<&Searches> {
+        self.searches.get().map(|searches| &**searches)
     }
 
     pub(crate) fn rule_changes(&self) -> watch::Receiver<u64> {
@@ -257,6 +264,7 @@ impl Alerting {
             writing: Mutex::new(()),
             rule_writing: std::sync::Mutex::new(()),
             late: late::Late::default(),
+            searches: OnceLock::new(),
             settings: RwLock::new(settings),
             rule_changes: watch::Sender::new(0),
             routing_changes: watch::Sender::new(0),
@@ -264,6 +272,12 @@ impl Alerting {
             status: RwLock::new(Status { position, ..Status::default() }),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    /// Events that an alert should show and that the journal has let go of are searched for there; to be
+    /// said once, before [`Alerting::run`].
+    pub fn search_in(&self, searches: Arc<Searches>) {
+        let _ = self.shared.searches.set(searches);
     }
 
     /// Works until `shutdown`: follows the journal, sends notifications, watches rule files.

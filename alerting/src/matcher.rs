@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use logwarden_event::parts::Packed;
 use logwarden_event::{Event, Value};
 use logwarden_query::Target;
 
@@ -172,13 +173,14 @@ impl Scratch {
     /// answers whether a gate has one.
     fn find_places(&mut self, index: &Index, event: &Event) -> bool {
         let mut has_gate = false;
-        for (field, position) in event.fields().zip(0u32..) {
-            if field.value == Value::Null {
+        let parts = event.parts();
+        for (entry, field) in parts.fields.iter().zip(0u32..) {
+            if entry.value == Packed::Null {
                 continue;
             }
-            for name in [Some(field.path), field.alias].into_iter().flatten() {
-                for &(target, rank) in index.targets_of(name) {
-                    self.places.push(Place { field: position, target, rank });
+            for name in [Some(entry.name), entry.alias].into_iter().flatten() {
+                for &(target, rank) in index.targets_of(name, parts.buffer) {
+                    self.places.push(Place { field, target, rank });
                     self.note(target, rank);
                     has_gate |= index.is_gate(target);
                 }
@@ -223,26 +225,17 @@ impl Pass<'_> {
     /// Marks what is found in the values.
     fn look_at_values(&mut self) {
         let event = self.event;
-        let mut next = 0;
-        for (field, position) in event.fields().zip(0u32..) {
-            let first = next;
-            while self.scratch.places.get(next).is_some_and(|place| place.field == position) {
-                next += 1;
+        if self.index.record().is_some() {
+            let mut next = 0;
+            for (field, position) in event.fields().zip(0u32..) {
+                next = self.look_at_field(position, field.value, next);
             }
-            let is_wanted = next > first || self.index.record().is_some();
-            if !is_wanted || field.value == Value::Null {
-                continue;
-            }
-            let mut lowered = Lowered::NotYet;
-            for at in first..next {
-                let place = self.scratch.places[at];
-                if self.scratch.is_current(&place) {
-                    self.look_at(place.target, field.value, &mut lowered);
-                }
-            }
-            if let Some(record) = self.index.record() {
-                self.scratch.note(record, 0);
-                self.look_at(record, field.value, &mut lowered);
+        } else {
+            let mut next = 0;
+            while let Some(place) = self.scratch.places.get(next)
+                && let Some(value) = event.value_at(place.field as usize)
+            {
+                next = self.look_at_field(place.field, value, next);
             }
         }
         for (target, part) in self.index.attributes() {
@@ -267,6 +260,25 @@ impl Pass<'_> {
                 Target::Field(_) | Target::FirstOf(_) => {}
             }
         }
+    }
+
+    /// Marks what is found in the value of a field, whose places begin at `next`; answers where those of
+    /// the next field begin.
+    fn look_at_field(&mut self, field: u32, value: Value<'_>, mut next: usize) -> usize {
+        let mut lowered = Lowered::NotYet;
+        while let Some(place) = self.scratch.places.get(next).copied()
+            && place.field == field
+        {
+            next += 1;
+            if self.scratch.is_current(&place) {
+                self.look_at(place.target, value, &mut lowered);
+            }
+        }
+        if let Some(record) = self.index.record().filter(|_| value != Value::Null) {
+            self.scratch.note(record, 0);
+            self.look_at(record, value, &mut lowered);
+        }
+        next
     }
 
     /// Marks what is found in one value of a target.
@@ -362,15 +374,10 @@ impl Pass<'_> {
             return false;
         }
         let test = self.predicates.test(predicate);
-        let mut fields = self.event.fields().zip(0u32..);
-        self.scratch
-            .places
-            .iter()
-            .filter(|place| place.target == target && self.scratch.is_current(place))
-            .any(|place| {
-                let field = fields.find(|(_, position)| *position == place.field);
-                field.is_some_and(|(field, _)| test.passes(field.value))
-            })
+        let is_its = |place: &&Place| place.target == target && self.scratch.is_current(place);
+        self.scratch.places.iter().filter(is_its).any(|place| {
+            self.event.value_at(place.field as usize).is_some_and(|value| test.passes(value))
+        })
     }
 }
 

@@ -15,8 +15,8 @@ pub const LATE_NOT_LOOKED_FOR_TOTAL: &str = "logwarden_rule_late_events_not_look
 pub const GROUPS_EVICTED_TOTAL: &str = "logwarden_rule_groups_evicted_total";
 /// Points of windows merged or forgotten because a group had too many.
 pub const POINTS_COARSENED_TOTAL: &str = "logwarden_rule_points_coarsened_total";
-/// Events kept for evidence that had to be forgotten before their rule fired.
-pub const EVIDENCE_DROPPED_TOTAL: &str = "logwarden_alert_evidence_dropped_total";
+/// Events that an alert should show and that were found neither in memory nor where they are stored.
+pub const EVIDENCE_LOST_TOTAL: &str = "logwarden_alert_evidence_lost_total";
 /// Alerts of which nobody was told at once because their rule was over its budget.
 pub const DEMOTED_TOTAL: &str = "logwarden_alerts_demoted_total";
 /// Alerts opened, by severity.

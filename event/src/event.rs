@@ -146,6 +146,11 @@ impl Event {
         self.fields.iter().map(|entry| self.field(entry))
     }
 
+    /// The value of the field in this place of [`Event::fields`].
+    pub fn value_at(&self, place: usize) -> Option<Value<'_>> {
+        self.fields.get(place).map(|entry| self.value(entry.value))
+    }
+
     /// The values of the field that is called `path`, by either of its names.
     pub fn values<'a>(&'a self, path: &'a str) -> impl Iterator<Item = Value<'a>> {
         let place = standard_field(path);

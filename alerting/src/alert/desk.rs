@@ -6,18 +6,20 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use logwarden_event::{AlertId, EventId, Timestamp};
+use logwarden_event::{AlertId, Event, EventId, Timestamp, Value};
 use logwarden_query::Target;
 use logwarden_store::{Catalog, Statement};
 
+use super::kept::Kept;
 use super::lifecycle::timeline_entry;
 use super::tables::{self, AlertRow, Body, Told, integer, text};
 use super::wording::{self, ENTITY_VALUES_MAX};
-use super::writing::{insert, update};
+use super::writing::{evidence_of, insert, update};
 use super::{
-    AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, Entity, EntityCount, Evidence,
-    Resolution, TimelineKind, Why,
+    AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, EVIDENCE_MESSAGE_BYTES_MAX, Entity,
+    EntityCount, Evidence, Resolution, TimelineKind, Why,
 };
+use crate::Shared;
 use crate::engine::{Engine, Finding, Found, GroupValues};
 use crate::error::AlertingError;
 use crate::identity::alert_id;
@@ -26,22 +28,12 @@ use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet, target_of};
 use crate::trend::Explained;
 use crate::window::{Episode, Member};
 
-/// Events kept for evidence before their rule fired.
-pub(crate) const PENDING_EVENTS_MAX: usize = 50_000;
 /// Alerts kept in memory; when there are more, those that did not change are read again later.
 const LIVE_ALERTS_MAX: usize = 2_000;
 /// Entities of one alert by which it is found.
 const ENTITY_ROWS_MAX: usize = 200;
 /// How often at most an alert's timeline says that events came.
 const EVENTS_ENTRY_SECS: u64 = 60;
-/// An event that may become evidence.
-#[derive(Debug, Clone)]
-pub(crate) struct Pending {
-    /// Until when a window may ask for it, by the time events are observed.
-    pub keep_until: i64,
-    /// What would be kept.
-    pub evidence: Arc<Evidence>,
-}
 
 /// An alert that changes.
 #[derive(Debug)]
@@ -52,7 +44,7 @@ struct Live {
     evidence: HashSet<u128>,
     evidence_known: usize,
     entity_rows: usize,
-    new_evidence: Vec<Arc<Evidence>>,
+    new_evidence: Vec<Evidence>,
     new_entities: Vec<Entity>,
     entries: Vec<(TimelineKind, Timestamp, String)>,
     /// What was absent is back: the alert resolves when this is written.
@@ -75,46 +67,27 @@ pub(crate) struct Opened {
 }
 
 /// Where findings become alerts.
+#[derive(Default)]
 pub(crate) struct Desk {
+    /// Events that alerts may show.
+    pub kept: Kept,
     live: HashMap<AlertId, Live>,
     by_group: HashMap<(usize, Arc<str>), AlertId>,
     by_episode: HashMap<(usize, Arc<str>, u128), AlertId>,
     keys: HashMap<AlertId, (usize, Arc<str>)>,
-    pending: HashMap<u128, Pending>,
     /// When the batch that is worked off was read from the journal.
     read_at: Option<Timestamp>,
 }
 
 impl Desk {
-    /// An empty desk with the events that were kept before.
-    pub(crate) fn new(pending: HashMap<u128, Pending>) -> Self {
-        Self {
-            live: HashMap::new(),
-            by_group: HashMap::new(),
-            by_episode: HashMap::new(),
-            keys: HashMap::new(),
-            pending,
-            read_at: None,
-        }
-    }
-
     /// A batch was read from the journal: by then it was on disk.
     pub(crate) fn read_at(&mut self, now: Timestamp) {
         self.read_at = Some(now);
     }
 
-    /// Keeps an event that a window may ask for; answers false when there is no room.
-    pub(crate) fn keep(&mut self, id: u128, pending: Pending) -> bool {
-        if self.pending.len() >= PENDING_EVENTS_MAX {
-            return false;
-        }
-        self.pending.insert(id, pending);
-        true
-    }
-
-    /// Forgets events that no window will ask for any more.
+    /// Forgets what is not needed any more at `now`, by the time events are observed.
     pub(crate) fn forget_before(&mut self, now: i64) {
-        self.pending.retain(|_, pending| pending.keep_until >= now);
+        self.kept.forget_before(now);
         if self.live.len() > LIVE_ALERTS_MAX {
             self.live.clear();
             self.by_group.clear();
@@ -123,15 +96,45 @@ impl Desk {
         }
     }
 
+    /// Takes a finding that was written before: its episode belongs to the alert it belonged to then.
+    pub(crate) async fn recall(
+        &mut self,
+        catalog: &dyn Catalog,
+        engine: &mut Engine,
+        finding: Finding,
+    ) -> Result<(), AlertingError> {
+        let Found::Began { episode, .. } = finding.what else { return Ok(()) };
+        let rules = engine.rules().clone();
+        let rule = &rules.rules()[finding.rule];
+        let opened = alert_id(&rule.id, &finding.key, EventId::from_u128(episode.key));
+        let id = match tables::row_of(catalog, opened).await? {
+            Some(_) => Some(opened),
+            None => {
+                let joined = tables::newest_of_group(catalog, &rule.id, &finding.key).await?;
+                joined.first().map(|row| row.summary.id)
+            }
+        };
+        if let Some(id) = id {
+            engine.set_alert(finding.rule, &finding.key, episode.key, id.to_u128());
+        }
+        Ok(())
+    }
+
     /// Takes a finding.
     pub(crate) async fn take(
         &mut self,
-        catalog: &dyn Catalog,
+        shared: &Shared,
         engine: &mut Engine,
         versions: &HashMap<String, u32>,
         finding: Finding,
         now: Timestamp,
     ) -> Result<(), AlertingError> {
+        let catalog = &*shared.store.catalog;
+        if let Found::Began { members: shown, .. } | Found::Grew { fresh: shown, .. } =
+            &finding.what
+        {
+            self.kept.bring(&*shared.store.journal, shared.searches(), shown).await;
+        }
         let rules = engine.rules().clone();
         let rule = &rules.rules()[finding.rule];
         let place = (finding.rule, finding.key.clone());
@@ -328,10 +331,10 @@ impl Desk {
 
     /// What the event by which a sequence was complete says of those the rule counts.
     fn decided_by(&self, rule: &Rule, episode: &Episode) -> Vec<(String, String)> {
-        let event = self.pending.get(&episode.started_by).filter(|_| is_sequence(rule));
+        let event = self.kept.get(episode.started_by).filter(|_| is_sequence(rule));
         let entities = event
             .into_iter()
-            .flat_map(|known| entities_of(&known.evidence, &counted(rule)).collect::<Vec<_>>());
+            .flat_map(|event| entities_of(event, &counted(rule)).collect::<Vec<_>>());
         entities.map(|entity| (entity.field, entity.value)).collect()
     }
 
@@ -363,7 +366,7 @@ impl Desk {
         if members.is_empty() {
             return;
         }
-        live.add(members, &self.pending);
+        live.add(members, &self.kept);
         live.row.summary.ended_at = None;
         live.row.summary.updated_at = now;
         live.is_dirty = true;
@@ -379,7 +382,7 @@ impl Desk {
     /// The first events of a new alert.
     fn count_fields(&mut self, rules: &RuleSet, rule: &Rule, id: AlertId, members: &[Member]) {
         let Some(live) = self.live.get_mut(&id) else { return };
-        live.add(members, &self.pending);
+        live.add(members, &self.kept);
         live.row.summary.title =
             wording::refresh(rules, rule, live.row.summary.events, &mut live.row.body);
     }
@@ -477,7 +480,7 @@ impl Live {
         }
     }
 
-    fn add(&mut self, members: &[Member], pending: &HashMap<u128, Pending>) {
+    fn add(&mut self, members: &[Member], kept: &Kept) {
         let summary = &mut self.row.summary;
         for member in members {
             let weight = u64::from(member.weight);
@@ -486,18 +489,18 @@ impl Live {
             summary.first_event_at = summary.first_event_at.min(at);
             summary.last_event_at = summary.last_event_at.max(at);
             wording::add_to_series(&mut self.row.body.why.series, member.at, weight);
-            let Some(known) = pending.get(&member.id) else { continue };
+            let Some(event) = kept.get(member.id) else { continue };
             let is_decisive = self.decisive == Some(member.id);
             let has_room = self.evidence_known < EVIDENCE_EVENTS_MAX || is_decisive;
             if has_room && self.evidence.insert(member.id) {
                 self.evidence_known += 1;
-                let mut evidence = known.evidence.clone();
+                let mut evidence = evidence_of(event);
                 if is_decisive && is_success(&evidence) {
-                    Arc::make_mut(&mut evidence).flag = Some(String::from("first_success"));
+                    evidence.flag = Some(String::from("first_success"));
                 }
                 self.new_evidence.push(evidence);
             }
-            for entity in entities_of(&known.evidence, &self.counted) {
+            for entity in entities_of(event, &self.counted) {
                 count_entity(&mut self.row.body.entities, entity, weight, |entity| {
                     if self.entity_rows < ENTITY_ROWS_MAX {
                         self.entity_rows += 1;
@@ -520,7 +523,7 @@ impl Live {
                     text(id_text.clone()),
                     text(evidence.event_id.to_string()),
                     integer(evidence.timestamp_ns),
-                    text(serde_json::to_string(&*evidence).unwrap_or_default()),
+                    text(serde_json::to_string(&evidence).unwrap_or_default()),
                 ],
             });
         }
@@ -615,18 +618,15 @@ fn counted(rule: &Rule) -> Vec<(String, Vec<String>)> {
     fields.into_iter().map(|field| (field.to_owned(), names(field))).collect()
 }
 
-fn entities_of(
-    evidence: &Evidence,
-    counted: &[(String, Vec<String>)],
-) -> impl Iterator<Item = Entity> {
+fn entities_of<'a>(
+    event: &'a Event,
+    counted: &'a [(String, Vec<String>)],
+) -> impl Iterator<Item = Entity> + 'a {
     counted.iter().filter_map(|(field, names)| {
-        let of_name = |name: &String| evidence.fields.iter().find(|(known, _)| known == name);
-        let (_, value) = names.iter().find_map(of_name)?;
-        Some(Entity {
-            kind: entity_kind(field).to_owned(),
-            field: field.clone(),
-            value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-        })
+        let mut values = names.iter().flat_map(|name| event.values(name));
+        let mut value = values.find(|value| *value != Value::Null)?.to_string();
+        value.truncate(value.floor_char_boundary(EVIDENCE_MESSAGE_BYTES_MAX));
+        Some(Entity { kind: entity_kind(field).to_owned(), field: field.clone(), value })
     })
 }
 

@@ -77,6 +77,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     "CREATE TABLE alerting_duties (
         rota TEXT PRIMARY KEY, person TEXT NOT NULL, notify TEXT NOT NULL,
         since_ns BIGINT NOT NULL)",
+    "DROP TABLE alerting_pending",
 ];
 
 /// What the detector keeps of an alert besides the columns lists are made by.

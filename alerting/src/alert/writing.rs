@@ -3,7 +3,6 @@
 use logwarden_event::{Event, Value};
 use logwarden_store::{SqlValue, Statement};
 
-use super::desk::Pending;
 use super::tables::{AlertRow, instant, integer, text};
 use super::{EVIDENCE_FIELDS_MAX, EVIDENCE_MESSAGE_BYTES_MAX, Evidence};
 use crate::engine::GroupRow;
@@ -66,7 +65,7 @@ pub(super) fn update(row: &AlertRow) -> Statement {
 }
 
 /// What is kept of an event as evidence.
-pub(crate) fn evidence_of(event: &Event) -> Evidence {
+pub(super) fn evidence_of(event: &Event) -> Evidence {
     let message = match event.message() {
         "" => String::from_utf8_lossy(event.raw()).into_owned(),
         message => message.to_owned(),
@@ -110,19 +109,6 @@ fn json_of(value: Value<'_>) -> serde_json::Value {
             let end = text.floor_char_boundary(EVIDENCE_MESSAGE_BYTES_MAX);
             text[..end].into()
         }
-    }
-}
-
-/// The statement that keeps an event that a window may ask for later.
-pub(crate) fn insert_pending(pending: &Pending) -> Statement {
-    Statement {
-        sql: "INSERT INTO alerting_pending (event_id, keep_until_ns, body) VALUES (?1, ?2, ?3)
-            ON CONFLICT (event_id) DO NOTHING",
-        values: vec![
-            text(pending.evidence.event_id.to_string()),
-            integer(pending.keep_until),
-            text(serde_json::to_string(&*pending.evidence).unwrap_or_default()),
-        ],
     }
 }
 

@@ -80,10 +80,7 @@ impl Engine {
             sample.at < arrival.observed.saturating_sub(trends.lateness_for(arrival.lateness));
         let (is_taken, evicted) = trends.insert(&key, sample, arrival.observed, arrival.lateness);
         if let Some(keep) = trends.evidence_ns().filter(|_| is_taken) {
-            findings.is_kept = true;
-            findings.is_waiting = true;
-            let keep_until = sample.at.max(arrival.observed).saturating_add(keep);
-            findings.keep_until = findings.keep_until.max(keep_until);
+            findings.keep(sample.at.max(arrival.observed).saturating_add(keep));
         }
         if !is_taken {
             let id = self.rules.rules()[place].id.clone();

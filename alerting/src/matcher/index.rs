@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use logwarden_event::parts::Name;
+use logwarden_event::{STANDARD_FIELDS, standard_field};
 use logwarden_query::Target;
 
 use super::literal::Anchor;
@@ -46,8 +48,11 @@ pub(super) struct Index {
     rules: Box<[u32]>,
     always: Box<[u32]>,
     applies: Box<[bool]>,
-    names: HashMap<Box<str>, Vec<(u32, u16)>, Hashing>,
+    /// By letters: the targets that a field of this name belongs to, and which of their names it is.
+    names: HashMap<Box<[u8]>, Vec<(u32, u16)>, Hashing>,
     names_marked: Marks,
+    /// The same by place among the standard fields.
+    standard: Box<[Vec<(u32, u16)>]>,
     by_target: Vec<Option<Box<Literals>>>,
     /// By target: whether a rule can only hold when it has a value.
     gates: Box<[bool]>,
@@ -96,8 +101,7 @@ impl Marks {
         Self(Box::new([0; Self::WORDS]))
     }
 
-    fn place(name: &str) -> (usize, u64) {
-        let bytes = name.as_bytes();
+    fn place(bytes: &[u8]) -> (usize, u64) {
         let at = |place: usize| u32::from(bytes.get(place).copied().unwrap_or_default());
         let last = bytes.len().saturating_sub(1);
         let text = at(0) | at(bytes.len() / 2) << 8 | at(last) << 16 | at(last / 4) << 24;
@@ -105,12 +109,12 @@ impl Marks {
         ((mixed >> 6) as usize, 1 << (mixed & 63))
     }
 
-    fn add(&mut self, name: &str) {
+    fn add(&mut self, name: &[u8]) {
         let (word, bit) = Self::place(name);
         self.0[word] |= bit;
     }
 
-    fn may_have(&self, name: &str) -> bool {
+    fn may_have(&self, name: &[u8]) -> bool {
         let (word, bit) = Self::place(name);
         self.0[word] & bit != 0
     }
@@ -143,6 +147,7 @@ impl Index {
             applies: applies.into(),
             names: HashMap::default(),
             names_marked: Marks::none(),
+            standard: vec![Vec::new(); STANDARD_FIELDS.len()].into(),
             by_target: Vec::new(),
             gates: gates.into(),
             is_gated: false,
@@ -173,8 +178,11 @@ impl Index {
             }
         };
         for (name, rank) in names.iter().zip(0u16..) {
-            self.names_marked.add(name);
-            self.names.entry(name.as_str().into()).or_default().push((place, rank));
+            self.names_marked.add(name.as_bytes());
+            self.names.entry(name.as_bytes().into()).or_default().push((place, rank));
+            if let Some(standard) = standard_field(name) {
+                self.standard[usize::from(standard)].push((place, rank));
+            }
         }
     }
 
@@ -191,12 +199,19 @@ impl Index {
         self.applies.get(rule as usize).copied().unwrap_or(false)
     }
 
-    /// The targets that a field of this name belongs to, and which of their names it is.
-    pub(super) fn targets_of(&self, name: &str) -> &[(u32, u16)] {
-        if !self.names_marked.may_have(name) {
-            return &[];
+    /// The targets that a field of this name of the event belongs to, and which of their names it is.
+    pub(super) fn targets_of(&self, name: Name, buffer: &[u8]) -> &[(u32, u16)] {
+        match name {
+            Name::Standard(place) => &self.standard[usize::from(place)],
+            Name::Text(span) => {
+                let start = span.start as usize;
+                let letters = &buffer[start..start + span.len as usize];
+                if !self.names_marked.may_have(letters) {
+                    return &[];
+                }
+                self.names.get(letters).map_or(&[], Vec::as_slice)
+            }
         }
-        self.names.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Whether a rule can only hold when this target has a value.

@@ -71,7 +71,9 @@ impl Group {
                 })
             })
             .collect::<Option<Vec<_>>>()?;
-        Some(Self { points, episodes, last_observed })
+        let mut group = Self { points, episodes, last_observed, due: 0, tags: 0 };
+        group.take_stock();
+        Some(group)
     }
 }
 
