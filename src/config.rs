@@ -10,7 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use ipnet::IpNet;
 use logwarden_alerting::{AlertingError, NotifierConfig, RotaConfig, RouteConfig, RulesConfig};
+use logwarden_event::{Clock, SystemClock};
 use logwarden_ingest::config::{EnrichConfig, InputConfig, ListenerConfig, SourceConfig};
+use logwarden_query::{Mask, parse_query};
+use logwarden_store::identity::{RoleConfig, Roles};
 use serde::Deserialize;
 use toml::de::DeTable;
 
@@ -33,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) query: logwarden_query::Config,
     /// Rules, notifiers and routes.
     pub(crate) alerting: logwarden_alerting::Config,
+    /// The roles there are.
+    pub(crate) roles: Roles,
     /// The address people use, for links.
     pub(crate) public_url: Option<String>,
     /// The file as it was written, secrets masked.
@@ -125,6 +130,7 @@ struct File {
     notifiers: Vec<NotifierConfig>,
     routes: Vec<RouteConfig>,
     rotas: Vec<RotaConfig>,
+    roles: Vec<RoleConfig>,
 }
 
 /// Reads a file, or takes the defaults where none is named.
@@ -286,7 +292,22 @@ fn assemble(
     };
     let index = logwarden_index::Config { retention: retention(file.retention)?, ..file.index };
     let query = logwarden_query::Config::default();
-    Ok(Config { store, http, ingest, index, query, alerting, public_url: file.public_url, shown })
+    let (roles, public_url) = (roles(&file.roles)?, file.public_url);
+    Ok(Config { store, http, ingest, index, query, alerting, roles, public_url, shown })
+}
+
+fn roles(configs: &[RoleConfig]) -> anyhow::Result<Roles> {
+    for (place, role) in configs.iter().enumerate() {
+        if let Some(filter) = &role.filter {
+            let query = parse_query(filter, SystemClock.now());
+            let query = query.map_err(|error| anyhow!("roles[{place}].filter: {error}"))?;
+            if !query.pipes.is_empty() {
+                bail!("roles[{place}].filter: a filter has no pipes");
+            }
+        }
+        Mask::new(&role.mask).map_err(|error| anyhow!("roles[{place}].mask: {error}"))?;
+    }
+    Roles::new(configs).map_err(|error| anyhow!("roles: {error}"))
 }
 
 fn retention(
@@ -401,6 +422,12 @@ mod tests {
         check("[[retention]]\ndataset = \"a\"", "retention[0]: either `keep_days`");
         check("[[retention]]\ndataset = \"a\"\nkeep_days = 9", "127.0.0.1:7514");
         check("nonsense = 1", "unknown field `nonsense`");
+        let role = "[[roles]]\nname = \"eu\"\nbase = \"reader\"\n";
+        check(&format!("{role}filter = \"zone:eu\"\nmask = [\"user\"]"), "127.0.0.1:7514");
+        check(&format!("{role}filter = \"(zone\""), "roles[0].filter: ");
+        check(&format!("{role}filter = \"* | head 1\""), "roles[0].filter: a filter has no pipes");
+        check(&format!("{role}mask = [\"dataset\"]"), "roles[0].mask: `dataset` is no field");
+        check("[[roles]]\nname = \"eu\"\nbase = \"admin\"", "roles: role `eu`: `base` is");
     }
 
     #[test]

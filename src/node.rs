@@ -144,6 +144,7 @@ impl Node {
             .with_context(|| format!("cannot open the data directory `{place}`"))?;
         info!(recovery = ?recovery, "journal is open with {} records", recovery.records);
         let identity = Identity::open(Arc::clone(&store.catalog), clock).await?;
+        identity.set_roles(config.roles);
         let index = Index::open(store.clone(), config.index).await?;
         let alerting = Alerting::open(store.clone(), config.alerting).await?;
         let engine = Engine::new(Arc::clone(&index), store.clone(), config.query);
@@ -235,6 +236,7 @@ impl Node {
         if let Err(error) = self.server.reload_tls() {
             warn!("certificate was not reloaded: {error:#}");
         }
+        self.identity.set_roles(config.roles);
         match self.alerting.reload(config.alerting).await {
             Ok(()) => info!("rules, notifiers and routes reloaded"),
             Err(error) => warn!("rules, notifiers and routes were not reloaded: {error}"),

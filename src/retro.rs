@@ -78,7 +78,7 @@ async fn look(chunk: &[NewIndicator], engine: &Engine, store: &Store) -> anyhow:
         limit: HITS,
         sort: vec![SortKey::parse("-lw.seq")],
         cursor: None,
-        visibility: Visibility { row_filter: None, may_see_own_records: false },
+        visibility: Visibility::default(),
     };
     let answer = engine.search(request, Control::default()).await?;
     anyhow::ensure!(answer.coverage.complete, "a part of what is stored cannot be read");
@@ -216,7 +216,7 @@ mod tests {
             limit: 10,
             sort: vec![SortKey::parse("lw.seq")],
             cursor: None,
-            visibility: Visibility { row_filter: None, may_see_own_records: true },
+            visibility: Visibility::everything(),
         };
         let answer = engine.search(request, Control::default()).await.expect("an answer");
         let texts: Vec<&str> = answer.hits.iter().map(Event::message).collect();

@@ -88,7 +88,7 @@ async fn find(store: &Store, engine: &Engine, seq: u64) -> anyhow::Result<()> {
         limit: 1,
         sort: Vec::new(),
         cursor: None,
-        visibility: Visibility { row_filter: None, may_see_own_records: true },
+        visibility: Visibility::everything(),
     };
     let answer = engine.search(request, Control::default()).await?;
     let is_found = answer.hits.iter().any(|event| event.seq() == seq);
@@ -119,7 +119,7 @@ mod tests {
             limit: 0,
             sort: Vec::new(),
             cursor: None,
-            visibility: Visibility { row_filter: None, may_see_own_records: true },
+            visibility: Visibility::everything(),
         };
         let answer = engine.search(request, Control::default()).await.expect("an answer");
         assert_eq!(answer.total, 0);

@@ -152,7 +152,7 @@ async fn again(
             limit: PAGE_EVENTS,
             sort: vec![SortKey::parse("lw.seq")],
             cursor: cursor.take(),
-            visibility: Visibility { row_filter: None, may_see_own_records: true },
+            visibility: Visibility::everything(),
         };
         let answer = searches.search(request, Control::default()).await;
         let answer = answer.map_err(|error| AlertingError::Invalid(error.to_string()))?;

@@ -16,11 +16,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
 use crate::error::QueryError;
-use crate::filter::Filter;
 use crate::metrics;
 use crate::request::Control;
 use crate::scan::Scan;
 use crate::tail::Tails;
+use crate::visibility::View;
 
 /// Answers queries.
 pub struct Engine {
@@ -105,13 +105,13 @@ impl Engine {
     /// What must be read for a query of limited time.
     pub(crate) async fn scan(
         &self,
-        filter: Filter,
+        view: View,
         range: TimeRange,
         control: Control,
     ) -> Result<Arc<Scan>, QueryError> {
         let limits = (Some(self.config.deadline()), self.config.memory_bytes_max);
         let snapshot = self.snapshot().await?;
-        Ok(Arc::new(Scan::new(snapshot, filter, range, control, limits)))
+        Ok(Arc::new(Scan::new(snapshot, view, range, control, limits)))
     }
 
     /// Waits until the principal may run one more query.

@@ -15,8 +15,9 @@ use crate::engine::{Engine, lock};
 use crate::error::QueryError;
 use crate::hits::{FirstHits, HitKey, HitOrder};
 use crate::language::{Pipe, Query};
-use crate::request::{Control, Visibility};
+use crate::request::Control;
 use crate::scan::{Scan, for_each_piece};
+use crate::visibility::Visibility;
 
 /// Events of one page.
 const PAGE_EVENTS: usize = 5_000;
@@ -74,14 +75,14 @@ impl Engine {
         pages: mpsc::Sender<Vec<Event>>,
         control: Control,
     ) -> Result<ExportAnswer, QueryError> {
-        let filter = request.visibility.visible(&request.query);
+        let view = request.visibility.view(&request.query);
         let mut answer = ExportAnswer { complete: true, ..ExportAnswer::default() };
         let mut range = request.range;
         let mut after: Option<HitKey> = None;
         loop {
             let snapshot = self.snapshot().await?;
             let limits = (None, self.config.memory_bytes_max);
-            let scan = Scan::new(snapshot, filter.clone(), range, control.clone(), limits);
+            let scan = Scan::new(snapshot, view.clone(), range, control.clone(), limits);
             let (events, last) = self.page(Arc::new(scan), after.take(), &mut answer).await?;
             answer.total += events.len() as u64;
             if !events.is_empty() {

@@ -13,9 +13,10 @@ use crate::engine::{Engine, lock};
 use crate::error::QueryError;
 use crate::filter::{Filter, Target, Test};
 use crate::language::Query;
-use crate::request::{Control, Coverage, Visibility};
+use crate::request::{Control, Coverage};
 use crate::scan::{Memory, Scan, for_each_piece};
 use crate::values::{ValueCounts, each_value};
+use crate::visibility::Visibility;
 
 /// Fields one request may ask for.
 const FIELDS_MAX: usize = 50;
@@ -98,8 +99,8 @@ impl Engine {
             let message = format!("at most {FIELDS_MAX} fields are counted at once");
             return Err(QueryError::Invalid(message));
         }
-        let filter = request.visibility.visible(&request.query);
-        let scan = self.scan(filter, request.range, control).await?;
+        let view = request.visibility.view(&request.query);
+        let scan = self.scan(view, request.range, control).await?;
         let targets: Vec<Target> =
             request.fields.iter().map(|name| Target::of_name(name)).collect();
         let (all, coverage) = self.count_values(&scan, targets).await?;
@@ -197,8 +198,8 @@ impl Engine {
         Ok(facet)
     }
 
-    /// The fields whose name contains `part`, by name. Under a row filter only those of events that
-    /// may be seen count, and those are read.
+    /// The fields whose name contains `part`, by name. Under a row filter or a mask only
+    /// those that may be seen count, and the events are read.
     ///
     /// # Errors
     ///
@@ -220,15 +221,15 @@ impl Engine {
         visibility: Visibility,
         control: Control,
     ) -> Result<Vec<FieldInfo>, QueryError> {
-        let is_filtered = visibility.row_filter.is_some();
-        let filter = visibility.visible(&Query::all());
-        let scan = self.scan(filter, TimeRange::ALL, control).await?;
+        let is_partial = visibility.is_partial();
+        let view = visibility.view(&Query::all());
+        let scan = self.scan(view, TimeRange::ALL, control).await?;
         let all: Arc<Mutex<Fields>> = Arc::default();
         let shared = Arc::clone(&all);
         let part = part.to_lowercase();
         let work = move |scan: &Scan, piece: &dyn Piece| {
             scan.check()?;
-            if !is_filtered {
+            if !is_partial {
                 let mut fields = lock(&shared);
                 for stat in piece.fields() {
                     fields.add(stat.name, stat.type_name, stat.count, &part);
@@ -237,7 +238,7 @@ impl Engine {
             }
             scan.visit(piece, scan.plan.range, |event| {
                 let mut fields = lock(&shared);
-                for field in event.fields() {
+                for field in event.fields().filter(|field| field.value != Value::Null) {
                     fields.add(field.path.into(), field.value.type_name().into(), 1, &part);
                 }
                 Ok(ControlFlow::Continue(()))

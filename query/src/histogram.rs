@@ -13,9 +13,10 @@ use crate::engine::{Engine, lock};
 use crate::error::QueryError;
 use crate::filter::Target;
 use crate::language::Query;
-use crate::request::{Control, Coverage, Visibility};
+use crate::request::{Control, Coverage};
 use crate::scan::{Halt, Memory, Scan, for_each_piece};
 use crate::values::each_value;
+use crate::visibility::Visibility;
 
 /// Values by which buckets are split; the rest is `other`.
 const SPLIT_VALUES_MAX: usize = 10;
@@ -102,8 +103,8 @@ impl Engine {
         request: HistogramRequest,
         control: Control,
     ) -> Result<HistogramAnswer, QueryError> {
-        let filter = request.visibility.visible(&request.query);
-        let scan = self.scan(filter, request.range, control).await?;
+        let view = request.visibility.view(&request.query);
+        let scan = self.scan(view, request.range, control).await?;
         let grid = Arc::new(Grid::new(closed(request.range, &scan), request.cut)?);
         let by = request.by.as_deref().map(Target::of_name);
         let all = Arc::new(Mutex::new(Counts::new(grid.len)));

@@ -19,6 +19,7 @@ mod histogram;
 mod hits;
 mod language;
 mod lookups;
+mod mask;
 mod metrics;
 mod plan;
 mod request;
@@ -29,6 +30,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod values;
+mod visibility;
 
 pub use cell::Cell;
 pub use config::Config;
@@ -49,7 +51,9 @@ pub use logwarden_index::{
     POLICIES_MAX as RETENTION_POLICIES_MAX, Policy as RetentionPolicy, RetentionPreview,
 };
 pub use lookups::{ContextAnswer, ContextRequest};
-pub use request::{Control, Coverage, Progress, Splits, Visibility, time_range};
+pub use mask::{Mask, MaskError};
+pub use request::{Control, Coverage, Progress, Splits, time_range};
 pub use search::{SearchAnswer, SearchRequest};
 pub use table::{Column, Table};
 pub use tail::{Tail, TailItem};
+pub use visibility::Visibility;

@@ -12,8 +12,9 @@ use crate::error::QueryError;
 use crate::filter::{Filter, Target, Test};
 use crate::hits::{FirstHits, HitOrder};
 use crate::language::{Query, SortKey};
-use crate::request::{Control, Visibility};
+use crate::request::Control;
 use crate::scan::{Scan, for_each_piece};
+use crate::visibility::{View, Visibility};
 
 /// Events wanted before or after one.
 const NEIGHBOURS_MAX: usize = 1_000;
@@ -60,8 +61,8 @@ impl Engine {
         control: Control,
     ) -> Result<Event, QueryError> {
         let seq = Test::Equals { text: id.position().seq.to_string(), cased: false };
-        let filter = visibility.visible_by_id().and(Filter::is(Target::Seq, seq));
-        let scan = self.scan(filter, TimeRange::ALL, control).await?;
+        let view = visibility.view_by_id(Filter::is(Target::Seq, seq));
+        let scan = self.scan(view, TimeRange::ALL, control).await?;
         let found: Arc<Mutex<Option<Event>>> = Arc::default();
         let shared = Arc::clone(&found);
         let work = move |scan: &Scan, piece: &dyn Piece| {
@@ -111,13 +112,13 @@ impl Engine {
             true => Query { filter: alike.and(dataset), pipes: Vec::new() },
             false => Query { filter: alike, pipes: Vec::new() },
         };
-        let filter = visibility.visible(&query);
+        let view = visibility.view(&query);
         let mut before = Vec::new();
         let mut after = Vec::new();
         for is_before in [true, false] {
             let wanted = if is_before { request.before } else { request.after };
             let wanted = wanted.min(NEIGHBOURS_MAX);
-            let found = self.neighbours(&anchor, &filter, wanted, is_before, &control).await?;
+            let found = self.neighbours(&anchor, &view, wanted, is_before, &control).await?;
             if is_before { before = found } else { after = found }
         }
         before.reverse();
@@ -128,7 +129,7 @@ impl Engine {
     async fn neighbours(
         &self,
         anchor: &Event,
-        filter: &Filter,
+        view: &View,
         wanted: usize,
         is_before: bool,
         control: &Control,
@@ -143,7 +144,7 @@ impl Engine {
         let mut span = FIRST_SPAN;
         loop {
             let range = reach(anchor.timestamp(), span, is_before);
-            let scan = self.scan(filter.clone(), range, control.clone()).await?;
+            let scan = self.scan(view.clone(), range, control.clone()).await?;
             let first = Arc::new(Mutex::new(FirstHits::new(wanted, Some(order.key(anchor)))));
             let (shared, order) = (Arc::clone(&first), order.clone());
             let work = move |scan: &Scan, piece: &dyn Piece| {

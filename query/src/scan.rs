@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::error::QueryError;
-use crate::filter::{Filter, Target};
+use crate::filter::Target;
 use crate::metrics;
-use crate::plan::{Plan, plan};
+use crate::plan::Plan;
 use crate::request::{Control, Coverage, Progress, Splits};
+use crate::visibility::View;
 
 /// Events, or values, between two looks at the clock and the cancellation.
 pub(crate) const STEPS_PER_CHECK: u32 = 1_000;
@@ -27,8 +28,8 @@ const TURN_MAX: Duration = Duration::from_millis(5);
 
 /// What is read, for whom, and how much of it.
 pub(crate) struct Scan {
-    /// What an event must satisfy; the judge of every event.
-    pub(crate) filter: Filter,
+    /// What is seen of an event, if anything; the judge of every event.
+    view: View,
     /// What the index is asked for.
     pub(crate) plan: Plan,
     /// The pieces whose time lies in the plan's range, the newest first.
@@ -112,12 +113,12 @@ impl Scan {
     /// What must be read of a snapshot. Without `time_max` it ends only with its control.
     pub(crate) fn new(
         snapshot: Snapshot,
-        filter: Filter,
+        view: View,
         range: TimeRange,
         control: Control,
         (time_max, bytes_max): (Option<Duration>, usize),
     ) -> Self {
-        let plan = plan(&filter, range);
+        let plan = view.plan(range);
         let is_inside = |piece: &Arc<dyn Piece>| {
             let (first, last) = piece.time_span();
             plan.range.start < plan.range.end && plan.range.overlaps(first, last)
@@ -127,7 +128,7 @@ impl Scan {
         let lost = snapshot.unreadable.into_iter();
         let lost = lost.filter(|split| plan.range.overlaps(split.first, split.last));
         Self {
-            filter,
+            view,
             pieces,
             memory: Memory::new(bytes_max),
             unreadable: lost.map(|split| split.name).collect(),
@@ -308,8 +309,10 @@ impl<'s> Steps<'s> {
         let scan = self.scan;
         let mut wanted = ControlFlow::Continue(());
         let step = self.step(|| {
-            if range.contains(event.timestamp()) && scan.filter.matches(event) {
-                wanted = found(event)?;
+            if range.contains(event.timestamp())
+                && let Some(event) = scan.view.see(event)
+            {
+                wanted = found(&event)?;
             }
             Ok(())
         });

@@ -13,9 +13,10 @@ use crate::engine::{Engine, lock};
 use crate::error::QueryError;
 use crate::hits::{FirstHits, HitKey, HitOrder};
 use crate::language::{Pipe, Query, SortKey};
-use crate::request::{Control, Coverage, Visibility};
+use crate::request::{Control, Coverage};
 use crate::scan::{Halt, Scan, for_each_piece};
 use crate::table::Table;
+use crate::visibility::Visibility;
 
 /// What to search for.
 #[derive(Debug, Clone)]
@@ -87,8 +88,8 @@ impl Engine {
         let shape = Shape::of(&request);
         let after =
             request.cursor.as_deref().map(|cursor| shape.order.parse_cursor(cursor)).transpose()?;
-        let filter = request.visibility.visible(&request.query);
-        let scan = self.scan(filter, request.range, control).await?;
+        let view = request.visibility.view(&request.query);
+        let scan = self.scan(view, request.range, control).await?;
         if let Some((aggregate, pipes)) = shape.rows {
             let (table, coverage) = self.tabulate(&scan, aggregate, &pipes).await?;
             return Ok(SearchAnswer {

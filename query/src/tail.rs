@@ -19,10 +19,9 @@ use tracing::warn;
 use crate::config::Config;
 use crate::engine::{Engine, lock};
 use crate::error::QueryError;
-use crate::filter::Filter;
 use crate::language::Query;
 use crate::metrics;
-use crate::request::Visibility;
+use crate::visibility::{View, Visibility};
 
 /// Records read from the journal at once.
 const RECORDS_PER_READ: usize = 1_000;
@@ -67,7 +66,7 @@ struct Clients {
 }
 
 struct Client {
-    filter: Filter,
+    view: View,
     items: mpsc::Sender<TailItem>,
     dropped: u64,
     /// Closed when the tail is dropped.
@@ -82,7 +81,7 @@ impl Engine {
     ///
     /// [`QueryError::Busy`] when [`Config::tails_max`] tails run already.
     pub fn tail(&self, query: &Query, visibility: &Visibility) -> Result<Tail, QueryError> {
-        self.tails.add(visibility.visible(query))
+        self.tails.add(visibility.view(query))
     }
 }
 
@@ -91,7 +90,7 @@ impl Tails {
         Self { journal, clients_max, clients: Arc::default() }
     }
 
-    fn add(&self, filter: Filter) -> Result<Tail, QueryError> {
+    fn add(&self, view: View) -> Result<Tail, QueryError> {
         let (sender, items) = mpsc::channel(Config::TAIL_EVENTS_MAX);
         let (alive, listener) = watch::channel(());
         let mut clients = lock(&self.clients);
@@ -101,7 +100,7 @@ impl Tails {
             let message = format!("{} live tails run already", self.clients_max);
             return Err(QueryError::Busy(message));
         }
-        clients.list.push(Client { filter, items: sender, dropped: 0, alive });
+        clients.list.push(Client { view, items: sender, dropped: 0, alive });
         if !clients.is_followed {
             clients.is_followed = true;
             let from = self.journal.end(LANE);
@@ -161,8 +160,8 @@ impl Clients {
     fn feed(&mut self, records: &[Record]) {
         for client in &mut self.list {
             for Record { event, .. } in records {
-                if client.filter.matches(event) {
-                    client.send(event);
+                if let Some(event) = client.view.see(event) {
+                    client.send(&event);
                 }
             }
         }

@@ -4,6 +4,7 @@ mod answers;
 mod naive;
 mod pages;
 mod real;
+mod restricted;
 mod stop;
 
 use std::sync::Arc;

@@ -74,7 +74,7 @@ async fn run_embedded(arguments: &Arguments, traffic: &mut Traffic) -> Result<()
         .identity()
         .create_token(NewToken {
             name,
-            role: Role::Ingest,
+            role: Role::Ingest.to_string(),
             source: Some("shop".into()),
             filter: None,
             expires_at,
@@ -102,7 +102,10 @@ async fn prepare_user(node: &Node) -> anyhow::Result<String> {
     let password = random_password()?;
     // The account of an earlier run may be there.
     let _ = identity.delete_user(USER).await;
-    identity.create_user(USER, Role::Admin, &password).await.context("cannot make the user")?;
+    identity
+        .create_user(USER, Role::Admin.as_str(), &password)
+        .await
+        .context("cannot make the user")?;
     Ok(password)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use logwarden_event::{Clock, SystemClock};
-use logwarden_store::identity::{Identity, NewToken, REFRESH_INTERVAL, Role};
+use logwarden_store::identity::{Identity, IdentityError, NewToken, REFRESH_INTERVAL};
 
 use crate::cli::Failure;
 use crate::config;
@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
 enum Action {
     /// Make a token and print it, this once.
     Create {
-        /// What its holder may do: ingest, reader, analyst, admin, metrics.
+        /// What its holder may do: ingest, reader, analyst, admin, metrics, or a role of the
+        /// configuration file.
         #[arg(long)]
         role: String,
         /// What it is called.
@@ -69,14 +70,24 @@ pub(crate) struct Place {
 impl Place {
     /// Opens who is known there; an empty directory gets a catalog and nothing else.
     pub(crate) async fn open_identity(&self) -> Result<Arc<Identity>, Failure> {
-        let data_dir = match &self.data_dir {
-            Some(data_dir) => data_dir.clone(),
-            None => config::load(self.config.as_deref()).map_err(Failure::Usage)?.store.data_dir,
-        };
+        let config = config::load(self.config.as_deref()).map_err(Failure::Usage)?;
+        let data_dir = self.data_dir.clone().unwrap_or(config.store.data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let catalog = logwarden_store::open_catalog(&data_dir, Arc::clone(&clock))
             .with_context(|| format!("cannot open the data directory `{}`", data_dir.display()))?;
-        Ok(Identity::open(catalog, clock).await.context("cannot read who is known")?)
+        let identity = Identity::open(catalog, clock).await.context("cannot read who is known")?;
+        if self.config.is_some() {
+            identity.set_roles(config.roles);
+        }
+        Ok(identity)
+    }
+}
+
+/// What whoever asked for something that is not done is told.
+pub(crate) fn refuse(error: IdentityError) -> Failure {
+    match error {
+        IdentityError::NoRole(_) => Failure::Usage(error.into()),
+        error => Failure::Bad(error.into()),
     }
 }
 
@@ -90,8 +101,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     match arguments.action {
         Action::Create { role, name, source, filter, expires, place } => {
-            let role: Role =
-                role.parse().map_err(|_| Failure::Usage(anyhow!("there is no role `{role}`")))?;
             if let Some(filter) = &filter {
                 logwarden_query::parse_query(filter, SystemClock.now()).map_err(|error| {
                     Failure::Usage(anyhow!("the filter is not a query: {error}"))
@@ -103,7 +112,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let token = identity
                 .create_token(NewToken { name, role, source, filter, expires_at })
                 .await
-                .map_err(|error| Failure::Bad(error.into()))?;
+                .map_err(refuse)?;
             until_seen().await;
             let _ = writeln!(out, "{token}");
         }

@@ -3,12 +3,11 @@
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Subcommand;
-use logwarden_store::identity::Role;
 
 use crate::cli::Failure;
-use crate::cli::token::{Place, until_seen};
+use crate::cli::token::{Place, refuse, until_seen};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -22,7 +21,7 @@ enum Action {
     Create {
         /// The user's name.
         name: String,
-        /// What the user may do: reader, analyst, admin.
+        /// What the user may do: reader, analyst, admin, or a role of the configuration file.
         #[arg(long)]
         role: String,
         /// A file whose first line is the password, at least 12 characters.
@@ -35,8 +34,6 @@ enum Action {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Action::Create { name, role, password_file, place } = arguments.action;
-    let role: Role =
-        role.parse().map_err(|_| Failure::Usage(anyhow!("there is no role `{role}`")))?;
     let mut password = String::new();
     match &password_file {
         Some(file) => {
@@ -53,10 +50,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let password = password.lines().next().unwrap_or_default();
     let identity = place.open_identity().await?;
-    identity
-        .create_user(&name, role, password)
-        .await
-        .map_err(|error| Failure::Bad(error.into()))?;
+    identity.create_user(&name, &role, password).await.map_err(refuse)?;
     until_seen().await;
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod attempts;
 mod authorize;
 mod password;
+mod roles;
 mod rows;
 mod sessions;
 mod tokens;
@@ -26,6 +27,7 @@ use crate::catalog::{Catalog, CatalogError, Migration, Statement};
 
 pub use authorize::{Action, Denied, Object, Principal, PrincipalKind, Role, authorize};
 pub use password::{PASSWORD_CHARS_MIN, PasswordError};
+pub use roles::{Grant, RoleConfig, RoleError, Roles};
 pub use sessions::{SessionInfo, SessionToken, SignInError};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo};
 pub use users::{SetupError, UserInfo};
@@ -106,6 +108,9 @@ pub enum IdentityError {
     /// A password that anybody would guess.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// Nobody has configured a role of this name.
+    #[error("there is no role `{0}`")]
+    NoRole(String),
     /// A token would never expire, or has already.
     #[error("a token expires within a year from now")]
     BadExpiry,
@@ -122,6 +127,7 @@ pub struct Identity {
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
     state: RwLock<State>,
+    roles: RwLock<Arc<Roles>>,
     attempts: Attempts,
     password_checks: Arc<Semaphore>,
 }
@@ -149,11 +155,54 @@ impl Identity {
             catalog,
             clock,
             state: RwLock::default(),
+            roles: RwLock::default(),
             attempts: Attempts::default(),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         };
         identity.reload().await?;
         Ok(Arc::new(identity))
+    }
+
+    /// Makes these the roles there are, for everybody at once. Users and tokens whose role is gone
+    /// are nobody until it is back.
+    pub fn set_roles(&self, roles: Roles) {
+        let names = {
+            let state = self.read();
+            let users = state.users.values().map(|user| (&user.info.name, &user.info.role));
+            let tokens = state.tokens.values().map(TokenRow::name_and_role);
+            let lost = users.chain(tokens).filter(|(_, role)| roles.get(role).is_none());
+            lost.map(|(name, role)| format!("{name} ({role})")).collect::<Vec<_>>()
+        };
+        if !names.is_empty() {
+            warn!("{} users and tokens have a role that is not configured: {names:?}", names.len());
+        }
+        *self.roles.write().expect("no holder of this lock panics") = Arc::new(roles);
+    }
+
+    /// The roles there are.
+    pub fn roles(&self) -> Arc<Roles> {
+        Arc::clone(&self.roles.read().expect("no holder of this lock panics"))
+    }
+
+    /// The role as it is written down, when there is one of this name.
+    fn check_role(&self, name: &str) -> Result<(), IdentityError> {
+        let known = self.roles().get(name).is_some();
+        if known { Ok(()) } else { Err(IdentityError::NoRole(name.to_owned())) }
+    }
+
+    /// The principal that the holder of a role is; `None` when there is no such role.
+    fn principal(&self, name: &str, kind: PrincipalKind, role: &str) -> Option<Principal> {
+        let roles = self.roles();
+        let grant = roles.get(role)?;
+        Some(Principal {
+            name: name.to_owned(),
+            kind,
+            role: grant.role,
+            role_name: grant.name.clone(),
+            source: None,
+            filters: grant.filters.clone(),
+            mask: grant.mask.clone(),
+        })
     }
 
     /// Follows changes by other processes and writes down when tokens were used, until `shutdown`.

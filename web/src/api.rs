@@ -16,6 +16,7 @@ mod me;
 mod notifiers;
 mod own;
 mod retention;
+mod roles;
 mod routing;
 mod rules;
 mod saved;
@@ -72,6 +73,7 @@ pub(crate) fn routes() -> Routes {
         .join(retention::routes())
         .join(tokens::routes())
         .join(users::routes())
+        .join(roles::routes())
         .join(config::routes())
         .join(health::routes())
         .add(Permission::AnyCredential, routes!(document))

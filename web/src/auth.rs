@@ -64,11 +64,7 @@ impl Caller {
             Credential::Token(token) => identity.authenticate_token(token.expose()),
             Credential::Session(session) => identity.authenticate_session(session.expose()),
         };
-        now.is_some_and(|now| {
-            now.role == self.principal.role
-                && now.filter == self.principal.filter
-                && now.source == self.principal.source
-        })
+        now.is_some_and(|now| now == self.principal)
     }
 
     /// The session's secret, when the caller has one.

@@ -141,13 +141,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_one_principal_is_refused_and_nobody_elses_requests() {
-        let principal = |name: &str| Principal {
-            name: name.to_owned(),
-            kind: PrincipalKind::Token,
-            role: Role::Reader,
-            source: None,
-            filter: None,
-        };
+        let principal = |name: &str| Principal::unbound(name, PrincipalKind::Token, Role::Reader);
         let (limits, now) = (Limits::default(), Instant::now());
         let (flood, other) = (principal("flood"), principal("other"));
         let first = limits.request_at(&flood, now).expect("room");
@@ -167,13 +161,7 @@ mod tests {
 
     #[test]
     fn tails_of_one_principal_are_bounded_and_given_back() {
-        let principal = |kind| Principal {
-            name: "ana".to_owned(),
-            kind,
-            role: Role::Reader,
-            source: None,
-            filter: None,
-        };
+        let principal = |kind| Principal::unbound("ana", kind, Role::Reader);
         let limits = Limits::default();
         let user = principal(PrincipalKind::User);
         let mut open: Vec<_> =

@@ -11,6 +11,7 @@ mod frame;
 mod harness;
 mod me;
 mod retention;
+mod roles;
 mod saved;
 mod search;
 mod silences;

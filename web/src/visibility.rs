@@ -1,10 +1,12 @@
 //! What part of the events a principal sees.
 //!
-//! The row filter of a principal is made here and nowhere else: its source and its filter, both of
-//! them. It stands beside the user's query, never inside it.
+//! The row filter of a principal is made here and nowhere else: its source, the filters of its role
+//! and its own, all of them. So is its mask. Both stand beside the user's query, never inside it.
 
 use logwarden_event::Timestamp;
-use logwarden_query::{Filter, Predicate, SyntaxError, Target, Test, Visibility, parse_query};
+use logwarden_query::{
+    Filter, Mask, Predicate, SyntaxError, Target, Test, Visibility, parse_query,
+};
 use logwarden_store::identity::{Action, Object, Principal, authorize};
 
 use crate::error::ApiError;
@@ -28,6 +30,7 @@ pub(crate) fn of(principal: &Principal, now: Timestamp) -> Result<Visibility, Ap
     let may = |action| authorize(principal, action, &Object::Any).is_ok();
     Ok(Visibility {
         row_filter: row_filter(principal, now)?,
+        mask: mask(principal)?,
         may_see_own_records: may(Action::ReadOwnRecords) && may(Action::ReadAudit),
     })
 }
@@ -39,11 +42,11 @@ fn row_filter(principal: &Principal, now: Timestamp) -> Result<Option<Filter>, A
         let test = Test::Equals { text: source.clone(), cased: true };
         conditions.push(Filter::Is(Predicate { target: Target::Source, test }));
     }
-    if let Some(text) = &principal.filter {
-        // It was checked when the token was made; one that cannot be read any more shows nothing.
+    for text in &principal.filters {
+        // It was checked when it was written; one that cannot be read any more shows nothing.
         let filter = parse_filter(text, now).map_err(|error| {
             ApiError::internal(format_args!(
-                "the filter of `{}` is no query: {}",
+                "a filter of `{}` is no query: {}",
                 principal.name,
                 error.detail().message
             ))
@@ -53,12 +56,9 @@ fn row_filter(principal: &Principal, now: Timestamp) -> Result<Option<Filter>, A
     Ok((!conditions.is_empty()).then_some(Filter::And(conditions)))
 }
 
-/// Refuses principals that see a part of the events only.
-///
-/// Alerts and notifications are about all events and carry parts of them.
-pub(crate) fn check_sees_everything(principal: &Principal) -> Result<(), ApiError> {
-    if principal.filter.is_none() && principal.source.is_none() {
-        return Ok(());
-    }
-    Err(ApiError::forbidden())
+/// The fields that are hidden from `principal`.
+fn mask(principal: &Principal) -> Result<Mask, ApiError> {
+    Mask::new(&principal.mask).map_err(|error| {
+        ApiError::internal(format_args!("the mask of `{}` is none: {error}", principal.name))
+    })
 }

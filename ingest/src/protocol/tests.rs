@@ -68,6 +68,7 @@ async fn node(change: impl FnOnce(&mut Config)) -> Node {
 
 async fn token(identity: &Identity, name: &str, role: Role, source: Option<&str>) -> String {
     let source = source.map(str::to_owned);
+    let role = role.to_string();
     let new = NewToken { name: name.into(), role, source, filter: None, expires_at: None };
     identity.create_token(new).await.expect("a token")
 }

@@ -217,7 +217,7 @@ async fn facets_and_values_are_counted() {
         engine.fields("USER", Visibility::default(), Control::default()).await.expect("an answer");
     assert_eq!(fields.len(), 1);
     let row_filter = Some(query("tags:*").filter);
-    let visibility = Visibility { row_filter, may_see_own_records: true };
+    let visibility = Visibility { row_filter, ..Visibility::everything() };
     let fields = engine.fields("user", visibility, Control::default()).await.expect("an answer");
     assert_eq!(fields[0].count, 2);
 }
@@ -232,9 +232,9 @@ async fn an_event_is_found_by_id_by_those_who_may_see_it() {
     let ask = |id, visibility| engine.event(id, visibility, Control::default());
     assert_eq!(ask(id(2), Visibility::default()).await.expect("an event").seq(), 2);
     assert!(matches!(ask(id(6), Visibility::default()).await, Err(QueryError::NotFound)));
-    let admin = Visibility { row_filter: None, may_see_own_records: true };
+    let admin = Visibility::everything();
     assert_eq!(ask(id(6), admin).await.expect("an event").seq(), 6);
-    let narrow = Visibility { row_filter: Some(query("alice").filter), may_see_own_records: true };
+    let narrow = Visibility { row_filter: Some(query("alice").filter), ..Visibility::everything() };
     assert!(matches!(ask(id(2), narrow).await, Err(QueryError::NotFound)));
 }
 

@@ -69,10 +69,10 @@ proptest! {
             start: if start < 0 { Timestamp::MIN } else { arbitrary::minute(start) },
             end: if end < 0 { Timestamp::MAX } else { arbitrary::minute(end) },
         };
-        let visible = Visibility::default().visible(&query);
+        let view = Visibility::default().view(&query);
         let mut expected: Vec<Event> = events
             .iter()
-            .filter(|event| range.contains(event.timestamp()) && visible.matches(event))
+            .filter(|event| range.contains(event.timestamp()) && view.see(event).is_some())
             .cloned()
             .collect();
         expected.sort_by_key(|event| Reverse((event.timestamp(), event.seq())));

@@ -16,13 +16,21 @@ use crate::arbitrary;
 use crate::{Config, Control, Engine, FacetsRequest, Filter, Query, SearchRequest, Visibility};
 
 /// Events through journal and index, and an engine over them.
-struct Node {
-    engine: Arc<Engine>,
-    stamped: Vec<Event>,
+pub(super) struct Node {
+    pub(super) engine: Arc<Engine>,
+    pub(super) stamped: Vec<Event>,
+    store: Store,
+}
+
+impl Node {
+    /// Makes events durable.
+    pub(super) async fn ship(&self, drafts: Vec<Event>) {
+        append(&self.store, &drafts).await;
+    }
 }
 
 /// With `is_settled` every full head has become a split before anything is asked.
-async fn node(drafts: Vec<Event>, events_per_split: usize, is_settled: bool) -> Node {
+pub(super) async fn node(drafts: Vec<Event>, events_per_split: usize, is_settled: bool) -> Node {
     let (store, _simulation) = Store::simulated(1);
     let config = logwarden_index::Config {
         head_events_max: events_per_split,
@@ -32,11 +40,7 @@ async fn node(drafts: Vec<Event>, events_per_split: usize, is_settled: bool) -> 
     let shutdown = CancellationToken::new();
     let follower = tokio::spawn(Arc::clone(&index).run(shutdown.clone()));
     for batch in drafts.chunks(7) {
-        let drafts =
-            batch.iter().map(|event| Draft { kind: RecordKind::Event, event: event.clone() });
-        let batch = Append { drafts: drafts.collect(), ..Append::default() };
-        let outcome = store.journal.append(batch).await.expect("a journal");
-        assert!(matches!(outcome, AppendOutcome::Appended(_)), "{outcome:?}");
+        append(&store, batch).await;
     }
     let end = store.journal.end(0);
     index.visible().wait_for(|position| *position >= end).await.expect("the index follows");
@@ -46,7 +50,14 @@ async fn node(drafts: Vec<Event>, events_per_split: usize, is_settled: bool) -> 
     let stamped = read_all(&store, end).await;
     shutdown.cancel();
     follower.await.expect("no panic").expect("the index stops");
-    Node { engine: Engine::new(index, store, Config::default()), stamped }
+    Node { engine: Engine::new(index, store.clone(), Config::default()), stamped, store }
+}
+
+async fn append(store: &Store, drafts: &[Event]) {
+    let drafts = drafts.iter().map(|event| Draft { kind: RecordKind::Event, event: event.clone() });
+    let batch = Append { drafts: drafts.collect(), ..Append::default() };
+    let outcome = store.journal.append(batch).await.expect("a journal");
+    assert!(matches!(outcome, AppendOutcome::Appended(_)), "{outcome:?}");
 }
 
 /// The heads among the pieces: the one that fills, and those that are becoming splits.
@@ -130,9 +141,9 @@ proptest! {
             let node = node(drafts, events_per_split, is_settled).await;
             for filter in filters {
                 let query = Query { filter, pipes: Vec::new() };
-                let visible = Visibility::default().visible(&query);
+                let view = Visibility::default().view(&query);
                 let expected: BTreeSet<_> =
-                    node.stamped.iter().filter(|event| visible.matches(event)).map(Event::id).collect();
+                    node.stamped.iter().filter(|event| view.see(event).is_some()).map(Event::id).collect();
                 let request = SearchRequest { query: query.clone(), ..request("*", 1_000) };
                 let answer = node.engine.search(request, Control::default()).await.expect("an answer");
                 let found: BTreeSet<_> = answer.hits.iter().map(Event::id).collect();
@@ -157,18 +168,19 @@ proptest! {
             let plain = super::engine(&node.stamped, 1, Config::default());
             for (condition, pipe, is_of_all) in queries {
                 let text = format!("{} | {pipe}", if is_of_all { "*" } else { &condition });
-                let rows = rows(&node.engine, &text).await;
-                prop_assert_eq!(rows, self::rows(&plain, &text).await, "{}", text);
+                let all = Visibility::default();
+                let rows = rows_of(&node.engine, &text, &all).await;
+                prop_assert_eq!(rows, rows_of(&plain, &text, &all).await, "{}", text);
                 let fields = ["user.name", "dataset", "tags", "http.response.status_code"];
-                let facets = facets(&node.engine, &condition, &fields).await;
-                prop_assert_eq!(facets, self::facets(&plain, &condition, &fields).await, "{}", text);
+                let facets = facets_of(&node.engine, &condition, &fields, &all).await;
+                prop_assert_eq!(facets, facets_of(&plain, &condition, &fields, &all).await, "{}", text);
             }
             Ok(())
         })?;
     }
 }
 
-fn pipe() -> impl Strategy<Value = &'static str> {
+pub(super) fn pipe() -> impl Strategy<Value = &'static str> {
     prop::sample::select(
         &[
             "top 99 user.name",
@@ -186,8 +198,9 @@ fn pipe() -> impl Strategy<Value = &'static str> {
 
 /// The rows of a table, as text and in its order: values of one text may be of several types, and the
 /// first one decides.
-async fn rows(engine: &Engine, text: &str) -> Vec<String> {
-    let answer = engine.search(request(text, 100), Control::default()).await.expect(text);
+pub(super) async fn rows_of(engine: &Engine, text: &str, visibility: &Visibility) -> Vec<String> {
+    let request = SearchRequest { visibility: visibility.clone(), ..request(text, 100) };
+    let answer = engine.search(request, Control::default()).await.expect(text);
     let rows = answer.table.expect("a table").rows;
     // Sums of floats depend on the order in their last digits, and so does which of a whole number, a
     // float and a text that are equal stands for all of them.
@@ -201,13 +214,18 @@ async fn rows(engine: &Engine, text: &str) -> Vec<String> {
     lines
 }
 
-async fn facets(engine: &Engine, text: &str, fields: &[&str]) -> Vec<String> {
+pub(super) async fn facets_of(
+    engine: &Engine,
+    text: &str,
+    fields: &[&str],
+    visibility: &Visibility,
+) -> Vec<String> {
     let request = FacetsRequest {
         query: super::query(text),
         range: crate::time_range(None, None),
         fields: fields.iter().map(ToString::to_string).collect(),
         limit: 50,
-        visibility: Visibility::default(),
+        visibility: visibility.clone(),
     };
     let answer = engine.facets(request, Control::default()).await.expect(text);
     let value = |(cell, count): &(crate::Cell, u64)| format!("{cell}: {count}");

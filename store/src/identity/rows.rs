@@ -2,7 +2,6 @@
 
 use logwarden_event::Timestamp;
 
-use super::authorize::Role;
 use crate::catalog::{Catalog, CatalogError, Row, SqlValue, Statement, Step, StepOutcome};
 
 /// Repetitions of a step whose outcome is unknown, before the caller is told so.
@@ -74,10 +73,6 @@ pub(super) fn hash(value: &SqlValue) -> Result<[u8; 32], CatalogError> {
         SqlValue::Blob(bytes) => bytes.as_slice().try_into().map_err(|_| unexpected("hash")),
         _ => Err(unexpected("hash")),
     }
-}
-
-pub(super) fn role(value: &SqlValue) -> Result<Role, CatalogError> {
-    text(value)?.parse().map_err(|_| unexpected("role"))
 }
 
 pub(super) fn from_text(text: &str) -> SqlValue {

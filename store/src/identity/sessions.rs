@@ -12,6 +12,7 @@ use metrics::counter;
 
 use super::authorize::{Principal, PrincipalKind};
 use super::tokens::hash;
+use super::users::UserInfo;
 use super::{Identity, IdentityError, password, rows, totp};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::metrics::SIGN_INS_LIMITED;
@@ -274,15 +275,11 @@ impl Identity {
         if now.since(session.created_at) >= LIFE_MAX || now.since(used_at) >= IDLE_MAX {
             return None;
         }
+        let UserInfo { name, role, .. } = &user.info;
+        let principal = self.principal(name, PrincipalKind::User, role)?;
         session.used_at.store(now.nanos(), Ordering::Relaxed);
         session.has_new_use.store(true, Ordering::Relaxed);
-        Some(Principal {
-            name: user.info.name.clone(),
-            kind: PrincipalKind::User,
-            role: user.info.role,
-            source: None,
-            filter: None,
-        })
+        Some(principal)
     }
 
     /// The sessions of a user that still count, the one used last first.

@@ -9,7 +9,7 @@ use logwarden_event::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::authorize::{Principal, PrincipalKind, Role};
+use super::authorize::{Principal, PrincipalKind};
 use super::{Identity, IdentityError, check_name, rows};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::random;
@@ -25,11 +25,11 @@ const LIFE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 pub struct NewToken {
     /// Its name.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
+    /// The name of its role.
+    pub role: String,
     /// The source its records belong to.
     pub source: Option<String>,
-    /// A query that every event it sees must match. The caller has checked that it is one.
+    /// A query that every event it sees must match, besides those of the role. The caller has checked that it is one.
     pub filter: Option<String>,
     /// When it ends; a year from now when nothing is said.
     pub expires_at: Option<Timestamp>,
@@ -40,8 +40,8 @@ pub struct NewToken {
 pub struct TokenInfo {
     /// Its name.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
+    /// The name of its role.
+    pub role: String,
     /// The source its records belong to.
     pub source: Option<String>,
     /// A query that every event it sees must match.
@@ -72,6 +72,7 @@ impl Identity {
     /// fails.
     pub async fn create_token(&self, new: NewToken) -> Result<String, IdentityError> {
         check_name(&new.name)?;
+        self.check_role(&new.role)?;
         let now = self.now();
         let latest = now.saturating_add(LIFE_MAX);
         let expires_at = new.expires_at.unwrap_or(latest);
@@ -120,15 +121,13 @@ impl Identity {
         if !is_same || row.info.is_revoked || now >= row.info.expires_at {
             return None;
         }
+        let TokenInfo { name, role, source, filter, .. } = &row.info;
+        let mut principal = self.principal(name, PrincipalKind::Token, role)?;
+        principal.source.clone_from(source);
+        principal.filters.extend(filter.clone());
         row.used_at.store(now.nanos(), Ordering::Relaxed);
         row.has_new_use.store(true, Ordering::Relaxed);
-        Some(Principal {
-            name: row.info.name.clone(),
-            kind: PrincipalKind::Token,
-            role: row.info.role,
-            source: row.info.source.clone(),
-            filter: row.info.filter.clone(),
-        })
+        Some(principal)
     }
 
     fn has_token(&self, token: &str) -> bool {
@@ -137,6 +136,10 @@ impl Identity {
 }
 
 impl TokenRow {
+    pub(super) fn name_and_role(&self) -> (&String, &String) {
+        (&self.info.name, &self.info.role)
+    }
+
     fn info(&self) -> TokenInfo {
         let used_at = self.used_at.load(Ordering::Relaxed);
         let last_used_at = (used_at != i64::MIN).then(|| Timestamp::from_nanos(used_at));
@@ -168,7 +171,7 @@ fn insert(new: &NewToken, token: &str, now: Timestamp, expires_at: Timestamp) ->
         values: vec![
             rows::from_text(&new.name),
             SqlValue::Blob(hash(token).to_vec()),
-            rows::from_text(new.role.as_str()),
+            rows::from_text(&new.role),
             rows::from_optional(new.source.as_deref()),
             rows::from_optional(new.filter.as_deref()),
             rows::from_time(now),
@@ -195,7 +198,7 @@ pub(super) fn read(row: &Row) -> Result<([u8; 32], TokenRow), CatalogError> {
     let last_used_at = rows::optional_time(last_used_at)?;
     let info = TokenInfo {
         name: rows::text(name)?,
-        role: rows::role(role)?,
+        role: rows::text(role)?,
         source: rows::optional_text(source)?,
         filter: rows::optional_text(filter)?,
         created_at: rows::time(created_at)?,

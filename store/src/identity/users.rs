@@ -22,8 +22,8 @@ const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE user_name = ?1";
 pub struct UserInfo {
     /// The name they sign in with.
     pub name: String,
-    /// What they may do.
-    pub role: Role,
+    /// The name of their role.
+    pub role: String,
     /// When the account was made.
     pub created_at: Timestamp,
     /// Whether signing in needs a code besides the password.
@@ -57,19 +57,27 @@ pub(super) struct UserRow {
     pub(super) password_hash: Arc<Secret<String>>,
 }
 
+impl UserRow {
+    fn is_administrator(&self) -> bool {
+        self.info.role == Role::Admin.as_str()
+    }
+}
+
 impl Identity {
     /// Makes a user.
     ///
     /// # Errors
     ///
-    /// [`IdentityError`] when the name is taken or none, or the password is weak.
+    /// [`IdentityError`] when the name is taken or none, there is no such role, or the password is
+    /// weak.
     pub async fn create_user(
         &self,
         name: &str,
-        role: Role,
+        role: &str,
         password: &str,
     ) -> Result<(), IdentityError> {
         check_name(name)?;
+        self.check_role(role)?;
         let password_hash = self.hash_password(name, password).await?;
         let statement = Statement {
             sql: "INSERT INTO users (name, role, password_hash, created_at)
@@ -133,12 +141,14 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`IdentityError::LastAdministrator`] when nobody would be one afterwards.
-    pub async fn set_role(&self, name: &str, role: Role) -> Result<(), IdentityError> {
-        if role != Role::Admin {
+    /// [`IdentityError::LastAdministrator`] when nobody would be one afterwards;
+    /// [`IdentityError::NoRole`].
+    pub async fn set_role(&self, name: &str, role: &str) -> Result<(), IdentityError> {
+        self.check_role(role)?;
+        if role != Role::Admin.as_str() {
             self.check_not_last_administrator(name)?;
         }
-        let values = vec![rows::from_text(name), rows::from_text(role.as_str())];
+        let values = vec![rows::from_text(name), rows::from_text(role)];
         let sql = "UPDATE users SET role = ?2 WHERE name = ?1 AND (?2 = 'admin' OR role <> 'admin'
                    OR EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND name <> ?1))";
         self.change_user(name, Statement { sql, values }).await
@@ -154,7 +164,7 @@ impl Identity {
 
     /// Whether nobody can administer yet.
     pub fn needs_setup(&self) -> bool {
-        !self.read().users.values().any(|user| user.info.role == Role::Admin)
+        !self.read().users.values().any(UserRow::is_administrator)
     }
 
     /// Makes a new set-up code when there is no administrator; the one before it ends.
@@ -198,7 +208,7 @@ impl Identity {
         check_name(name)?;
         let password_hash = self.hash_password(name, password).await?;
         let code = SqlValue::Blob(code_hash.to_vec());
-        let mut values = user_values(name, Role::Admin, &password_hash, self.now());
+        let mut values = user_values(name, Role::Admin.as_str(), &password_hash, self.now());
         values.push(code.clone());
         let changed = self
             .change_and_reload(vec![
@@ -238,10 +248,9 @@ impl Identity {
 
     fn check_not_last_administrator(&self, name: &str) -> Result<(), IdentityError> {
         let state = self.read();
-        let is_admin = |user: &UserRow| user.info.role == Role::Admin;
         let others =
-            state.users.values().any(|user| is_admin(user) && user.info.name.as_str() != name);
-        if state.users.get(name).is_some_and(is_admin) && !others {
+            state.users.values().any(|user| user.is_administrator() && user.info.name != name);
+        if state.users.get(name).is_some_and(UserRow::is_administrator) && !others {
             return Err(IdentityError::LastAdministrator(name.to_owned()));
         }
         Ok(())
@@ -276,10 +285,10 @@ impl Identity {
     }
 }
 
-fn user_values(name: &str, role: Role, password_hash: &str, now: Timestamp) -> Vec<SqlValue> {
+fn user_values(name: &str, role: &str, password_hash: &str, now: Timestamp) -> Vec<SqlValue> {
     vec![
         rows::from_text(name),
-        rows::from_text(role.as_str()),
+        rows::from_text(role),
         rows::from_text(password_hash),
         rows::from_time(now),
     ]
@@ -299,7 +308,7 @@ pub(super) fn read(row: &Row) -> Result<(String, UserRow), CatalogError> {
     let name = rows::text(name)?;
     let info = UserInfo {
         name: name.clone(),
-        role: rows::role(role)?,
+        role: rows::text(role)?,
         created_at: rows::time(created_at)?,
         has_second_factor: *secret != SqlValue::Null,
     };

@@ -24,8 +24,12 @@ use crate::route::{Permission, Routes};
 pub(super) struct Session {
     /// The name of the user or token.
     name: String,
-    /// `ingest`, `reader`, `analyst`, `admin` or `metrics`.
+    /// What it may do: `ingest`, `reader`, `analyst`, `admin` or `metrics`.
     role: &'static str,
+    /// What its role is called, which may be one that narrows `role`.
+    role_name: String,
+    /// Whether every event may be seen, and all of it. Otherwise there are no alerts and no rules.
+    sees_everything: bool,
     /// `user` or `token`.
     kind: &'static str,
     /// The IANA time zone the user chose; null: that of the browser.
@@ -39,7 +43,14 @@ impl Session {
             PrincipalKind::Token | PrincipalKind::Listener => "token",
         };
         let name = principal.name.clone();
-        Self { name, role: principal.role.as_str(), kind, time_zone: None }
+        Self {
+            name,
+            role: principal.role.as_str(),
+            role_name: principal.role_name.clone(),
+            sees_everything: principal.sees_everything(),
+            kind,
+            time_zone: None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use logwarden_store::identity::{Role, SetupError};
+use logwarden_store::identity::SetupError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -43,8 +43,7 @@ pub(super) fn routes() -> Routes {
 /// Says whether the first administrator is still to be made.
 #[utoipa::path(get, path = "/api/v1/setup", tag = "session", responses((status = 200, body = SetupState)))]
 async fn show(Extract(app): Extract<App>) -> axum::Json<SetupState> {
-    let has_administrator = app.identity.list_users().iter().any(|user| user.role == Role::Admin);
-    axum::Json(SetupState { needed: !has_administrator })
+    axum::Json(SetupState { needed: app.identity.needs_setup() })
 }
 
 /// Makes the first administrator and signs them in.

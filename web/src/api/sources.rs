@@ -131,7 +131,7 @@ pub(super) fn routes() -> Routes {
 /// What the caller may know of how sources are: whoever sees a part of the events only does not
 /// learn about all of them.
 fn health_for(app: &App, principal: &Principal) -> Vec<SourceHealth> {
-    if principal.filter.is_some() {
+    if !principal.filters.is_empty() || !principal.mask.is_empty() {
         return Vec::new();
     }
     let may_see = |health: &SourceHealth| {

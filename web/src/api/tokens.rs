@@ -3,7 +3,7 @@
 use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use logwarden_store::identity::{Action, NewToken as TokenToMake, Role, TokenInfo};
+use logwarden_store::identity::{Action, NewToken as TokenToMake, TokenInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -26,8 +26,8 @@ const MANAGE: Permission = Permission::May(Action::ManageTokens);
 struct Token {
     /// Its name.
     name: String,
-    /// `ingest`, `reader`, `analyst`, `admin` or `metrics`.
-    role: &'static str,
+    /// `ingest`, `reader`, `analyst`, `admin`, `metrics`, or a configured role.
+    role: String,
     /// The source it writes as, or the only one it sees.
     source: Option<String>,
     /// A query that every event it sees must match.
@@ -46,7 +46,7 @@ impl From<TokenInfo> for Token {
     fn from(token: TokenInfo) -> Self {
         Self {
             name: token.name,
-            role: token.role.as_str(),
+            role: token.role,
             source: token.source,
             filter: token.filter,
             created_at: token.created_at.to_string(),
@@ -105,9 +105,6 @@ async fn create(
     SignedIn(caller): SignedIn,
     Json(new): Json<NewToken>,
 ) -> Result<Response, ApiError> {
-    let role: Role = new.role.parse().map_err(|_| {
-        ApiError::bad_request("the role must be one of ingest, reader, analyst, admin, metrics")
-    })?;
     let now = app.audit.now();
     if let Some(filter) = &new.filter {
         visibility::parse_filter(filter, now)?;
@@ -121,13 +118,13 @@ async fn create(
     let name = new.name.clone();
     let token = TokenToMake {
         name: new.name,
-        role,
+        role: new.role.clone(),
         source: new.source.filter(|text| !text.is_empty()),
         filter: new.filter.filter(|text| !text.trim().is_empty()),
         expires_at,
     };
     let token = app.identity.create_token(token).await.map_err(refuse)?;
-    let message = format!("made token {name} with role {role}");
+    let message = format!("made token {name} with role {}", new.role);
     let entry = Entry::new("token.create", &caller.principal.name, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     let item = app.identity.list_tokens().into_iter().find(|token| token.name == name);

@@ -23,8 +23,8 @@ const MANAGE: Permission = Permission::May(Action::ManageUsers);
 struct User {
     /// The name to sign in with.
     name: String,
-    /// `reader`, `analyst` or `admin`.
-    role: &'static str,
+    /// `reader`, `analyst`, `admin`, or a configured role.
+    role: String,
     /// When it was made.
     created_at: String,
     /// Whether signing in needs a code besides the password.
@@ -35,7 +35,7 @@ impl From<UserInfo> for User {
     fn from(user: UserInfo) -> Self {
         let created_at = user.created_at.to_string();
         let second_factor = user.has_second_factor;
-        Self { name: user.name, role: user.role.as_str(), created_at, second_factor }
+        Self { name: user.name, role: user.role, created_at, second_factor }
     }
 }
 
@@ -44,7 +44,7 @@ impl From<UserInfo> for User {
 struct NewUser {
     /// The name to sign in with: 1 to 128 letters, digits, `-`, `.`, `_` and `@`.
     name: String,
-    /// `reader`, `analyst` or `admin`.
+    /// `reader`, `analyst`, `admin`, or a configured role.
     role: String,
     /// The password, at least 12 characters.
     password: String,
@@ -84,9 +84,9 @@ async fn create(
     SignedIn(caller): SignedIn,
     Json(new): Json<NewUser>,
 ) -> Result<Response, ApiError> {
-    let role = user_role(&new.role)?;
-    app.identity.create_user(&new.name, role, &new.password).await.map_err(refuse)?;
-    let message = format!("made user {} with role {role}", new.name);
+    check_user_role(&app, &new.role)?;
+    app.identity.create_user(&new.name, &new.role, &new.password).await.map_err(refuse)?;
+    let message = format!("made user {} with role {}", new.name, new.role);
     let entry = Entry::new("user.create", &caller.principal.name, &new.name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok((StatusCode::CREATED, axum::Json(find(&app, &new.name)?)).into_response())
@@ -109,7 +109,7 @@ async fn change(
         app.audit.record(entry.from_peer(caller.peer))
     };
     if let Some(role) = &change.role {
-        let role = user_role(role)?;
+        check_user_role(&app, role)?;
         app.identity.set_role(&name, role).await.map_err(refuse)?;
         record("user.role", format!("gave user {name} the role {role}")).await;
     }
@@ -162,10 +162,12 @@ fn find(app: &App, name: &str) -> Result<User, ApiError> {
 }
 
 /// Roles a person can have; the others are for tokens.
-fn user_role(text: &str) -> Result<Role, ApiError> {
-    match text.parse() {
-        Ok(role @ (Role::Reader | Role::Analyst | Role::Admin)) => Ok(role),
-        _ => Err(ApiError::bad_request("the role must be `reader`, `analyst` or `admin`")),
+fn check_user_role(app: &App, name: &str) -> Result<(), ApiError> {
+    match app.identity.roles().get(name).map(|grant| grant.role) {
+        Some(Role::Reader | Role::Analyst | Role::Admin) => Ok(()),
+        _ => Err(ApiError::bad_request(
+            "the role must be `reader`, `analyst`, `admin` or one of the configuration",
+        )),
     }
 }
 
@@ -177,9 +179,10 @@ pub(super) fn refuse(error: IdentityError) -> ApiError {
             ApiError::conflict("last_administrator", error.to_string())
         }
         IdentityError::NotFound(_) => ApiError::not_found(),
-        IdentityError::BadName(_) | IdentityError::Password(_) | IdentityError::BadExpiry => {
-            ApiError::bad_request(error.to_string())
-        }
+        IdentityError::BadName(_)
+        | IdentityError::NoRole(_)
+        | IdentityError::Password(_)
+        | IdentityError::BadExpiry => ApiError::bad_request(error.to_string()),
         IdentityError::Catalog(error) => ApiError::internal(error),
     }
 }

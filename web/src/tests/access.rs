@@ -97,6 +97,7 @@ const TABLE: &str = "
     PUT    /api/v1/users/{name}                 admin
     DELETE /api/v1/users/{name}                 admin
     DELETE /api/v1/users/{name}/second-factor   admin
+    GET    /api/v1/roles                        admin
     GET    /api/v1/config                       admin
     GET    /api/v1/health                       open
     POST   /api/v1/health/acknowledge-damage    admin
@@ -107,13 +108,7 @@ const TABLE: &str = "
 ";
 
 fn may(role: Role, permission: Permission) -> bool {
-    let principal = Principal {
-        name: "somebody".to_owned(),
-        kind: PrincipalKind::Token,
-        role,
-        source: None,
-        filter: None,
-    };
+    let principal = Principal::unbound("somebody", PrincipalKind::Token, role);
     match permission {
         Permission::Open | Permission::AnyCredential => true,
         Permission::May(action) => authorize(&principal, action, &Object::Any).is_ok(),
@@ -259,7 +254,7 @@ async fn a_token_works_as_bearer_and_as_basic_password() {
         let answer =
             harness.call_with("GET", "/api/v1/session", &[("authorization", &value)], "").await;
         assert_eq!(answer.status, 200, "{value}");
-        let expected = r#"{"name":"reader","role":"reader","kind":"token","time_zone":null}"#;
+        let expected = r#"{"name":"reader","role":"reader","role_name":"reader","sees_everything":true,"kind":"token","time_zone":null}"#;
         assert_eq!(answer.text, expected);
     }
 }

@@ -7,7 +7,7 @@ use super::harness::{Harness, PASSWORD};
 #[tokio::test]
 async fn sign_ins_denials_and_changes_are_recorded_before_the_answer() {
     let harness = Harness::new().await;
-    harness.identity.create_user("ana", Role::Admin, PASSWORD).await.expect("created");
+    harness.identity.create_user("ana", Role::Admin.as_str(), PASSWORD).await.expect("created");
     let reader = harness.token(Role::Reader).await;
     let admin = harness.token(Role::Admin).await;
     let wrong = r#"{"name":"ana","password":"wrong"}"#;

@@ -58,7 +58,7 @@ async fn a_text_with_faults_is_not_run_and_says_where() {
     let filter = Some("user.name:ana".to_owned());
     let new = NewToken {
         name: "part".into(),
-        role: Role::Reader,
+        role: Role::Reader.to_string(),
         source: None,
         filter,
         expires_at: None,

@@ -26,7 +26,10 @@ async fn the_first_administrator_is_made_once() {
     assert_eq!((wrong.status.as_u16(), wrong.code()), (403, "wrong_code".to_owned()));
     let cookie = set_up(&harness).await;
     let who = harness.call_with("GET", "/api/v1/session", &[("cookie", &cookie)], "").await;
-    assert_eq!(who.text, r#"{"name":"ana","role":"admin","kind":"user","time_zone":null}"#);
+    assert_eq!(
+        who.text,
+        r#"{"name":"ana","role":"admin","role_name":"admin","sees_everything":true,"kind":"user","time_zone":null}"#
+    );
     let again = harness.call("POST", "/api/v1/setup", None, &body("guessed")).await;
     assert_eq!(again.status, 409);
     let needed = harness.call("GET", "/api/v1/setup", None, "").await;

@@ -115,7 +115,7 @@ impl Harness {
     pub(super) async fn token(&self, role: Role) -> String {
         self.token_like(NewToken {
             name: role.to_string(),
-            role,
+            role: role.to_string(),
             source: None,
             filter: None,
             expires_at: None,

@@ -21,7 +21,7 @@ async fn call(harness: &Harness, cookie: &str, method: &str, path: &str, body: &
 
 async fn with_ana() -> Harness {
     let harness = Harness::new().await;
-    harness.identity.create_user("ana", Role::Analyst, PASSWORD).await.expect("made");
+    harness.identity.create_user("ana", Role::Analyst.as_str(), PASSWORD).await.expect("made");
     harness
 }
 
@@ -47,7 +47,7 @@ async fn one_sees_and_ends_ones_own_sessions_only() {
     let harness = with_ana().await;
     let (here, there) = (sign_in(&harness, PASSWORD).await, sign_in(&harness, PASSWORD).await);
     let (here, there) = (cookie(&here), cookie(&there));
-    harness.identity.create_user("bob", Role::Admin, PASSWORD).await.expect("made");
+    harness.identity.create_user("bob", Role::Admin.as_str(), PASSWORD).await.expect("made");
     let body = serde_json::json!({ "name": "bob", "password": PASSWORD }).to_string();
     let bob = cookie(&harness.call("POST", "/api/v1/session", None, &body).await);
 

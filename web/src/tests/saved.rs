@@ -5,7 +5,7 @@ use logwarden_store::identity::{NewToken, Role};
 use super::harness::Harness;
 
 async fn token(harness: &Harness, name: &str, role: Role) -> String {
-    let name = name.to_owned();
+    let (name, role) = (name.to_owned(), role.to_string());
     let new = NewToken { name, role, source: None, filter: None, expires_at: None };
     harness.token_like(new).await
 }

@@ -167,7 +167,7 @@ async fn a_bound_token_sees_its_part_and_nothing_else() {
     let (harness, admin_like) = node().await;
     let new = |name: &str, source: Option<&str>, filter: Option<&str>| NewToken {
         name: name.to_owned(),
-        role: Role::Admin,
+        role: Role::Admin.to_string(),
         source: source.map(str::to_owned),
         filter: filter.map(str::to_owned),
         expires_at: None,

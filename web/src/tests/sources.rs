@@ -38,7 +38,7 @@ async fn who_sees_a_part_of_the_events_sees_no_other_source() {
     let harness = Harness::new().await;
     let bound = |source: Option<&str>, filter: Option<&str>| NewToken {
         name: source.unwrap_or("filtered").to_owned(),
-        role: Role::Reader,
+        role: Role::Reader.to_string(),
         source: source.map(str::to_owned),
         filter: filter.map(str::to_owned),
         expires_at: None,

@@ -8,7 +8,7 @@ import type {
   Page,
   Policy,
   Retention,
-  Role,
+  RoleItem,
   SessionItem,
   SourceItem,
   TokenItem,
@@ -37,13 +37,15 @@ export const list_deliveries = (filter: DeliveryFilter): Promise<Page<Delivery>>
 export const list_tokens = (): Promise<Page<TokenItem>> => request('GET', '/tokens');
 export interface NewToken {
   name: string;
-  role: Role;
+  role: string;
   source?: string | undefined;
   filter?: string | undefined;
   expires?: string | undefined;
 }
 export const create_token = (body: NewToken): Promise<CreatedToken> => request('POST', '/tokens', { body });
 export const revoke_token = (name: string): Promise<Response> => send('DELETE', named('/tokens', name));
+
+export const list_roles = (): Promise<Page<RoleItem>> => request('GET', '/roles');
 
 export const list_users = (): Promise<Page<UserItem>> => request('GET', '/users');
 export const create_user = (body: { name: string; role: string; password: string }): Promise<UserItem> =>

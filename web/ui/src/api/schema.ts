@@ -387,6 +387,9 @@ export type Retention = {
   refused?: string | null;
 };
 
+/** A role: one there always is, or one of the configuration that narrows it. */
+export type RoleItem = { filters: string[]; mask: string[]; name: string; role: string; };
+
 /** People who take turns. */
 export type Rota = {
   name: string;
@@ -491,7 +494,14 @@ export type SecondFactor = { enabled: boolean; };
 export type SeriesPoint = { count: number; timestamp: string; };
 
 /** Who is signed in. */
-export type Session = { kind: string; name: string; role: string; time_zone?: string | null; };
+export type Session = {
+  kind: string;
+  name: string;
+  role: string;
+  role_name: string;
+  sees_everything: boolean;
+  time_zone?: string | null;
+};
 
 /** Whether anybody can sign in yet. */
 export type SetupState = { needed: boolean; };

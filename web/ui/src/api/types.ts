@@ -201,12 +201,14 @@ export type NotifierSettings = Omit<Schema.NotifierSettings, 'settings'> & { set
 
 export type Delivery = Full<Schema.Delivery> & { state: 'pending' | 'sent' | 'failed' };
 
-export type TokenItem = Full<Schema.Token> & { role: Role };
+export type TokenItem = Full<Schema.Token>;
 
 /** A new token with the credential itself, shown this once. */
 export type CreatedToken = TokenItem & Pick<Schema.CreatedToken, 'token'>;
 
-export type UserItem = Schema.User & { role: Role };
+export type UserItem = Schema.User;
+
+export type RoleItem = Schema.RoleItem & { role: Role };
 
 export type SessionItem = Schema.SignedInAt;
 

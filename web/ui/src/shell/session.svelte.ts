@@ -3,7 +3,7 @@ import { on_unauthorized } from '../api/client';
 import * as api from '../api/system';
 import type { Principal } from '../api/types';
 import { prefs } from './prefs.svelte';
-import { role_may, type Right } from './rights';
+import { may, type Right } from './rights';
 import { is_own_path, router } from './router.svelte';
 
 /** Says that this browser was signed in once; it opens nothing. */
@@ -35,7 +35,7 @@ class Session {
   }
 
   may(right: Right): boolean {
-    return role_may(this.who?.role, right);
+    return may(this.who, right);
   }
 
   async start() {
