@@ -1,8 +1,9 @@
-//! Logsources that the standard fields alone tell: web servers, name servers, processes.
+//! Logsources that the standard fields alone tell: web servers, name servers, processes, their files and
+//! connections; and applications, by the stack traces they write.
 //!
-//! Input: the standard fields of a JSON record. Output: logsource tuples. What only records of one
-//! product have is in its source file; this is for those of whom there is none, or which ship under
-//! standard names alone.
+//! Input: the standard fields of a JSON record, the message of any. Output: logsource tuples. What only
+//! records of one product have is in its source file; this is for those of whom there is none, or which
+//! ship under standard names alone.
 
 use super::reading::{Held, Reading};
 use super::{Parser, standard};
@@ -12,14 +13,30 @@ pub(crate) struct Logsource;
 
 const WEB: &str = "/webserver/";
 
+/// What stands in a stack trace, all of it, and whose it is then. Several may be right.
+const TRACES: &[(&[&str], &str)] = &[
+    (&["\tat ", ".java:"], "jvm/application/"),
+    (&["\tat org.springframework.", ".java:"], "spring/application/"),
+    (&["\tat org.apache.velocity.", ".java:"], "velocity/application/"),
+    (&["Traceback (most recent call last)"], "python/application/"),
+    (&["Traceback (most recent call last)", "/django/"], "django/application/"),
+    (&["    at ", ".js:"], "nodejs/application/"),
+    (&["    at ", "node:"], "nodejs/application/"),
+    (&[".rb:", ":in ", "action_controller/"], "ruby_on_rails/application/"),
+    (&[".rb:", ":in ", "app/controllers/"], "ruby_on_rails/application/"),
+];
+/// Bytes of a trace that are looked at.
+const TRACE_BYTES_MAX: usize = 16 << 10;
+
 impl Parser for Logsource {
     fn name(&self) -> &'static str {
         "logsource"
     }
 
     fn parse(&self, reading: &mut Reading<'_>) -> bool {
+        let is_traced = name_application(reading);
         if !reading.is_json {
-            return false;
+            return is_traced;
         }
         let has = |place| reading.first(place).is_some();
         let is_web = reading.has_class(WEB)
@@ -45,8 +62,52 @@ impl Parser for Logsource {
         if is_process {
             reading.add_class(process_class(reading));
         }
-        is_web || is_dns || is_process
+        let is_deed = name_deed(reading);
+        is_traced || is_web || is_dns || is_process || is_deed
     }
+}
+
+/// Adds whose stack trace the record holds.
+fn name_application(reading: &mut Reading<'_>) -> bool {
+    let mut found = false;
+    let stack = reading.first_text(standard::STACK_TRACE);
+    for text in [Some(reading.message), stack].into_iter().flatten() {
+        let text = reading.str(text);
+        let text = &text.as_bytes()[..text.len().min(TRACE_BYTES_MAX)];
+        if memchr::memchr(b'\n', text).is_none() {
+            continue;
+        }
+        let has = |part: &&str| memchr::memmem::find(text, part.as_bytes()).is_some();
+        let theirs = TRACES.iter().filter(|(parts, _)| parts.iter().all(has));
+        let classes: Vec<_> = theirs.map(|(_, class)| *class).collect();
+        found |= !classes.is_empty();
+        classes.into_iter().for_each(|class| reading.add_class(class));
+    }
+    found
+}
+
+/// A file that was written or a connection that was made, as agents tell under standard names alone.
+fn name_deed(reading: &mut Reading<'_>) -> bool {
+    let has = |place| reading.first(place).is_some();
+    let category = reading.first_text(standard::EVENT_CATEGORY).map(|text| reading.str(text));
+    let is_gone = reading.sent_str("event.type") == Some("deletion");
+    let class = match (system(reading), category) {
+        _ if reading.kind.is_some() => return false,
+        (Some(System::Linux), Some("file")) if has(standard::FILE_PATH) && !is_gone => {
+            "linux/file_event/"
+        }
+        (Some(System::Macos), Some("file")) if has(standard::FILE_PATH) && !is_gone => {
+            "macos/file_event/"
+        }
+        (Some(System::Linux), Some("network"))
+            if has(standard::DESTINATION_IP) && has(standard::PROCESS_EXECUTABLE) =>
+        {
+            "linux/network_connection/"
+        }
+        _ => return false,
+    };
+    reading.add_class(class);
+    true
 }
 
 /// Gives path and query of what was asked for their names, where the sender gave it in one.
@@ -68,18 +129,34 @@ fn split_target(reading: &mut Reading<'_>) {
     }
 }
 
-/// A process without its event log: the system says which, else the form of its path.
-fn process_class(reading: &Reading<'_>) -> &'static str {
+/// An operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    Windows,
+    Macos,
+    Linux,
+}
+
+/// The system that the record names.
+fn system(reading: &Reading<'_>) -> Option<System> {
     let system = ["host.os.type", "host.os.family", "host.os.platform"]
         .into_iter()
-        .find_map(|path| reading.sent_str(path));
-    match system.map(str::to_ascii_lowercase).as_deref() {
-        Some("windows") => return "windows/process_creation/",
-        Some("macos" | "darwin") => return "macos/process_creation/",
-        Some("linux" | "debian" | "ubuntu" | "redhat" | "centos") => {
-            return "linux/process_creation/";
-        }
-        _ => {}
+        .find_map(|path| reading.sent_str(path))?;
+    match &*system.to_ascii_lowercase() {
+        "windows" => Some(System::Windows),
+        "macos" | "darwin" => Some(System::Macos),
+        "linux" | "debian" | "ubuntu" | "redhat" | "centos" => Some(System::Linux),
+        _ => None,
+    }
+}
+
+/// A process without its event log: the system says which, else the form of its path.
+fn process_class(reading: &Reading<'_>) -> &'static str {
+    match system(reading) {
+        Some(System::Windows) => return "windows/process_creation/",
+        Some(System::Macos) => return "macos/process_creation/",
+        Some(System::Linux) => return "linux/process_creation/",
+        None => {}
     }
     let path = reading.first_text(standard::PROCESS_EXECUTABLE);
     if path.is_some_and(|path| reading.str(path).starts_with('/')) {

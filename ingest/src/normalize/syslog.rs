@@ -11,6 +11,7 @@ use logwarden_event::{FieldOptions, Severity};
 
 use super::reading::{Held, Reading, Text};
 use super::source::Vocabulary;
+use super::text::devices;
 use super::{json, names, standard, time};
 
 /// Structured data parameters of one message.
@@ -227,6 +228,14 @@ fn add_parameter(reading: &mut Reading<'_>, parameter: &Parameter<'_>) {
 fn rfc3164(reading: &mut Reading<'_>, text: &str) {
     let text = text.strip_prefix(' ').unwrap_or(text);
     let (zone, now) = (reading.origin.zone, reading.now);
+    if let Some(device) = devices::header(text, zone, now) {
+        if let Some(at) = device.time {
+            names::accept_time(reading, at, |at| at.to_string());
+        }
+        let (host, message) = (device.host, device.message);
+        take_header(reading, Header { host, message, ..Header::default() });
+        return;
+    }
     let read = time::rfc3164(text, zone, now).or_else(|| time::iso(text, zone));
     let header = match read {
         Some((at, rest)) => {
@@ -345,7 +354,10 @@ fn classify(reading: &mut Reading<'_>) {
 /// Takes the kind of log from the program.
 pub(crate) fn name_kind(reading: &mut Reading<'_>) {
     let Some(tag) = reading.first_text(standard::PROCESS_NAME) else { return };
-    let kind = Vocabulary::get().of_program(program_of(reading.str(tag)));
+    let tag = reading.str(tag);
+    // `/kernel` is another system's than `kernel`.
+    let kind = Vocabulary::get().of_program(tag);
+    let kind = kind.or_else(|| Vocabulary::get().of_program(program_of(tag)));
     if kind.is_some() {
         reading.kind = kind;
     }

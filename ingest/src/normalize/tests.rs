@@ -3,11 +3,13 @@
 mod applications;
 mod clouds;
 mod containers;
+mod devices;
 mod hosts;
 mod lines;
 mod logsources;
 mod network;
 mod secrets;
+mod sigma_logsources;
 mod signins;
 mod spellings;
 mod sshd;

@@ -12,6 +12,7 @@ mod audit;
 mod cef;
 mod container;
 mod database;
+pub(crate) mod devices;
 mod dns;
 mod errors;
 mod fail2ban;
@@ -181,6 +182,9 @@ pub(crate) static LAYOUTS: &[Layout] = &[
     Layout { name: "cef", kind: "cef", starts: Starts::Bytes(b"C"), read: cef::cef },
     Layout { name: "leef", kind: "leef", starts: Starts::Bytes(b"L"), read: cef::leef },
     Layout { name: "auditd", kind: "auditd", starts: Starts::Bytes(b"tna"), read: audit::auditd },
+    Layout { name: "cisco", kind: "cisco", starts: Starts::Bytes(b"%"), read: devices::cisco },
+    Layout { name: "huawei", kind: "huawei", starts: Starts::Bytes(b"%"), read: devices::huawei },
+    Layout { name: "panos", kind: "paloalto", starts: Starts::Digit, read: devices::panos },
     Layout { name: "cri", kind: "", starts: Starts::Digit, read: container::cri },
     Layout { name: "mysql", kind: "mysql", starts: Starts::Digit, read: database::mysql },
     Layout {
@@ -226,6 +230,7 @@ pub(crate) static LAYOUTS: &[Layout] = &[
         read: database::postgresql_message,
     },
     Layout { name: "fail2ban_message", kind: "", starts: Starts::Never, read: fail2ban::message },
+    Layout { name: "clamav", kind: "", starts: Starts::Never, read: devices::clamav },
     Layout { name: "dnsmasq", kind: "", starts: Starts::Never, read: dns::dnsmasq },
     Layout { name: "named", kind: "", starts: Starts::Never, read: dns::named },
     Layout { name: "sudo", kind: "", starts: Starts::Never, read: accounts::sudo },

@@ -8,6 +8,8 @@
 
 mod data;
 
+use logwarden_event::FieldOptions;
+
 use super::authentication::{Outcome, mark};
 use super::reading::{Held, Reading};
 use super::{Parser, standard};
@@ -19,6 +21,10 @@ const SYSMON: &str = "windows//sysmon";
 const SECURITY: &str = "windows//security";
 /// The provider that traces files, in a channel or without one.
 const KERNEL_FILE: &str = "windows//kernel-file";
+
+/// RPC Firewall, whose rules name the channel otherwise.
+const RPC_FIREWALL: &str = "rpc_firewall/application/";
+const RPC_FIREWALL_CHANNEL: &str = "RPCFW";
 
 /// Channels and their services, some of which have two names; compared without regard to case.
 const CHANNELS: &[(&str, &str)] = &[
@@ -91,6 +97,7 @@ const CHANNELS: &[(&str, &str)] = &[
     ("Microsoft-Windows-Kernel-EventTracing", "windows//kernel-event-tracing"),
     ("Microsoft-Windows-Kernel-EventTracing/Admin", "windows//kernel-event-tracing"),
     ("Microsoft-Windows-Kernel-File/Analytic", KERNEL_FILE),
+    (RPC_FIREWALL_CHANNEL, RPC_FIREWALL),
     ("Microsoft-Windows-SENSE/Operational", "windows//sense"),
     ("Microsoft-ServiceBus-Client/Admin", "windows//servicebus-client"),
     ("Microsoft-ServiceBus-Client/Operational", "windows//servicebus-client"),
@@ -204,6 +211,11 @@ impl Parser for Windows {
         for service in services {
             reading.add_class(service);
             classify(reading, service, id);
+            if service == RPC_FIREWALL {
+                let (path, channel) =
+                    (reading.keep("EventLog"), reading.keep(RPC_FIREWALL_CHANNEL));
+                reading.push(path, Held::Text(channel), FieldOptions::default());
+            }
         }
         true
     }

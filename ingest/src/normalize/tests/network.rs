@@ -174,11 +174,11 @@ fn databases() {
          postgresql.database=shop
          process.pid=77
          dataset=postgresql
-         class=/authentication/;/database/",
+         class=/authentication/;/database/;sql/application/",
     );
     check(
         "2026-01-02 03:04:05.678 CET [77] LOG:  connection received: host=192.0.2.9 port=50123",
-        "at=2026-01-02T03:04:05.678Z\nsource.ip=192.0.2.9\nclass=/database/",
+        "at=2026-01-02T03:04:05.678Z\nsource.ip=192.0.2.9\nclass=/database/;sql/application/",
     );
     check(
         "<134>Feb 10 06:55:46 db postgres[77]: [3-1] ERROR:  relation \"x\" does not exist at character 15",
@@ -192,7 +192,7 @@ fn databases() {
          user.name=alice (user)
          source.ip=192.0.2.9 (remote_host)
          error.code=28P01 (state_code)
-         class=/authentication/;/database/",
+         class=/authentication/;/database/;sql/application/",
     );
     check(
         "2026-01-02T03:04:05.678901Z 8 [Note] [MY-010926] [Server] Access denied for user 'alice'@'192.0.2.9' (using password: YES)",
@@ -203,7 +203,7 @@ fn databases() {
          user.name=alice
          source.ip=192.0.2.9
          dataset=mysql
-         class=/authentication/;/database/",
+         class=/authentication/;/database/;sql/application/",
     );
     check(
         "2026-01-02  3:04:05 0 [ERROR] InnoDB: boom",

@@ -51,7 +51,7 @@ fn rfc_3164_and_what_is_sent_in_its_name() {
     check("<14>just text", "message=just text\nprocess.name=-");
     check(
         "<14>Jan  2 03:04:05 10.0.0.1 %ASA-6-1: Built",
-        "host.name=10.0.0.1\nprocess.name=%ASA-6-1",
+        "host.name=10.0.0.1\nprocess.name=-\nmessage=%ASA-6-1: Built",
     );
     check(
         "<14>Jan  2 03:04:05 host CRON[9]: (root) CMD",

@@ -35,6 +35,7 @@ pub(super) fn application<'t>(text: &'t str, context: &Context) -> Option<Facts<
         facts.text("log.logger", name);
         facts.level = level;
         facts.message = Some(after);
+        python(&mut facts, name);
         return Some(facts);
     }
     let mut thread = None;
@@ -88,6 +89,7 @@ fn logger<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
     {
         facts.integer("process.pid", pid);
         facts.text("process.thread.name", thread.trim());
+        facts.classes.extend(["jvm/application/", "spring/application/"]);
         text = rest.trim_start();
         // Spring Boot 3 puts the application before the thread.
         if let Some((thread, rest)) = text.strip_prefix('[').and_then(|r| r.split_once(']')) {
@@ -107,6 +109,14 @@ fn logger<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
         }
     }
     text
+}
+
+/// Python's two forms, of which loggers of Django have names of theirs.
+fn python(facts: &mut Facts<'_>, logger: &str) {
+    facts.classes.push("python/application/");
+    if logger == "django" || logger.starts_with("django.") {
+        facts.classes.push("django/application/");
+    }
 }
 
 /// A name with dots or colons inside it, as loggers have.
@@ -152,6 +162,7 @@ pub(super) fn level_first<'t>(text: &'t str, _context: &Context) -> Option<Facts
         Some((name, after)) if is_logger(name) => {
             facts.text("log.logger", name);
             facts.message = Some(after);
+            python(&mut facts, name);
         }
         _ => facts.message = Some(rest.trim_start()),
     }
