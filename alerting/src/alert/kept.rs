@@ -119,7 +119,7 @@ pub(crate) async fn indexed(searches: &Searches, ids: &[EventId]) -> Vec<Event> 
         limit: ids.len(),
         sort: vec![SortKey::parse("lw.seq")],
         cursor: None,
-        visibility: Visibility { row_filter: None, may_see_own_records: true },
+        visibility: Visibility::everything(),
     };
     match searches.search(request, Control::default()).await {
         Ok(answer) => answer.hits.into_iter().filter(|event| ids.contains(&event.id())).collect(),
