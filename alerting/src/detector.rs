@@ -32,7 +32,7 @@ use crate::Shared;
 use crate::alert::desk::{Desk, Opened};
 use crate::alert::tables::{self, AlertRow, Columns, integer, rows, text};
 use crate::alert::{lifecycle, writing};
-use crate::engine::{Engine, Finding, Found, GroupRow};
+use crate::engine::{Engine, Finding, Found, Part};
 use crate::error::AlertingError;
 use crate::identity::hash;
 use crate::metrics;
@@ -177,9 +177,9 @@ impl Detector {
         let position = snapshot.unwrap_or_else(|| store.journal.start(LANE));
         store.journal.hold(CONSUMER, position);
         let mut engine = Engine::with_lateness(rules.clone(), shared.lateness());
-        let mut obsolete = 0u64;
-        for group in load_groups(&shared).await? {
-            obsolete += u64::from(!engine.restore(&group));
+        let mut obsolete = 0;
+        for part in load_parts(&shared).await? {
+            obsolete += engine.restore(&part);
         }
         if obsolete > 0 {
             info!(groups = obsolete, "state of rules that changed is forgotten");
@@ -334,6 +334,18 @@ impl Detector {
         Ok(())
     }
 
+    /// Packing many groups takes longer than an async thread may.
+    async fn take_changed_parts(&mut self) -> Result<Vec<Part>, Restart> {
+        let mut engine = self.engine.take().ok_or_else(|| Restart::Reload("no engine".into()))?;
+        let packing = tokio::task::spawn_blocking(move || {
+            let parts = engine.take_changed_parts();
+            (engine, parts)
+        });
+        let (engine, parts) = packing.await.map_err(|error| Restart::Reload(error.to_string()))?;
+        self.engine = Some(engine);
+        Ok(parts)
+    }
+
     async fn look_at(&mut self, records: Arc<[Record]>) -> Result<Looked, Restart> {
         let engine = self.engine.take().ok_or_else(|| Restart::Reload("no engine".into()))?;
         let replay = self.replay.clone();
@@ -400,7 +412,8 @@ impl Detector {
         }
         let mut moved = vec![ALERTS];
         if takes_snapshot {
-            statements.extend(engine.take_changed_rows().into_iter().map(writing::write_group));
+            statements
+                .extend(self.take_changed_parts().await?.into_iter().map(writing::write_part));
             moved.push(CONSUMER);
         }
         let checkpoint = |consumer: &str| Checkpoint {
@@ -555,28 +568,26 @@ async fn checkpoint(store: &Store, name: &str) -> Result<Option<Position>, Alert
     }
 }
 
-async fn load_groups(shared: &Shared) -> Result<Vec<GroupRow>, AlertingError> {
+async fn load_parts(shared: &Shared) -> Result<Vec<Part>, AlertingError> {
     let all = Statement {
-        sql: "SELECT rule_id, group_key, fingerprint, state FROM alerting_groups",
+        sql: "SELECT rule_id, number, fingerprint, state FROM alerting_parts",
         values: Vec::new(),
     };
     let answers = shared.store.catalog.query(vec![all]).await?;
-    let mut groups = Vec::new();
+    let mut parts = Vec::new();
     for row in rows(&answers, 0) {
         let mut columns = Columns::of(row);
-        let [rule_id, key, fingerprint] = [columns.text()?, columns.text()?, columns.text()?];
-        let state = match row.0.get(3) {
-            Some(SqlValue::Blob(bytes)) => Some(bytes.clone()),
-            _ => None,
-        };
-        groups.push(GroupRow {
-            rule_id: rule_id.to_owned(),
-            key: key.to_owned(),
-            fingerprint: fingerprint.to_owned(),
-            state,
+        parts.push(Part {
+            rule_id: columns.text()?.to_owned(),
+            number: u32::try_from(columns.count()?).unwrap_or(u32::MAX),
+            fingerprint: columns.text()?.to_owned(),
+            state: match row.0.get(3) {
+                Some(SqlValue::Blob(bytes)) => Some(bytes.clone()),
+                _ => None,
+            },
         });
     }
-    Ok(groups)
+    Ok(parts)
 }
 
 /// Counts the changes of each rule; answers the present versions.

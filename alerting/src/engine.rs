@@ -2,10 +2,11 @@
 //! found. Pure: the detector, rule tests and history all run this.
 //!
 //! Input: events in journal order. Output: [`Finding`]s. State: one [`Groups`] per rule that looks
-//! over time or opens alerts, of which the changed groups are named, so that only they are written.
+//! over time or opens alerts; the parts in which a group changed are known, so that only they are written.
 //! Bounded: [`GROUPS_PER_RULE_MAX`] groups per rule, the one unseen for longest is forgotten first.
 
 mod judging;
+mod snapshot;
 mod values;
 
 use std::collections::{BTreeSet, HashMap};
@@ -24,6 +25,9 @@ use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
 use judging::{began, trends_of};
 use values::{Origin, group_of_key, group_values, key_of_group, plain_group, sample_of, tag_of};
 
+pub(crate) use snapshot::part_bit;
+
+pub use snapshot::Part;
 pub use values::field_text;
 
 /// How late the events of a source may come, by its name.
@@ -111,30 +115,18 @@ struct Groups {
     fingerprint: String,
     groups: HashMap<Arc<str>, Slot>,
     by_age: BTreeSet<(i64, Arc<str>)>,
-    /// Those that changed and those that were forgotten, each once.
-    dirty: Vec<Arc<str>>,
+    /// The parts in which a group changed or was forgotten.
+    dirty: u64,
 }
 
 /// A group with what its rule knows of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     group: Group,
     /// By which time it stands among the ages: it may have been seen since.
     age: i64,
-    is_dirty: bool,
-}
-
-/// A group's row, to be written or removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupRow {
-    /// The rule's id.
-    pub rule_id: String,
-    /// Names the group.
-    pub key: String,
-    /// Of what the window was defined by.
-    pub fingerprint: String,
-    /// The group's binary form; `None`: there is nothing left to remember.
-    pub state: Option<Vec<u8>>,
+    /// The bit of its part.
+    part: u64,
 }
 
 /// Both stages, with their state.
@@ -249,7 +241,7 @@ impl Engine {
             && let Some(slot) = groups.groups.get_mut(key)
         {
             slot.group.set_alert(episode, alert);
-            slot.note(key, &mut groups.dirty);
+            groups.dirty |= slot.part;
         }
         if let Some(trends) = &mut self.trends[rule] {
             trends.set_alert(key, episode, alert);
@@ -262,96 +254,6 @@ impl Engine {
         let trend = self.trends[rule].as_ref().and_then(|trends| trends.get(key));
         group.is_some_and(|slot| slot.group.episodes().iter().any(|e| e.alert == alert))
             || trend.and_then(Series::episode).is_some_and(|episode| episode.alert == alert)
-    }
-
-    /// The rows of all groups that changed since the last call.
-    pub fn take_changed_rows(&mut self) -> Vec<GroupRow> {
-        let mut rows = Vec::new();
-        for (rule, groups) in self.rules.rules().iter().zip(&mut self.groups) {
-            let Some(groups) = groups else { continue };
-            let mut keys = std::mem::take(&mut groups.dirty);
-            keys.sort();
-            keys.dedup();
-            rows.extend(keys.into_iter().map(|key| GroupRow {
-                rule_id: rule.id.clone(),
-                fingerprint: groups.fingerprint.clone(),
-                state: groups.groups.get_mut(&key).map(|slot| {
-                    slot.is_dirty = false;
-                    slot.group.encode()
-                }),
-                key: key.to_string(),
-            }));
-        }
-        for (rule, trends) in self.rules.rules().iter().zip(&mut self.trends) {
-            let Some(trends) = trends else { continue };
-            let mut keys: Vec<Arc<str>> = trends.dirty.drain().collect();
-            keys.sort();
-            rows.extend(keys.into_iter().map(|key| GroupRow {
-                rule_id: rule.id.clone(),
-                fingerprint: trends.fingerprint.clone(),
-                state: trends.get(&key).map(Series::encode),
-                key: key.to_string(),
-            }));
-        }
-        rows
-    }
-
-    /// Whether any group changed since [`Engine::take_changed_rows`].
-    pub fn has_changes(&self) -> bool {
-        self.groups.iter().flatten().any(|groups| !groups.dirty.is_empty())
-            || self.trends.iter().flatten().any(|trends| !trends.dirty.is_empty())
-    }
-
-    /// Takes a row as [`Engine::take_changed_rows`] gave it; answers whether it belongs to a rule
-    /// whose window is still defined the same.
-    pub fn restore(&mut self, row: &GroupRow) -> bool {
-        let Some(place) = self.rules.rules().iter().position(|rule| rule.id == row.rule_id) else {
-            return false;
-        };
-        if let Some(trends) = &mut self.trends[place] {
-            let series = row.state.as_deref().and_then(Series::decode);
-            let (Some(series), true) = (series, trends.fingerprint == row.fingerprint) else {
-                return false;
-            };
-            // What was observed at the same time may have been looked at in part.
-            self.judged_before = self.judged_before.max(series.seen());
-            trends.restore(Arc::from(row.key.as_str()), series);
-            return true;
-        }
-        let Some(groups) = &mut self.groups[place] else { return false };
-        let state = row.state.as_deref().and_then(Group::decode);
-        let (Some(group), true) = (state, groups.fingerprint == row.fingerprint) else {
-            return false;
-        };
-        let key: Arc<str> = Arc::from(row.key.as_str());
-        let age = group.last_observed();
-        groups.by_age.insert((age, key.clone()));
-        groups.groups.insert(key, Slot { group, age, is_dirty: false });
-        true
-    }
-
-    /// Every group as a row, changed or not: to move to another set of rules.
-    pub fn all_rows(&self) -> Vec<GroupRow> {
-        let mut rows = Vec::new();
-        for (rule, groups) in self.rules.rules().iter().zip(&self.groups) {
-            let Some(groups) = groups else { continue };
-            rows.extend(groups.groups.iter().map(|(key, slot)| GroupRow {
-                rule_id: rule.id.clone(),
-                key: key.to_string(),
-                fingerprint: groups.fingerprint.clone(),
-                state: Some(slot.group.encode()),
-            }));
-        }
-        for (rule, trends) in self.rules.rules().iter().zip(&self.trends) {
-            let Some(trends) = trends else { continue };
-            rows.extend(trends.all().map(|(key, series)| GroupRow {
-                rule_id: rule.id.clone(),
-                key: key.to_string(),
-                fingerprint: trends.fingerprint.clone(),
-                state: Some(series.encode()),
-            }));
-        }
-        rows
     }
 
     /// A rule's match: into its own alerts, and into the correlations that look at it. A chain is
@@ -495,15 +397,15 @@ impl Groups {
         observed: i64,
     ) -> (Outcome, Option<Evicted>) {
         if let Some(slot) = self.groups.get_mut(key) {
-            slot.note(key, &mut self.dirty);
+            self.dirty |= slot.part;
             return (slot.group.insert(window, point, observed), None);
         }
         let is_full = self.groups.len() >= GROUPS_PER_RULE_MAX;
         let evicted = if is_full { self.evict_oldest() } else { None };
-        let mut slot = Slot::default();
-        let outcome = slot.group.insert(window, point, observed);
-        slot.note(key, &mut self.dirty);
-        slot.age = slot.group.last_observed();
+        let mut group = Group::default();
+        let outcome = group.insert(window, point, observed);
+        let slot = Slot { age: group.last_observed(), part: part_bit(key), group };
+        self.dirty |= slot.part;
         self.by_age.insert((slot.age, key.clone()));
         self.groups.insert(key.clone(), slot);
         (outcome, evicted)
@@ -536,9 +438,7 @@ impl Groups {
     fn remove(&mut self, key: &Arc<str>) -> Option<Slot> {
         let slot = self.groups.remove(key)?;
         self.by_age.remove(&(slot.age, key.clone()));
-        if !slot.is_dirty {
-            self.dirty.push(key.clone());
-        }
+        self.dirty |= slot.part;
         Some(slot)
     }
 
@@ -571,19 +471,10 @@ impl Groups {
             if slot.group.is_empty() {
                 self.remove(&key);
             } else {
-                slot.note(&key, &mut self.dirty);
+                self.dirty |= slot.part;
             }
         }
         ended
-    }
-}
-
-impl Slot {
-    /// The group changed.
-    fn note(&mut self, key: &Arc<str>, dirty: &mut Vec<Arc<str>>) {
-        if !std::mem::replace(&mut self.is_dirty, true) {
-            dirty.push(key.clone());
-        }
     }
 }
 
@@ -608,7 +499,7 @@ fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
         fingerprint: fingerprint(rules, place),
         groups: HashMap::new(),
         by_age: BTreeSet::new(),
-        dirty: Vec::new(),
+        dirty: 0,
     })
 }
 

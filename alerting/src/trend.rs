@@ -17,9 +17,10 @@ pub(crate) mod series;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::engine::part_bit;
 use crate::rule::{Judge, Judged};
 use crate::window::{Episode, Member};
 
@@ -66,7 +67,8 @@ pub(crate) struct Trends {
     /// When each group is to be judged next, by the time events are observed.
     due: BTreeSet<(i64, Arc<str>)>,
     by_age: BTreeSet<(i64, Arc<str>)>,
-    pub(crate) dirty: HashSet<Arc<str>>,
+    /// The parts in which a group changed or was forgotten.
+    pub(crate) dirty: u64,
     /// The earliest event of any group.
     first_at: i64,
 }
@@ -100,7 +102,7 @@ impl Trends {
             series: HashMap::new(),
             due: BTreeSet::new(),
             by_age: BTreeSet::new(),
-            dirty: HashSet::new(),
+            dirty: 0,
             first_at: i64::MAX,
         }
     }
@@ -147,7 +149,7 @@ impl Trends {
         unschedule(&mut self.due, &mut self.by_age, frame, series, key);
         let is_taken = series.insert(frame, sample, observed, lateness);
         schedule(&mut self.due, &mut self.by_age, frame, series, key);
-        self.dirty.insert(key.clone());
+        self.dirty |= part_bit(key);
         (is_taken, evicted)
     }
 
@@ -203,7 +205,7 @@ impl Trends {
         } else {
             schedule(&mut self.due, &mut self.by_age, frame, series, key);
         }
-        self.dirty.insert(key.clone());
+        self.dirty |= part_bit(key);
     }
 
     fn evict_oldest(&mut self) -> Option<(Arc<str>, Episode)> {
@@ -211,7 +213,7 @@ impl Trends {
         let series = self.series.remove(&key)?;
         self.due.retain(|(_, known)| *known != key);
         ::metrics::counter!(crate::metrics::GROUPS_EVICTED_TOTAL).increment(1);
-        self.dirty.insert(key.clone());
+        self.dirty |= part_bit(&key);
         series.episode().map(|episode| (key, episode))
     }
 
@@ -219,7 +221,7 @@ impl Trends {
     pub(crate) fn set_alert(&mut self, key: &Arc<str>, episode: u128, alert: u128) {
         if let Some(series) = self.series.get_mut(key) {
             series.set_alert(episode, alert);
-            self.dirty.insert(key.clone());
+            self.dirty |= part_bit(key);
         }
     }
 

@@ -78,6 +78,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         rota TEXT PRIMARY KEY, person TEXT NOT NULL, notify TEXT NOT NULL,
         since_ns BIGINT NOT NULL)",
     "DROP TABLE alerting_pending",
+    "DROP TABLE alerting_groups",
+    "CREATE TABLE alerting_parts (
+        rule_id TEXT NOT NULL, number BIGINT NOT NULL, fingerprint TEXT NOT NULL,
+        state BLOB NOT NULL, PRIMARY KEY (rule_id, number))",
 ];
 
 /// What the detector keeps of an alert besides the columns lists are made by.

@@ -5,7 +5,7 @@ use logwarden_store::{SqlValue, Statement};
 
 use super::tables::{AlertRow, instant, integer, text};
 use super::{EVIDENCE_FIELDS_MAX, EVIDENCE_MESSAGE_BYTES_MAX, Evidence};
-use crate::engine::GroupRow;
+use crate::engine::Part;
 
 /// Fields that evidence keeps before any others.
 const TELLING_FIELDS: [&str; 6] =
@@ -112,20 +112,23 @@ fn json_of(value: Value<'_>) -> serde_json::Value {
     }
 }
 
-/// The statement that writes or removes a group.
-pub(crate) fn write_group(row: GroupRow) -> Statement {
-    let key = vec![text(row.rule_id), text(row.key)];
-    match row.state {
+/// The statement that writes or removes a part of a rule's groups.
+pub(crate) fn write_part(part: Part) -> Statement {
+    let key = vec![text(part.rule_id), integer(part.number)];
+    match part.state {
         None => Statement {
-            sql: "DELETE FROM alerting_groups WHERE rule_id = ?1 AND group_key = ?2",
+            sql: "DELETE FROM alerting_parts WHERE rule_id = ?1 AND number = ?2",
             values: key,
         },
         Some(state) => Statement {
-            sql: "INSERT INTO alerting_groups (rule_id, group_key, fingerprint, state)
+            sql: "INSERT INTO alerting_parts (rule_id, number, fingerprint, state)
                 VALUES (?1, ?2, ?3, ?4)
-                ON CONFLICT (rule_id, group_key)
+                ON CONFLICT (rule_id, number)
                 DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state",
-            values: key.into_iter().chain([text(row.fingerprint), SqlValue::Blob(state)]).collect(),
+            values: key
+                .into_iter()
+                .chain([text(part.fingerprint), SqlValue::Blob(state)])
+                .collect(),
         },
     }
 }
