@@ -435,6 +435,9 @@ impl Detector {
         if takes_snapshot {
             (self.snapshot, self.snapshot_at) = (Some(self.position), now);
             shared.store.journal.hold(CONSUMER, self.position);
+            if let Err(error) = shared.store.journal.trim().await {
+                warn!(%error, "journal cannot be trimmed");
+            }
         }
         shared.set_position(self.position);
         shared.set_stalled(None);

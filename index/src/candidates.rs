@@ -175,7 +175,7 @@ impl Finder<'_> {
         let test = &probe.test;
         let places = match lookup {
             Lookup::Word { field, .. } | Lookup::WordPrefix { field, .. } => {
-                self.word_places(*field, test, among)
+                self.store.word_places(field.is_some()).places(test, among)
             }
             Lookup::Value { field, .. }
             | Lookup::ValuePrefix { field, .. }
@@ -349,33 +349,6 @@ impl Finder<'_> {
     ) -> impl Iterator<Item = (u32, &'s StoredShape)> + 's {
         let shapes = (0u32..).zip(self.store.shapes());
         shapes.filter(|(number, _)| among[*number as usize])
-    }
-
-    /// Where words of the message or, without a `field`, any words stand.
-    fn word_places(&self, field: Option<&str>, test: &TextTest<'_>, among: &ShapeSet) -> Places {
-        let mut places = Places::default();
-        for (number, stored) in self.shapes(among) {
-            let shape = &stored.shape;
-            if !shape.is_indexed {
-                places.add_pieces((number, stored), shape.pieces_of(shape.message), test);
-            }
-            if field.is_some() {
-                continue;
-            }
-            for field in &shape.fields {
-                match (shape.slot_of(field), field.value) {
-                    (Some(slot), _) => places.add_slot(number, stored, slot),
-                    (None, ShapeValue::Text(_)) if shape.is_unclear(field) => {
-                        places.unsure.push(number)
-                    }
-                    (None, ShapeValue::Text(stretch)) => {
-                        places.add_pieces((number, stored), shape.pieces_of(stretch), test);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        places
     }
 
     /// Where values of a field stand.

@@ -11,6 +11,7 @@ pub(crate) mod layout;
 pub(crate) mod search;
 mod spots;
 pub(crate) mod tally;
+mod wordplaces;
 
 pub(crate) mod carry;
 mod directory;
@@ -18,7 +19,7 @@ mod groups;
 mod view;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use logwarden_event::{SplitId, Timestamp};
@@ -38,6 +39,7 @@ pub(crate) use directory::shape_bytes;
 use directory::{Directory, Part};
 use layout::{Layout, order_by};
 pub(crate) use view::{BlockView, StoredRow};
+use wordplaces::WordPlaces;
 
 /// Rows of a block; few in tests, so that few events fill several.
 pub(crate) const BLOCK_ROWS: usize = if cfg!(test) { 16 } else { 4_096 };
@@ -131,6 +133,8 @@ pub(crate) struct ColumnStore {
     blocks: Vec<BlockInfo>,
     filter: PartRange,
     directory: Directory,
+    /// Where words of messages stand, and where any words do.
+    word_places: [OnceLock<WordPlaces>; 2],
 }
 
 impl ColumnStore {
@@ -162,7 +166,14 @@ impl ColumnStore {
             blocks: info.blocks.clone(),
             filter: info.filter,
             directory,
+            word_places: Default::default(),
         })
+    }
+
+    /// Where words of messages stand, or where any words do.
+    pub(crate) fn word_places(&self, only_messages: bool) -> &WordPlaces {
+        let known = &self.word_places[usize::from(!only_messages)];
+        known.get_or_init(|| WordPlaces::of(self.shapes(), only_messages))
     }
 
     /// The blocks.
@@ -221,14 +232,39 @@ impl ColumnStore {
 
     /// Which rows of a block have which shape.
     pub(crate) fn layout(&self, block: usize) -> Result<Arc<Layout>, String> {
-        let read = |bytes: &[u8], len: usize| {
-            let layout = Arc::new(Layout::decode(bytes, len, self.directory.shapes.len())?);
-            Ok((layout.size_bytes(), Cached::Layout(layout)))
-        };
-        match self.core(SHAPES, block, read)? {
-            Cached::Layout(layout) => Ok(layout),
-            _ => Err(misplaced()),
+        let every = |_: &[u32]| true;
+        self.layout_if(block, every)?.ok_or_else(misplaced)
+    }
+
+    /// The same, when the block has a row of a wanted shape; `is_wanted` is by code.
+    pub(crate) fn layout_with(
+        &self,
+        is_wanted: &[bool],
+        block: usize,
+    ) -> Result<Option<Arc<Layout>>, String> {
+        let is_any = |codes: &[u32]| codes.iter().any(|code| is_wanted[*code as usize]);
+        self.layout_if(block, is_any)
+    }
+
+    fn layout_if(
+        &self,
+        block: usize,
+        is_asked: impl Fn(&[u32]) -> bool,
+    ) -> Result<Option<Arc<Layout>>, String> {
+        let key = (self.id, SHAPES as u32, block as u32);
+        match self.cache.get(key) {
+            Some(Cached::Layout(layout)) => return Ok(Some(layout)),
+            Some(_) => return Err(misplaced()),
+            None => {}
         }
+        let bytes = self.core_bytes(SHAPES, block)?;
+        let (rows, shape_max) = (self.rows_of(block).len(), self.directory.shapes.len());
+        if !is_asked(&Layout::shapes_in(&bytes, rows, shape_max)?) {
+            return Ok(None);
+        }
+        let layout = Arc::new(Layout::decode(&bytes, rows, shape_max)?);
+        self.cache.insert(key, Cached::Layout(Arc::clone(&layout)), layout.size_bytes());
+        Ok(Some(layout))
     }
 
     /// Times of a block's rows.

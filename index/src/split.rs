@@ -27,7 +27,7 @@ use crate::piece::{Counted, FieldStat, GroupPart, Grouped};
 use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 /// The last bytes of every split.
 pub(crate) const MAGIC: [u8; 8] = *b"LWSPLIT\n";
 /// Length of footer length, format and magic.

@@ -4,7 +4,7 @@
 //! bytes, so that asking reads one line. Some bits say that the word is in the split, others, for each
 //! part of a column that has it, that it is there: so one line also tells the few parts that are worth
 //! reading. With [`BITS_PER_ENTRY`] bits one word in twenty is let through that is not in the split,
-//! and one part in forty that does not have it. The hash is written down, so it has no secret: whoever
+//! and one part in two hundred that does not have it. The hash is written down, so it has no secret: whoever
 //! chooses words that fall together makes asking slower, never wrong.
 
 use logwarden_event::{WORD_BYTES_MAX, words};
@@ -13,10 +13,10 @@ use super::block::address_of;
 
 /// Bytes of a line.
 pub(crate) const LINE_BYTES: usize = 64;
-const BITS_PER_ENTRY: usize = 14;
+const BITS_PER_ENTRY: usize = 18;
 /// Bits of a word for the split, and for each part.
 const PROBES: u32 = 4;
-const PART_PROBES: u32 = 5;
+const PART_PROBES: u32 = 7;
 
 /// The block that stands for a column's dictionary.
 pub(crate) const DICTIONARY: u32 = u32::MAX;
@@ -270,7 +270,7 @@ mod tests {
         assert!(wrong < 700, "{wrong} of 10,000");
         let wrong = (0..10_000).filter(|number| is_in(*number, 7, number / 100 + 1)).count();
         let other = (0..10_000).filter(|number| is_in(*number, 8, number / 100)).count();
-        assert!(wrong < 400 && other < 400, "{wrong} and {other} of 10,000");
-        assert!(bytes.len() < 10_000 * 14 / 8 + 200);
+        assert!(wrong < 100 && other < 100, "{wrong} and {other} of 10,000");
+        assert!(bytes.len() < 10_000 * 18 / 8 + 200);
     }
 }

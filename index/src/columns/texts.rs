@@ -1,5 +1,7 @@
 //! Texts that nothing else fits: their lengths, then all of them side by side, compressed.
 
+use std::borrow::Cow;
+
 use super::codes;
 use super::wire::{Damaged, Packer, Reader};
 
@@ -9,6 +11,30 @@ pub(crate) struct Texts {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<u32>,
+    letters: Letters,
+}
+
+/// What letters texts are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Letters {
+    /// ASCII, none in upper case.
+    #[default]
+    Lower,
+    /// ASCII.
+    Ascii,
+    /// Any bytes.
+    Any,
+}
+
+impl Letters {
+    fn of(bytes: &[u8]) -> Self {
+        if !bytes.is_ascii() {
+            return Self::Any;
+        }
+        // Every byte is looked at: that is many at once.
+        let has_upper = bytes.iter().fold(false, |has, byte| has | byte.is_ascii_uppercase());
+        if has_upper { Self::Ascii } else { Self::Lower }
+    }
 }
 
 /// Appends the texts.
@@ -33,7 +59,8 @@ pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Texts, Damag
     if end as usize != bytes.len() {
         return Err(Damaged("texts have another length"));
     }
-    Ok(Texts { bytes, ends })
+    let letters = Letters::of(&bytes);
+    Ok(Texts { bytes, ends, letters })
 }
 
 impl Texts {
@@ -60,16 +87,18 @@ impl Texts {
         part: &str,
         stands: impl Fn(Option<u8>, Option<u8>) -> bool,
     ) -> Option<Vec<usize>> {
-        if part.is_empty() || !self.bytes.is_ascii() {
-            return None;
-        }
-        let lower = self.bytes.to_ascii_lowercase();
+        let lower = match self.letters {
+            Letters::Any => return None,
+            _ if part.is_empty() => return None,
+            Letters::Lower => Cow::Borrowed(&self.bytes),
+            Letters::Ascii => Cow::Owned(self.bytes.to_ascii_lowercase()),
+        };
         let finder = memchr::memmem::Finder::new(part);
         let mut places = Vec::new();
-        let mut from = 0;
+        let (mut from, mut place) = (0, 0);
         while let Some(found) = finder.find(&lower[from..]) {
             let at = from + found..from + found + part.len();
-            let place = self.ends.partition_point(|end| *end as usize <= at.start);
+            place = self.place_of(at.start, place);
             let end = self.ends[place] as usize;
             let start = place.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
             let before = (at.start > start).then(|| lower[at.start - 1]);
@@ -82,19 +111,35 @@ impl Texts {
         Some(places)
     }
 
+    /// Which text has this byte, of those from a place on. What is near is found at once.
+    fn place_of(&self, byte: usize, from: usize) -> usize {
+        let is_before = |end: &u32| *end as usize <= byte;
+        let (mut first, mut step) = (from, 1);
+        while self.ends.get(first + step - 1).is_some_and(is_before) {
+            first += step;
+            step *= 2;
+        }
+        let last = (first + step - 1).min(self.ends.len());
+        first + self.ends[first..last].partition_point(is_before)
+    }
+
     /// Whether all of them are ASCII.
     pub(crate) fn are_ascii(&self) -> bool {
-        self.bytes.is_ascii()
+        self.letters != Letters::Any
     }
 
     /// Keeps the first so many.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
         self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        if self.bytes.is_empty() {
+            self.letters = Letters::Lower;
+        }
     }
 
     /// Adds a text at the end.
     pub(crate) fn push(&mut self, text: &[u8]) {
+        self.letters = self.letters.max(Letters::of(text));
         self.bytes.extend_from_slice(text);
         self.ends.push(u32::try_from(self.bytes.len()).expect("a block is far below 4 GiB"));
     }

@@ -74,16 +74,23 @@ impl Layout {
     /// Reads the layout of a block of so many rows, at most 65,536; shapes have codes up to `shape_max`.
     pub(crate) fn decode(bytes: &[u8], rows: usize, shape_max: usize) -> Result<Self, Damaged> {
         let mut reader = Reader::new(bytes);
-        let count = reader.number_up_to(rows)?;
-        let shape = |_| reader.number_up_to(shape_max).map(|shape| shape as u32);
-        let shapes: Vec<u32> = (0..count).map(shape).collect::<Result<_, _>>()?;
+        let shapes = read_shapes(&mut reader, rows, shape_max)?;
         let groups = codes::decode(&mut reader, rows)?;
-        if groups.iter().any(|group| *group as usize >= count) {
+        if groups.iter().any(|group| *group as usize >= shapes.len()) {
             return Err(Damaged("a row has a shape that is not there"));
         }
         let mut layout = Self::of(&groups);
         layout.groups.iter_mut().for_each(|group| group.shape = shapes[group.shape as usize]);
         Ok(layout)
+    }
+
+    /// The codes of the shapes in a layout, which is not read further.
+    pub(crate) fn shapes_in(
+        bytes: &[u8],
+        rows: usize,
+        shape_max: usize,
+    ) -> Result<Vec<u32>, Damaged> {
+        read_shapes(&mut Reader::new(bytes), rows, shape_max)
     }
 
     /// Bytes it takes in memory.
@@ -118,6 +125,16 @@ impl Layout {
         let group = self.groups.iter().find(|group| group.shape == VERBATIM);
         group.map_or((0, &[]), |group| (group.start, self.rows_of(group)))
     }
+}
+
+fn read_shapes(
+    reader: &mut Reader<'_>,
+    rows: usize,
+    shape_max: usize,
+) -> Result<Vec<u32>, Damaged> {
+    let count = reader.number_up_to(rows)?;
+    let shape = |_| reader.number_up_to(shape_max).map(|shape| shape as u32);
+    (0..count).map(shape).collect()
 }
 
 /// The rows of a block in the order of these numbers.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range, RangeBounds};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use logwarden_event::{WORD_BYTES_MAX, has_words_in_order, words};
@@ -15,7 +16,6 @@ use super::view::{ColumnView, OpenColumns};
 use super::{ColumnStore, StoredShape};
 use crate::columns::block::{self, Values, address_of, number_of};
 use crate::columns::codes::Codes;
-use crate::columns::dictionary::Dictionary;
 use crate::columns::filter::{DICTIONARY, hash_word, may_be_in, may_have};
 use crate::columns::shape::{Piece, Shape, ShapeField, ShapeName, Stretch};
 use crate::columns::texts::{Texts, contains};
@@ -112,6 +112,12 @@ impl TextTest<'_> {
             passing[place] = are_sure || self.passes_bytes(texts.get(place));
         }
         Some(passing)
+    }
+
+    /// The texts that pass, by place.
+    pub(super) fn passing_of(&self, texts: &Texts) -> Vec<bool> {
+        let passes = |place: usize| self.passes_bytes(texts.get(place));
+        self.passing(texts).unwrap_or_else(|| (0..texts.len()).map(passes).collect())
     }
 
     fn passes_bytes(&self, text: &[u8]) -> bool {
@@ -253,10 +259,13 @@ impl<'t> Probe<'t> {
     }
 }
 
-/// The texts that count: by column, the shapes and in them the slots.
+/// By column, the shapes and in them the slots.
+pub(super) type Slots = BTreeMap<u32, Vec<(u32, u32)>>;
+
+/// The texts that count.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    columns: BTreeMap<u32, Vec<(u32, u32)>>,
+    pub(super) columns: Arc<Slots>,
     /// Shapes of which every row passes.
     pub(crate) whole: Vec<u32>,
     /// Shapes of which any row may pass.
@@ -270,7 +279,7 @@ impl Places {
     /// A slot of a shape counts.
     pub(crate) fn add_slot(&mut self, number: u32, stored: &StoredShape, slot: u16) {
         let (column, before) = stored.slots[usize::from(slot)];
-        let places = self.columns.entry(column).or_default();
+        let places = Arc::make_mut(&mut self.columns).entry(column).or_default();
         if places.last() != Some(&(number, before)) {
             places.push((number, before));
         }
@@ -316,7 +325,7 @@ impl ColumnStore {
         (range, found): Asked<'_>,
         (spots, part): (&mut RowSet, &mut [bool]),
     ) -> Result<(), String> {
-        for (column, slots) in &places.columns {
+        for (column, slots) in &*places.columns {
             let left = slots.iter().filter(|(shape, _)| !found[*shape as usize]);
             let left: Vec<(u32, u32)> = left.copied().collect();
             if !left.is_empty() {
@@ -336,7 +345,7 @@ impl ColumnStore {
     ) -> Result<Option<u64>, String> {
         let mut count = 0;
         let mut claimed = vec![false; self.shapes().len()];
-        for (column, slots) in &places.columns {
+        for (column, slots) in &*places.columns {
             let counts_in = |shape: u32| !found[shape as usize] && among[shape as usize];
             if !slots.iter().any(|(shape, _)| counts_in(*shape)) {
                 continue;
@@ -349,7 +358,7 @@ impl ColumnStore {
                 continue;
             }
             let dictionary = self.dictionary(*column)?;
-            let passing = passing_codes(&dictionary, &probe.test);
+            let passing = probe.test.passing_of(&dictionary.texts);
             let of_column = dictionary.counts.iter().zip(&passing).filter(|(_, passes)| **passes);
             let of_column: u64 = of_column.map(|(count, _)| u64::from(*count)).sum();
             if of_column == 0 {
@@ -434,7 +443,7 @@ impl ColumnStore {
     ) -> Result<(), String> {
         let blocks = self.blocks_in(range);
         let passing = match probe.may_be_in(column, DICTIONARY) {
-            true => passing_codes(&*self.dictionary(column)?, &probe.test),
+            true => probe.test.passing_of(&self.dictionary(column)?.texts),
             false => Vec::new(),
         };
         let any_passes = passing.contains(&true);
@@ -510,13 +519,6 @@ fn insert_codes(
             spots.insert_bits(at, len, |k| passes(codes[k * step] as usize))
         }
     }
-}
-
-/// By code: whether its text passes.
-fn passing_codes(dictionary: &Dictionary, test: &TextTest<'_>) -> Vec<bool> {
-    let texts = &dictionary.texts;
-    let passes = |code: usize| test.passes_bytes(texts.get(code));
-    test.passing(texts).unwrap_or_else(|| (0..texts.len()).map(passes).collect())
 }
 
 /// Whether a part has a byte that no text of a block can have.

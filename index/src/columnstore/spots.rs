@@ -22,12 +22,21 @@ impl ColumnStore {
         }
         let mut is_wanted = vec![false; self.shapes().len() + 1];
         codes.iter().for_each(|code| is_wanted[*code as usize] = true);
+        let rows_of = |code: &u32| match code.checked_sub(1) {
+            Some(shape) => u64::from(self.shapes()[shape as usize].rows),
+            None => u64::MAX,
+        };
+        let mut left = codes.iter().map(rows_of).fold(0, u64::saturating_add);
         for block in self.blocks_in(range) {
-            let layout = self.layout(block)?;
+            if left == 0 {
+                break;
+            }
+            let Some(layout) = self.layout_with(&is_wanted, block)? else { continue };
             let first = self.rows_of(block).start;
             for group in layout.groups.iter().filter(|group| is_wanted[group.shape as usize]) {
                 let of_group = layout.spots_of(group);
                 spots.insert_range(first + of_group.start..first + of_group.end);
+                left = left.saturating_sub(group.len.into());
             }
         }
         Ok(())
