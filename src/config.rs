@@ -14,6 +14,7 @@ use logwarden_event::{Clock, SystemClock};
 use logwarden_ingest::config::{EnrichConfig, InputConfig, ListenerConfig, SourceConfig};
 use logwarden_query::{Mask, parse_query};
 use logwarden_store::identity::{RoleConfig, Roles};
+use logwarden_web::ProviderConfig;
 use serde::Deserialize;
 use toml::de::DeTable;
 
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) alerting: logwarden_alerting::Config,
     /// The roles there are.
     pub(crate) roles: Roles,
+    /// Where people may sign in besides.
+    pub(crate) providers: Vec<ProviderConfig>,
     /// The address people use, for links.
     pub(crate) public_url: Option<String>,
     /// The file as it was written, secrets masked.
@@ -131,6 +134,7 @@ struct File {
     routes: Vec<RouteConfig>,
     rotas: Vec<RotaConfig>,
     roles: Vec<RoleConfig>,
+    oidc: Vec<ProviderConfig>,
 }
 
 /// Reads a file, or takes the defaults where none is named.
@@ -293,7 +297,22 @@ fn assemble(
     let index = logwarden_index::Config { retention: retention(file.retention)?, ..file.index };
     let query = logwarden_query::Config::default();
     let (roles, public_url) = (roles(&file.roles)?, file.public_url);
-    Ok(Config { store, http, ingest, index, query, alerting, roles, public_url, shown })
+    let providers = providers(file.oidc, &roles, base)?;
+    Ok(Config { store, http, ingest, index, query, alerting, roles, providers, public_url, shown })
+}
+
+fn providers(
+    mut providers: Vec<ProviderConfig>,
+    roles: &Roles,
+    base: &Path,
+) -> anyhow::Result<Vec<ProviderConfig>> {
+    for (place, provider) in providers.iter_mut().enumerate() {
+        provider.check(roles).map_err(|reason| anyhow!("oidc[{place}].{reason}"))?;
+        provider.ca = provider.ca.as_ref().map(|file| base.join(file));
+        provider.client_secret =
+            provider.client_secret.take().map(|secret| secret.relative_to(base));
+    }
+    Ok(providers)
 }
 
 fn roles(configs: &[RoleConfig]) -> anyhow::Result<Roles> {
@@ -360,7 +379,7 @@ fn lateness_of(source: &SourceConfig) -> (String, Duration) {
 }
 
 /// Names of keys whose values nobody should see.
-const SECRET_KEYS: [&str; 4] = ["password", "secret", "token", "shared_key"];
+const SECRET_KEYS: [&str; 5] = ["password", "secret", "token", "shared_key", "client_secret"];
 
 fn masked(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
@@ -427,6 +446,11 @@ mod tests {
         check(&format!("{role}filter = \"(zone\""), "roles[0].filter: ");
         check(&format!("{role}filter = \"* | head 1\""), "roles[0].filter: a filter has no pipes");
         check(&format!("{role}mask = [\"dataset\"]"), "roles[0].mask: `dataset` is no field");
+        let oidc = "[[oidc]]\nname = \"corp\"\nclient_id = \"lw\"\nissuer = \"http";
+        check(&format!("{oidc}s://id.example\""), "127.0.0.1:7514");
+        check(&format!("{oidc}://id.example\""), "oidc[0].issuer: `https://` is needed");
+        let group = "roles = [{ group = \"soc\", role = \"eu\" }]";
+        check(&format!("{oidc}s://id.example\"\n{group}"), "oidc[0].there is no role `eu`");
         check("[[roles]]\nname = \"eu\"\nbase = \"admin\"", "roles: role `eu`: `base` is");
     }
 

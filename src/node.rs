@@ -18,7 +18,8 @@ use logwarden_query::Engine;
 use logwarden_store::identity::Identity;
 use logwarden_store::{JournalState, Store};
 use logwarden_web::{
-    Audit, DetectorDetails, Entry, HealthDetails, HealthReport, IndexDetails, JournalDetails, Saved,
+    Audit, DetectorDetails, Entry, HealthDetails, HealthReport, IndexDetails, JournalDetails,
+    Providers, Saved,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -53,6 +54,7 @@ pub(crate) struct Node {
     server: Arc<Server>,
     store: Store,
     identity: Arc<Identity>,
+    providers: Arc<Providers>,
     alerting: Arc<Alerting>,
     ingest: Ingest,
     audit: Arc<Audit>,
@@ -128,6 +130,7 @@ impl Node {
         config.alerting.public_url.get_or_insert_with(|| http_url.clone());
         let settings = logwarden_web::Settings {
             public_url: config.public_url.clone(),
+            own_url: config.public_url.clone().unwrap_or_else(|| http_url.clone()),
             trusted_proxies: config.http.trusted_proxies.clone(),
         };
         let (router, routes) = watch::channel(logwarden_web::recovering(&settings));
@@ -145,12 +148,16 @@ impl Node {
         info!(recovery = ?recovery, "journal is open with {} records", recovery.records);
         let identity = Identity::open(Arc::clone(&store.catalog), clock).await?;
         identity.set_roles(config.roles);
+        let providers = Providers::new(config.providers, Arc::clone(&store.clock))?;
+        let vouching = Arc::clone(&providers);
+        identity.set_external_tokens(Arc::new(move |token| vouching.program(token)));
         let index = Index::open(store.clone(), config.index).await?;
         let alerting = Alerting::open(store.clone(), config.alerting).await?;
         let engine = Engine::new(Arc::clone(&index), store.clone(), config.query);
         alerting.search_in(Arc::clone(&engine));
 
         roles.follow("identity", run_identity(Arc::clone(&identity), roles.consumers.clone()));
+        roles.follow("providers", run_providers(Arc::clone(&providers), roles.consumers.clone()));
         roles.follow("index", run_index(Arc::clone(&index), roles.consumers.clone()));
         roles.follow("alerting", run_alerting(Arc::clone(&alerting), roles.consumers.clone()));
         if fail_fast {
@@ -174,8 +181,7 @@ impl Node {
         .await
         .context("cannot take records")?;
 
-        let public_url = settings.public_url.as_deref().unwrap_or(&http_url);
-        let setup_link = setup_link(&identity, public_url).await?;
+        let setup_link = setup_link(&identity, &settings.own_url).await?;
         let audit = Audit::new(store.clone());
         roles.follow("audit", run_audit(Arc::clone(&audit), roles.consumers.clone()));
         let saved = Saved::open(Arc::clone(&store.catalog), Arc::clone(&store.clock)).await?;
@@ -186,6 +192,7 @@ impl Node {
             server,
             store,
             identity,
+            providers,
             alerting,
             ingest,
             audit,
@@ -273,6 +280,7 @@ impl Node {
         let (index, alerting) = (Arc::clone(index), Arc::clone(&self.alerting));
         let state = logwarden_web::State {
             identity: Arc::clone(&self.identity),
+            providers: Arc::clone(&self.providers),
             saved: Arc::clone(&self.saved),
             engine,
             alerting: Arc::clone(&self.alerting),
@@ -345,6 +353,14 @@ async fn run_audit(audit: Arc<Audit>, shutdown: CancellationToken) -> anyhow::Re
 
 async fn run_identity(identity: Arc<Identity>, shutdown: CancellationToken) -> anyhow::Result<()> {
     identity.run(shutdown).await;
+    Ok(())
+}
+
+async fn run_providers(
+    providers: Arc<Providers>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    providers.run(shutdown).await;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod authorize;
+mod external;
 mod password;
 mod roles;
 mod rows;
@@ -26,6 +27,7 @@ use tracing::warn;
 use crate::catalog::{Catalog, CatalogError, Migration, Statement};
 
 pub use authorize::{Action, Denied, Object, Principal, PrincipalKind, Role, authorize};
+pub use external::{ExternalProgram, ExternalTokens, ExternalUser};
 pub use password::{PASSWORD_CHARS_MIN, PasswordError};
 pub use roles::{Grant, RoleConfig, RoleError, Roles};
 pub use sessions::{SessionInfo, SessionToken, SignInError};
@@ -89,6 +91,10 @@ const MIGRATIONS: &[Migration] = &[
     ALTER TABLE users ADD COLUMN totp_secret BLOB;
     ALTER TABLE users ADD COLUMN totp_step BIGINT;
 ",
+    "
+    ALTER TABLE users ADD COLUMN provider TEXT;
+    ALTER TABLE users ADD COLUMN subject TEXT;
+",
 ];
 
 const BUMP_VERSION: &str = "UPDATE identity_version SET version = version + 1 WHERE one = 1";
@@ -111,6 +117,9 @@ pub enum IdentityError {
     /// Nobody has configured a role of this name.
     #[error("there is no role `{0}`")]
     NoRole(String),
+    /// Somebody whose password is their provider's affair.
+    #[error("`{0}` keeps the password")]
+    External(String),
     /// A token would never expire, or has already.
     #[error("a token expires within a year from now")]
     BadExpiry,
@@ -128,6 +137,7 @@ pub struct Identity {
     clock: Arc<dyn Clock>,
     state: RwLock<State>,
     roles: RwLock<Arc<Roles>>,
+    external: RwLock<Option<ExternalTokens>>,
     attempts: Attempts,
     password_checks: Arc<Semaphore>,
 }
@@ -156,6 +166,7 @@ impl Identity {
             clock,
             state: RwLock::default(),
             roles: RwLock::default(),
+            external: RwLock::default(),
             attempts: Attempts::default(),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         };

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod metrics;
 mod random;
 pub mod replay;
+pub mod seal;
 pub mod secret;
 pub mod simulation;
 

@@ -22,6 +22,7 @@ mod first_day;
 mod inputs;
 mod kills;
 mod load;
+mod oidc;
 mod receivers;
 mod rules;
 mod senders;

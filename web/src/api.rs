@@ -14,6 +14,7 @@ mod histogram;
 mod ingest;
 mod me;
 mod notifiers;
+mod oidc;
 mod own;
 mod retention;
 mod roles;
@@ -50,6 +51,7 @@ pub use sources::{SourceFailures, SourceField, SourceHealth, SourceQuota};
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .join(session::routes())
+        .join(oidc::routes())
         .join(me::routes())
         .join(setup::routes())
         .join(search::routes())

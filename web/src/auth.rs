@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
-use logwarden_store::identity::{Identity, Principal};
+use logwarden_store::identity::{Identity, Principal, TOKEN_PREFIX};
 use logwarden_store::secret::Secret;
 
 use crate::body;
@@ -24,10 +24,35 @@ use crate::origin::{Origin, Scheme};
 const CREDENTIAL_PARAMETERS: &[&str] =
     &["token", "access_token", "auth_token", "api_key", "apikey", "authorization", "session"];
 
-/// The cookie over TLS and on loopback; browsers tie it to the exact host.
-const COOKIE_SECURE: &str = "__Host-session";
-/// The cookie over plain HTTP off loopback, where browsers keep no `Secure` one.
-const COOKIE_PLAIN: &str = "session";
+/// Our cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cookie {
+    /// Who is signed in.
+    Session,
+    /// Who is signing in at a provider.
+    Pending,
+}
+
+impl Cookie {
+    /// Its name over TLS and on loopback, where browsers tie it to the exact host, and over plain
+    /// HTTP off loopback, where browsers keep no `Secure` one.
+    fn name(self, origin: &Origin) -> &'static str {
+        match (self, origin.keeps_secure_cookies()) {
+            (Self::Session, true) => "__Host-session",
+            (Self::Session, false) => "session",
+            (Self::Pending, true) => "__Host-oidc",
+            (Self::Pending, false) => "oidc",
+        }
+    }
+
+    /// What it says besides: how long browsers keep it.
+    fn life(self) -> &'static str {
+        match self {
+            Self::Session => "",
+            Self::Pending => "; Max-Age=600",
+        }
+    }
+}
 
 /// What a request proves its principal with.
 #[derive(Debug, Clone)]
@@ -98,6 +123,12 @@ impl<S: Send + Sync> FromRequestParts<S> for MaybeSignedIn {
     }
 }
 
+/// The token in a request that is none of ours: it may be a provider's.
+pub(crate) fn foreign_token(headers: &HeaderMap) -> Option<String> {
+    let token = token_of(headers.get(header::AUTHORIZATION)?.to_str().ok()?)?;
+    Some(token).filter(|token| !token.starts_with(TOKEN_PREFIX))
+}
+
 /// Finds the principal of a request; `Ok(None)` when it brings no credential.
 pub(crate) fn authenticate(
     identity: &Identity,
@@ -142,27 +173,32 @@ pub(crate) fn check_cross_site(
     if is_allowed { Ok(()) } else { Err(ApiError::cross_site()) }
 }
 
-/// The `Set-Cookie` that keeps a session.
-pub(crate) fn session_cookie(origin: &Origin, session: &str) -> Result<HeaderValue, ApiError> {
-    set_cookie(origin, session, "")
+/// The `Set-Cookie` that keeps a value.
+pub(crate) fn set_cookie(
+    origin: &Origin,
+    cookie: Cookie,
+    value: &str,
+) -> Result<HeaderValue, ApiError> {
+    write_cookie(origin, cookie, value, cookie.life())
 }
 
-/// The `Set-Cookie` that ends a session.
-pub(crate) fn no_session_cookie(origin: &Origin) -> Result<HeaderValue, ApiError> {
-    set_cookie(origin, "", "; Max-Age=0")
+/// The `Set-Cookie` that makes a browser forget it.
+pub(crate) fn no_cookie(origin: &Origin, cookie: Cookie) -> Result<HeaderValue, ApiError> {
+    write_cookie(origin, cookie, "", "; Max-Age=0")
 }
 
-fn set_cookie(origin: &Origin, session: &str, more: &str) -> Result<HeaderValue, ApiError> {
-    let name = cookie_name(origin);
+fn write_cookie(
+    origin: &Origin,
+    cookie: Cookie,
+    value: &str,
+    life: &str,
+) -> Result<HeaderValue, ApiError> {
+    let name = cookie.name(origin);
     let secure = if origin.keeps_secure_cookies() { "; Secure" } else { "" };
-    let text = format!("{name}={session}; Path=/; HttpOnly; SameSite=Lax{secure}{more}");
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}");
     let mut value = HeaderValue::from_str(&text).map_err(ApiError::internal)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn cookie_name(origin: &Origin) -> &'static str {
-    if origin.keeps_secure_cookies() { COOKIE_SECURE } else { COOKIE_PLAIN }
 }
 
 fn credential(origin: &Origin, headers: &HeaderMap) -> Result<Option<Credential>, Unknown> {
@@ -174,7 +210,8 @@ fn credential(origin: &Origin, headers: &HeaderMap) -> Result<Option<Credential>
         let token = value.to_str().ok().and_then(token_of).ok_or(Unknown)?;
         return Ok(Some(Credential::Token(Secret::new(token))));
     }
-    Ok(cookie(origin, headers).map(|value| Credential::Session(Secret::new(value.to_owned()))))
+    Ok(cookie(origin, Cookie::Session, headers)
+        .map(|value| Credential::Session(Secret::new(value.to_owned()))))
 }
 
 /// The token in an `Authorization` header.
@@ -191,10 +228,14 @@ fn token_of(value: &str) -> Option<String> {
     None
 }
 
-/// The session cookie of this kind of origin; one of the other name does not count, so that plain
-/// HTTP cannot plant a session into TLS. Given twice it does not count either.
-fn cookie<'h>(origin: &Origin, headers: &'h HeaderMap) -> Option<&'h str> {
-    let name = cookie_name(origin);
+/// A cookie of this kind of origin; one of the other name does not count, so that plain HTTP cannot
+/// plant a session into TLS. Given twice it does not count either.
+pub(crate) fn cookie<'h>(
+    origin: &Origin,
+    cookie: Cookie,
+    headers: &'h HeaderMap,
+) -> Option<&'h str> {
+    let name = cookie.name(origin);
     let pairs = headers.get_all(header::COOKIE).into_iter();
     let pairs = pairs.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
     let mut values =

@@ -8,6 +8,8 @@ pub struct Settings {
     /// The address people use, such as `https://logs.example`; default none. When it is `https` and
     /// a request asks for this host, the connection counts as TLS (a proxy ended it).
     pub public_url: Option<String>,
+    /// The address people use, or the one it listens on: where a provider sends them back to.
+    pub own_url: String,
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count; default none.
     pub trusted_proxies: Vec<IpNet>,
 }

@@ -17,6 +17,7 @@ mod frame;
 mod json;
 mod limits;
 mod metrics;
+mod oidc;
 mod origin;
 mod route;
 mod saved;
@@ -32,6 +33,7 @@ use logwarden_event::Event;
 use logwarden_query::Engine;
 use logwarden_store::Journal;
 use logwarden_store::identity::Identity;
+use logwarden_store::seal::Seal;
 
 pub use api::{
     DetectorDetails, HealthDetails, HealthReport, IndexDetails, InputDetails, JournalDetails,
@@ -40,6 +42,7 @@ pub use api::{
 pub use audit::{Audit, DATASET as AUDIT_DATASET, Entry, Outcome};
 pub use config::Settings;
 pub use frame::refusal;
+pub use oidc::{GroupRole, ProgramConfig, ProviderConfig, ProviderError, Providers};
 pub use origin::OverTls;
 pub use saved::Saved;
 
@@ -56,6 +59,8 @@ pub type Normalize = Arc<dyn Fn(&[u8]) -> Event + Send + Sync>;
 pub struct State {
     /// Users, tokens, sessions.
     pub identity: Arc<Identity>,
+    /// Where people may sign in besides; the root runs it.
+    pub providers: Arc<Providers>,
     /// Saved searches, dashboards, settings.
     pub saved: Arc<Saved>,
     /// Alerts, rules, notifiers.
@@ -92,12 +97,24 @@ struct Inner {
     state: State,
     scheme: Scheme,
     limits: Limits,
+    /// For what browsers keep for us; ends with this process.
+    seal: Seal,
 }
 
 impl App {
     /// Tells peers and schemes apart.
     fn scheme(&self) -> &Scheme {
         &self.0.scheme
+    }
+
+    /// Seals what browsers keep for us.
+    fn seal(&self) -> &Seal {
+        &self.0.seal
+    }
+
+    /// The address people use.
+    fn own_url(&self) -> &str {
+        self.settings.own_url.trim_end_matches('/')
     }
 
     /// What each principal has open.
@@ -118,24 +135,28 @@ impl std::ops::Deref for App {
 pub fn router(state: State) -> Router {
     let settings = state.settings.clone();
     let assets = Assets::embedded();
-    let app =
-        App(Arc::new(Inner { scheme: Scheme::new(&settings), limits: Limits::default(), state }));
+    let app = App(Arc::new(Inner {
+        scheme: Scheme::new(&settings),
+        limits: Limits::default(),
+        seal: Seal::ephemeral(),
+        state,
+    }));
     let routes = api::routes().into_router(&app).with_state(app.clone());
     framed(
-        routes.fallback(async move |request: Request| fallback(&app, &assets, request)),
+        routes.fallback(async move |request: Request| fallback(&app, &assets, request).await),
         &settings,
     )
 }
 
 /// Answers a path that nobody declared: a file or page of the dashboard, or 404. Below `/api` only
 /// holders of a credential learn that there is nothing.
-fn fallback(app: &App, assets: &Assets, request: Request) -> Response {
+async fn fallback(app: &App, assets: &Assets, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let path = parts.uri.path();
     if path != "/api" && !path.starts_with("/api/") {
         return assets.answer(&parts.method, path, &parts.headers);
     }
-    match route::identify(app, &parts) {
+    match route::identify(app, &parts).await {
         Ok(Some(_)) => ApiError::not_found().into_response(),
         Ok(None) => ApiError::unauthorized().into_response(),
         Err(error) => error.into_response(),

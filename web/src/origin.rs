@@ -153,6 +153,7 @@ mod tests {
         Scheme::new(&Settings {
             public_url: Some(public_url.to_owned()).filter(|url| !url.is_empty()),
             trusted_proxies: proxies.iter().map(|net| net.parse().expect("a network")).collect(),
+            ..Settings::default()
         })
     }
 

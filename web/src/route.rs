@@ -183,7 +183,7 @@ async fn admit(
     permission: Permission,
     parts: &Parts,
 ) -> Result<Option<Caller>, ApiError> {
-    let caller = match (permission, identify(app, parts)) {
+    let caller = match (permission, identify(app, parts).await) {
         (Permission::Open, _) if auth::is_credential_in_url(parts.uri.query()) => {
             return Err(ApiError::unauthorized());
         }
@@ -204,8 +204,11 @@ async fn admit(
 }
 
 /// Finds the caller of any request; an unknown credential is noted.
-pub(crate) fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>, ApiError> {
+pub(crate) async fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>, ApiError> {
     let origin = app.scheme().of(parts);
+    if let Some(token) = auth::foreign_token(&parts.headers) {
+        app.providers.prepare(&token).await;
+    }
     let found = if auth::is_credential_in_url(parts.uri.query()) {
         Err(auth::Unknown)
     } else {

@@ -232,7 +232,7 @@ impl Identity {
         Ok(())
     }
 
-    async fn create_session(&self, name: &str) -> Result<SessionToken, IdentityError> {
+    pub(super) async fn create_session(&self, name: &str) -> Result<SessionToken, IdentityError> {
         let token = URL_SAFE_NO_PAD.encode(random::unguessable::<32>());
         let now = self.now();
         let user = rows::from_text(name);

@@ -229,3 +229,36 @@ async fn a_configured_role_binds_users_and_tokens_until_it_is_gone() {
     identity.set_roles(Roles::new(&[config]).expect("roles"));
     assert!(identity.authenticate_session(session.expose()).is_some());
 }
+
+#[tokio::test]
+async fn who_a_provider_vouches_for_gets_an_account_of_their_own() {
+    let (identity, _, _) = open(13).await;
+    let user = |subject: &str, role: &str| ExternalUser {
+        provider: "corp".to_owned(),
+        subject: subject.to_owned(),
+        name: "ana".to_owned(),
+        role: role.to_owned(),
+    };
+    let session = identity.sign_in_external(&user("1", "reader")).await.expect("signed in");
+    let role = |token: &SessionToken| {
+        identity.authenticate_session(token.expose()).map(|principal| principal.role)
+    };
+    assert_eq!(role(&session), Some(Role::Reader));
+    let again = identity.sign_in_external(&user("1", "analyst")).await.expect("signed in");
+    assert_eq!((role(&session), role(&again)), (Some(Role::Analyst), Some(Role::Analyst)));
+
+    let other = identity.sign_in_external(&user("2", "admin")).await;
+    assert!(matches!(other, Err(IdentityError::Taken(_))), "another person of that name");
+    let unknown = identity.sign_in_external(&user("1", "nobody")).await;
+    assert!(matches!(unknown, Err(IdentityError::NoRole(_))));
+    let given = identity.set_password("ana", PASSWORD).await;
+    assert!(matches!(given, Err(IdentityError::External(_))));
+    for password in ["", PASSWORD] {
+        let local = identity.sign_in("ana", password, PEER).await;
+        assert!(matches!(local, Err(SignInError::BadCredentials)), "{password}");
+    }
+    identity.create_user("ben", "reader", PASSWORD).await.expect("made");
+    let ben = ExternalUser { name: "ben".to_owned(), ..user("3", "admin") };
+    let taken = identity.sign_in_external(&ben).await;
+    assert!(matches!(taken, Err(IdentityError::Taken(_))), "a local account stays its owner's");
+}

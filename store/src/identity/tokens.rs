@@ -113,6 +113,9 @@ impl Identity {
 
     /// Whose token this is; `None` for every reason alike.
     pub fn authenticate_token(&self, token: &str) -> Option<Principal> {
+        if !token.starts_with(TOKEN_PREFIX) {
+            return self.authenticate_external(token);
+        }
         let hash = hash(token);
         let state = self.read();
         let row = state.tokens.get(&hash)?;

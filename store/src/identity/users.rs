@@ -28,6 +28,8 @@ pub struct UserInfo {
     pub created_at: Timestamp,
     /// Whether signing in needs a code besides the password.
     pub has_second_factor: bool,
+    /// The provider that signs them in; none: a local account.
+    pub provider: Option<String>,
 }
 
 /// Why the first administrator was not made.
@@ -129,8 +131,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`IdentityError`] when there is no such user or the password is weak.
+    /// [`IdentityError`] when there is no such user, the password is weak or a provider's affair.
     pub async fn set_password(&self, name: &str, password: &str) -> Result<(), IdentityError> {
+        self.check_is_local(name)?;
         let password_hash = self.hash_password(name, password).await?;
         let values = vec![rows::from_text(name), SqlValue::Text(password_hash)];
         let sql = "UPDATE users SET password_hash = ?2 WHERE name = ?1";
@@ -296,13 +299,14 @@ fn user_values(name: &str, role: &str, password_hash: &str, now: Timestamp) -> V
 
 pub(super) fn select() -> Statement {
     Statement {
-        sql: "SELECT name, role, password_hash, created_at, totp_secret, totp_step FROM users",
+        sql: "SELECT name, role, password_hash, created_at, totp_secret, totp_step,
+              provider FROM users",
         values: Vec::new(),
     }
 }
 
 pub(super) fn read(row: &Row) -> Result<(String, UserRow), CatalogError> {
-    let [name, role, password_hash, created_at, secret, step] = row.0.as_slice() else {
+    let [name, role, password_hash, created_at, secret, step, provider] = row.0.as_slice() else {
         return Err(rows::unexpected("row"));
     };
     let name = rows::text(name)?;
@@ -311,6 +315,7 @@ pub(super) fn read(row: &Row) -> Result<(String, UserRow), CatalogError> {
         role: rows::text(role)?,
         created_at: rows::time(created_at)?,
         has_second_factor: *secret != SqlValue::Null,
+        provider: rows::optional_text(provider)?,
     };
     let second_factor = match secret {
         SqlValue::Null => None,

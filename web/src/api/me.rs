@@ -16,7 +16,7 @@ use super::shape::List;
 use super::users::refuse;
 use crate::App;
 use crate::audit::Entry;
-use crate::auth::{self, Caller, SignedIn};
+use crate::auth::{self, Caller, Cookie, SignedIn};
 use crate::body::Json;
 use crate::error::ApiError;
 use crate::origin::Origin;
@@ -151,7 +151,7 @@ async fn change_password(
     match app.identity.change_password(name, &change.current, &change.password, peer).await {
         Ok(session) => {
             app.audit.record(entry).await;
-            let cookie = auth::session_cookie(&origin, session.expose())?;
+            let cookie = auth::set_cookie(&origin, Cookie::Session, session.expose())?;
             let headers = AppendHeaders([(header::SET_COOKIE, cookie)]);
             Ok((StatusCode::NO_CONTENT, headers).into_response())
         }

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::audit::Entry;
-use crate::auth::{self, SignedIn};
+use crate::auth::{self, Cookie, SignedIn};
 use crate::body::Json;
 use crate::error::ApiError;
 use crate::origin::Origin;
@@ -123,7 +123,7 @@ pub(super) async fn open(
     let peer = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let session = identity.sign_in_with(name, password, code, peer).await.map_err(refuse)?;
     let principal = identity.authenticate_session(session.expose()).ok_or_else(bad_credentials)?;
-    let cookie = auth::session_cookie(origin, session.expose())?;
+    let cookie = auth::set_cookie(origin, Cookie::Session, session.expose())?;
     let headers = AppendHeaders([(header::SET_COOKIE, cookie)]);
     Ok((headers, axum::Json(Session::of(&principal))).into_response())
 }
@@ -162,6 +162,6 @@ async fn sign_out(
         let entry = Entry::new("session.delete", name, name, "signed out");
         app.audit.record(entry.from_peer(caller.peer)).await;
     }
-    let cookie = auth::no_session_cookie(&origin)?;
+    let cookie = auth::no_cookie(&origin, Cookie::Session)?;
     Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)])).into_response())
 }

@@ -29,13 +29,16 @@ struct User {
     created_at: String,
     /// Whether signing in needs a code besides the password.
     second_factor: bool,
+    /// The provider that signs them in and gives the role; null: a local account.
+    provider: Option<String>,
 }
 
 impl From<UserInfo> for User {
     fn from(user: UserInfo) -> Self {
         let created_at = user.created_at.to_string();
         let second_factor = user.has_second_factor;
-        Self { name: user.name, role: user.role, created_at, second_factor }
+        let provider = user.provider;
+        Self { name: user.name, role: user.role, created_at, second_factor, provider }
     }
 }
 
@@ -181,6 +184,7 @@ pub(super) fn refuse(error: IdentityError) -> ApiError {
         IdentityError::NotFound(_) => ApiError::not_found(),
         IdentityError::BadName(_)
         | IdentityError::NoRole(_)
+        | IdentityError::External(_)
         | IdentityError::Password(_)
         | IdentityError::BadExpiry => ApiError::bad_request(error.to_string()),
         IdentityError::Catalog(error) => ApiError::internal(error),

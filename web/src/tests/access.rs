@@ -15,6 +15,9 @@ const TABLE: &str = "
     GET    /api/v1/session                      ingest reader analyst admin metrics
     POST   /api/v1/session                      open
     DELETE /api/v1/session                      ingest reader analyst admin metrics
+    GET    /api/v1/oidc                         open
+    GET    /api/v1/oidc/{name}/begin            open
+    GET    /api/v1/oidc/{name}/callback         open
     GET    /api/v1/me/settings                  ingest reader analyst admin metrics
     PUT    /api/v1/me/settings                  ingest reader analyst admin metrics
     PUT    /api/v1/me/password                  ingest reader analyst admin metrics

@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use crate::{
-    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails,
+    Audit, DetectorDetails, HealthDetails, HealthReport, IndexDetails, JournalDetails, Providers,
     ReplayOutcome, Saved, Settings, SourceField, SourceHealth, SourceQuota, State,
 };
 
@@ -75,6 +75,7 @@ impl Harness {
         let saved = Saved::open(Arc::clone(&store.catalog), Arc::clone(&store.clock)).await;
         let state = State {
             identity: Arc::clone(&identity),
+            providers: Providers::new(Vec::new(), Arc::clone(&store.clock)).expect("none"),
             saved: saved.expect("opened"),
             alerting: alerting.await.expect("opened"),
             engine,

@@ -345,6 +345,9 @@ export type PresentPassword = { current: string; };
 /** Why a letter still is no record. */
 export type Problem = { id: string; reason: string; };
 
+/** A provider of identities. */
+export type ProviderItem = { name: string; };
+
 /** Why an alert was opened. */
 export type Reason = {
   group: Record<string, string>;
@@ -612,7 +615,7 @@ export type Token = {
 export type ToldName = { notifier: string; why?: string | null; };
 
 /** A local account. */
-export type User = { created_at: string; name: string; role: string; second_factor: boolean; };
+export type User = { created_at: string; name: string; provider?: string | null; role: string; second_factor: boolean; };
 
 /** What changes of an account; what is left out stays. Its sessions end. */
 export type UserChange = { password?: string | null; role?: string | null; };

@@ -11,6 +11,12 @@ export function sign_in(name: string, password: string, code?: string): Promise<
   return request('POST', '/session', { body: { name, password, ...(code ? { code } : {}) }, no_renewal: true });
 }
 
+export const list_providers = (): Promise<Page<{ name: string }>> => request('GET', '/oidc', { no_renewal: true });
+
+/** Where a browser signs in at a provider and comes back from to `next`. */
+export const provider_href = (name: string, next: string): string =>
+  `/api/v1/oidc/${encodeURIComponent(name)}/begin?next=${encodeURIComponent(next)}`;
+
 export async function sign_out(): Promise<void> {
   await send('DELETE', '/session', { no_renewal: true });
 }

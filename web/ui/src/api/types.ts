@@ -206,7 +206,7 @@ export type TokenItem = Full<Schema.Token>;
 /** A new token with the credential itself, shown this once. */
 export type CreatedToken = TokenItem & Pick<Schema.CreatedToken, 'token'>;
 
-export type UserItem = Schema.User;
+export type UserItem = Full<Schema.User>;
 
 export type RoleItem = Schema.RoleItem & { role: Role };
 
