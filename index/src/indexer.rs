@@ -37,6 +37,10 @@ const READ_RECORDS_MAX: usize = 4_096;
 /// How long to wait before a failed read is tried again.
 const READ_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// How often it is said that events wait for memory: a sender that is faster than the index sees to it
+/// several times a second.
+const FULL_TOLD_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A head on its way to a split.
 type Sealing = JoinHandle<Result<(), IndexError>>;
 
@@ -61,7 +65,7 @@ async fn fill_and_seal(
     sealing: &mut Option<Sealing>,
 ) -> Result<(), IndexError> {
     let mut seal_at = Instant::now() + index.config.head_age_max();
-    let mut was_full = false;
+    let (mut was_full, mut told_at) = (false, None);
     loop {
         if sealing.is_none()
             && let Some(head) = seal_when_due(index, seal_at)
@@ -79,7 +83,10 @@ async fn fill_and_seal(
         let is_full = memory_bytes >= index.config.memory_bytes_max;
         if is_full && !was_full {
             ::metrics::counter!(MEMORY_FULL_TOTAL).increment(1);
-            warn!("events in memory are at their bound, new events become searchable later");
+            if told_at.is_none_or(|at: Instant| at.elapsed() >= FULL_TOLD_INTERVAL) {
+                warn!("events in memory are at their bound, new events become searchable later");
+                told_at = Some(Instant::now());
+            }
         }
         was_full = is_full;
         let is_sealing = sealing.is_some();

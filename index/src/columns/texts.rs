@@ -6,19 +6,27 @@ use super::codes;
 use super::wire::{Damaged, Packer, Reader};
 
 /// Texts side by side.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Texts {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<u32>,
-    letters: Letters,
+    /// When they were read at once; `None`: not known.
+    letters: Option<Letters>,
 }
 
+impl PartialEq for Texts {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.bytes, &self.ends) == (&other.bytes, &other.ends)
+    }
+}
+
+impl Eq for Texts {}
+
 /// What letters texts are of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Letters {
     /// ASCII, none in upper case.
-    #[default]
     Lower,
     /// ASCII.
     Ascii,
@@ -59,7 +67,7 @@ pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Texts, Damag
     if end as usize != bytes.len() {
         return Err(Damaged("texts have another length"));
     }
-    let letters = Letters::of(&bytes);
+    let letters = Some(Letters::of(&bytes));
     Ok(Texts { bytes, ends, letters })
 }
 
@@ -87,7 +95,7 @@ impl Texts {
         part: &str,
         stands: impl Fn(Option<u8>, Option<u8>) -> bool,
     ) -> Option<Vec<usize>> {
-        let lower = match self.letters {
+        let lower = match self.letters() {
             Letters::Any => return None,
             _ if part.is_empty() => return None,
             Letters::Lower => Cow::Borrowed(&self.bytes),
@@ -111,6 +119,10 @@ impl Texts {
         Some(places)
     }
 
+    fn letters(&self) -> Letters {
+        self.letters.unwrap_or_else(|| Letters::of(&self.bytes))
+    }
+
     /// Which text has this byte, of those from a place on. What is near is found at once.
     fn place_of(&self, byte: usize, from: usize) -> usize {
         let is_before = |end: &u32| *end as usize <= byte;
@@ -125,21 +137,19 @@ impl Texts {
 
     /// Whether all of them are ASCII.
     pub(crate) fn are_ascii(&self) -> bool {
-        self.letters != Letters::Any
+        self.letters() != Letters::Any
     }
 
     /// Keeps the first so many.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
         self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
-        if self.bytes.is_empty() {
-            self.letters = Letters::Lower;
-        }
+        self.letters = None;
     }
 
     /// Adds a text at the end.
     pub(crate) fn push(&mut self, text: &[u8]) {
-        self.letters = self.letters.max(Letters::of(text));
+        self.letters = None;
         self.bytes.extend_from_slice(text);
         self.ends.push(u32::try_from(self.bytes.len()).expect("a block is far below 4 GiB"));
     }

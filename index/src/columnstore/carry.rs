@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::layout::{Layout, VERBATIM};
 use super::writer::{Part, Writer};
 use super::{ARRIVALS, BlockInfo, CORE_PARTS, ColumnStore, SEQS, SHAPES, TIMES, VERBATIM_EVENTS};
-use crate::columns::block::{CODES, Encoded, INTS, Values};
+use crate::columns::block::{CODES, Encoded, IDS, INTS, Values};
 use crate::columns::dictionary::Dictionary;
 use crate::columns::texts::Texts;
 
@@ -110,7 +110,8 @@ impl Writer {
                 Some(texts) => texts,
                 None => texts_of(&values, &dictionary)?,
             };
-            self.words.add_part(here, number, (0..texts.len()).map(|place| texts.get(place)));
+            let all = (0..texts.len()).map(|place| texts.get(place));
+            self.words.add_part((here, number), form != IDS, all);
         }
         Ok(())
     }

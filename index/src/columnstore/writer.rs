@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::layout::{Layout, VERBATIM, order_by};
 use super::{BLOCK_ROWS, BlockInfo, CORE_PARTS, PartRange, StoreInfo, StoredRow};
-use crate::columns::block::{CODES, ColumnBuilder, Encoded, INTS};
+use crate::columns::block::{CODES, ColumnBuilder, Encoded, IDS, INTS};
 use crate::columns::dissect::{Dissector, MessageAs, Misfit};
 use crate::columns::filter::{DICTIONARY, Words};
 use crate::columns::fit::{Fitter, Mold, signature};
@@ -410,7 +410,7 @@ impl Writer {
             let size_bytes = (column.out.len() - start) as u32;
             column.parts.push(Part { block: number, size_bytes, form, span });
             if column.is_searched && !matches!(form, CODES | INTS) {
-                self.words.add_part(place, number, texts.iter().copied());
+                self.words.add_part((place, number), form != IDS, texts.iter().copied());
             }
         }
         let by_seq = order_by(&open.seqs);
@@ -503,7 +503,7 @@ impl Writer {
             let texts = column.builder.dictionary.texts();
             if column.is_searched && texts.len() > 0 {
                 let texts = (0..texts.len()).map(|code| texts.get(code));
-                self.words.add_part(number, DICTIONARY, texts);
+                self.words.add_part((number, DICTIONARY), false, texts);
             }
         }
         put_number(&mut directory, self.shapes.len() as u64);
