@@ -197,7 +197,7 @@ impl Values {
     fn decode_of(reader: &mut Reader<'_>, len: usize) -> Result<Self, Damaged> {
         let form = reader.byte()?;
         let values = match form {
-            CODES => Self::Codes(codes::decode(reader, len)?.into()),
+            CODES => Self::Codes(codes::decode_short(reader, len)?),
             INTS => Self::Ints(ints::decode(reader, len)?),
             IDS => Self::Ids(ids::decode(reader, len)?),
             TEXTS => Self::Texts(texts::decode(reader, len)?),

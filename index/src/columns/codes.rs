@@ -20,16 +20,6 @@ pub(crate) enum Codes {
     Longs(Vec<u32>),
 }
 
-impl From<Vec<u32>> for Codes {
-    fn from(codes: Vec<u32>) -> Self {
-        match codes.iter().copied().max().unwrap_or(0) {
-            0..=0xFF => Self::Bytes(codes.into_iter().map(|code| code as u8).collect()),
-            0x100..=0xFFFF => Self::Shorts(codes.into_iter().map(|code| code as u16).collect()),
-            _ => Self::Longs(codes),
-        }
-    }
-}
-
 impl Codes {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
@@ -114,11 +104,24 @@ fn pack(codes: &[u32], width: u32, out: &mut Vec<u8>) {
 
 /// Reads so many codes.
 pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Vec<u32>, Damaged> {
+    Ok(match decode_short(reader, len)? {
+        Codes::Bytes(codes) => codes.into_iter().map(u32::from).collect(),
+        Codes::Shorts(codes) => codes.into_iter().map(u32::from).collect(),
+        Codes::Longs(codes) => codes,
+    })
+}
+
+/// Reads so many codes, as they are kept in memory.
+pub(crate) fn decode_short(reader: &mut Reader<'_>, len: usize) -> Result<Codes, Damaged> {
     match reader.byte()? {
         CONSTANT => {
             let code =
                 u32::try_from(reader.number()?).map_err(|_| Damaged("a code is too large"))?;
-            Ok(vec![code; len])
+            Ok(match code {
+                0..=0xFF => Codes::Bytes(vec![code as u8; len]),
+                0x100..=0xFFFF => Codes::Shorts(vec![code as u16; len]),
+                _ => Codes::Longs(vec![code; len]),
+            })
         }
         BITS => {
             let width = u32::from(reader.byte()?);
@@ -126,7 +129,11 @@ pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Vec<u32>, Da
                 return Err(Damaged("codes have an impossible width"));
             }
             let bytes = reader.take((len * width as usize).div_ceil(8))?;
-            Ok(unpack(bytes, width, len))
+            Ok(match width {
+                1..=8 => Codes::Bytes(unpack(bytes, width, len, |code| code as u8)),
+                9..=16 => Codes::Shorts(unpack(bytes, width, len, |code| code as u16)),
+                _ => Codes::Longs(unpack(bytes, width, len, |code| code)),
+            })
         }
         PLANES => {
             let planes = usize::from(reader.byte()?);
@@ -134,22 +141,32 @@ pub(crate) fn decode(reader: &mut Reader<'_>, len: usize) -> Result<Vec<u32>, Da
             if !(1..=4).contains(&planes) || bytes.len() != planes * len {
                 return Err(Damaged("planes of codes have another length"));
             }
-            let mut codes: Vec<u32> = bytes[..len].iter().map(|byte| u32::from(*byte)).collect();
-            for plane in 1..planes {
-                let bytes = &bytes[plane * len..(plane + 1) * len];
-                let shift = 8 * plane;
-                codes
-                    .iter_mut()
-                    .zip(bytes)
-                    .for_each(|(code, byte)| *code |= u32::from(*byte) << shift);
-            }
-            Ok(codes)
+            let plane = |number: usize| bytes[number * len..(number + 1) * len].iter();
+            Ok(match planes {
+                1 => Codes::Bytes(bytes.into_owned()),
+                2 => {
+                    let codes = plane(0).zip(plane(1));
+                    Codes::Shorts(
+                        codes.map(|(low, high)| u16::from_le_bytes([*low, *high])).collect(),
+                    )
+                }
+                _ => {
+                    let mut codes = vec![0; len];
+                    for number in 0..planes {
+                        let add = |(code, byte): (&mut u32, &u8)| {
+                            *code |= u32::from(*byte) << (8 * number);
+                        };
+                        codes.iter_mut().zip(plane(number)).for_each(add);
+                    }
+                    Codes::Longs(codes)
+                }
+            })
         }
         _ => Err(Damaged("codes of an unknown form")),
     }
 }
 
-fn unpack(bytes: &[u8], width: u32, len: usize) -> Vec<u32> {
+fn unpack<T>(bytes: &[u8], width: u32, len: usize, of: impl Fn(u32) -> T) -> Vec<T> {
     let mask = (1u64 << width) - 1;
     let (mut held, mut held_bits) = (0u64, 0);
     let mut bytes = bytes.iter();
@@ -162,7 +179,7 @@ fn unpack(bytes: &[u8], width: u32, len: usize) -> Vec<u32> {
             let code = (held & mask) as u32;
             held >>= width;
             held_bits -= width;
-            code
+            of(code)
         })
         .collect()
 }
@@ -184,7 +201,7 @@ mod tests {
             encode(&codes, &mut Packer::new().expect("memory"), &mut out);
             let back = decode(&mut Reader::new(&out), codes.len()).expect("just written");
             prop_assert_eq!(&back, &codes);
-            let short = Codes::from(back);
+            let short = decode_short(&mut Reader::new(&out), codes.len()).expect("just written");
             prop_assert!((0..short.len()).map(|place| short.get(place)).eq(codes));
         }
 

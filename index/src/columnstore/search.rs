@@ -266,6 +266,8 @@ pub(super) type Slots = BTreeMap<u32, Vec<(u32, u32)>>;
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     pub(super) columns: Arc<Slots>,
+    /// Only slots of these shapes; `None`: of all.
+    pub(super) among: Option<Box<[bool]>>,
     /// Shapes of which every row passes.
     pub(crate) whole: Vec<u32>,
     /// Shapes of which any row may pass.
@@ -326,7 +328,11 @@ impl ColumnStore {
         (spots, part): (&mut RowSet, &mut [bool]),
     ) -> Result<(), String> {
         for (column, slots) in &*places.columns {
-            let left = slots.iter().filter(|(shape, _)| !found[*shape as usize]);
+            let is_asked = |shape: usize| places.among.as_ref().is_none_or(|among| among[shape]);
+            let left = slots.iter().filter(|(shape, _)| {
+                let shape = *shape as usize;
+                !found[shape] && is_asked(shape)
+            });
             let left: Vec<(u32, u32)> = left.copied().collect();
             if !left.is_empty() {
                 self.insert_column((*column, &left), probe, range, (spots, part))?;

@@ -1,6 +1,6 @@
 //! Where the words of a split's texts stand: worked out from its shapes once, for all that is asked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::StoredShape;
@@ -79,19 +79,9 @@ impl WordPlaces {
         let is_asked = |shape: &u32| among[*shape as usize];
         let of_literals = test.passing_of(&self.literals).into_iter().zip(&self.shapes_of);
         let whole = of_literals.filter(|(passes, _)| *passes).flat_map(|(_, shapes)| shapes);
-        let columns = match among.contains(&false) {
-            false => Arc::clone(&self.columns),
-            true => {
-                let asked = |(column, slots): (&u32, &Vec<(u32, u32)>)| {
-                    let asked = slots.iter().filter(|(shape, _)| is_asked(shape));
-                    (*column, asked.copied().collect::<Vec<_>>())
-                };
-                let all: BTreeMap<_, _> = self.columns.iter().map(asked).collect();
-                Arc::new(all)
-            }
-        };
         Places {
-            columns,
+            columns: Arc::clone(&self.columns),
+            among: among.contains(&false).then(|| among.into()),
             whole: whole.copied().filter(is_asked).collect(),
             unsure: self.unsure.iter().copied().filter(is_asked).collect(),
         }
