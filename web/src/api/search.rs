@@ -55,8 +55,10 @@ struct SearchParams {
     fields: Option<String>,
 }
 
-/// What to search for; the same as the parameters of GET.
+/// What to search for; the same as the parameters of GET. A name that is none of these is refused: a question
+/// that is left out would be answered with everything.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SearchBody {
     /// The query; empty or `*` finds everything.
     q: Option<String>,

@@ -62,6 +62,9 @@ async fn get_and_post_ask_the_same() {
     assert_eq!(by_url["hits"], by_body["hits"]);
     assert_eq!(by_url["total"], 1);
     assert_eq!(by_url["hits"][0]["fields"], serde_json::json!({ "user.name": "ana" }));
+    let misnamed = r#"{"query":"user.name:ana"}"#;
+    let answer = harness.call("POST", "/api/v1/search", Some(&token), misnamed).await;
+    assert!(answer.status.is_client_error() && answer.text.contains("`query`"), "{}", answer.text);
 }
 
 #[tokio::test]
