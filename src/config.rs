@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) alerting: logwarden_alerting::Config,
     /// The roles there are.
     pub(crate) roles: Roles,
+    /// Local accounts.
+    pub(crate) users: UsersConfig,
     /// Where people may sign in besides.
     pub(crate) providers: Vec<ProviderConfig>,
     /// The address people use, for links.
@@ -91,6 +93,8 @@ pub(crate) struct TlsFiles {
     pub(crate) key: PathBuf,
     /// The authority of clients' certificates; with it every client must show one.
     pub(crate) client_ca: Option<PathBuf>,
+    /// The authority's list of revoked certificates.
+    pub(crate) client_crl: Option<PathBuf>,
 }
 
 /// What flags say over the file.
@@ -135,6 +139,15 @@ struct File {
     rotas: Vec<RotaConfig>,
     roles: Vec<RoleConfig>,
     oidc: Vec<ProviderConfig>,
+    users: UsersConfig,
+}
+
+/// Local accounts, `[users]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct UsersConfig {
+    /// A file of passwords that nobody may take. Default: none.
+    pub(crate) breached_passwords_file: Option<PathBuf>,
 }
 
 /// Reads a file, or takes the defaults where none is named.
@@ -256,6 +269,7 @@ fn assemble(
         (None, Some(data_dir)) => base.join(data_dir),
         (None, None) => PathBuf::from("logwarden-data"),
     };
+    store.master_key = store.master_key.take().map(|key| key.relative_to(base));
     if let Some(s3) = store.s3.take() {
         store.s3 = Some(s3.relative_to(base));
     }
@@ -267,6 +281,10 @@ fn assemble(
         tls.cert = base.join(&tls.cert);
         tls.key = base.join(&tls.key);
         tls.client_ca = tls.client_ca.as_ref().map(|file| base.join(file));
+        tls.client_crl = tls.client_crl.as_ref().map(|file| base.join(file));
+        if tls.client_crl.is_some() && tls.client_ca.is_none() {
+            bail!("http.tls.client_crl: it is a list of `client_ca`, which is not there");
+        }
     }
     if !http.listen.ip().is_loopback() && http.tls.is_none() && !http.insecure {
         bail!(
@@ -298,7 +316,21 @@ fn assemble(
     let query = logwarden_query::Config::default();
     let (roles, public_url) = (roles(&file.roles)?, file.public_url);
     let providers = providers(file.oidc, &roles, base)?;
-    Ok(Config { store, http, ingest, index, query, alerting, roles, providers, public_url, shown })
+    let breached = file.users.breached_passwords_file.map(|file| base.join(file));
+    let users = UsersConfig { breached_passwords_file: breached };
+    Ok(Config {
+        store,
+        http,
+        ingest,
+        index,
+        query,
+        alerting,
+        roles,
+        users,
+        providers,
+        public_url,
+        shown,
+    })
 }
 
 fn providers(
@@ -363,6 +395,7 @@ fn ingest_config(
             tls.cert = base.join(&tls.cert);
             tls.key = base.join(&tls.key);
             tls.client_ca = tls.client_ca.as_ref().map(|file| base.join(file));
+            tls.client_crl = tls.client_crl.as_ref().map(|file| base.join(file));
         }
         listener.shared_key = listener.shared_key.take().map(|key| key.relative_to(base));
     }

@@ -16,6 +16,7 @@ use logwarden_index::Index;
 use logwarden_ingest::{Handle, Ingest, Normalizer, Origin};
 use logwarden_query::Engine;
 use logwarden_store::identity::Identity;
+use logwarden_store::seal::Seal;
 use logwarden_store::{JournalState, Store};
 use logwarden_web::{
     Audit, DetectorDetails, Entry, HealthDetails, HealthReport, IndexDetails, JournalDetails,
@@ -146,8 +147,10 @@ impl Node {
             .await
             .with_context(|| format!("cannot open the data directory `{place}`"))?;
         info!(recovery = ?recovery, "journal is open with {} records", recovery.records);
-        let identity = Identity::open(Arc::clone(&store.catalog), clock).await?;
+        let seal = Seal::master(&config.store.data_dir, config.store.master_key.as_ref())?;
+        let identity = Identity::open(Arc::clone(&store.catalog), clock, seal).await?;
         identity.set_roles(config.roles);
+        identity.set_breached_passwords(config.users.breached_passwords_file);
         let providers = Providers::new(config.providers, Arc::clone(&store.clock))?;
         let vouching = Arc::clone(&providers);
         identity.set_external_tokens(Arc::new(move |token| vouching.program(token)));
@@ -243,7 +246,11 @@ impl Node {
         if let Err(error) = self.server.reload_tls() {
             warn!("certificate was not reloaded: {error:#}");
         }
+        if let Err(error) = self.ingest.reload_certificates() {
+            warn!("certificates of listeners were not reloaded: {error}");
+        }
         self.identity.set_roles(config.roles);
+        self.identity.set_breached_passwords(config.users.breached_passwords_file);
         match self.alerting.reload(config.alerting).await {
             Ok(()) => info!("rules, notifiers and routes reloaded"),
             Err(error) => warn!("rules, notifiers and routes were not reloaded: {error}"),

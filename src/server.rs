@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use logwarden_ingest::Proxies;
 use logwarden_web::OverTls;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -236,9 +236,20 @@ fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
             {
                 roots.add(certificate?)?;
             }
-            builder.with_client_cert_verifier(
-                rustls::server::WebPkiClientVerifier::builder(Arc::new(roots)).build()?,
-            )
+            let mut revoked = Vec::new();
+            if let Some(file) = &files.client_crl {
+                let lists = CertificateRevocationListDer::pem_file_iter(file);
+                revoked = lists
+                    .and_then(Iterator::collect)
+                    .with_context(|| format!("cannot read the list `{}`", file.display()))?;
+            }
+            let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots))
+                .with_crls(revoked)
+                .enforce_revocation_expiration();
+            let verifier = verifier.build().with_context(|| {
+                format!("cannot use the authority `{}` and its list", file.display())
+            })?;
+            builder.with_client_cert_verifier(verifier)
         }
     };
     let mut config = builder

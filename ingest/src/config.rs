@@ -129,6 +129,9 @@ pub struct TlsConfig {
     /// Authorities of client certificates: with them every client needs one.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
+    /// Their list of revoked certificates.
+    #[serde(default)]
+    pub client_crl: Option<PathBuf>,
 }
 
 /// Settings of one source.

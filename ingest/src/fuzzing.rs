@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use logwarden_event::Position;
 use logwarden_store::Store;
 use logwarden_store::identity::{Identity, IdentityError};
+use logwarden_store::seal::Seal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,7 @@ impl Doors {
     /// [`IdentityError`] when the store cannot be read.
     pub async fn open(store: &Store) -> Result<Self, IdentityError> {
         let (catalog, clock) = (Arc::clone(&store.catalog), Arc::clone(&store.clock));
-        let identity = Identity::open(catalog, clock).await?;
+        let identity = Identity::open(catalog, clock, Seal::ephemeral()).await?;
         let http = HttpConfig { allow: loopback(), source: Some(String::from("fuzz")) };
         let config = Arc::new(Config { http, ..Config::default() });
         let (searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });

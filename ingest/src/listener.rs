@@ -13,7 +13,7 @@ use metrics::counter;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -105,7 +105,10 @@ fn server_config(files: &TlsConfig, kind: ListenerKind) -> Result<ServerConfig, 
             for certificate in certificates(path)? {
                 roots.add(certificate).map_err(|error| tls_error(path, error))?;
             }
+            let revoked = files.client_crl.as_deref().map(revocations).transpose()?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .with_crls(revoked.unwrap_or_default())
+                .enforce_revocation_expiration()
                 .build()
                 .map_err(|error| tls_error(path, error))?;
             builder.with_client_cert_verifier(verifier)
@@ -124,6 +127,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError
     let file = std::fs::File::open(path).map_err(|error| tls_error(path, error))?;
     CertificateDer::pem_reader_iter(BufReader::new(file))
         .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| tls_error(path, error))
+}
+
+fn revocations(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, ListenError> {
+    CertificateRevocationListDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
         .map_err(|error| tls_error(path, error))
 }
 

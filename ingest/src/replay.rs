@@ -252,6 +252,7 @@ mod tests {
 
     use logwarden_event::Position;
     use logwarden_store::identity::Identity;
+    use logwarden_store::seal::Seal;
     use logwarden_store::{Chunk, Draft, RecordKind, Simulation, Store};
     use tokio::sync::watch;
 
@@ -264,7 +265,9 @@ mod tests {
         let (store, simulation) = Store::simulated(5);
         store.catalog.migrate(tables::ROOM, tables::MIGRATIONS).await.expect("migrated");
         let catalog = Arc::clone(&store.catalog);
-        let identity = Identity::open(catalog, Arc::clone(&store.clock)).await.expect("identity");
+        let identity = Identity::open(catalog, Arc::clone(&store.clock), Seal::ephemeral())
+            .await
+            .expect("identity");
         let (_, seen) = watch::channel(Position::default());
         let pipeline = Pipeline::new(Arc::new(Config::default()), &store, identity, seen);
         (pipeline, store, simulation)

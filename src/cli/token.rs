@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use logwarden_event::{Clock, SystemClock};
 use logwarden_store::identity::{Identity, IdentityError, NewToken, REFRESH_INTERVAL};
+use logwarden_store::seal::Seal;
 
 use crate::cli::Failure;
 use crate::config;
@@ -71,13 +72,17 @@ impl Place {
     /// Opens who is known there; an empty directory gets a catalog and nothing else.
     pub(crate) async fn open_identity(&self) -> Result<Arc<Identity>, Failure> {
         let config = config::load(self.config.as_deref()).map_err(Failure::Usage)?;
-        let data_dir = self.data_dir.clone().unwrap_or(config.store.data_dir);
+        let data_dir = self.data_dir.clone().unwrap_or_else(|| config.store.data_dir.clone());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let catalog = logwarden_store::open_catalog(&data_dir, Arc::clone(&clock))
             .with_context(|| format!("cannot open the data directory `{}`", data_dir.display()))?;
-        let identity = Identity::open(catalog, clock).await.context("cannot read who is known")?;
+        let seal = Seal::master(&data_dir, config.store.master_key.as_ref())
+            .context("cannot open what is sealed")?;
+        let identity =
+            Identity::open(catalog, clock, seal).await.context("cannot read who is known")?;
         if self.config.is_some() {
             identity.set_roles(config.roles);
+            identity.set_breached_passwords(config.users.breached_passwords_file);
         }
         Ok(identity)
     }

@@ -41,6 +41,9 @@ pub struct Config {
     pub cache_bytes_max: usize,
     /// A bucket in which blobs lie, in place of the data directory: a table of its own.
     pub s3: Option<S3Config>,
+    /// What secrets that must be kept are sealed with, as 64 hexadecimal digits. Default: a file
+    /// `master.key` in the data directory, made at the first start.
+    pub master_key: Option<SecretRef>,
     /// Who must have said where they stand before anything of the journal is trimmed.
     #[serde(skip)]
     pub consumers: Vec<String>,
@@ -61,6 +64,7 @@ impl Default for Config {
             reserve_bytes: 64 * MIB,
             cache_bytes_max: 32 * MIB as usize,
             s3: None,
+            master_key: None,
             consumers: vec!["index".to_owned(), "detector".to_owned()],
         }
     }

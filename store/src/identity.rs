@@ -6,6 +6,7 @@
 
 mod attempts;
 mod authorize;
+mod breached;
 mod external;
 mod password;
 mod roles;
@@ -16,6 +17,7 @@ mod totp;
 mod users;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::catalog::{Catalog, CatalogError, Migration, Statement};
+use crate::seal::Seal;
 
 pub use authorize::{Action, Denied, Object, Principal, PrincipalKind, Role, authorize};
 pub use external::{ExternalProgram, ExternalTokens, ExternalUser};
@@ -126,6 +129,9 @@ pub enum IdentityError {
     /// The last administrator stays.
     #[error("`{0}` is the last administrator")]
     LastAdministrator(String),
+    /// What is kept cannot be opened.
+    #[error("the second factor of `{0}` was sealed with another master key")]
+    WrongKey(String),
     /// The catalog failed; the change may be made or not.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -135,6 +141,9 @@ pub enum IdentityError {
 pub struct Identity {
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
+    /// What must be kept as it is, is kept sealed.
+    seal: Seal,
+    breached: RwLock<Option<PathBuf>>,
     state: RwLock<State>,
     roles: RwLock<Arc<Roles>>,
     external: RwLock<Option<ExternalTokens>>,
@@ -155,15 +164,19 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Catalog`] when the catalog fails or is too new.
+    /// [`IdentityError::Catalog`] when the catalog fails or is too new; [`IdentityError::WrongKey`]
+    /// when something in it was sealed under another key.
     pub async fn open(
         catalog: Arc<dyn Catalog>,
         clock: Arc<dyn Clock>,
+        seal: Seal,
     ) -> Result<Arc<Self>, IdentityError> {
         catalog.migrate("identity", MIGRATIONS).await?;
         let identity = Self {
             catalog,
             clock,
+            seal,
+            breached: RwLock::default(),
             state: RwLock::default(),
             roles: RwLock::default(),
             external: RwLock::default(),
@@ -171,7 +184,14 @@ impl Identity {
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         };
         identity.reload().await?;
+        identity.seal_second_factors().await?;
         Ok(Arc::new(identity))
+    }
+
+    /// From now on passwords in this file are refused: one a line, as it is or as its SHA-1 in
+    /// hexadecimal with anything after a `:`.
+    pub fn set_breached_passwords(&self, file: Option<PathBuf>) {
+        *self.breached.write().expect("no holder of this lock panics") = file;
     }
 
     /// Makes these the roles there are, for everybody at once. Users and tokens whose role is gone

@@ -6,10 +6,17 @@
 //! place.
 
 use std::fmt;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::random;
+use crate::secret::{SecretError, SecretRef};
+
+/// The file in the data directory that holds the key where none is configured.
+const KEY_FILE: &str = "master.key";
 
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + NONCE_LEN;
@@ -24,6 +31,20 @@ pub struct Seal(LessSafeKey);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it was not sealed with this key")]
 pub struct NotSealed;
+
+/// Why there is no master key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The reference leads nowhere.
+    #[error("master key: {0}")]
+    Secret(#[from] SecretError),
+    /// It is no key.
+    #[error("master key: 64 hexadecimal digits are needed, as `openssl rand -hex 32` gives them")]
+    NoKey,
+    /// Its file cannot be made or read.
+    #[error("master key `{KEY_FILE}`: {0}")]
+    File(#[from] std::io::Error),
+}
 
 impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,6 +61,20 @@ impl Seal {
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key of AES-256");
         Self(LessSafeKey::new(key))
+    }
+
+    /// Seals under the master key: the one that is referred to, else that of `master.key` in the data
+    /// directory, which is made (mode 0600) when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] when it cannot be read or made.
+    pub fn master(data_dir: &Path, reference: Option<&SecretRef>) -> Result<Self, KeyError> {
+        let text = match reference {
+            Some(reference) => reference.resolve()?.expose().clone(),
+            None => key_of_file(data_dir)?,
+        };
+        Ok(Self::new(&parse_key(text.trim()).ok_or(KeyError::NoKey)?))
     }
 
     /// Seals under a key that nobody else has and that ends with this process.
@@ -84,6 +119,41 @@ impl Seal {
     }
 }
 
+/// Reads the file, or makes it. Of two processes that make it at once one wins, and both read that.
+fn key_of_file(data_dir: &Path) -> std::io::Result<String> {
+    let path = data_dir.join(KEY_FILE);
+    match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let fresh =
+        data_dir.join(format!("{KEY_FILE}.{:016x}", u64::from_le_bytes(random::unguessable())));
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let key = random::unguessable::<KEY_BYTES>();
+    let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    // A link does not replace: who comes second finds the first one's.
+    let linked = std::fs::hard_link(&fresh, &path);
+    std::fs::remove_file(&fresh)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => std::fs::File::open(data_dir)?.sync_all()?,
+    }
+    std::fs::read_to_string(&path)
+}
+
+fn parse_key(text: &str) -> Option<[u8; KEY_BYTES]> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    let bytes: Vec<u8> =
+        digits?.chunks(2).map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit)).collect();
+    bytes.try_into().ok().filter(|_| text.len() == 2 * KEY_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +172,25 @@ mod tests {
             assert_eq!(seal.open("totp ana", &changed), Err(NotSealed), "byte {place}");
             assert_eq!(seal.open("totp ana", &sealed[..place]), Err(NotSealed), "{place} bytes");
         }
+    }
+
+    #[test]
+    fn the_master_key_is_made_once_and_kept_from_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let sealed = Seal::master(dir.path(), None).expect("made").seal("x", b"secret");
+        let again = Seal::master(dir.path(), None).expect("read");
+        assert_eq!(again.open("x", &sealed), Ok(b"secret".to_vec()));
+        let file = dir.path().join(KEY_FILE);
+        let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
+        for wrong in ["", "00", &"0".repeat(63), &"g".repeat(64), &"0".repeat(66)] {
+            std::fs::write(&file, wrong).expect("written");
+            assert!(matches!(Seal::master(dir.path(), None), Err(KeyError::NoKey)), "{wrong}");
+        }
+        std::fs::write(dir.path().join("own.key"), "ab".repeat(32)).expect("written");
+        let reference = SecretRef::File(dir.path().join("own.key"));
+        assert!(Seal::master(dir.path(), Some(&reference)).is_ok());
     }
 }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use logwarden_event::Position;
 use logwarden_store::identity::{Identity, NewToken, Role};
+use logwarden_store::seal::Seal;
 use logwarden_store::{Chunk, Simulation, Store};
 use tokio::sync::watch;
 
@@ -50,7 +51,9 @@ struct Node {
 async fn node(change: impl FnOnce(&mut Config)) -> Node {
     let (store, simulation) = Store::simulated(7);
     let catalog = Arc::clone(&store.catalog);
-    let identity = Identity::open(catalog, Arc::clone(&store.clock)).await.expect("identity");
+    let identity = Identity::open(catalog, Arc::clone(&store.clock), Seal::ephemeral())
+        .await
+        .expect("identity");
     let mut config = Config {
         http: HttpConfig {
             allow: vec!["10.2.0.0/16".parse().expect("a network")],

@@ -16,7 +16,7 @@ pub struct TimeError {
 }
 
 /// Unix times from here on are milliseconds; as seconds this is the year 5138.
-const FIRST_MILLIS: i64 = 100_000_000_000;
+const FIRST_MILLIS: u64 = 100_000_000_000;
 
 /// Reads RFC 3339, a date (midnight UTC), Unix seconds or milliseconds, `now`, `now-15m` or
 /// `now+1h`.
@@ -54,7 +54,7 @@ fn relative(text: &str, now: Timestamp) -> Option<Timestamp> {
 
 fn unix(text: &str) -> Option<Timestamp> {
     let number: i64 = text.parse().ok()?;
-    Some(if number.abs() >= FIRST_MILLIS {
+    Some(if number.unsigned_abs() >= FIRST_MILLIS {
         Timestamp::from_millis(number)
     } else {
         Timestamp::from_secs(number)
@@ -90,6 +90,7 @@ mod tests {
             ("now + 1d", "1970-01-13T13:46:40Z"),
             ("1700000000", "2023-11-14T22:13:20Z"),
             ("1700000000123", "2023-11-14T22:13:20.123Z"),
+            ("-9223372036854775808", "1677-09-21T00:12:43.145224192Z"),
             ("2026-11-22", "2026-11-22T00:00:00Z"),
             ("2026-11-22T04:22:59.5+01:00", "2026-11-22T03:22:59.500Z"),
         ] {

@@ -17,6 +17,9 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
+/// What many would make a password for this product of.
+const PRODUCT: &str = "logwarden";
+
 /// Long passwords that every list of broken ones begins with.
 const COMMON: &[&str] = &[
     "000000000000",
@@ -68,6 +71,12 @@ pub enum PasswordError {
     /// On every list, one letter over and over, or made of the user's name.
     #[error("this password is among the first that anybody tries")]
     Common,
+    /// It stands in the file of passwords that others have lost.
+    #[error("this password is known from a breach of others")]
+    Breached,
+    /// That file cannot be read: nobody can say whether it stands there.
+    #[error("the list of breached passwords cannot be read")]
+    NoList,
     /// The hash could not be made.
     #[error("the password cannot be hashed")]
     Failed,
@@ -82,14 +91,35 @@ pub(super) fn check(user: &str, password: &str) -> Result<(), PasswordError> {
         return Err(PasswordError::TooLong);
     }
     let folded = password.to_lowercase();
-    let first = folded.chars().next();
-    let is_one_letter = folded.chars().all(|letter| Some(letter) == first);
-    let is_name = user.chars().count() >= 3
-        && folded.replace(&user.to_lowercase(), "").chars().count() < PASSWORD_CHARS_MIN / 2;
-    if is_one_letter || is_name || COMMON.contains(&folded.as_str()) {
+    let is_made_of = |name: &str| {
+        name.chars().count() >= 3
+            && folded.replace(name, "").chars().count() < PASSWORD_CHARS_MIN / 2
+    };
+    let is_name = is_made_of(&user.to_lowercase()) || is_made_of(PRODUCT);
+    if is_repeated(&folded) || is_run(&folded) || is_name || COMMON.contains(&folded.as_str()) {
         return Err(PasswordError::Common);
     }
     Ok(())
+}
+
+/// Whether it is a part of at most four letters, over and over.
+fn is_repeated(folded: &str) -> bool {
+    let letters: Vec<char> = folded.chars().collect();
+    (1..=4).any(|period| {
+        letters.iter().zip(&letters[period.min(letters.len())..]).all(|(one, next)| one == next)
+    })
+}
+
+/// Whether each letter follows on the one before it, up or down: `abcdefghijkl`, `987654321098`.
+fn is_run(folded: &str) -> bool {
+    let letters: Vec<i64> = folded.chars().map(|letter| i64::from(u32::from(letter))).collect();
+    let steps = |step: i64| {
+        letters.windows(2).all(|pair| {
+            let is_over = [(48 + 9, 48), (48, 48 + 9)].contains(&(pair[0], pair[1]));
+            pair[1] - pair[0] == step || is_over
+        })
+    };
+    steps(1) || steps(-1)
 }
 
 fn argon2() -> Argon2<'static> {
@@ -130,6 +160,12 @@ mod tests {
             ("Passw0rd1234", Err(PasswordError::Common)),
             ("aaaaaaaaaaaaaaaa", Err(PasswordError::Common)),
             ("mallory-mallory", Err(PasswordError::Common)),
+            ("Logwarden-2026", Err(PasswordError::Common)),
+            ("abc1abc1abc1", Err(PasswordError::Common)),
+            ("90123456789012", Err(PasswordError::Common)),
+            ("zyxwvutsrqpo", Err(PasswordError::Common)),
+            ("abcdefghijklx", Ok(())),
+            ("the logwarden of the tower", Ok(())),
             ("tide over the mill", Ok(())),
             ("zwölf-zeichen", Ok(())),
         ] {

@@ -12,7 +12,7 @@ use metrics::counter;
 
 use super::authorize::{Principal, PrincipalKind};
 use super::tokens::hash;
-use super::users::UserInfo;
+use super::users::{SecondFactor, UserInfo};
 use super::{Identity, IdentityError, password, rows, totp};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::metrics::SIGN_INS_LIMITED;
@@ -125,10 +125,37 @@ impl Identity {
         let step = step.ok_or(SignInError::BadCredentials)?;
         let statement = Statement {
             sql: "UPDATE users SET totp_secret = ?2, totp_step = ?3 WHERE name = ?1",
-            values: vec![rows::from_text(name), SqlValue::Blob(secret), SqlValue::Integer(step)],
+            values: vec![
+                rows::from_text(name),
+                SqlValue::Blob(self.seal.seal(&second_factor_of(name), &secret)),
+                SqlValue::Integer(step),
+            ],
         };
         self.change_and_reload(vec![statement]).await?;
         Ok(())
+    }
+
+    /// Seals second factors that an earlier release kept as they were, and makes sure that the others
+    /// open.
+    pub(super) async fn seal_second_factors(&self) -> Result<(), IdentityError> {
+        let mut statements = Vec::new();
+        for (name, user) in &self.read().users {
+            let Some(SecondFactor { secret, .. }) = &user.second_factor else { continue };
+            let context = second_factor_of(name);
+            if secret.len() == totp::SECRET_BYTES {
+                let sealed = SqlValue::Blob(self.seal.seal(&context, secret));
+                statements.push(Statement {
+                    sql: "UPDATE users SET totp_secret = ?2 WHERE name = ?1",
+                    values: vec![rows::from_text(name), sealed],
+                });
+            } else if self.seal.open(&context, secret).is_err() {
+                return Err(IdentityError::WrongKey(name.clone()));
+            }
+        }
+        if statements.is_empty() {
+            return Ok(());
+        }
+        self.change_and_reload(statements).await.map(drop)
     }
 
     /// Signing in needs the password alone again.
@@ -170,7 +197,9 @@ impl Identity {
             let factor = state.users.get(name).and_then(|user| user.second_factor.as_ref());
             let Some(factor) = factor else { return Ok(()) };
             let code = code.ok_or(SignInError::SecondFactor)?;
-            totp::step_of(factor.secret.expose(), code, self.now(), factor.last_step)
+            let secret = self.seal.open(&second_factor_of(name), &factor.secret);
+            let secret = secret.map_err(|_| IdentityError::WrongKey(name.to_owned()))?;
+            totp::step_of(&secret, code, self.now(), factor.last_step)
         };
         let step = found.ok_or(SignInError::BadCredentials)?;
         let statement = Statement {
@@ -348,6 +377,11 @@ impl Identity {
         };
         self.change_and_reload(vec![statement]).await.map(drop)
     }
+}
+
+/// What a second factor is sealed for.
+fn second_factor_of(name: &str) -> String {
+    format!("second factor of {name}")
 }
 
 /// The beginning of the hash: says which session, opens none.

@@ -8,10 +8,15 @@ use crate::Store;
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "tide over the mill";
 
+/// The same key every time.
+fn seal() -> Seal {
+    Seal::new(&[7; 32])
+}
+
 async fn open(seed: u64) -> (Arc<Identity>, Store, crate::Simulation) {
     let (store, simulation) = Store::simulated(seed);
     let identity =
-        Identity::open(store.catalog.clone(), store.clock.clone()).await.expect("opened");
+        Identity::open(store.catalog.clone(), store.clock.clone(), seal()).await.expect("opened");
     (identity, store, simulation)
 }
 
@@ -49,7 +54,8 @@ async fn a_token_works_until_it_is_revoked_or_expires() {
 #[tokio::test]
 async fn a_change_by_another_process_is_seen_after_a_refresh() {
     let (identity, store, _) = open(2).await;
-    let beside = Identity::open(store.catalog.clone(), store.clock.clone()).await.expect("opened");
+    let beside =
+        Identity::open(store.catalog.clone(), store.clock.clone(), seal()).await.expect("opened");
     let made = beside.create_token(token("shipper")).await.expect("made");
     assert_eq!(identity.authenticate_token(&made), None);
     identity.refresh().await.expect("refreshed");
@@ -261,4 +267,40 @@ async fn who_a_provider_vouches_for_gets_an_account_of_their_own() {
     let ben = ExternalUser { name: "ben".to_owned(), ..user("3", "admin") };
     let taken = identity.sign_in_external(&ben).await;
     assert!(matches!(taken, Err(IdentityError::Taken(_))), "a local account stays its owner's");
+}
+
+#[tokio::test]
+async fn a_second_factor_is_kept_sealed_and_opens_with_its_key_only() {
+    let (identity, store, simulation) = open(14).await;
+    identity.create_user("ana", "reader", PASSWORD).await.expect("made");
+    let secret = identity.new_second_factor();
+    let code = totp::code_now(&secret, store.clock.now());
+    identity.set_second_factor("ana", &secret, &code).await.expect("set");
+    let kept = async || {
+        let sql = "SELECT totp_secret FROM users WHERE name = 'ana'";
+        let rows = store.catalog.query(vec![Statement { sql, values: Vec::new() }]).await;
+        match &rows.expect("read")[0][0].0[0] {
+            crate::catalog::SqlValue::Blob(bytes) => bytes.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let plain = totp::decode(&secret).expect("a secret");
+    assert!(!kept().await.windows(plain.len()).any(|part| part == plain));
+
+    let (catalog, clock) = (store.catalog.clone(), store.clock.clone());
+    let other = Identity::open(catalog.clone(), clock.clone(), Seal::ephemeral()).await;
+    assert!(matches!(other.err(), Some(IdentityError::WrongKey(name)) if name == "ana"));
+
+    // An earlier release kept it as it was.
+    let statement = Statement {
+        sql: "UPDATE users SET totp_secret = ?1",
+        values: vec![crate::catalog::SqlValue::Blob(plain.clone())],
+    };
+    identity.change_and_reload(vec![statement]).await.expect("written");
+    let again = Identity::open(catalog, clock, seal()).await.expect("opened");
+    assert_ne!(kept().await, plain);
+    simulation.advance(Duration::from_secs(60));
+    let code = totp::code_now(&secret, store.clock.now());
+    let signed_in = again.sign_in_with("ana", PASSWORD, Some(&code), PEER).await;
+    assert!(signed_in.is_ok());
 }

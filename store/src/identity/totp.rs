@@ -7,7 +7,7 @@ use logwarden_event::Timestamp;
 use ring::hmac;
 
 /// Bytes of a secret, as RFC 4226 recommends.
-const SECRET_BYTES: usize = 20;
+pub(super) const SECRET_BYTES: usize = 20;
 /// How long one code stands.
 const STEP_SECS: i64 = 30;
 /// Steps that a code may come early or late.

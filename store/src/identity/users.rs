@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::authorize::Role;
 use super::tokens::hash;
-use super::{Identity, IdentityError, check_name, password, rows};
+use super::{Identity, IdentityError, breached, check_name, password, rows};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::random;
 use crate::secret::Secret;
@@ -48,7 +48,8 @@ pub enum SetupError {
 
 /// What codes of a second factor are made of.
 pub(super) struct SecondFactor {
-    pub(super) secret: Arc<Secret<Vec<u8>>>,
+    /// Sealed.
+    pub(super) secret: Vec<u8>,
     /// The step of the code that counted last.
     pub(super) last_step: Option<i64>,
 }
@@ -268,7 +269,12 @@ impl Identity {
     async fn hash_password(&self, name: &str, text: &str) -> Result<String, IdentityError> {
         password::check(name, text)?;
         let text = Secret::new(text.to_owned());
-        let hashed = self.with_password_thread(move || password::hash(text.expose())).await;
+        let breached = self.breached.read().expect("no holder of this lock panics").clone();
+        let work = move || {
+            breached.map_or(Ok(()), |file| breached::check(&file, text.expose()))?;
+            password::hash(text.expose())
+        };
+        let hashed = self.with_password_thread(work).await;
         Ok(hashed.ok_or(password::PasswordError::Failed)??)
     }
 
@@ -320,7 +326,7 @@ pub(super) fn read(row: &Row) -> Result<(String, UserRow), CatalogError> {
     let second_factor = match secret {
         SqlValue::Null => None,
         SqlValue::Blob(bytes) => Some(SecondFactor {
-            secret: Arc::new(Secret::new(bytes.clone())),
+            secret: bytes.clone(),
             last_step: match step {
                 SqlValue::Integer(step) => Some(*step),
                 _ => None,

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::alerts::refuse;
 use crate::App;
 use crate::audit::Entry;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorBody};
 use crate::origin::Origin;
 use crate::route::{Permission, Routes};
 
@@ -45,7 +45,11 @@ pub(super) fn routes() -> Routes {
 #[utoipa::path(
     get, path = "/a/{token}", tag = "alerts",
     params(("token" = String, Path, description = "From the notification.")),
-    responses((status = 200, body = String, content_type = "text/html"))
+    responses(
+        (status = 200, body = String, content_type = "text/html"),
+        (status = "4XX", description = "A page that says why not, or an error.",
+            content((String = "text/html"), (ErrorBody<'_> = "application/json")))
+    )
 )]
 async fn show(Extract(app): Extract<App>, Path(token): Path<String>) -> Result<Response, ApiError> {
     page_of(app.alerting.link(&token).await, None)
@@ -55,7 +59,11 @@ async fn show(Extract(app): Extract<App>, Path(token): Path<String>) -> Result<R
 #[utoipa::path(
     post, path = "/a/{token}", tag = "alerts",
     params(("token" = String, Path, description = "From the notification.")),
-    responses((status = 200, body = String, content_type = "text/html"))
+    responses(
+        (status = 200, body = String, content_type = "text/html"),
+        (status = "4XX", description = "A page that says why not, or an error.",
+            content((String = "text/html"), (ErrorBody<'_> = "application/json")))
+    )
 )]
 async fn acknowledge(
     Extract(app): Extract<App>,

@@ -82,7 +82,8 @@ pub(super) fn routes() -> Routes {
 /// Gives everything that matches, newest first.
 #[utoipa::path(
     post, path = "/api/v1/export", tag = "search", request_body = ExportBody,
-    responses((status = 200, body = String, content_type = "application/x-ndjson"))
+    responses((status = 200, description = "Lines of JSON, or of cells.",
+        content((String = "application/x-ndjson"), (String = "text/csv"))))
 )]
 async fn export(
     Extract(app): Extract<App>,

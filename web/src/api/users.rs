@@ -187,6 +187,6 @@ pub(super) fn refuse(error: IdentityError) -> ApiError {
         | IdentityError::External(_)
         | IdentityError::Password(_)
         | IdentityError::BadExpiry => ApiError::bad_request(error.to_string()),
-        IdentityError::Catalog(error) => ApiError::internal(error),
+        IdentityError::Catalog(_) | IdentityError::WrongKey(_) => ApiError::internal(error),
     }
 }

@@ -10,6 +10,7 @@ use logwarden_alerting::Alerting;
 use logwarden_event::{Event, EventBuilder, Position, Timestamp};
 use logwarden_query::Engine;
 use logwarden_store::identity::{Identity, NewToken, Role};
+use logwarden_store::seal::Seal;
 use logwarden_store::{Append, AppendOutcome, Chunk, Draft, RecordKind, Simulation, Store};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -64,7 +65,9 @@ impl Harness {
     pub(super) async fn new() -> Self {
         let (store, simulation) = Store::simulated(7);
         let catalog = Arc::clone(&store.catalog);
-        let identity = Identity::open(catalog, Arc::clone(&store.clock)).await.expect("opened");
+        let identity = Identity::open(catalog, Arc::clone(&store.clock), Seal::ephemeral())
+            .await
+            .expect("opened");
         let (engine, index) = Engine::over_store(store.clone()).await.expect("opened");
         let visible = index.visible();
         let shutdown = CancellationToken::new();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use logwarden_event::{Position, Value};
 use logwarden_store::identity::Identity;
+use logwarden_store::seal::Seal;
 use logwarden_store::{Chunk as Read, RecordKind, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,9 @@ use crate::tables;
 
 async fn feed(store: &Store) -> Feed {
     let catalog = Arc::clone(&store.catalog);
-    let identity = Identity::open(catalog, Arc::clone(&store.clock)).await.expect("identity");
+    let identity = Identity::open(catalog, Arc::clone(&store.clock), Seal::ephemeral())
+        .await
+        .expect("identity");
     let (_, seen) = watch::channel(Position::default());
     let pipeline = Arc::new(Pipeline::new(Arc::new(Config::default()), store, identity, seen));
     Feed {

@@ -44,6 +44,7 @@ pub(super) fn tls(client_ca: Option<&str>) -> ListenerConfig {
         cert: file("server.pem"),
         key: file("server.key"),
         client_ca: client_ca.map(file),
+        client_crl: None,
     };
     let source = client_ca.map(|_| "edge".to_owned());
     ListenerConfig { tls: Some(tls), source, ..ListenerConfig::auto(ANY_PORT) }

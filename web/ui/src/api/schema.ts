@@ -466,7 +466,10 @@ export type RuleTrialResult = { matches: RuleMatch[]; problems: RuleProblem[]; }
 /** A saved search or dashboard. */
 export type SavedItem = { content: unknown; id: string; name: string; owner: string; shared: boolean; updated_at: string; };
 
-/** What to search for; the same as the parameters of GET. */
+/**
+ * What to search for; the same as the parameters of GET. A name that is none of these is refused: a question
+ * that is left out would be answered with everything.
+ */
 export type SearchBody = {
   cursor?: string | null;
   fields?: Names | null;
