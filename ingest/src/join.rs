@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use logwarden_event::Timestamp;
 use metrics::counter;
+use tokio::time::Instant;
 
 use crate::metrics::GROUPS_CUT_TOTAL;
 use crate::normalize::Wrapped;
@@ -25,6 +26,8 @@ use trace::Trace;
 
 /// How long a connection or file is waited for when what came last may go on.
 pub(crate) const WAIT: Duration = Duration::from_millis(300);
+/// How long it waits while others come all the time.
+const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Records of one group.
 const LINES_MAX: usize = 500;
 /// Bytes of the records of one group.
@@ -153,6 +156,34 @@ pub(crate) fn open_records<'r>(records: impl Iterator<Item = &'r [u8]>) -> usize
         }
     }
     waiting.map_or(0, |from| count - from)
+}
+
+/// Since when the records at the end of a stream wait.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    since: Option<Instant>,
+    count: usize,
+}
+
+impl Waiting {
+    /// How many of `open` records, the last of `count`, may wait still: all, or none once they have
+    /// waited for [`WAIT_MAX`].
+    pub(crate) fn allow(&mut self, open: usize, count: usize, now: Instant) -> usize {
+        // Those that waited before are no more among them.
+        if count - open >= self.count {
+            self.since = None;
+        }
+        let since = *self.since.get_or_insert(now);
+        let may_wait = open > 0 && now.duration_since(since) < WAIT_MAX;
+        self.count = if may_wait { open } else { 0 };
+        self.count
+    }
+
+    /// When what waits has waited long enough, should nothing come; nothing when nothing waits.
+    pub(crate) fn end(&self, now: Instant) -> Option<Instant> {
+        let since = self.since.filter(|_| self.count > 0)?;
+        Some((since + WAIT_MAX).min(now + WAIT))
+    }
 }
 
 /// A record as it came, while others may follow.

@@ -1,12 +1,13 @@
 //! Datagrams: syslog (RFC 5426: each is one message), lines of JSON objects, of which one datagram may
 //! hold several, and GELF, told apart by their first bytes.
 //!
-//! Input: a bound UDP socket. Output: events. Nobody waits for an answer, so what was received waits
+//! Input: a bound UDP socket. Output: events; the lines of a stack trace that one address sends as
+//! messages of one program become one. Nobody waits for an answer, so what was received waits
 //! for the journal in a bounded queue; what finds no room in it, and all else that is lost here, is
 //! dropped and counted by reason. Datagrams get lost on their way and their sender can be forged: their
 //! events are marked, and the address identifies nobody.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use super::gelf::chunks::{self, Reassembly};
 use super::stream::{Content, Taker};
 use crate::batch::Batch;
 use crate::config::{ListenerConfig, ListenerKind};
+use crate::join::{self, Waiting};
 use crate::metrics::DATAGRAMS_DROPPED_TOTAL;
 use crate::normalize::{GELF_UDP, Origin, SYSLOG_UDP};
 use crate::pipeline::Pipeline;
@@ -35,6 +37,8 @@ use crate::quota::Quota;
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Bytes of records in one batch.
 const BATCH_BYTES_MAX: u64 = 4 << 20;
+/// Peers of which messages wait; those of others do not.
+const HELD_PEERS_MAX: usize = 256;
 /// A datagram has one record.
 const LINE: u64 = 1;
 
@@ -131,7 +135,17 @@ struct Store {
     quota: Arc<Quota>,
     pipeline: Arc<Pipeline>,
     reassembly: Reassembly,
+    held: Held,
     shutdown: CancellationToken,
+}
+
+/// Messages of one peer, in order.
+type Messages = (IpAddr, Vec<Bytes>);
+
+/// Messages that may go on with the next of their peer: the lines of a stack trace come one by one.
+#[derive(Default)]
+struct Held {
+    peers: HashMap<IpAddr, (Vec<Bytes>, Waiting)>,
 }
 
 /// Records of one batch, by what they are.
@@ -154,6 +168,7 @@ impl Store {
             source,
             pipeline,
             reassembly: Reassembly::default(),
+            held: Held::default(),
             shutdown: shutdown.clone(),
         }
     }
@@ -161,7 +176,8 @@ impl Store {
     async fn run(mut self, mut queued: Receiver<Datagram>) {
         let mut datagrams = Vec::new();
         loop {
-            let expiry = self.reassembly.expiry();
+            let now = Instant::now();
+            let expiry = [self.reassembly.expiry(), self.held.end(now)].into_iter().flatten().min();
             let expired = async {
                 match expiry {
                     Some(at) => sleep_until(at).await,
@@ -174,18 +190,22 @@ impl Store {
                 () = expired => {
                     self.reassembly.expire(Instant::now());
                     self.count_chunks();
+                    let ended = self.held.take_ended(now, Instant::now());
+                    self.store(ended, SYSLOG_UDP, take_message).await;
                     continue;
                 }
             };
             if received == 0 {
-                return;
+                let all = self.held.take_all();
+                return self.store(all, SYSLOG_UDP, take_message).await;
             }
             let records = self.sort(&datagrams);
             if self.quota.check(self.pipeline.now()).is_err() {
                 dropped("quota_exceeded", (records.syslog.len() + records.gelf.len()) as u64);
             } else {
-                self.store(records.syslog, SYSLOG_UDP, take_message).await;
-                self.store(records.gelf, GELF_UDP, take_object).await;
+                let whole = self.held.take_whole(records.syslog, records_max);
+                self.store(whole, SYSLOG_UDP, take_message).await;
+                self.store(by_peer(records.gelf), GELF_UDP, take_object).await;
             }
             // Only now others have their places.
             datagrams.clear();
@@ -229,7 +249,7 @@ impl Store {
     }
 
     /// Makes the records durable, batch by batch: compressed ones grow.
-    async fn store(&self, records: Vec<Record>, protocol: &'static str, take: Take) {
+    async fn store(&self, messages: Vec<Messages>, protocol: &'static str, take: Take) {
         let origin = Origin {
             source: self.source.clone(),
             peer: None,
@@ -238,10 +258,10 @@ impl Store {
             mask_secrets: self.pipeline.config.masks_secrets_of(&self.source),
             comes_again: false,
         };
-        let mut left = VecDeque::from(records);
+        let mut left = VecDeque::from(messages);
         while !left.is_empty() {
             let is_compressible = protocol == GELF_UDP;
-            let bytes = left.iter().map(|(record, _)| record.len()).sum();
+            let bytes = left.iter().flat_map(|(_, all)| all).map(Bytes::len).sum();
             let bytes = if is_compressible { usize::MAX } else { bytes };
             let (pipeline, quota) = (Arc::clone(&self.pipeline), Arc::clone(&self.quota));
             let of_peer = origin.clone();
@@ -258,31 +278,102 @@ impl Store {
     }
 }
 
-/// Makes a batch of the first records; gives the others back.
+impl Held {
+    /// When the next of them has waited long enough.
+    fn end(&self, now: Instant) -> Option<Instant> {
+        self.peers.values().filter_map(|(_, waiting)| waiting.end(now)).min()
+    }
+
+    /// Takes those that have waited since `before` and need not any more.
+    fn take_ended(&mut self, before: Instant, now: Instant) -> Vec<Messages> {
+        let has_ended = |waiting: &Waiting| waiting.end(before).is_some_and(|end| end <= now);
+        let ended = self.peers.extract_if(|_, (_, waiting)| has_ended(waiting));
+        ended.map(|(peer, (messages, _))| (peer, messages)).collect()
+    }
+
+    fn take_all(&mut self) -> Vec<Messages> {
+        self.peers.drain().map(|(peer, (messages, _))| (peer, messages)).collect()
+    }
+
+    /// Takes what was held of these peers with what came now, but for what may go on.
+    fn take_whole(&mut self, records: Vec<Record>, records_max: usize) -> Vec<Messages> {
+        let mut whole = Vec::new();
+        for (peer, came) in by_peer(records) {
+            let (mut messages, mut waiting) = self.peers.remove(&peer).unwrap_or_default();
+            messages.extend(came);
+            let count = messages.len();
+            let has_room = self.peers.len() < HELD_PEERS_MAX && count < records_max;
+            let open = if has_room {
+                join::open_records(messages.iter().map(|message| text_of(message)))
+            } else {
+                0
+            };
+            let open = waiting.allow(open, count, Instant::now());
+            let rest = messages.split_off(count - open);
+            if !rest.is_empty() {
+                self.peers.insert(peer, (rest, waiting));
+            }
+            if !messages.is_empty() {
+                whole.push((peer, messages));
+            }
+        }
+        whole
+    }
+}
+
+/// The records of each peer, in order.
+fn by_peer(records: Vec<Record>) -> Vec<Messages> {
+    let (mut found, mut places): (Vec<Messages>, HashMap<_, usize>) = Default::default();
+    for (record, peer) in records {
+        let place = *places.entry(peer).or_insert_with(|| {
+            found.push((peer, Vec::new()));
+            found.len() - 1
+        });
+        found[place].1.push(record);
+    }
+    found
+}
+
+/// Makes a batch of the first records; gives the others back. What belongs together of one peer is
+/// joined.
 fn convert(
     pipeline: &Pipeline,
     quota: &Quota,
     mut origin: Origin,
-    mut records: VecDeque<Record>,
+    mut messages: VecDeque<Messages>,
     take: Take,
-) -> (Batch, VecDeque<Record>) {
-    let mut batch = Batch::default();
+) -> (Batch, VecDeque<Messages>) {
+    let mut batch = if origin.protocol == SYSLOG_UDP { Batch::joining() } else { Batch::default() };
     while batch.bytes < BATCH_BYTES_MAX
-        && let Some((record, peer)) = records.pop_front()
+        && let Some((peer, records)) = messages.pop_front()
     {
         origin.peer = Some(peer);
-        let intake = pipeline.intake(&origin, quota);
-        let record_bytes_max = pipeline.limits().record_bytes_max;
-        let mut taker = Taker { batch, intake, record_bytes_max };
-        take(&mut taker, record);
-        batch = taker.batch;
+        let mut records = records.into_iter();
+        while batch.bytes < BATCH_BYTES_MAX
+            && let Some(record) = records.next()
+        {
+            let intake = pipeline.intake(&origin, quota);
+            let record_bytes_max = pipeline.limits().record_bytes_max;
+            let mut taker = Taker { batch, intake, record_bytes_max };
+            take(&mut taker, record);
+            batch = taker.batch;
+        }
+        batch.finish(pipeline.intake(&origin, quota));
+        if records.len() > 0 {
+            messages.push_front((peer, records.collect()));
+        }
     }
-    (batch, records)
+    (batch, messages)
+}
+
+/// A message without what some senders put behind it.
+fn text_of(datagram: &[u8]) -> &[u8] {
+    let message = datagram.trim_ascii_end();
+    message.strip_suffix(b"\0").unwrap_or(message)
 }
 
 fn take_message(taker: &mut Taker<'_>, datagram: Bytes) {
-    let message = datagram.trim_ascii_end();
-    let message = message.strip_suffix(b"\0").unwrap_or(message);
+    let message = text_of(&datagram);
     if is_objects(message) {
         for object in message.split(|byte| *byte == b'\n') {
             taker.take_record(Content::Any, LINE, object.trim_ascii());

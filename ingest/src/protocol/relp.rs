@@ -3,23 +3,32 @@
 //! Input: frames `TXNR SP COMMAND SP LENGTH [SP DATA] LF` with the commands `open`, `syslog` and
 //! `close`. Output: events, and `200 OK` for each transaction once its record is durable; what comes
 //! again because a connection broke without `close` is stored once. The record is the data of a frame,
-//! read as syslog. After a frame that is none nothing more can be read: it is kept
+//! read as syslog; the last ones wait for a moment when they may go on in the next (a stack trace). After a frame that is none nothing more can be read: it is kept
 //! as a dead letter and the connection ends.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::Protocol;
 use super::sender::{Message, Pieces, Received, Sender};
 use super::stream::Connection;
 use crate::config::ListenerKind;
+use crate::join::{self, Waiting};
 use crate::normalize::Wrapped;
+use crate::quota::Room;
 
 /// Digits of a number, and letters of a command (relp.html, "Frame").
 const NUMBER_DIGITS_MAX: usize = 9;
 const COMMAND_BYTES_MAX: usize = 32;
 /// The longest head there is, with its spaces.
 const HEAD_BYTES_MAX: usize = 2 * NUMBER_DIGITS_MAX + COMMAND_BYTES_MAX + 3;
+/// A peer that sends on so soon after it was answered had waited for that.
+const PROMPT: Duration = Duration::from_millis(100);
+/// How often that may be before it is not made to wait any more.
+const IN_VAIN_MAX: u8 = 3;
 /// What we offer.
 const OFFERS: &str = "relp_version=0\nrelp_software=logwarden\ncommands=syslog";
 
@@ -45,22 +54,13 @@ impl Protocol for Relp {
 
     async fn serve(&self, mut connection: Connection) {
         let Some(mut sender) = Sender::that_comes_again(&connection, self) else { return };
-        let limits = connection.pipeline.limits().clone();
-        loop {
-            let frames = |buffer: &mut BytesMut| {
-                let frames =
-                    Frames::take(buffer, limits.body_bytes_max, limits.connection_records_max);
-                (!frames.is_empty()).then_some(frames)
-            };
-            let (frames, room) = match sender.receive(&mut connection, frames).await {
-                Received::Message(frames, room) => (frames, room),
-                Received::End => return sender.end(&mut connection).await,
-                Received::Gone => return,
-            };
+        let mut held = Held::default();
+        while let Some((frames, room, is_end)) = held.next(&mut connection, &mut sender).await {
             let answers = frames.answers();
             let (bytes, is_last, is_close) = (frames.bytes, frames.is_last(), frames.has_close());
-            if !sender.store_once(&mut connection, (bytes, room), frames).await
-                || !sender.answer(&mut connection, answers.as_bytes()).await
+            if !frames.is_empty()
+                && (!sender.store_once(&mut connection, (bytes, room), frames).await
+                    || !sender.answer(&mut connection, answers.as_bytes()).await)
             {
                 return;
             }
@@ -68,10 +68,83 @@ impl Protocol for Relp {
                 // librelp closes once it has heard of everything.
                 sender.leave();
             }
+            if is_end {
+                return sender.end(&mut connection).await;
+            }
             if is_last {
                 return;
             }
         }
+    }
+}
+
+/// Frames that wait, because their record may go on in the next.
+#[derive(Default)]
+struct Held {
+    frames: Frames,
+    waiting: Waiting,
+    /// When they were let go because nothing came.
+    let_go: Option<Instant>,
+    /// How often the peer sent on as soon as they were.
+    in_vain: u8,
+}
+
+impl Held {
+    /// The frames to store next, the room that was taken for them, and whether the stream has ended;
+    /// nothing when the connection is gone.
+    async fn next(
+        &mut self,
+        connection: &mut Connection,
+        sender: &mut Sender,
+    ) -> Option<(Frames, Option<Room>, bool)> {
+        let limits = connection.pipeline.limits().clone();
+        loop {
+            let whole = |buffer: &mut BytesMut| {
+                let frames =
+                    Frames::take(buffer, limits.body_bytes_max, limits.connection_records_max);
+                (!frames.is_empty()).then_some(frames)
+            };
+            let received = sender.receive(connection, whole);
+            let received = match self.waiting.end(Instant::now()) {
+                Some(end) => tokio::time::timeout_at(end, received).await.ok(),
+                None => Some(received.await),
+            };
+            let (mut room, mut may_wait) = (None, false);
+            let is_end = matches!(received, Some(Received::End));
+            match received {
+                Some(Received::Message(frames, taken)) => {
+                    may_wait = self.is_worth_it(&frames);
+                    self.frames.append(frames);
+                    room = taken;
+                }
+                Some(Received::End) => {}
+                Some(Received::Gone) => return None,
+                None => self.let_go = Some(Instant::now()),
+            }
+            let count = self.frames.frames.len();
+            may_wait &= !self.frames.is_last()
+                && count < limits.connection_records_max
+                && self.frames.bytes < limits.connection_bytes_max;
+            let open = if may_wait { self.frames.open() } else { 0 };
+            let open = self.waiting.allow(open, count, Instant::now());
+            let rest = self.frames.split_off(count - open);
+            let frames = std::mem::replace(&mut self.frames, rest);
+            if !frames.is_empty() || is_end {
+                return Some((frames, room, is_end));
+            }
+        }
+    }
+
+    /// Whether to wait for more: a peer that sends one record and waits for its answer has none.
+    fn is_worth_it(&mut self, frames: &Frames) -> bool {
+        let let_go = self.let_go.take();
+        if frames.frames.len() > 1 || !self.frames.is_empty() {
+            self.in_vain = 0;
+        } else if let Some(at) = let_go {
+            let is_prompt = at.elapsed() < PROMPT;
+            self.in_vain = if is_prompt { self.in_vain.saturating_add(1) } else { 0 };
+        }
+        self.in_vain < IN_VAIN_MAX
     }
 }
 
@@ -138,6 +211,30 @@ impl Frames {
             }
         }
         found
+    }
+
+    fn append(&mut self, mut others: Self) {
+        self.frames.append(&mut others.frames);
+        self.bytes += others.bytes;
+        self.broken = others.broken;
+    }
+
+    /// Takes the frames from this place on out of them.
+    fn split_off(&mut self, at: usize) -> Self {
+        let frames = self.frames.split_off(at);
+        let bytes = frames.iter().map(|frame| frame.data.len()).sum();
+        self.bytes -= bytes;
+        Self { frames, bytes, broken: None }
+    }
+
+    /// How many at the end may go on with the next.
+    fn open(&self) -> usize {
+        let record = |frame: &'_ Frame| match frame.command {
+            Command::Syslog => frame.data.clone(),
+            _ => Bytes::new(),
+        };
+        let records: Vec<_> = self.frames.iter().map(record).collect();
+        join::open_records(records.iter().map(|record| record.trim_ascii_end()))
     }
 
     fn answers(&self) -> String {

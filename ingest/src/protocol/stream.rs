@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use logwarden_store::Secret;
 use metrics::counter;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -23,7 +24,7 @@ use crate::batch::{Batch, Intake};
 use crate::config::ListenerConfig;
 use crate::deadletter::Rejection;
 use crate::doubt::Session;
-use crate::join;
+use crate::join::{self, Waiting};
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::Origin;
 use crate::normalize::scan::Malformed;
@@ -115,11 +116,8 @@ impl Connection {
         self.read().await
     }
 
-    /// Reads on when that needs no waiting, unless there is much to do already.
+    /// Reads on when that needs no waiting.
     async fn try_read(&mut self) -> Option<Reading> {
-        if self.buffer.len() >= READ_BYTES {
-            return Some(Reading::More);
-        }
         self.buffer.reserve(READ_BYTES);
         let read = self.stream.read_buf(&mut self.buffer);
         tokio::select! {
@@ -149,7 +147,8 @@ impl Connection {
 
     /// Tells the peer of `session` that its records are durable, and notes whether it was there still.
     pub(crate) async fn answer(&mut self, session: &mut Session, answer: &[u8]) -> io::Result<()> {
-        let reading = self.try_read().await;
+        // With so much in hand there is more to answer.
+        let reading = if self.buffer.len() < READ_BYTES { self.try_read().await } else { None };
         session.is_heard = matches!(reading, None | Some(Reading::More));
         self.write(answer).await
     }
@@ -194,6 +193,7 @@ impl Pump {
         let mut frames: Vec<_> = first.into_iter().collect();
         // Nothing more came for what may go on.
         let mut is_waited_for = false;
+        let mut waiting = Waiting::default();
         loop {
             self.take(connection, &mut frames);
             if frames.is_empty() {
@@ -219,6 +219,7 @@ impl Pump {
                 return connection.refuse(tcp_json::UNAUTHORIZED).await;
             }
             let open = if is_waited_for { 0 } else { self.open_frames(connection, &frames) };
+            let open = waiting.allow(open, frames.len(), Instant::now());
             let rest = frames.split_off(frames.len() - open);
             if !self.store(connection, std::mem::replace(&mut frames, rest), &mut lines).await {
                 return;

@@ -205,3 +205,13 @@ async fn members_in_another_order_are_the_same_event() {
     drop(peer);
     served.await.expect("no panic");
 }
+
+#[tokio::test]
+async fn a_record_that_needs_many_reads_is_stored() {
+    let long = "x".repeat(300 << 10);
+    for way in WAYS {
+        let node = node(|_| {}).await;
+        Peer::send(&node, way, &[&long, "a"]).await.go().await;
+        assert_eq!(messages(&node).await.len(), long.len() + 2, "{way:?}");
+    }
+}

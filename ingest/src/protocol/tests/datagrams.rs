@@ -214,3 +214,25 @@ async fn what_was_received_is_stored_at_the_stop() {
     let expected: Vec<_> = (0..50).map(|number: u32| number.to_string()).collect();
     assert!(expected.join("\n").starts_with(&shown), "in order and without a gap: {shown}");
 }
+
+#[tokio::test]
+async fn a_trace_in_datagrams_is_one_event_of_its_program() {
+    let line = |program: &str, text: &str| {
+        format!("<11>Oct 11 22:14:15 web1 {program}: {text}\n").into_bytes()
+    };
+    let datagrams = [
+        line("shop[7]", "Error: no card"),
+        line("other[8]", "Error: another"),
+        line("shop[7]", "\tat pay (/app/pay.js:1:2)"),
+        line("shop[7]", "going on"),
+    ];
+    check(
+        ListenerKind::Syslog,
+        &datagrams,
+        "process.name lw.joined lw.protocol",
+        "shop | 2 | syslog_udp
+         shop | - | syslog_udp
+         other | - | syslog_udp",
+    )
+    .await;
+}

@@ -1,6 +1,8 @@
 //! Pieces of one record become one event, at the doors where they come.
 
-use tokio::io::AsyncWriteExt as _;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::tcp::open;
 use super::{lines, node};
@@ -42,13 +44,68 @@ async fn a_trace_in_syslog_is_one_event_of_its_program() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_trace_in_relp_is_one_event_however_it_comes() {
+    let node = node(|_| {}).await;
+    let (mut peer, served) = node.connect(open());
+    let frame = |number: u8, text: &str| {
+        let text = format!("<11>Oct 11 22:14:15 web1 shop[7]: {text}");
+        format!("{number} syslog {} {text}\n", text.len())
+    };
+    let offers = "relp_version=0";
+    let opening = format!("1 open {} {offers}\n", offers.len());
+    let frames = [
+        opening + &frame(2, "Error: no card"),
+        frame(3, "\tat pay (/app/pay.js:1:2)"),
+        frame(4, "going on"),
+    ];
+    for frame in frames {
+        peer.write_all(frame.as_bytes()).await.expect("open");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut said = Vec::new();
+    while !said.ends_with(b"\n4 rsp 6 200 OK\n") {
+        peer.read_buf(&mut said).await.expect("open");
+    }
+    let shown = node.shown("message lw.joined").await.replace('\n', "/");
+    assert_eq!(shown, "Error: no card/\tat pay (/app/pay.js:1:2) | 2/going on | -");
+    // Who sends one by one is not made to wait each time.
+    let began = tokio::time::Instant::now();
+    for number in 5..25 {
+        peer.write_all(frame(number, "Error: alone").as_bytes()).await.expect("open");
+        let answer = format!("\n{number} rsp 6 200 OK\n");
+        while !said.ends_with(answer.as_bytes()) {
+            peer.read_buf(&mut said).await.expect("open");
+        }
+    }
+    assert!(began.elapsed() < 5 * crate::join::WAIT, "{:?}", began.elapsed());
+    drop(peer);
+    served.await.expect("no panic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_go_on_does_not_wait_for_ever_while_others_come() {
+    let node = node(|_| {}).await;
+    let (mut peer, served) = node.connect(open());
+    let first = "<11>Oct 11 22:14:15 web1 shop[7]: Error: no card\n";
+    peer.write_all(first.as_bytes()).await.expect("open");
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let other = "<14>Oct 11 22:14:15 web1 other[8]: a line\n";
+        peer.write_all(other.as_bytes()).await.expect("open");
+    }
+    assert!(node.shown("message").await.contains("Error: no card"));
+    drop(peer);
+    served.await.expect("no panic");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_go_on_is_waited_for_and_no_longer_than_said() {
     let node = node(|_| {}).await;
     let (mut peer, served) = node.connect(open_for_lines());
     peer.write_all(b"{\"log\":\"a\",\"stream\":\"stdout\",\"time\":\"t\"}\n").await.expect("open");
     let began = tokio::time::Instant::now();
     while node.events().await.is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(began.elapsed().as_secs() < 60, "it never came");
     }
     assert!(began.elapsed() >= crate::join::WAIT, "it was not waited for");
