@@ -90,7 +90,9 @@ fn reach_ns(rule: &Rule) -> Option<i64> {
     let Some(judged) = &correlation.judged else { return Some(span) };
     match &judged.judge {
         Judge::Within(_) | Judge::Ratio { .. } | Judge::Flatline { .. } => Some(span),
-        Judge::Spike { against: Against::Previous, .. } => span.checked_mul(2),
+        Judge::Temporal { .. } | Judge::Spike { against: Against::Previous, .. } => {
+            span.checked_mul(2)
+        }
         Judge::Spike { against: Against::Span(past), .. } => {
             span.checked_add(i64::try_from(past.as_nanos()).ok()?)
         }

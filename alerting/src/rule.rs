@@ -15,13 +15,14 @@ mod restriction;
 mod set;
 mod settings;
 mod sigma;
+mod together;
 mod value;
 mod yaml;
 
 use serde::{Deserialize, Serialize};
 
 pub use correlation::{Correlation, CorrelationKind, GroupField};
-pub use judged::{Against, Bounds, Direction, Judge, Judged, Measure, Season};
+pub use judged::{Against, Bounds, Branch, Direction, Judge, Judged, Measure, Season};
 pub use lists::Lists;
 pub use names::target_of;
 pub use set::{RULE_FILES_MAX, RULES_MAX, RuleSet, read_rule_files};

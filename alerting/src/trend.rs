@@ -117,12 +117,16 @@ impl Trends {
         let is_evidence = matches!(
             self.judged.judge,
             Judge::Within(_)
+                | Judge::Temporal { .. }
                 | Judge::NewTerm { .. }
                 | Judge::Rare { .. }
                 | Judge::Change
                 | Judge::Risk { .. }
         );
-        is_evidence.then(|| self.span_ns.saturating_add(self.lateness_ns))
+        // What must be absent may come until a span after the rest.
+        let later = matches!(self.judged.judge, Judge::Temporal { .. });
+        let span_ns = if later { self.span_ns.saturating_mul(2) } else { self.span_ns };
+        is_evidence.then(|| span_ns.saturating_add(self.lateness_ns))
     }
 
     /// Takes a sample; answers false when it came too late.

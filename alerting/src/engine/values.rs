@@ -119,7 +119,7 @@ pub(super) fn sample_of(
         is_counted: false,
     };
     match (&judged.judge, origin) {
-        (Judge::Ratio { .. }, _) => sample.tag = place.into(),
+        (Judge::Ratio { .. } | Judge::Temporal { .. }, _) => sample.tag = place.into(),
         (_, Origin::Event(event)) if judged.measure == Measure::Distinct => {
             sample.tag = values_tag(correlation, event)?;
         }

@@ -1,7 +1,7 @@
-//! The condition of a Sigma rule: `selection and not 1 of filter_*`.
+//! The condition of a Sigma rule, `selection and not 1 of filter_*`, and of a correlation, `rule_a and not rule_b`.
 //!
-//! Input: the text and the selections it names. Output: one filter. Nesting is bounded, so that no
-//! text can exhaust the stack.
+//! Input: the text and the names it may use. Output: one filter, or a tree of the names' places. Nesting is
+//! bounded, so that no text can exhaust the stack.
 
 use logwarden_query::Filter;
 
@@ -19,17 +19,52 @@ struct Token<'a> {
     text: &'a str,
 }
 
+/// What a condition says of things by their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Tree {
+    /// The thing in this place.
+    Is(usize),
+    /// It does not hold.
+    Not(Box<Tree>),
+    /// Each of them holds.
+    And(Vec<Tree>),
+    /// Any of them holds.
+    Or(Vec<Tree>),
+}
+
+impl Tree {
+    fn filter(&self, selections: &[(String, Filter)]) -> Filter {
+        let all = |trees: &[Self]| trees.iter().map(|tree| tree.filter(selections)).collect();
+        match self {
+            Self::Is(place) => selections[*place].1.clone(),
+            Self::Not(tree) => tree.filter(selections).negated(),
+            Self::And(trees) => Filter::And(all(trees)),
+            Self::Or(trees) => Filter::Or(all(trees)),
+        }
+    }
+}
+
 /// Reads a condition over named selections.
 ///
 /// # Errors
 ///
 /// The place and the message of the first fault.
 pub(super) fn read(text: &str, selections: &[(String, Filter)]) -> Result<Filter, ConditionFault> {
+    let names: Vec<&str> = selections.iter().map(|(name, _)| name.as_str()).collect();
+    Ok(read_tree(text, &names, "selection")?.filter(selections))
+}
+
+/// Reads a condition over `names`, which are of so called things.
+///
+/// # Errors
+///
+/// The place and the message of the first fault.
+pub(super) fn read_tree(text: &str, names: &[&str], what: &str) -> Result<Tree, ConditionFault> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, next: 0, end: text.chars().count(), selections };
-    let filter = parser.any(0)?;
+    let mut parser = Parser { tokens: &tokens, next: 0, end: text.chars().count(), names, what };
+    let tree = parser.any(0)?;
     match parser.peek() {
-        None => Ok(filter),
+        None => Ok(tree),
         Some(token) => Err((token.offset, format!("`{}` is not expected here", token.text))),
     }
 }
@@ -71,7 +106,9 @@ struct Parser<'a> {
     tokens: &'a [Token<'a>],
     next: usize,
     end: usize,
-    selections: &'a [(String, Filter)],
+    names: &'a [&'a str],
+    /// What the names are of, for faults.
+    what: &'a str,
 }
 
 impl<'a> Parser<'a> {
@@ -91,29 +128,29 @@ impl<'a> Parser<'a> {
         is_next
     }
 
-    fn any(&mut self, depth: usize) -> Result<Filter, ConditionFault> {
-        let mut filters = vec![self.all(depth)?];
+    fn any(&mut self, depth: usize) -> Result<Tree, ConditionFault> {
+        let mut trees = vec![self.all(depth)?];
         while self.take_word("or") {
-            filters.push(self.all(depth)?);
+            trees.push(self.all(depth)?);
         }
-        Ok(if filters.len() == 1 { filters.remove(0) } else { Filter::Or(filters) })
+        Ok(if trees.len() == 1 { trees.remove(0) } else { Tree::Or(trees) })
     }
 
-    fn all(&mut self, depth: usize) -> Result<Filter, ConditionFault> {
-        let mut filters = vec![self.one(depth)?];
+    fn all(&mut self, depth: usize) -> Result<Tree, ConditionFault> {
+        let mut trees = vec![self.one(depth)?];
         while self.take_word("and") {
-            filters.push(self.one(depth)?);
+            trees.push(self.one(depth)?);
         }
-        Ok(if filters.len() == 1 { filters.remove(0) } else { Filter::And(filters) })
+        Ok(if trees.len() == 1 { trees.remove(0) } else { Tree::And(trees) })
     }
 
-    fn one(&mut self, depth: usize) -> Result<Filter, ConditionFault> {
+    fn one(&mut self, depth: usize) -> Result<Tree, ConditionFault> {
         let token = self.take()?;
         if depth > NESTING_MAX {
             return Err((token.offset, format!("nested deeper than {NESTING_MAX} levels")));
         }
         match token.text.to_ascii_lowercase().as_str() {
-            "not" => Ok(self.one(depth + 1)?.negated()),
+            "not" => Ok(Tree::Not(Box::new(self.one(depth + 1)?))),
             "(" => {
                 let inner = self.any(depth + 1)?;
                 let closing = self.take()?;
@@ -129,37 +166,33 @@ impl<'a> Parser<'a> {
             ")" | "and" | "or" | "of" => {
                 Err((token.offset, format!("`{}` is not expected here", token.text)))
             }
-            _ => self.selection(&token),
+            _ => self.named(&token),
         }
     }
 
-    fn several(&mut self, quantity: &Token<'a>) -> Result<Filter, ConditionFault> {
+    fn several(&mut self, quantity: &Token<'a>) -> Result<Tree, ConditionFault> {
         let name = self.take()?;
-        let found: Vec<Filter> = self
-            .selections
-            .iter()
-            .filter(|(selection, _)| match name.text {
-                "them" => !selection.starts_with('_'),
-                pattern => is_like(selection, pattern),
-            })
-            .map(|(_, filter)| filter.clone())
-            .collect();
+        let is_meant = |known: &str| match name.text {
+            "them" => !known.starts_with('_'),
+            pattern => is_like(known, pattern),
+        };
+        let places = 0..self.names.len();
+        let found: Vec<Tree> =
+            places.filter(|place| is_meant(self.names[*place])).map(Tree::Is).collect();
         if found.is_empty() {
-            return Err((name.offset, format!("no selection is called like `{}`", name.text)));
+            return Err((name.offset, format!("no {} is called like `{}`", self.what, name.text)));
         }
         Ok(if quantity.text.eq_ignore_ascii_case("all") {
-            Filter::And(found)
+            Tree::And(found)
         } else {
-            Filter::Or(found)
+            Tree::Or(found)
         })
     }
 
-    fn selection(&self, token: &Token<'a>) -> Result<Filter, ConditionFault> {
-        self.selections
-            .iter()
-            .find(|(name, _)| name == token.text)
-            .map(|(_, filter)| filter.clone())
-            .ok_or_else(|| (token.offset, format!("there is no selection `{}`", token.text)))
+    fn named(&self, token: &Token<'a>) -> Result<Tree, ConditionFault> {
+        let place = self.names.iter().position(|name| *name == token.text);
+        let unknown = || (token.offset, format!("there is no {} `{}`", self.what, token.text));
+        place.map(Tree::Is).ok_or_else(unknown)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Sigma correlations (specification 2.1.0): what other rules found, by group, over a span of time.
 //!
 //! event_count, value_count, temporal and temporal_ordered with `gt` and `gte` are judged when an event
-//! comes. What a further event can undo (`lt`, `lte`, `eq`, `neq`, sums, means, percentiles) waits until
-//! none can come ([`Judged`]).
+//! comes. What a further event can undo (`lt`, `lte`, `eq`, `neq`, sums, means, percentiles, and conditions in
+//! words, [`super::together`]) waits until none can come ([`Judged`]).
 
 use std::time::Duration;
 
-use super::judged::{Bounds, Judge, Judged, Measure};
+use super::judged::{Bounds, Branch, Judge, Judged, Measure};
 use super::settings::read_span;
 use super::sigma::Selection;
+use super::together::read_branches;
 use super::yaml::{Fault, Node, Place};
 use super::{Lists, Logic, RuleType};
 
@@ -97,6 +98,12 @@ impl CorrelationKind {
     }
 
     fn from_name(name: &str) -> Option<Self> {
+        // So some call those whose condition is in words.
+        let name = match name {
+            "temporal_extended" => "temporal",
+            "temporal_ordered_extended" => "temporal_ordered",
+            name => name,
+        };
         Self::SIGMA.into_iter().find(|kind| kind.name() == name)
     }
 
@@ -196,8 +203,9 @@ impl RuleType for Correlations {
         let rules = read_rules(node, kind).map_err(&mut keep).ok();
         let timespan = read_timespan(node).map_err(&mut keep).ok();
         let group_by = read_group_by(node).map_err(&mut keep).ok();
-        let condition =
-            read_condition(node, kind, rules.as_ref().map_or(1, Vec::len)).map_err(&mut keep).ok();
+        let condition = read_condition(node, kind, rules.as_deref().unwrap_or_default())
+            .map_err(&mut keep)
+            .ok();
         let generate = read_flag(node, "generate").map_err(&mut keep).ok();
         match (kind, rules, timespan, group_by, condition, generate) {
             (
@@ -316,14 +324,50 @@ struct Condition {
     judged: Option<Judged>,
 }
 
+impl Condition {
+    /// What is said in words. Where a further event cannot undo it, and counting rules says the same, that is
+    /// done, at once.
+    fn of_branches(
+        kind: CorrelationKind,
+        branches: Vec<Branch>,
+        text: &str,
+        all_rules: u64,
+    ) -> Self {
+        let is_ordered = kind == CorrelationKind::TemporalOrdered;
+        let in_order: Vec<u32> = (0..u32::try_from(all_rules).unwrap_or(u32::MAX)).collect();
+        let at_once = |count_min: u64| Self { kind, count_min, fields: Vec::new(), judged: None };
+        let is_plain = branches.iter().all(|branch| branch.absent.is_empty());
+        if let [only] = branches.as_slice()
+            && is_plain
+        {
+            let mut needed = only.needed.clone();
+            if !is_ordered {
+                needed.sort_unstable();
+            }
+            if needed == in_order {
+                return at_once(all_rules);
+            }
+        }
+        let mut single: Vec<u32> = branches.iter().flat_map(|one| one.needed.clone()).collect();
+        single.sort_unstable();
+        if is_plain && !is_ordered && branches.len() == single.len() && single == in_order {
+            return at_once(1);
+        }
+        let judge = Judge::Temporal { branches, is_ordered, text: text.trim().to_owned() };
+        // Samples of different rules must stay apart, as those of different values do.
+        let judged = Judged { measure: Measure::Distinct, judge };
+        Self { kind, count_min: 1, fields: Vec::new(), judged: Some(judged) }
+    }
+}
+
 /// What must be found, and of which fields.
 fn read_condition(
     node: &Node,
     kind: Option<CorrelationKind>,
-    rules: usize,
+    rules: &[Reference],
 ) -> Result<Condition, Fault> {
     let kind = kind.unwrap_or(CorrelationKind::EventCount);
-    let all_rules = u64::try_from(rules).unwrap_or(u64::MAX);
+    let all_rules = u64::try_from(rules.len()).unwrap_or(u64::MAX).max(1);
     let is_temporal = kind.is_temporal();
     let Some(condition) = node.get("condition") else {
         return if is_temporal {
@@ -332,6 +376,10 @@ fn read_condition(
             Err(Fault::new(node.at, "the correlation has no `condition`"))
         };
     };
+    if is_temporal && let Some(text) = condition.text() {
+        let branches = read_branches(condition, rules)?;
+        return Ok(Condition::of_branches(kind, branches, text, all_rules));
+    }
     let entries = condition.entries().ok_or_else(|| {
         Fault::new(condition.at, "`condition` must be a mapping, such as gte: 10")
     })?;

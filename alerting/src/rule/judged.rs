@@ -125,11 +125,29 @@ pub enum Season {
     None,
 }
 
+/// A way in which a condition over rules can hold: places of the rules that a correlation names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// These matched, each once or more often; at least one.
+    pub needed: Vec<u32>,
+    /// These did not.
+    pub absent: Vec<u32>,
+}
+
 /// How it is decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judge {
     /// The measure of the window lies within bounds.
     Within(Bounds),
+    /// Rules matched together, and others did not.
+    Temporal {
+        /// The ways in which it can hold.
+        branches: Vec<Branch>,
+        /// Whether the rules of a branch must match in its order.
+        is_ordered: bool,
+        /// The condition as it was written.
+        text: String,
+    },
     /// The measure of the window is a multiple, or a fraction, of what it was.
     Spike {
         /// Of what.

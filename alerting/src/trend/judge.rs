@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::series::{Sample, Series, TERMS_MAX, nanos};
 use super::{Explained, Frame};
 use crate::alert::wording::span_text;
-use crate::rule::{Against, Bounds, Direction, Judge, Measure};
+use crate::rule::{Against, Bounds, Branch, Direction, Judge, Measure};
 
 /// The condition holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,7 @@ impl Series {
         }
         match &frame.judged.judge {
             Judge::Within(bounds) => self.within(frame, instant, bounds),
+            Judge::Temporal { .. } => self.temporal(frame, instant),
             Judge::Spike { .. } => self.spike(frame, instant),
             Judge::Flatline { below, .. } => self.flatline(frame, instant, *below),
             Judge::Ratio { bounds, min_events } => self.ratio(frame, instant, bounds, *min_events),
@@ -79,6 +80,33 @@ impl Series {
             );
             verdict(text, value, bound.into_iter().flatten().next().unwrap_or_default())
         })
+    }
+
+    /// A way without absence holds when the last of its rules matches; one with it, a span after one of its rules
+    /// matched, when no more can come.
+    fn temporal(&self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+        let Judge::Temporal { branches, is_ordered, text } = &frame.judged.judge else {
+            return None;
+        };
+        let from = instant.saturating_sub(frame.span_ns);
+        let samples = &self.samples[self.range(from, instant)];
+        let is_rule = |sample: &Sample, rule: u32| sample.tag == u128::from(rule);
+        let begins = |rule: &u32| samples.iter().any(|one| one.at == from && is_rule(one, *rule));
+        let holds = |branch: &&Branch| {
+            let is_there = match is_ordered {
+                true => are_in_order(samples, &branch.needed),
+                false => branch.needed.iter().all(|rule| samples.iter().any(|s| is_rule(s, *rule))),
+            };
+            let is_spoilt =
+                branch.absent.iter().any(|rule| samples.iter().any(|s| is_rule(s, *rule)));
+            let is_due = branch.absent.is_empty() || branch.needed.iter().any(begins);
+            is_there && !is_spoilt && is_due
+        };
+        let branch = branches.iter().find(holds)?;
+        let count = branch.needed.len() as f64;
+        let order = if *is_ordered { " in this order" } else { "" };
+        let text = format!("`{text}`{order} held within {}", span(frame.span_ns));
+        Some(verdict(text, count, count))
     }
 
     fn flatline(&self, frame: Frame<'_>, instant: i64, below: f64) -> Option<Verdict> {
@@ -309,6 +337,19 @@ impl Series {
             verdict(text, total, *score)
         })
     }
+}
+
+/// Whether rules matched one after the other; those of one moment may stand in any order.
+fn are_in_order(samples: &[Sample], rules: &[u32]) -> bool {
+    let mut rest = rules;
+    for moment in samples.chunk_by(|one, next| one.at == next.at) {
+        while let Some((next, after)) = rest.split_first()
+            && moment.iter().any(|sample| sample.tag == u128::from(*next))
+        {
+            rest = after;
+        }
+    }
+    rest.is_empty()
 }
 
 fn verdict(text: String, observed: f64, threshold: f64) -> Verdict {

@@ -198,7 +198,7 @@ impl Series {
         turns.push(Turn::Hit(Member { at: instant, id: by, weight: 1 }));
         // What holds now holds until the next instant.
         let until = self.next_instant(frame).map_or(instant, |next| next.saturating_sub(1));
-        let until = if frame.is_single() { instant } else { until.max(instant) };
+        let until = if frame.holds_only_then() { instant } else { until.max(instant) };
         match &mut self.episode {
             Some(kept) => {
                 kept.held_until = until;
@@ -364,6 +364,7 @@ impl Frame<'_> {
                 let back = self.back_ns(*against);
                 [Some(0), Some(left), Some(back), Some(back.saturating_add(left))]
             }
+            Judge::Temporal { .. } => [Some(0), Some(self.span_ns), None, None],
             Judge::Within(_) | Judge::Flatline { .. } | Judge::Ratio { .. } => {
                 [Some(0), Some(left), None, None]
             }
@@ -389,6 +390,11 @@ impl Frame<'_> {
     /// Whether verdicts are about single events.
     pub(super) fn is_single(&self) -> bool {
         matches!(self.judged.judge, Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change)
+    }
+
+    /// Whether a verdict says nothing of the time up to the next one.
+    fn holds_only_then(&self) -> bool {
+        self.is_single() || matches!(self.judged.judge, Judge::Temporal { .. })
     }
 
     /// The first verdict waits until the group was seen for one window.

@@ -235,6 +235,64 @@ fn rules_together_and_in_order() {
 }
 
 #[test]
+fn rules_together_in_words() {
+    let words = |kind: &str, rules: &str, condition: &str| {
+        correlation(kind, &format!("rules: [{rules}], condition: {condition}"))
+    };
+    let absent = words("temporal", "a, b", "a and not b");
+    check(&absent, "0 a; 30 c", "10");
+    check(&absent, "0 a; 5 b; 30 c", "");
+    check(&absent, "0 a; 10 b; 30 c", "");
+    check(&absent, "0 a; 11 b; 30 c", "10");
+    check(&absent, "0 b; 1 a; 30 c", "11");
+    check(&absent, "0 a; 3 a; 12 b; 30 c", "10");
+    check(&absent, "0 a; 9 c", "");
+    check(&absent, "0 a; 40 a; 41 b; 80 a; 99 c", "10 90");
+    let by = words("temporal", "a, b", "a and not b, group-by: [u]");
+    check(&by, "0 a u=x; 1 a u=y; 2 b u=x; 30 c", "11/y");
+    check(&words("temporal", "a, b, c", "a and (b or c)"), "0 a; 3 c; 30 a", "3");
+    check(&words("temporal", "a, b, c", "a and (b or c)"), "0 b; 3 c; 30 a", "");
+    let either = words("temporal_extended", "a, b, c", "(a or b) and not c");
+    check(&either, "0 a; 4 b; 40 b; 41 c; 60 a", "10");
+    check(&words("temporal", "a, b, c", "a and (b or not c)"), "0 a; 2 c; 3 b; 40 a; 60 b", "3 50");
+    let ordered = words("temporal_ordered", "a, b, c", "a and b and not c");
+    check(&ordered, "0 a; 2 b; 40 a", "10");
+    check(&ordered, "0 b; 2 a; 40 a", "");
+    check(&ordered, "0 a; 2 b; 5 c; 40 a", "");
+    check(&ordered, "0 b; 0 a; 40 c", "10");
+    check(&words("temporal_ordered", "a, b, c", "c and (a or b)"), "0 a; 1 c; 2 b; 30 a", "2");
+    // What counting rules says is judged at once.
+    for (condition, expected) in [("a and b", "1"), ("a or b", "0"), ("1 of them", "0")] {
+        let rule = words("temporal", "a, b", condition);
+        check(&rule, "0 a; 1 b", expected);
+        let judged =
+            load(&rule).rules().iter().find(|rule| rule.id == "t").map(|rule| match &rule.logic {
+                crate::rule::Logic::Correlate(correlation) => correlation.judged.is_some(),
+                crate::rule::Logic::Match(_) => true,
+            });
+        assert_eq!(judged, Some(false), "{condition}");
+    }
+}
+
+#[test]
+fn conditions_in_words_that_cannot_be_are_refused() {
+    for (condition, expected) in [
+        ("a and x", "there is no member rule `x`"),
+        ("not a", "holds where no rule matches"),
+        ("a or not b", "holds where no rule matches"),
+        ("a and not a", "can never hold"),
+        ("a and", "ends early"),
+        ("a | count() > 1", "aggregations after `|`"),
+    ] {
+        let rule = correlation("temporal", &format!("rules: [a, b], condition: '{condition}'"));
+        let text = format!("{RULES}title: t\nid: t\n{rule}\n");
+        let (_, problems) = RuleSet::load(&[RuleFile { name: "r.yml".into(), text }]);
+        let found: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(found.len() == 1 && found[0].contains(expected), "{condition}: {found:?}");
+    }
+}
+
+#[test]
 fn sums_means_and_percentiles() {
     let value = |kind: &str, condition: &str| {
         correlation(kind, &format!("rules: [a], condition: {{ field: n, {condition} }}"))
