@@ -348,6 +348,7 @@ fn health(store: &Store, index: &Index, alerting: &Alerting, ingest: &Handle) ->
             },
             detector: DetectorDetails { lag_events: alerting.lag_events },
             inputs: sources::inputs(ingest),
+            enrichments: sources::enrichments(ingest),
             version: env!("CARGO_PKG_VERSION"),
         },
     }

@@ -2,9 +2,10 @@
 //!
 //! Input: the indicators that came since last time. Output: for each that stored events have, one event of
 //! dataset `logwarden.threat` in the journal, once, for which a bundled rule opens an alert. Asks for at
-//! most [`CHUNK`] indicators at a time; a failed search is tried again before anything newer.
+//! most [`CHUNK`] indicators at a time; a failed search is tried again before anything newer. What waits is kept in
+//! the catalog until it was looked for, so a restart loses none of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,7 +14,10 @@ use ipnet::IpNet;
 use logwarden_event::{Class, Event, EventBuilder, Severity, TimeRange, Value};
 use logwarden_ingest::{Handle, IndicatorKind, NewIndicator};
 use logwarden_query::{Control, Engine, SearchRequest, SortKey, Visibility, parse_query};
-use logwarden_store::{Append, AppendOutcome, Draft, IdempotencyKey, RecordKind, Store};
+use logwarden_store::{
+    Append, AppendOutcome, Catalog, Draft, IdempotencyKey, Migration, RecordKind, SqlValue,
+    Statement, Step, Store,
+};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -26,6 +30,24 @@ const CHUNK: usize = 50;
 const HITS: usize = 1_000;
 const DATASET: &str = "logwarden.threat";
 const CLASS: &str = "logwarden//threat";
+
+/// What the catalog calls kinds of indicators.
+const KINDS: [(IndicatorKind, &str); 3] = [
+    (IndicatorKind::Address, "address"),
+    (IndicatorKind::Domain, "domain"),
+    (IndicatorKind::Hash, "hash"),
+];
+/// This part's name in the catalog.
+const ROOM: &str = "retro";
+/// Its table: chunks of indicators, the oldest first.
+const MIGRATIONS: &[Migration] =
+    &["CREATE TABLE retro_waiting (id TEXT PRIMARY KEY, body TEXT NOT NULL)"];
+
+/// Indicators that are looked for together, under the name the catalog knows them by.
+struct Chunk {
+    id: String,
+    indicators: Vec<NewIndicator>,
+}
 
 /// What stored events have of one indicator.
 #[derive(Debug, Default)]
@@ -42,29 +64,99 @@ pub(crate) async fn run(
     store: Store,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut waiting: Vec<NewIndicator> = Vec::new();
+    store.catalog.migrate(ROOM, MIGRATIONS).await?;
+    let mut waiting = load(&*store.catalog).await?;
     loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(INTERVAL) => {}
-        }
-        if waiting.is_empty() {
-            waiting = ingest.take_new_indicators();
-        }
-        while !waiting.is_empty() && !shutdown.is_cancelled() {
-            let chunk = &waiting[..CHUNK.min(waiting.len())];
-            match look(chunk, &engine, &store).await {
+        let mut has_failed = false;
+        while let Some(chunk) = waiting.front().filter(|_| !shutdown.is_cancelled()) {
+            let looked = match look(&chunk.indicators, &engine, &store).await {
+                Ok(found) => forget(&*store.catalog, chunk).await.map(|()| found),
+                Err(error) => Err(error),
+            };
+            match looked {
                 Ok(found) => {
-                    info!(indicators = chunk.len(), found, "new indicators were looked for");
-                    waiting.drain(..chunk.len());
+                    let indicators = chunk.indicators.len();
+                    info!(indicators, found, "new indicators were looked for");
+                    waiting.pop_front();
                 }
                 Err(error) => {
                     warn!("new indicators were not looked for, they will be: {error:#}");
+                    has_failed = true;
                     break;
                 }
             }
         }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        // What is known to ingest stays there while nothing can be looked for.
+        if !has_failed {
+            waiting.extend(keep(&*store.catalog, ingest.take_new_indicators(), &store).await);
+        }
     }
+}
+
+/// What was not looked for before a restart.
+async fn load(catalog: &dyn Catalog) -> anyhow::Result<VecDeque<Chunk>> {
+    let all = Statement { sql: "SELECT id, body FROM retro_waiting ORDER BY id", values: vec![] };
+    let answers = catalog.query(vec![all]).await?;
+    let mut waiting = VecDeque::new();
+    for row in answers.first().into_iter().flatten() {
+        let [SqlValue::Text(id), SqlValue::Text(body)] = row.0.as_slice() else {
+            anyhow::bail!("the table of indicators that wait is damaged: {row:?}");
+        };
+        let kept: Vec<(String, String, String)> = serde_json::from_str(body)?;
+        let indicators = kept.into_iter().filter_map(|(kind, value, list)| {
+            let kind = KINDS.into_iter().find(|(_, name)| *name == kind)?.0;
+            Some(NewIndicator { kind, value, list })
+        });
+        waiting.push_back(Chunk { id: id.clone(), indicators: indicators.collect() });
+    }
+    Ok(waiting)
+}
+
+/// Writes down what came; what cannot be written is looked for all the same, and lost by a restart.
+async fn keep(
+    catalog: &dyn Catalog,
+    new: Vec<NewIndicator>,
+    store: &Store,
+) -> impl Iterator<Item = Chunk> + use<> {
+    let now = store.clock.now().nanos();
+    let chunks = new.chunks(CHUNK).enumerate();
+    let chunks: Vec<Chunk> = chunks
+        .map(|(place, new)| Chunk { id: format!("{now:020}-{place:08}"), indicators: new.to_vec() })
+        .collect();
+    for some in chunks.chunks(CHUNK) {
+        let statements = some.iter().map(|chunk| {
+            let name = |kind: IndicatorKind| {
+                KINDS.into_iter().find(|(known, _)| *known == kind).map_or("", |(_, name)| name)
+            };
+            let kept = chunk.indicators.iter();
+            let kept: Vec<(&str, &str, &str)> =
+                kept.map(|one| (name(one.kind), one.value.as_str(), one.list.as_str())).collect();
+            let body = serde_json::to_string(&kept).unwrap_or_default();
+            Statement {
+                sql: "INSERT INTO retro_waiting (id, body) VALUES (?1, ?2)
+                    ON CONFLICT (id) DO NOTHING",
+                values: vec![SqlValue::Text(chunk.id.clone()), SqlValue::Text(body)],
+            }
+        });
+        let step = Step { statements: statements.collect(), ..Step::default() };
+        if let Err(error) = catalog.step(step).await {
+            warn!(%error, "new indicators are not written down; a restart would forget them");
+        }
+    }
+    chunks.into_iter()
+}
+
+async fn forget(catalog: &dyn Catalog, chunk: &Chunk) -> anyhow::Result<()> {
+    let statement = Statement {
+        sql: "DELETE FROM retro_waiting WHERE id = ?1",
+        values: vec![SqlValue::Text(chunk.id.clone())],
+    };
+    catalog.step(Step { statements: vec![statement], ..Step::default() }).await?;
+    Ok(())
 }
 
 /// Looks for some indicators; answers how many were found.
@@ -183,6 +275,28 @@ mod tests {
         event.field("source.ip", Value::Ip(address.into()));
         event.field("dns.question.name", Value::String(name));
         Draft { kind: RecordKind::Event, event: event.build() }
+    }
+
+    #[tokio::test]
+    async fn what_waits_outlives_a_restart_until_it_was_looked_for() {
+        let (store, _) = Store::simulated(4);
+        store.catalog.migrate(ROOM, MIGRATIONS).await.expect("made");
+        let new: Vec<NewIndicator> = (0..120)
+            .map(|n| indicator(IndicatorKind::Domain, &format!("n{n}.example")))
+            .chain([
+                indicator(IndicatorKind::Hash, "00ff"),
+                indicator(IndicatorKind::Address, "::1"),
+            ])
+            .collect();
+        let kept: Vec<Chunk> = keep(&*store.catalog, new.clone(), &store).await.collect();
+        assert_eq!(kept.len(), 3);
+        let loaded = load(&*store.catalog).await.expect("read");
+        let all: Vec<NewIndicator> =
+            loaded.iter().flat_map(|chunk| chunk.indicators.clone()).collect();
+        assert_eq!(all, new);
+        forget(&*store.catalog, &loaded[0]).await.expect("forgotten");
+        let rest = load(&*store.catalog).await.expect("read");
+        assert_eq!((rest.len(), &rest[0].id), (2, &loaded[1].id));
     }
 
     #[tokio::test]

@@ -2,12 +2,26 @@
 
 use logwarden_event::Timestamp;
 use logwarden_ingest::health::{FieldReport, SourceReport};
-use logwarden_ingest::{Handle, InputReport, QuotaUse};
-use logwarden_web::{InputDetails, SourceFailures, SourceField, SourceHealth, SourceQuota};
+use logwarden_ingest::{EnrichReport, Handle, InputReport, QuotaUse};
+use logwarden_web::{
+    EnrichmentDetails, InputDetails, SourceFailures, SourceField, SourceHealth, SourceQuota,
+};
 
 /// Every source that ingest watches.
 pub(crate) fn health(ingest: &Handle) -> Vec<SourceHealth> {
     ingest.sources().into_iter().map(show).collect()
+}
+
+/// Every file with what is known besides the records.
+pub(crate) fn enrichments(ingest: &Handle) -> Vec<EnrichmentDetails> {
+    let show = |report: EnrichReport| EnrichmentDetails {
+        name: report.name,
+        problem: report.problem,
+        written_at: report.written_at.map(|at| at.to_string()),
+        entries: report.indicators as u64,
+        left_out: report.left_out,
+    };
+    ingest.enrichments().into_iter().map(show).collect()
 }
 
 /// Every input.

@@ -410,6 +410,7 @@ impl Detector {
         for event in &work.told {
             statements.extend(put_back(&shared, &self.rules, event, &opened, now).await?);
         }
+        statements.extend(shared.late.take_changed());
         let mut moved = vec![ALERTS];
         if takes_snapshot {
             statements

@@ -6,6 +6,7 @@
 //! checked the way rule files are.
 
 mod elastalert;
+mod landing;
 mod wazuh;
 
 use crate::rule::{RuleFile, RuleSet};

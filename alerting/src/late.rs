@@ -7,8 +7,8 @@
 //! Bounded: one span for each rule, of at most [`SPAN_MAX_NS`], and [`EVENTS_MAX`] events for each run;
 //! what is beyond is counted.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use logwarden_event::{TimeRange, Timestamp};
 use logwarden_query::{
@@ -42,11 +42,31 @@ struct Span {
     events: u64,
 }
 
-/// What the detector and the search for late events tell each other.
+/// What the detector and the search for late events tell each other. Spans are kept in the catalog, written and
+/// removed in the detector's transactions, so that a restart looks for what was not looked for yet.
 #[derive(Debug, Default)]
 pub(crate) struct Late {
-    spans: Mutex<BTreeMap<String, Span>>,
+    spans: Mutex<Spans>,
     found: Mutex<Vec<FoundLate>>,
+}
+
+#[derive(Debug, Default)]
+struct Spans {
+    /// To be looked at.
+    waiting: BTreeMap<String, Span>,
+    /// Being looked at.
+    running: BTreeMap<String, Span>,
+    /// Rules of which the catalog does not know yet what is known here.
+    changed: BTreeSet<String>,
+    /// Rules that were looked at, whose detections the detector has not taken yet.
+    done: BTreeSet<String>,
+}
+
+impl Span {
+    fn joined(self, other: Self) -> Self {
+        let (from, to) = (self.from.min(other.from), self.to.max(other.to));
+        Self { from, to, events: self.events.saturating_add(other.events) }
+    }
 }
 
 /// A detection that was missing.
@@ -58,28 +78,98 @@ pub(crate) struct FoundLate {
 }
 
 impl Late {
-    /// Events of a rule came too late.
-    pub(crate) fn note(&self, rule_id: &str, at: i64) {
-        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        let span = spans.entry(rule_id.to_owned()).or_insert(Span { from: at, to: at, events: 0 });
-        *span = Span { from: span.from.min(at), to: span.to.max(at), events: span.events + 1 };
+    /// Reads what was not looked at before a restart.
+    pub(crate) async fn load(catalog: &dyn Catalog) -> Result<Self, AlertingError> {
+        let all = Statement {
+            sql: "SELECT rule_id, from_ns, to_ns, events FROM alerting_late",
+            values: Vec::new(),
+        };
+        let answers = catalog.query(vec![all]).await?;
+        let late = Self::default();
+        for row in tables::rows(&answers, 0) {
+            let mut columns = Columns::of(row);
+            let rule = columns.text()?.to_owned();
+            let (from, to) = (columns.integer()?, columns.integer()?);
+            late.spans().waiting.insert(rule, Span { from, to, events: columns.count()? });
+        }
+        Ok(late)
     }
 
-    /// The detections that are to be written.
+    fn spans(&self) -> MutexGuard<'_, Spans> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Events of a rule came too late.
+    pub(crate) fn note(&self, rule_id: &str, at: i64) {
+        let mut spans = self.spans();
+        let one = Span { from: at, to: at, events: 1 };
+        let known = spans.waiting.get(rule_id).copied();
+        spans.waiting.insert(rule_id.to_owned(), known.map_or(one, |known| known.joined(one)));
+        spans.changed.insert(rule_id.to_owned());
+    }
+
+    /// The detections that are to be written. What was looked at is forgotten in the same transaction.
     pub(crate) fn take_found(&self) -> Vec<FoundLate> {
-        std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner))
+        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut spans = self.spans();
+        for rule in std::mem::take(&mut spans.done) {
+            spans.running.remove(&rule);
+            spans.changed.insert(rule);
+        }
+        found
+    }
+
+    /// The statements that bring the catalog up to date.
+    pub(crate) fn take_changed(&self) -> Vec<Statement> {
+        let mut spans = self.spans();
+        let changed = std::mem::take(&mut spans.changed);
+        let statement = |rule: String| {
+            let all = [spans.waiting.get(&rule), spans.running.get(&rule)];
+            match all.into_iter().flatten().copied().reduce(Span::joined) {
+                Some(span) => Statement {
+                    sql: "INSERT INTO alerting_late (rule_id, from_ns, to_ns, events)
+                        VALUES (?1, ?2, ?3, ?4) ON CONFLICT (rule_id) DO UPDATE
+                        SET from_ns = excluded.from_ns, to_ns = excluded.to_ns,
+                            events = excluded.events",
+                    values: vec![
+                        text(rule),
+                        integer(span.from),
+                        integer(span.to),
+                        integer(span.events),
+                    ],
+                },
+                None => Statement {
+                    sql: "DELETE FROM alerting_late WHERE rule_id = ?1",
+                    values: vec![text(rule)],
+                },
+            }
+        };
+        changed.into_iter().map(statement).collect()
     }
 
     fn take_spans(&self) -> BTreeMap<String, Span> {
-        std::mem::take(&mut *self.spans.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut spans = self.spans();
+        let waiting = std::mem::take(&mut spans.waiting);
+        for (rule, span) in &waiting {
+            let before = spans.running.remove(rule);
+            spans.running.insert(rule.clone(), before.map_or(*span, |known| known.joined(*span)));
+        }
+        waiting
     }
 
-    fn put_back(&self, rule_id: &str, span: Span) {
-        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = spans.entry(rule_id.to_owned()).or_insert(span);
-        known.from = known.from.min(span.from);
-        known.to = known.to.max(span.to);
-        known.events = known.events.max(span.events);
+    /// A rule was looked at; its detections wait for the detector.
+    fn finish(&self, rule_id: &str) {
+        self.spans().done.insert(rule_id.to_owned());
+    }
+
+    /// These were not looked at after all.
+    fn put_back(&self, rest: impl IntoIterator<Item = (String, Span)>) {
+        let mut spans = self.spans();
+        for (rule, span) in rest {
+            spans.running.remove(&rule);
+            let known = spans.waiting.get(&rule).copied();
+            spans.waiting.insert(rule, known.map_or(span, |known| known.joined(span)));
+        }
     }
 }
 
@@ -110,22 +200,26 @@ impl Alerting {
     pub async fn look_again(&self, searches: &Searches) -> Result<usize, AlertingError> {
         let (shared, rules) = (&self.shared, self.shared.rules());
         let mut missing = 0;
-        for (rule_id, span) in shared.late.take_spans() {
-            let Some(place) = rules.rules().iter().position(|rule| rule.id == rule_id) else {
-                continue;
-            };
-            let reach = reach_ns(&rules.rules()[place]).filter(|_| rules.opens_alerts(place));
-            let Some(reach) = reach else {
+        let mut spans = shared.late.take_spans().into_iter();
+        while let Some((rule_id, span)) = spans.next() {
+            let place = rules.rules().iter().position(|rule| rule.id == rule_id);
+            let reach = place.and_then(|place| {
+                let reach = reach_ns(&rules.rules()[place]);
+                Some((place, reach.filter(|_| rules.opens_alerts(place))?))
+            });
+            let Some((place, reach)) = reach else {
                 ::metrics::counter!(metrics::LATE_NOT_LOOKED_FOR_TOTAL).increment(span.events);
+                shared.late.finish(&rule_id);
                 continue;
             };
             match again(shared, searches, (&rules, place), span, reach).await {
                 Ok(found) => missing += found,
                 Err(error) => {
-                    shared.late.put_back(&rule_id, span);
+                    shared.late.put_back(std::iter::once((rule_id, span)).chain(spans));
                     return Err(error);
                 }
             }
+            shared.late.finish(&rule_id);
         }
         Ok(missing)
     }
@@ -322,6 +416,12 @@ mod tests {
             self.detector.catch_up().await.expect("caught up");
         }
 
+        /// The rules of which a process started now would know that something came late.
+        async fn kept(&self) -> Vec<String> {
+            let late = Late::load(&*self.store.catalog).await.expect("read");
+            late.take_spans().into_keys().collect()
+        }
+
         async fn alerts(&mut self) -> Vec<crate::Alert> {
             self.detector.catch_up().await.expect("caught up");
             let page = self.alerting.alerts(&AlertQuery::default()).await.expect("a page");
@@ -344,15 +444,18 @@ mod tests {
         world.send(start + 3_600, 1).await;
         world.send(start + 20, 50).await;
         assert_eq!(world.alerts().await.len(), 0);
+        assert_eq!(world.kept().await, ["much", "twice"], "a restart would look for them");
         let end = world.store.journal.end(0).seq;
         world.visible.wait_for(|visible| visible.seq >= end).await.expect("the index runs");
         assert_eq!(world.alerting.look_again(&world.searches).await.expect("looked"), 2);
+        assert_eq!(world.kept().await, ["much", "twice"], "nothing of it is written yet");
         let alerts = world.alerts().await;
         assert_eq!(alerts.len(), 2, "of the sum and of the count");
         for alert in alerts {
             assert!(alert.why.text.contains("found late: 1 events came after"), "{:?}", alert.why);
             assert_eq!((alert.evidence.len(), alert.summary.events), (2, 2));
         }
+        assert_eq!(world.kept().await, [""; 0]);
         // Nothing is left to look for, and what is known is not found again.
         assert_eq!(world.alerting.look_again(&world.searches).await.expect("looked"), 0);
         world.alerting.shared.late.note("much", (start + 20) * 1_000_000_000);

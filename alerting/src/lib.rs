@@ -59,7 +59,7 @@ pub use notify::rota::Turn;
 pub use notify::stored::{Both, Document, Duty};
 pub use notify::{NOTIFIERS, NotifierState, NotifierSummary, RouteAnswer, TestAnswer, ToldNames};
 pub use rule::{
-    Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest,
+    Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest, StateBound,
     read_rule_files,
 };
 pub use silence::{Muted, Silence};
@@ -248,6 +248,7 @@ impl Alerting {
         let position = checkpoint.map_or(store.journal.start(0), |known| known.position);
         store.journal.hold(detector::CONSUMER, position);
         let stored = Stored::load(&*store.catalog).await?;
+        let late = late::Late::load(&*store.catalog).await?;
         let routing = Arc::new(Routing::new(&config, &stored)?);
         let rules = config.rules.clone();
         let loading = tokio::task::spawn_blocking(move || {
@@ -263,7 +264,7 @@ impl Alerting {
             store,
             writing: Mutex::new(()),
             rule_writing: std::sync::Mutex::new(()),
-            late: late::Late::default(),
+            late,
             searches: OnceLock::new(),
             settings: RwLock::new(settings),
             rule_changes: watch::Sender::new(0),
@@ -603,7 +604,7 @@ pub fn check_config(config: &Config) -> Result<(), AlertingError> {
 /// Parses rule files and says what is wrong with them.
 pub fn check_rules(files: &[RuleFile]) -> Report {
     let (rules, problems) = RuleSet::load(files);
-    Report { rules: rules.summaries(), problems, state_bytes_max: rules.state_bytes_max() }
+    Report { rules: rules.summaries(), problems, state: rules.state_bounds() }
 }
 
 /// Runs rules over events as the detector would; matches by event, then in the order of the rules.

@@ -250,8 +250,19 @@ pub struct Report {
     pub rules: Vec<RuleSummary>,
     /// Everything that is wrong; the rules concerned are not used.
     pub problems: Vec<Problem>,
-    /// Most bytes of memory that the windows of all rules together may keep.
-    pub state_bytes_max: u64,
+    /// What the windows of each rule may keep, the most first.
+    pub state: Vec<StateBound>,
+}
+
+/// What the windows of a rule may keep in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateBound {
+    /// The rule's name, or its id where it has none.
+    pub rule: String,
+    /// Bytes of one group at most.
+    pub group_bytes: u64,
+    /// Bytes of as many groups as it may have.
+    pub bytes_max: u64,
 }
 
 /// One match of a rule run over events.

@@ -147,7 +147,7 @@ impl Alerting {
         .await
     }
 
-    fn written_dir(&self) -> Result<PathBuf, AlertingError> {
+    pub(crate) fn written_dir(&self) -> Result<PathBuf, AlertingError> {
         let dir = read(&self.shared.settings).config.rules.written.clone();
         dir.ok_or_else(|| AlertingError::Conflict("rules cannot be written here".to_owned()))
     }
@@ -207,7 +207,11 @@ fn load_beside(
 }
 
 /// All rules with a text in place of the one it replaces, and what problems call it.
-fn set_beside(shared: &Shared, replaced: Option<&str>, text: String) -> (RuleSet, String) {
+pub(crate) fn set_beside(
+    shared: &Shared,
+    replaced: Option<&str>,
+    text: String,
+) -> (RuleSet, String) {
     let name = replaced.map_or_else(|| format!("{SHOWN_AS}/rule.yml"), str::to_owned);
     let mut files = read(&shared.settings).files.clone();
     files.retain(|file| file.name != name);
@@ -245,7 +249,7 @@ fn document_at(text: &str, line: usize) -> String {
     document
 }
 
-fn new_path(dir: &Path, id: &str) -> Result<PathBuf, AlertingError> {
+pub(crate) fn new_path(dir: &Path, id: &str) -> Result<PathBuf, AlertingError> {
     let kept = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     let name = id.chars().map(|letter| if kept(letter) { letter } else { '-' });
     let name: String = name.take(FILE_NAME_CHARS_MAX).collect();
@@ -262,7 +266,7 @@ fn new_path(dir: &Path, id: &str) -> Result<PathBuf, AlertingError> {
 }
 
 /// Replaces a file as a whole: after a crash it is the old one or the new one.
-fn write_file(dir: &Path, path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_file(dir: &Path, path: &Path, text: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let part = path.with_extension("part");
     let mut options = OpenOptions::new();
@@ -273,11 +277,11 @@ fn write_file(dir: &Path, path: &Path, text: &str) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn unwritable(error: io::Error) -> AlertingError {
+pub(crate) fn unwritable(error: io::Error) -> AlertingError {
     AlertingError::Unwritable(error.to_string())
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, AlertingError> + Send + 'static,
 ) -> Result<T, AlertingError> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use logwarden_event::FieldOptions;
+use logwarden_event::{FieldOptions, Timestamp};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -105,6 +105,8 @@ pub struct EnrichReport {
     pub name: String,
     /// What is wrong with it now; empty when nothing is.
     pub problem: String,
+    /// When what is in force was written, by the file; `None`: nothing was read yet.
+    pub written_at: Option<Timestamp>,
     /// Indicators, or 0 for a file of addresses.
     pub indicators: usize,
     /// Lines or objects of it that are no indicator.
@@ -122,6 +124,7 @@ struct Tables {
 #[derive(Debug, Default)]
 struct Watched {
     stamp: Option<(SystemTime, u64)>,
+    written_at: Option<Timestamp>,
     problem: String,
     left_out: u64,
     geo: Option<Arc<Geo>>,
@@ -226,6 +229,7 @@ impl Enrichment {
         match read {
             Ok(()) => {
                 state.problem.clear();
+                state.written_at = Some(instant(stamp.0));
                 info!(file = %path.display(), entries = state.list.len(), "file was read");
                 true
             }
@@ -261,6 +265,7 @@ impl Enrichment {
         let report = |(name, state): (String, &Watched)| EnrichReport {
             name,
             problem: state.problem.clone(),
+            written_at: state.written_at,
             indicators: state.list.len(),
             left_out: state.left_out,
         };
@@ -290,6 +295,11 @@ fn note_problem(path: &Path, state: &mut Watched, problem: String) {
         warn!(file = %path.display(), "cannot be used, what was read before stays in force: {problem}");
     }
     state.problem = problem;
+}
+
+fn instant(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_secs(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

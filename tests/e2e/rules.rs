@@ -87,3 +87,30 @@ async fn a_new_entry_of_a_threat_list_is_found_in_what_comes_and_in_what_is_stor
     assert!(titles.iter().any(|title| title.contains("new in list bad")), "{titles:?}");
     assert!(titles.iter().any(|title| title.contains("192.0.2.1 of list bad")), "{titles:?}");
 }
+
+#[tokio::test]
+async fn rules_are_imported_as_testing_with_what_was_lost() {
+    let place = Place::new("");
+    let token = place.token("analyst", "desk");
+    let node = place.start().await;
+    let client = Client::new(&node, &token);
+    let import = async |from: &str, kind: &str, body: String| {
+        let path = format!("/api/v1/rules/import?from={from}&name=theirs");
+        let request = client.request(reqwest::Method::POST, &path);
+        Client::send(request.header("content-type", kind).body(body)).await
+    };
+    let bad = RULE.replace("root-login", "bad").replace("condition: a", "condition: nothing");
+    let answer = import("sigma", "application/yaml", format!("{RULE}---\n{bad}")).await;
+    let found = answer.json();
+    assert_eq!((answer.status, &found["imported"]), (200, &json!(1)), "{}", answer.text);
+    assert_eq!(found["items"][0]["outcome"], "converted");
+    assert_eq!(found["items"][1]["outcome"], "refused");
+    let rule = client.get("/api/v1/rules/root-login", &[]).await;
+    assert_eq!((&rule["state"], &rule["editable"]), (&json!("testing"), &json!(true)));
+    let wazuh = r#"<group name="sshd,"><rule id="5710" level="5"><if_sid>5700</if_sid><match>invalid user</match></rule>
+        <rule id="5712" level="10" frequency="8" timeframe="120"><if_matched_sid>5710</if_matched_sid><same_source_ip /><description>guessing</description></rule></group>"#;
+    let answer = import("wazuh", "application/xml", wazuh.to_owned()).await;
+    let made = answer.json()["items"][0]["made"].as_array().map(Vec::len);
+    assert!(answer.status == 200 && made.is_some_and(|made| made > 0), "{}", answer.text);
+    assert_eq!(import("wazuh", "text/plain", wazuh.to_owned()).await.status, 415);
+}

@@ -11,6 +11,7 @@ mod export;
 mod fields;
 mod health;
 mod histogram;
+mod import;
 mod ingest;
 mod me;
 mod notifiers;
@@ -43,7 +44,8 @@ use crate::route::{Permission, Routes};
 pub use deadletters::{Replay, ReplayOutcome, ReplayedAt};
 pub(crate) use health::recovering;
 pub use health::{
-    DetectorDetails, HealthDetails, HealthReport, IndexDetails, InputDetails, JournalDetails,
+    DetectorDetails, EnrichmentDetails, HealthDetails, HealthReport, IndexDetails, InputDetails,
+    JournalDetails,
 };
 pub use sources::{SourceFailures, SourceField, SourceHealth, SourceQuota};
 
@@ -63,6 +65,7 @@ pub(crate) fn routes() -> Routes {
         .join(alerts::routes())
         .join(acknowledge::routes())
         .join(rules::routes())
+        .join(import::routes())
         .join(backtest::routes())
         .join(coverage::routes())
         .join(notifiers::routes())

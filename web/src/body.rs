@@ -20,6 +20,8 @@ pub(crate) const JSON_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const RULES_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of rules and sample records sent in one request.
 pub(crate) const RULE_TEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of a file of rules that is imported.
+pub(crate) const RULE_IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -28,6 +30,9 @@ pub(crate) struct Json<T, const BYTES_MAX: usize = JSON_BYTES_MAX>(pub(crate) T)
 
 /// A YAML text of at most `BYTES_MAX` bytes.
 pub(crate) struct Yaml<const BYTES_MAX: usize>(pub(crate) String);
+
+/// A file of rules of at most `BYTES_MAX` bytes, YAML or XML.
+pub(crate) struct RuleDocument<const BYTES_MAX: usize>(pub(crate) String);
 
 /// The parameters after the question mark; unknown ones are ignored.
 pub(crate) struct Params<T>(pub(crate) T);
@@ -55,11 +60,27 @@ impl<S: Send + Sync, const BYTES_MAX: usize> FromRequest<S> for Yaml<BYTES_MAX> 
         if !is_yaml(request.headers()) {
             return Err(ApiError::unsupported_media_type("application/yaml"));
         }
-        let body = read(request, BYTES_MAX).await?;
-        String::from_utf8(body.into())
-            .map(Self)
-            .map_err(|_| ApiError::bad_request("the body is not UTF-8"))
+        text(request, BYTES_MAX).await.map(Self)
     }
+}
+
+impl<S: Send + Sync, const BYTES_MAX: usize> FromRequest<S> for RuleDocument<BYTES_MAX> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let headers = request.headers();
+        let is_xml = media_type(headers)
+            .is_some_and(|kind| matches!(&*kind, "application/xml" | "text/xml"));
+        if !is_yaml(headers) && !is_xml {
+            return Err(ApiError::unsupported_media_type("application/yaml or application/xml"));
+        }
+        text(request, BYTES_MAX).await.map(Self)
+    }
+}
+
+async fn text(request: Request, bytes_max: usize) -> Result<String, ApiError> {
+    let body = read(request, bytes_max).await?;
+    String::from_utf8(body.into()).map_err(|_| ApiError::bad_request("the body is not UTF-8"))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {

@@ -36,8 +36,9 @@ use logwarden_store::identity::Identity;
 use logwarden_store::seal::Seal;
 
 pub use api::{
-    DetectorDetails, HealthDetails, HealthReport, IndexDetails, InputDetails, JournalDetails,
-    Replay, ReplayOutcome, ReplayedAt, SourceFailures, SourceField, SourceHealth, SourceQuota,
+    DetectorDetails, EnrichmentDetails, HealthDetails, HealthReport, IndexDetails, InputDetails,
+    JournalDetails, Replay, ReplayOutcome, ReplayedAt, SourceFailures, SourceField, SourceHealth,
+    SourceQuota,
 };
 pub use audit::{Audit, DATASET as AUDIT_DATASET, Entry, Outcome};
 pub use config::Settings;

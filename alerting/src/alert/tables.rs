@@ -82,6 +82,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     "CREATE TABLE alerting_parts (
         rule_id TEXT NOT NULL, number BIGINT NOT NULL, fingerprint TEXT NOT NULL,
         state BLOB NOT NULL, PRIMARY KEY (rule_id, number))",
+    "CREATE TABLE alerting_late (
+        rule_id TEXT PRIMARY KEY, from_ns BIGINT NOT NULL, to_ns BIGINT NOT NULL,
+        events BIGINT NOT NULL)",
 ];
 
 /// What the detector keeps of an alert besides the columns lists are made by.

@@ -7,8 +7,8 @@ use super::correlation::{Correlation, CorrelationKind, Reference};
 use super::lists::{Lists, list_name};
 use super::yaml::{Fault, Node, Place, parse};
 use super::{
-    Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, restriction,
-    settings,
+    Judge, Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, StateBound,
+    restriction, settings,
 };
 use crate::identity::hash_text;
 
@@ -132,21 +132,35 @@ impl RuleSet {
         Self { rules, edges, alerting, problems: Vec::new() }
     }
 
-    /// Most bytes that the windows of all rules together may keep, roughly.
-    pub fn state_bytes_max(&self) -> u64 {
+    /// What the windows of each rule may keep, roughly, the most first.
+    pub fn state_bounds(&self) -> Vec<StateBound> {
         /// A group's key, maps and tree entries around its points.
         const GROUP_BYTES: u64 = 512;
         /// A point in memory.
         const POINT_BYTES: u64 = 80;
+        /// A value that is remembered.
+        const TERM_BYTES: u64 = 32;
         let groups = crate::engine::GROUPS_PER_RULE_MAX as u64;
-        let points = |rule: &Rule| match &rule.logic {
-            Logic::Match(_) => 66,
-            Logic::Correlate(Correlation { judged: Some(_), .. }) => {
-                crate::trend::series::SAMPLES_MAX as u64
+        let group_bytes = |rule: &Rule| match &rule.logic {
+            Logic::Match(_) => GROUP_BYTES + POINT_BYTES * 66,
+            Logic::Correlate(Correlation { judged: Some(judged), .. }) => {
+                let is_new = matches!(judged.judge, Judge::NewTerm { .. });
+                let terms = if is_new { crate::trend::series::TERMS_MAX as u64 } else { 0 };
+                let points = crate::trend::series::SAMPLES_MAX as u64;
+                GROUP_BYTES + POINT_BYTES * points + TERM_BYTES * terms
             }
-            Logic::Correlate(correlation) => 4 * correlation.count_min + 1_024,
+            Logic::Correlate(correlation) => {
+                GROUP_BYTES + POINT_BYTES * (4 * correlation.count_min + 1_024)
+            }
         };
-        self.rules.iter().map(|rule| groups * (GROUP_BYTES + POINT_BYTES * points(rule))).sum()
+        let bound = |rule: &Rule| {
+            let group_bytes = group_bytes(rule);
+            let rule = rule.short_name().to_owned();
+            StateBound { rule, group_bytes, bytes_max: groups * group_bytes }
+        };
+        let mut bounds: Vec<StateBound> = self.rules.iter().map(bound).collect();
+        bounds.sort_by_key(|bound| std::cmp::Reverse(bound.bytes_max));
+        bounds
     }
 
     /// How many correlations lie below the rule in this place.

@@ -14,7 +14,7 @@ use crate::window::{Episode, Member};
 /// Samples of one group.
 pub(crate) const SAMPLES_MAX: usize = 4_096;
 /// Values one group remembers; the one unseen for longest is forgotten.
-pub(super) const TERMS_MAX: usize = 10_000;
+pub(crate) const TERMS_MAX: usize = 10_000;
 /// Parts of a window that samples of statistical rules are gathered in.
 const GRAINS: i64 = 60;
 /// The same when the past that counts is much longer than the window.

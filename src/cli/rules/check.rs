@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use logwarden_alerting::{
-    RuleCoverage, RuleFile, RuleSet, Seen, Verdict, check_rules, coverage, unseen_fields,
+    RuleCoverage, RuleFile, RuleSet, Seen, StateBound, Verdict, check_rules, coverage,
+    unseen_fields,
 };
 use serde_json::Value;
 
@@ -16,6 +17,10 @@ use crate::client::{Client, Connection};
 
 /// Names of fields that the server is asked for one by one; further ones count as seen.
 const NAMES_MAX: usize = 200;
+
+/// Rules whose windows may keep more than this are named, the most first, at most so many.
+const NOTED_BYTES: u64 = 1 << 30;
+const NOTED_MAX: usize = 20;
 
 /// Which files, and whether a server is asked.
 #[derive(Debug, clap::Args)]
@@ -51,18 +56,33 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         let line = format!("{}: `{}` cannot match: {}", rule.file, rule.id, rule.reason());
         text = text + &printable(&line) + "\n";
     }
-    let memory_mib = report.state_bytes_max.div_ceil(1024 * 1024);
-    print(&format!(
-        "{text}{} rules, {} problems, {} cannot match, windows keep at most {memory_mib} MiB\n",
+    let large = report.state.iter().filter(|bound| bound.bytes_max > NOTED_BYTES);
+    for bound in large.take(NOTED_MAX) {
+        text = text + &printable(&memory(bound)) + "\n";
+    }
+    text += &format!(
+        "{} rules, {} problems, {} cannot match",
         report.rules.len(),
         report.problems.len(),
         dead.len()
-    ));
+    );
+    if let Some(most) = report.state.first() {
+        text += &format!("; the most memory: {}", printable(&memory(most)));
+    }
+    print(&(text + "\n"));
     if report.problems.is_empty() {
         Ok(())
     } else {
         Err(Failure::Bad(anyhow!("rule files have problems")))
     }
+}
+
+/// What the windows of a rule may keep. Plain rules forget a group ten minutes after its last match, others after
+/// their span: so many groups at once are an attack, or a field that is no good to group by.
+fn memory(bound: &StateBound) -> String {
+    let StateBound { rule, group_bytes, bytes_max } = bound;
+    let (kib, mib) = (group_bytes.div_ceil(1 << 10), bytes_max.div_ceil(1 << 20));
+    format!("`{rule}` keeps up to {kib} KiB a group, {mib} MiB in all its groups")
 }
 
 /// What the files alone tell: lists without values.

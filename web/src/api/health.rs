@@ -37,6 +37,8 @@ pub struct HealthDetails {
     pub detector: DetectorDetails,
     /// The inputs, in the order of the configuration.
     pub inputs: Vec<InputDetails>,
+    /// Files of addresses and threat lists, in the order of the configuration.
+    pub enrichments: Vec<EnrichmentDetails>,
     /// The release, such as `0.1.0`.
     pub version: &'static str,
 }
@@ -56,6 +58,21 @@ pub struct InputDetails {
     pub lag: u64,
     /// Times it had to begin anew: connections that failed, files that were cut short.
     pub restarts: u64,
+}
+
+/// A file of addresses or a threat list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct EnrichmentDetails {
+    /// The list's name, or the file's.
+    pub name: String,
+    /// What is wrong with it now; empty when nothing is. What was read before stays in force.
+    pub problem: String,
+    /// When what is in force was written; null: nothing was read yet.
+    pub written_at: Option<String>,
+    /// Entries in force; 0 for a file of addresses.
+    pub entries: u64,
+    /// Lines or objects of it that are no entry.
+    pub left_out: u64,
 }
 
 /// The journal in numbers.

@@ -55,6 +55,7 @@ const TABLE: &str = "
     GET    /api/v1/rules/{id}                   reader analyst admin
     PUT    /api/v1/rules/{id}                   analyst admin
     DELETE /api/v1/rules/{id}                   analyst admin
+    POST   /api/v1/rules/import                 analyst admin
     POST   /api/v1/rules/backtest               reader analyst admin
     GET    /api/v1/rules/coverage               reader analyst admin
     GET    /api/v1/notifiers                    analyst admin

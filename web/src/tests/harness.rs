@@ -280,6 +280,7 @@ fn report() -> HealthReport {
             index: IndexDetails { visible: 1, lag_events: 0, splits: 0 },
             detector: DetectorDetails { lag_events: 0 },
             inputs: Vec::new(),
+            enrichments: Vec::new(),
             version: "0.0.0",
         },
     }

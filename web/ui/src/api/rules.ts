@@ -1,6 +1,6 @@
 // Rules: one with its text, checking, trying over the past, writing.
 import { request, send } from './client';
-import type { Backtest, CheckedRules, RuleDetail } from './types';
+import type { Backtest, CheckedRules, RuleDetail, RuleImport } from './types';
 
 const one = (id: string) => `/rules/${encodeURIComponent(id)}`;
 
@@ -16,3 +16,9 @@ export const check_rule = (text: string, replaces: string | null, signal?: Abort
 /** Runs rules over the events of a range as the detector would; tells nobody. */
 export const backtest = (text: string, replaces: string | null, from: string, to: string, signal: AbortSignal): Promise<Backtest> =>
   request('POST', '/rules/backtest', { body: { rules: text, replaces, from, to }, signal });
+
+export type RuleOrigin = 'sigma' | 'elastalert' | 'wazuh';
+
+/** Takes the rules of a file, each as testing. */
+export const import_rules = (from: RuleOrigin, name: string, text: string): Promise<RuleImport> =>
+  request('POST', '/rules/import', { query: { from, name }, yaml: text });

@@ -132,6 +132,9 @@ export type DetectorDetails = { lag_events: number; };
 /** Somebody's time on duty. */
 export type DutyTurn = { from: string; person: string; stands_in: boolean; to: string; };
 
+/** A file of addresses or a threat list. */
+export type EnrichmentDetails = { entries: number; left_out: number; name: string; problem: string; written_at?: string | null; };
+
 /** Who or what an alert is about. */
 export type Entity = { field: string; kind: string; value: string; };
 
@@ -196,6 +199,7 @@ export type Health = { details?: HealthDetails | null; status: string; };
 /** How the node is, in numbers. */
 export type HealthDetails = {
   detector: DetectorDetails;
+  enrichments: EnrichmentDetails[];
   index: IndexDetails;
   inputs: InputDetails[];
   journal: JournalDetails;
@@ -450,6 +454,12 @@ export type Rule = {
   title: string;
   type: string;
 };
+
+/** What became of the rules of a file. */
+export type RuleImport = { imported: number; items: RuleImportItem[]; next?: string | null; };
+
+/** What became of one rule. */
+export type RuleImportItem = { file: string; lost: string[]; made: string[]; name: string; outcome: string; };
 
 /** One match. */
 export type RuleMatch = { event_index: number; rule_id: string; };

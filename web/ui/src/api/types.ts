@@ -167,6 +167,9 @@ export type RuleDetail = RuleItem & Pick<Schema.SingleRule, 'description' | 'tex
 
 export type CheckedRules = Schema.CheckedRules;
 
+export type RuleImportItem = Schema.RuleImportItem;
+export type RuleImport = Schema.RuleImport;
+
 /** What a rule would have done. */
 export type Backtest = Schema.BacktestResult;
 
