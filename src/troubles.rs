@@ -31,7 +31,7 @@ const OVER_AFTER: Duration = Duration::from_secs(60);
 /// The clock jumped when it moved so much more or less than time passed.
 const JUMP_MIN: Duration = Duration::from_secs(30);
 /// Little room: less than a twentieth of the volume, at most this, until records are refused.
-const ROOM_LOW_MAX: u64 = 10 * GIB;
+const ROOM_LOW_MAX: u64 = 4 * GIB;
 /// Troubles known at a time: one more is not looked at before another is over.
 const TROUBLES_MAX: usize = 100;
 /// Events that wait for the journal.

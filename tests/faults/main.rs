@@ -5,6 +5,8 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../harness/hook.rs"]
+mod hook;
 
 mod clients;
 mod damage;
@@ -14,5 +16,6 @@ mod kill;
 mod load;
 mod power;
 mod receivers;
+mod told;
 mod volume;
 mod wire;

@@ -192,7 +192,7 @@ impl Journal for LocalJournal {
             shared.look_once();
         }
         if let Some(fullness) = shared.space.refusal(shared.clock.now())
-            && (fullness.is_full || !is_own)
+            && !(is_own && shared.space.has_spare())
         {
             counter!(JOURNAL_REFUSED_FULL).increment(1);
             return Ok(AppendOutcome::Full(fullness));

@@ -60,7 +60,7 @@ pub(crate) struct Room {
 pub(crate) fn decide(room: &Room, before: Level) -> Level {
     let total = room.volume.total_bytes;
     let low = (total / 100 * 15).min(LOW_FREE_MAX);
-    let full = (total / 100 * 10).min(FULL_FREE_MAX);
+    let full = full_below(room);
     let extra = (total / 20).min(full / 2);
     let free = room.volume.free_bytes;
     // The quota has no room between little and none: it is ours, nobody else takes of it.
@@ -75,6 +75,11 @@ pub(crate) fn decide(room: &Room, before: Level) -> Level {
     } else {
         Level::Enough
     }
+}
+
+/// With less than this free the volume is full.
+fn full_below(room: &Room) -> u64 {
+    (room.volume.total_bytes / 100 * 10).min(FULL_FREE_MAX)
 }
 
 /// Bytes that may still come before batches are refused.
@@ -107,6 +112,7 @@ pub(crate) struct Space {
     used_bytes: AtomicU64,
     volume_bytes: AtomicU64,
     room_bytes: AtomicU64,
+    has_spare: AtomicBool,
 }
 
 impl Space {
@@ -123,6 +129,7 @@ impl Space {
             used_bytes: AtomicU64::new(0),
             volume_bytes: AtomicU64::new(0),
             room_bytes: AtomicU64::new(u64::MAX),
+            has_spare: AtomicBool::new(true),
         }
     }
 
@@ -144,6 +151,12 @@ impl Space {
     /// Bytes that may still come before batches are refused, as of the last look.
     pub(crate) fn room_bytes(&self) -> u64 {
         self.room_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the volume has room for what the server says of itself, as of the last look: it is not full, whatever
+    /// the quota says.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.has_spare.load(Ordering::Relaxed)
     }
 
     /// What a sender is told, unless there is enough room.
@@ -182,6 +195,7 @@ impl Space {
         self.free_bytes.store(self.disk.volume()?.free_bytes, Ordering::Relaxed);
         self.volume_bytes.store(volume.total_bytes, Ordering::Relaxed);
         self.room_bytes.store(left(&room, level), Ordering::Relaxed);
+        self.has_spare.store(room.volume.free_bytes >= full_below(&room), Ordering::Relaxed);
         self.change(before, level, now);
         Ok(level)
     }
@@ -191,6 +205,7 @@ impl Space {
         if let Err(error) = self.give_up_reserve() {
             error!(error = %error, "the reserve cannot be given up: {error}");
         }
+        self.has_spare.store(false, Ordering::Relaxed);
         self.change(self.level(), Level::Full, now);
     }
 

@@ -227,6 +227,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_the_server_says_of_itself_is_taken_until_the_volume_is_full() {
+        let (store, simulation) = Store::simulated(2);
+        let whole = simulation.free_bytes();
+        let mut own = batch(10);
+        own.drafts[0].kind = RecordKind::Audit;
+        for (percent, is_taken, own_is_taken) in
+            [(50, true, true), (12, false, true), (5, false, false), (50, true, true)]
+        {
+            simulation.set_free_bytes(whole / 100 * percent);
+            for (batch, is_wanted) in [(batch(10), is_taken), (own.clone(), own_is_taken)] {
+                let outcome = store.journal.append(batch).await.expect("an answer");
+                let was_taken = matches!(outcome, AppendOutcome::Appended(_));
+                assert_eq!(was_taken, is_wanted, "{percent} % free: {outcome:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn the_reserve_is_not_spent_on_the_next_segment() {
         let (store, mut simulation) = Store::simulated(1);
         let (segment, reserve) =
