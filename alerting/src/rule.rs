@@ -22,7 +22,7 @@ mod yaml;
 use serde::{Deserialize, Serialize};
 
 pub use correlation::{Correlation, CorrelationKind, GroupField};
-pub use judged::{Against, Bounds, Branch, Direction, Judge, Judged, Measure, Season};
+pub use judged::{Against, Bounds, Branch, Direction, Few, Judge, Judged, Measure, Season};
 pub use lists::Lists;
 pub use names::target_of;
 pub use set::{RULE_FILES_MAX, RULES_MAX, RuleSet, read_rule_files};

@@ -12,7 +12,7 @@ use logwarden_query::{Filter, parse_query};
 use super::correlation::{
     COUNT_MAX, Correlation, CorrelationKind, GROUP_FIELDS_MAX, GroupField, Reference,
 };
-use super::judged::{Against, Bounds, Direction, Judge, Judged, Measure, Season};
+use super::judged::{Against, Bounds, Direction, Few, Judge, Judged, Measure, Season};
 use super::settings::read_span;
 use super::sigma::{Selection, read_selection};
 use super::yaml::{Fault, Node};
@@ -22,6 +22,8 @@ use super::{Lists, Logic, RuleType};
 const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// The longest memory.
 const HISTORY_MAX: Duration = Duration::from_secs(400 * 86_400);
+/// Shares of a group's events that count as rare: a group keeps some thousands of events.
+const SHARES: std::ops::RangeInclusive<f64> = 0.001..=0.5;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Keys that every kind has.
 const COMMON_KEYS: [&str; 3] = ["type", "input", "group-by"];
@@ -147,7 +149,7 @@ static KINDS: &[Kind] = &[
     Kind {
         name: "rare",
         kind: CorrelationKind::Rare,
-        keys: &["field", "history", "max_entities", "learn"],
+        keys: &["field", "history", "max_entities", "max_share", "learn"],
         read: rare,
     },
     Kind {
@@ -352,18 +354,35 @@ fn new_term(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The value makes up the group, and those who have it are counted.
+/// Few have the value: it makes up the group, and those who have it are counted. Or few events of a group have it:
+/// then those with the same value are counted among all.
 fn rare(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     let values = needed(node, "field")?;
-    draft.fields = draft.group_by.iter().map(|field| field.name.clone()).collect();
-    if draft.fields.is_empty() {
-        return Err(Fault::new(node.at, "`group-by` says whose values are counted"));
-    }
-    draft.group_by = groups(&values);
     draft.window = history(node, "history", Some(7 * DAY))?.min(WINDOW_MAX);
-    let most = number(node, "max_entities", Some(1.0))?;
     let learn = span(node, "learn", Some(Duration::ZERO))?;
-    draft.judge(Measure::Distinct, Judge::Rare { entities_max: most as u32, learn });
+    let few = match (node.get("max_share"), node.get("max_entities")) {
+        (Some(share), Some(_)) => {
+            return Err(Fault::new(share.at, "either `max_entities` or `max_share`"));
+        }
+        (Some(at), None) => {
+            let share = number(node, "max_share", None)?;
+            if !SHARES.contains(&share) {
+                let message = format!("`max_share` is {} to {}", SHARES.start(), SHARES.end());
+                return Err(Fault::new(at.at, message));
+            }
+            draft.fields = values;
+            Few::Share(share)
+        }
+        (None, _) => {
+            draft.fields = draft.group_by.iter().map(|field| field.name.clone()).collect();
+            if draft.fields.is_empty() {
+                return Err(Fault::new(node.at, "`group-by` says whose values are counted"));
+            }
+            draft.group_by = groups(&values);
+            Few::Entities(number(node, "max_entities", Some(1.0))? as u32)
+        }
+    };
+    draft.judge(Measure::Distinct, Judge::Rare { few, learn });
     Ok(())
 }
 

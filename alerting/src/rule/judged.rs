@@ -134,6 +134,15 @@ pub struct Branch {
     pub absent: Vec<u32>,
 }
 
+/// When a value is rare.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Few {
+    /// At most so many others have it.
+    Entities(u32),
+    /// At most this share of the group's events has it, 0 to 1.
+    Share(f64),
+}
+
 /// How it is decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judge {
@@ -203,8 +212,8 @@ pub enum Judge {
     },
     /// A value that few have.
     Rare {
-        /// At most so many.
-        entities_max: u32,
+        /// How few.
+        few: Few,
         /// How long nothing is said at first.
         learn: Duration,
     },

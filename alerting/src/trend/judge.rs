@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::series::{Sample, Series, TERMS_MAX, nanos};
 use super::{Explained, Frame};
 use crate::alert::wording::span_text;
-use crate::rule::{Against, Bounds, Branch, Direction, Judge, Measure};
+use crate::rule::{Against, Bounds, Branch, Direction, Few, Judge, Measure};
 
 /// The condition holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +32,13 @@ impl Series {
             Judge::Ratio { bounds, min_events } => self.ratio(frame, instant, bounds, *min_events),
             Judge::Baseline { .. } => self.baseline(frame, instant),
             Judge::NewTerm { .. } => self.new_term(frame, instant),
-            Judge::Rare { entities_max, learn } => {
-                self.rare(frame, instant, *entities_max, nanos(*learn))
+            Judge::Rare { few, learn } => {
+                let is_learning = instant < frame.first_at.saturating_add(nanos(*learn));
+                match few {
+                    _ if is_learning => None,
+                    Few::Entities(most) => self.of_few(frame, instant, *most),
+                    Few::Share(most) => self.of_small_share(frame, instant, *most),
+                }
             }
             Judge::Change => self.change(frame, instant),
             Judge::Risk { .. } => self.risk(frame, instant),
@@ -266,16 +271,7 @@ impl Series {
         self.terms.push((tag, at));
     }
 
-    fn rare(
-        &self,
-        frame: Frame<'_>,
-        instant: i64,
-        entities_max: u32,
-        learn_ns: i64,
-    ) -> Option<Verdict> {
-        if instant < frame.first_at.saturating_add(learn_ns) {
-            return None;
-        }
+    fn of_few(&self, frame: Frame<'_>, instant: i64, entities_max: u32) -> Option<Verdict> {
         let from = instant.saturating_sub(frame.span_ns);
         let seen_by = self.measured(Measure::Distinct, from, instant)?;
         let sample = self.samples[self.range(instant, instant)].first()?;
@@ -286,6 +282,26 @@ impl Series {
                 span(frame.span_ns)
             );
             by(verdict(text, seen_by, f64::from(entities_max)), sample)
+        })
+    }
+
+    fn of_small_share(&self, frame: Frame<'_>, instant: i64, share_max: f64) -> Option<Verdict> {
+        let samples = &self.samples[self.range(instant.saturating_sub(frame.span_ns), instant)];
+        let all: f64 = samples.iter().map(|sample| f64::from(sample.weight)).sum();
+        self.samples[self.range(instant, instant)].iter().find_map(|sample| {
+            let same = samples.iter().filter(|other| other.tag == sample.tag);
+            let same: f64 = same.map(|other| f64::from(other.weight)).sum();
+            (same <= share_max * all).then(|| {
+                let text = format!(
+                    "a {} that {} of {} events within {} have; the rule asks for at most {} %",
+                    frame.field,
+                    number(same),
+                    number(all),
+                    span(frame.span_ns),
+                    number(share_max * 100.0)
+                );
+                by(verdict(text, same, share_max * all), sample)
+            })
         })
     }
 

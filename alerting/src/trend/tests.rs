@@ -400,6 +400,21 @@ fn new_rare_and_changed_values() {
     check(change, "0 a u=x g=1; 4000 a u=x g=2", "");
     let rare = "detector: { type: rare, input: { rules: [a] }, group-by: [h], field: p, history: 1h, max_entities: 1, learn: 10s }";
     check(rare, "0 a h=1 p=sh; 1 a h=2 p=sh; 20 a h=1 p=sh; 21 a h=1 p=nc", "21/nc");
+    let share = |rest: &str| {
+        format!(
+            "detector: {{ type: rare, input: {{ rules: [a] }}, field: p, history: 1h, {rest} }}"
+        )
+    };
+    let fifth = share("max_share: 0.2");
+    check(&fifth, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=sh; 4 a p=sh; 5 a p=nc", "5");
+    check(&fifth, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=nc", "");
+    check(&fifth, "0 a p=1; 1 a p=2; 2 a p=3; 3 a p=4; 4 a p=5", "4");
+    check(&fifth, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=sh; 4 a p=nc; 4 a p=nc", "");
+    check(&share("max_share: 0.2, learn: 1h"), "0 a p=1; 1 a p=2; 2 a p=3; 3 a p=4; 4 a p=5", "");
+    let by = share("max_share: 0.5, group-by: [h]");
+    check(&by, "0 a h=1 p=sh; 1 a h=2 p=sh; 2 a h=1 p=nc; 3 a h=2 p=sh", "2/1");
+    let short = share("max_share: 0.2").replace("1h", "10s");
+    check(&short, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=sh; 20 a p=nc", "");
 }
 
 #[test]
