@@ -151,8 +151,8 @@ pub(crate) fn decode_short(reader: &mut Reader<'_>, len: usize) -> Result<Codes,
                     )
                 }
                 _ => {
-                    let mut codes = vec![0; len];
-                    for number in 0..planes {
+                    let mut codes: Vec<u32> = plane(0).map(|byte| u32::from(*byte)).collect();
+                    for number in 1..planes {
                         let add = |(code, byte): (&mut u32, &u8)| {
                             *code |= u32::from(*byte) << (8 * number);
                         };

@@ -79,16 +79,20 @@ fn planes(reader: &mut Reader<'_>, len: usize) -> Result<Vec<u64>, Damaged> {
     if planes > 8 || bytes.len() != planes * rest {
         return Err(Damaged("planes of numbers have another length"));
     }
-    let mut distances = vec![0; len];
-    if let Some((head, tail)) = distances.split_first_mut() {
-        *head = first;
-        for plane in 0..planes {
-            let bytes = &bytes[plane * rest..(plane + 1) * rest];
-            let shift = 8 * plane;
-            tail.iter_mut()
-                .zip(bytes)
-                .for_each(|(distance, byte)| *distance |= u64::from(*byte) << shift);
-        }
+    // Written before it is read: memory that is read first is mapped twice.
+    let mut distances = Vec::with_capacity(len);
+    distances.extend(Some(first).filter(|_| len > 0));
+    match planes {
+        0 => distances.resize(len, 0),
+        _ => distances.extend(bytes[..rest].iter().map(|byte| u64::from(*byte))),
+    }
+    for plane in 1..planes {
+        let bytes = &bytes[plane * rest..(plane + 1) * rest];
+        let shift = 8 * plane;
+        distances[1..]
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(distance, byte)| *distance |= u64::from(*byte) << shift);
     }
     Ok(distances)
 }
