@@ -289,8 +289,11 @@ impl Detector {
                 self.desk.read_at(self.shared.store.clock.now());
                 let is_known = self.to_recall().is_some();
                 let mut looked = self.look_at(records).await?;
-                for (place, at) in &looked.late {
-                    self.shared.late.note(&self.rules.rules()[*place].id, *at);
+                looked.late.sort_unstable();
+                for late in looked.late.chunk_by(|one, other| one.0 == other.0) {
+                    let ((place, from), (_, to)) = (late[0], late[late.len() - 1]);
+                    let rule = &self.rules.rules()[place].id;
+                    self.shared.late.note(rule, (from, to), late.len() as u64);
                 }
                 for (event, until) in looked.kept.drain(..) {
                     self.desk.kept.keep(event, until);

@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::metrics::Counter;
 use logwarden_event::{Event, Timestamp};
 
 use crate::identity::hash_text;
@@ -129,6 +130,10 @@ struct Slot {
     part: u64,
 }
 
+/// The counters of a rule that were counted up so far: looking one up by name would cost more than a hit.
+#[derive(Debug, Default)]
+struct Counters(Vec<(&'static str, Counter)>);
+
 /// Both stages, with their state.
 #[derive(Debug)]
 pub struct Engine {
@@ -136,6 +141,7 @@ pub struct Engine {
     matcher: Matcher,
     lateness: Arc<Lateness>,
     groups: Vec<Option<Groups>>,
+    counters: Vec<Counters>,
     /// By rule: the groups of those that wait for the watermark.
     trends: Vec<Option<Trends>>,
     /// The places of those rules, each after the ones it looks at.
@@ -167,6 +173,7 @@ impl Engine {
         judged.sort_by_key(|place| rules.depth_of(*place));
         Self {
             matcher: Matcher::new(rules.clone()),
+            counters: rules.rules().iter().map(|_| Counters::default()).collect(),
             rules,
             lateness,
             groups,
@@ -269,7 +276,7 @@ impl Engine {
         let rules = self.rules.clone();
         let rule = &rules.rules()[place];
         if let (Logic::Match(_), Origin::Event(event)) = (&rule.logic, origin) {
-            ::metrics::counter!(metrics::HITS_TOTAL, "rule" => rule.id.clone()).increment(1);
+            self.counters[place].of(metrics::HITS_TOTAL, &rule.id).increment(1);
             if rules.opens_alerts(place) {
                 let group = plain_group(rule, event);
                 let before = findings.found.len();
@@ -289,13 +296,13 @@ impl Engine {
                     (Some(group), Some(sample)) => {
                         self.insert_sample(edge.correlation, group, sample, arrival, findings);
                     }
-                    _ => count_missing(above),
+                    _ => self.count_missing(edge.correlation, above),
                 }
                 continue;
             }
             let tag = tag_of(correlation, edge.member, origin, member);
             let (Some(group), Some(tag)) = (group, tag) else {
-                count_missing(above);
+                self.count_missing(edge.correlation, above);
                 continue;
             };
             let values = group.clone();
@@ -309,6 +316,10 @@ impl Engine {
                 self.take_hit(edge.correlation, origin, hit, arrival, findings);
             }
         }
+    }
+
+    fn count_missing(&mut self, place: usize, rule: &Rule) {
+        self.counters[place].of(metrics::MISSING_FIELD_TOTAL, &rule.id).increment(1);
     }
 
     fn insert(
@@ -326,7 +337,8 @@ impl Engine {
         let rule_id = || self.rules.rules()[place].id.clone();
         let window = groups.window_for(&arrival);
         if member.at < arrival.observed.saturating_sub(window.lateness_ns) {
-            ::metrics::counter!(metrics::LATE_TOTAL, "rule" => rule_id()).increment(1);
+            let rule = &self.rules.rules()[place].id;
+            self.counters[place].of(metrics::LATE_TOTAL, rule).increment(1);
             if matches!(self.rules.rules()[place].logic, Logic::Correlate(_)) {
                 findings.late.push((place, member.at));
             }
@@ -503,9 +515,15 @@ fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
     })
 }
 
-fn count_missing(rule: &Rule) {
-    let id = rule.id.clone();
-    ::metrics::counter!(metrics::MISSING_FIELD_TOTAL, "rule" => id).increment(1);
+impl Counters {
+    fn of(&mut self, name: &'static str, rule: &str) -> &Counter {
+        let known = self.0.iter().position(|(known, _)| *known == name);
+        let place = known.unwrap_or_else(|| {
+            self.0.push((name, ::metrics::counter!(name, "rule" => rule.to_owned())));
+            self.0.len() - 1
+        });
+        &self.0[place].1
+    }
 }
 
 fn nanos(span: Duration) -> i64 {

@@ -99,10 +99,10 @@ impl Late {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Events of a rule came too late.
-    pub(crate) fn note(&self, rule_id: &str, at: i64) {
+    /// So many events of a rule came too late, which happened between these instants.
+    pub(crate) fn note(&self, rule_id: &str, (from, to): (i64, i64), events: u64) {
         let mut spans = self.spans();
-        let one = Span { from: at, to: at, events: 1 };
+        let one = Span { from, to, events };
         let known = spans.waiting.get(rule_id).copied();
         spans.waiting.insert(rule_id.to_owned(), known.map_or(one, |known| known.joined(one)));
         spans.changed.insert(rule_id.to_owned());
@@ -458,7 +458,8 @@ mod tests {
         assert_eq!(world.kept().await, [""; 0]);
         // Nothing is left to look for, and what is known is not found again.
         assert_eq!(world.alerting.look_again(&world.searches).await.expect("looked"), 0);
-        world.alerting.shared.late.note("much", (start + 20) * 1_000_000_000);
+        let late = (start + 20) * 1_000_000_000;
+        world.alerting.shared.late.note("much", (late, late), 1);
         assert_eq!(world.alerting.look_again(&world.searches).await.expect("looked"), 0);
         assert_eq!(world.alerts().await.len(), 2);
         stop.cancel();

@@ -19,7 +19,7 @@ use crate::metrics;
 use crate::window::Member;
 
 /// Bytes of events kept in memory.
-const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The events, by id.
 #[derive(Debug, Default)]

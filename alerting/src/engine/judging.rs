@@ -83,8 +83,8 @@ impl Engine {
             findings.keep(sample.at.max(arrival.observed).saturating_add(keep));
         }
         if !is_taken {
-            let id = self.rules.rules()[place].id.clone();
-            ::metrics::counter!(metrics::LATE_TOTAL, "rule" => id).increment(1);
+            let rule = &self.rules.rules()[place].id;
+            self.counters[place].of(metrics::LATE_TOTAL, rule).increment(1);
         }
         if !is_taken || is_late {
             findings.late.push((place, sample.at));
