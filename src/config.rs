@@ -185,7 +185,16 @@ pub(crate) fn load_checked(file: Option<&Path>, overrides: &Overrides) -> anyhow
     Ok(config)
 }
 
-fn load_text(text: &str, file: Option<&Path>, overrides: &Overrides) -> anyhow::Result<Config> {
+/// Reads the text of a file.
+///
+/// # Errors
+///
+/// When a key is unknown or a value cannot be used.
+pub(crate) fn load_text(
+    text: &str,
+    file: Option<&Path>,
+    overrides: &Overrides,
+) -> anyhow::Result<Config> {
     let parsed =
         toml::from_str(text).with_context(|| format!("configuration file {}", name_of(file)))?;
     let shown = masked(toml::from_str(text)?);

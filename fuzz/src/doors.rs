@@ -51,7 +51,11 @@ impl Node {
                 }
                 Kind::Datagrams(kind) => datagrams(doors, kind, bytes).await,
                 Kind::Proxied => fuzzing::proxied(bytes).await,
-                Kind::Record { .. } | Kind::Secret => {}
+                Kind::Record { .. }
+                | Kind::Secret
+                | Kind::Query
+                | Kind::Configuration
+                | Kind::Rules => {}
             }
         });
     }

@@ -3,14 +3,19 @@
 //! Input: the name of a target and bytes a fuzzer made up. Output: none: a panic, a hang or too much memory is the
 //! finding. Names and first inputs stand in [`TARGETS`]; each has a file in `fuzz_targets`.
 
+#[expect(dead_code, reason = "it is the program's own file, of which one function is called here")]
+#[path = "../../src/config.rs"]
+mod config;
 mod doors;
 mod targets;
 
 use std::path::PathBuf;
 
 use doors::Node;
-use logwarden_event::Timestamp;
+use logwarden_alerting::{RuleFile, RuleSet, test_rules};
+use logwarden_event::{Event, Timestamp};
 use logwarden_ingest::{Normalizer, Origin, fuzzing};
+use logwarden_query::parse_query;
 pub use targets::{Kind, TARGETS, Target};
 
 /// When everything happens.
@@ -45,6 +50,13 @@ pub fn run(name: &str, bytes: &[u8]) {
     match target.kind {
         Kind::Record { before } => record(before, bytes),
         Kind::Secret => fuzzing::mask(bytes),
+        Kind::Query => query(&String::from_utf8_lossy(bytes)),
+        Kind::Configuration => {
+            // What is no configuration is refused, which is as good an answer as any.
+            let text = String::from_utf8_lossy(bytes);
+            let _ = config::load_text(&text, None, &config::Overrides::default());
+        }
+        Kind::Rules => rules(&String::from_utf8_lossy(bytes)),
         kind => NODE.with_borrow_mut(|node| {
             if node.as_ref().is_none_or(Node::is_worn) {
                 *node = Some(Node::new());
@@ -52,6 +64,24 @@ pub fn run(name: &str, bytes: &[u8]) {
             node.as_mut().expect("made above").take(kind, bytes);
         }),
     }
+}
+
+/// What queries and rules are tried on.
+fn event() -> Event {
+    let record = br#"{"a":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxx!","n":5,"user":{"name":"alice"},"source":{"ip":"10.0.0.1"},"Image":"/bin/sh","CommandLine":"sh -c a b","event":{"outcome":"failure"},"message":"a b"}"#;
+    Normalizer.normalize(record, &Origin::new("fuzz"), NOW)
+}
+
+fn query(text: &str) {
+    if let Ok(query) = parse_query(text, NOW) {
+        std::hint::black_box(query.filter.matches(&event()));
+    }
+}
+
+fn rules(text: &str) {
+    let file = RuleFile { name: String::from("fuzz.yml"), text: text.to_owned() };
+    let (rules, problems) = RuleSet::load(&[file]);
+    std::hint::black_box((problems, test_rules(&rules, &[event()])));
 }
 
 /// Reads a record twice, the second time with its secrets masked.

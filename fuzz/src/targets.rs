@@ -25,6 +25,12 @@ pub enum Kind {
     },
     /// They are searched for secrets.
     Secret,
+    /// They are a query, as somebody types it.
+    Query,
+    /// They are the configuration file.
+    Configuration,
+    /// They are a file of rules, which are then tried on an event.
+    Rules,
 }
 
 /// One target.
@@ -246,6 +252,14 @@ pub static TARGETS: &[Target] = &[
         b"192.0.2.1:5 [02/Jan/2025:03:04:05.123] f b/s 0/0/1/2/3 200 12 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"",
         b"[2025-01-02T03:04:05.123Z] \"GET /a HTTP/1.1\" 200 - 0 12 3 2 \"-\" \"curl\" \"id\" \"a\" \"10.0.0.1:80\"",
     ]),
+    record("devices", b"<189>", &[
+        b"45: Router1: *Mar  1 00:01:02.123: %SEC_LOGIN-4-LOGIN_FAILED: Login failed [user: a] [Source: 192.0.2.1] [localport: 22]",
+        b": 2025 Mar  1 00:01:02 UTC: %ETHPORT-5-IF_UP: text",
+        b"Mar 01 2025 00:01:02 fw1 : %ASA-4-106023: Deny tcp src a:192.0.2.1/5 dst b:10.0.0.1/22 by access-group \"x\"",
+        b"Mar  1 2025 00:01:02 Router1 %%01BGP/3/BGP_AUTH_FAILED(l)[12]:text",
+        b"Mar  1 00:01:02 fw1 1,2025/03/01 00:01:02,0018,THREAT,url,1,,192.0.2.1,10.0.0.1,,,r,u,,web,,,,,,,,,,5,443,,,,tcp,allow,\"a/b\",,,high",
+        b"Mar  1 00:01:02 h clamd[1]: /a: Php.Webshell-1(5:6) FOUND",
+    ]),
     record("system", b"<30>Oct 11 22:14:15 h kernel: ", &[
         b"[ 12.345678] [UFW BLOCK] IN=eth0 OUT= SRC=192.0.2.1 DST=10.0.0.1 PROTO=TCP SPT=5 DPT=22",
         b"audit: type=1400 audit(1.2:3): apparmor=\"DENIED\" operation=\"open\"",
@@ -267,6 +281,33 @@ pub static TARGETS: &[Target] = &[
         seeds: &[
             b"password=hunter2 AKIAIOSFODNN7EXAMPLE token: \"eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.abcdefghijklmnop\"",
             b"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
+        ],
+    },
+    Target {
+        name: "query",
+        kind: Kind::Query,
+        seeds: &[
+            b"event.outcome:failure and (user.name:al* or source.ip:10.0.0.0/8) not message:\"a b\" since 2h",
+            b"_exists_:a.b and n>=5 and /re(g|x)/ | count by user.name, host.name | sort -count | limit 5",
+        ],
+    },
+    Target {
+        name: "configuration",
+        kind: Kind::Configuration,
+        seeds: &[
+            b"data_dir = \"/d\"\n[http]\nlisten = \"127.0.0.1:1\"\nallow = [\"10.0.0.0/8\"]\nsource = \"a\"\n",
+            b"[[listeners]]\nkind = \"syslog\"\ntcp = \"127.0.0.1:2\"\nsource = \"a\"\n[[sources]]\nname = \"a\"\nzone = \"Europe/Berlin\"\nevents_per_sec_max = 5\n",
+            b"[[inputs]]\nname = \"f\"\nkind = \"file\"\npath = \"/a\"\nsource = \"a\"\n[[notifiers]]\nname = \"m\"\nkind = \"webhook\"\nurl = \"https://a.example/b\"\n[[routes]]\nto = [\"m\"]\n",
+        ],
+    },
+    Target {
+        name: "rules",
+        kind: Kind::Rules,
+        seeds: &[
+            b"title: a\nid: 7d3a1c52-0a6f-4c5e-9b1f-2f6d8a1b3c4d\nlogsource: {product: linux}\ndetection:\n  s: {Image|endswith: '/sh', CommandLine|contains|all: [a, b]}\n  k: ['*x*', y?z]\n  condition: s and not 1 of k*\nlevel: high\n",
+            b"title: c\nname: c\ncorrelation:\n  type: event_count\n  rules: [a]\n  group-by: [user.name]\n  timespan: 5m\n  condition: {gte: 3}\n",
+            b"title: t\nlogsource: {category: authentication}\ndetection: {s: {event.outcome: failure}, condition: s}\ndetector: {type: threshold, count: 5, window: 1m, by: [user.name]}\n",
+            b"title: r\nlogsource: {}\ndetection:\n  s:\n    a|re|i: '^(x+)+$'\n    b|cidr: 10.0.0.0/8\n    c|base64offset|contains: abc\n    d|windash: '-a'\n    e|gte: 5\n  condition: all of them\n",
         ],
     },
 ];
