@@ -274,7 +274,7 @@ impl Detector {
 
     /// Works off one chunk and writes what came of it, when it is time.
     async fn take_chunk(&mut self, chunk: Chunk) -> Result<(), Restart> {
-        let looked = match chunk {
+        let mut looked = match chunk {
             Chunk::Gap { from, to } => {
                 let records = to.seq.saturating_sub(from.seq);
                 error!(%from, %to, records, "journal has a gap, its events were not looked at");
@@ -289,12 +289,6 @@ impl Detector {
                 self.desk.read_at(self.shared.store.clock.now());
                 let is_known = self.to_recall().is_some();
                 let mut looked = self.look_at(records).await?;
-                looked.late.sort_unstable();
-                for late in looked.late.chunk_by(|one, other| one.0 == other.0) {
-                    let ((place, from), (_, to)) = (late[0], late[late.len() - 1]);
-                    let rule = &self.rules.rules()[place].id;
-                    self.shared.late.note(rule, (from, to), late.len() as u64);
-                }
                 for (event, until) in looked.kept.drain(..) {
                     self.desk.kept.keep(event, until);
                 }
@@ -305,6 +299,11 @@ impl Detector {
                 looked
             }
         };
+        looked.late.sort_unstable();
+        for late in looked.late.chunk_by(|one, other| one.0 == other.0) {
+            let ((place, from), (_, to)) = (late[0], late[late.len() - 1]);
+            self.shared.late.note(&self.rules.rules()[place].id, (from, to), late.len() as u64);
+        }
         for finding in looked.findings {
             self.work.take(finding);
         }
