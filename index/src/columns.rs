@@ -19,5 +19,6 @@ pub(crate) mod codes;
 pub(crate) mod hash;
 pub(crate) mod ids;
 pub(crate) mod ints;
+pub(crate) mod patterns;
 mod text;
 pub(crate) mod texts;

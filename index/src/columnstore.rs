@@ -14,6 +14,7 @@ pub(crate) mod tally;
 mod wordplaces;
 
 pub(crate) mod carry;
+mod direct;
 mod directory;
 mod groups;
 mod view;

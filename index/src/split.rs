@@ -27,7 +27,9 @@ use crate::piece::{Counted, FieldStat, GroupPart, Grouped};
 use crate::wordindex::{WordIndex, WordIndexInfo};
 
 /// The format that this release writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 5;
+pub(crate) const FORMAT: u32 = 6;
+/// The oldest it reads: it differs only in that no column has patterns.
+pub(crate) const FORMAT_MIN: u32 = 5;
 /// The last bytes of every split.
 pub(crate) const MAGIC: [u8; 8] = *b"LWSPLIT\n";
 /// Length of footer length, format and magic.
@@ -491,8 +493,9 @@ impl Tail {
             return Err("it does not end as a split does".to_owned());
         }
         let format = u32::from_le_bytes(trailer[8..12].try_into().map_err(|_| "short trailer")?);
-        if format != FORMAT {
-            return Err(format!("it has format {format}, this release reads {FORMAT}"));
+        if !(FORMAT_MIN..=FORMAT).contains(&format) {
+            let known = format!("{FORMAT_MIN} to {FORMAT}");
+            return Err(format!("it has format {format}, this release reads {known}"));
         }
         let len = u64::from_le_bytes(trailer[..8].try_into().map_err(|_| "short trailer")?);
         let end = size_bytes - TRAILER_BYTES;

@@ -1,11 +1,13 @@
 //! The texts of one column over the rows of one block, in the form that is shortest.
 //!
-//! Codes of the column's dictionary where texts repeat; else whole numbers, ids, or plain texts.
+//! Codes of the column's dictionary where texts repeat; else whole numbers, addresses, ids, patterns with
+//! numbers in them, or plain texts.
 //! What is written is read back at once and compared; what does not come back is written plainly.
 
 use super::codes::Codes;
 use super::dictionary::{Builder, Dictionary};
 use super::ids::{self, Ids};
+use super::patterns::{self, Patterns};
 use super::texts::{self, Texts};
 use super::wire::{Damaged, Packer, Reader, put_number};
 use super::{codes, ints};
@@ -19,6 +21,8 @@ pub(crate) const IDS: u8 = 2;
 const TEXTS: u8 = 3;
 /// IPv4 addresses.
 pub(crate) const ADDRESSES: u8 = 4;
+/// Patterns and the numbers in them.
+const PATTERNS: u8 = 5;
 
 /// New texts that a block may have beside half of its own; few in tests, whose blocks are small.
 const NEW_TEXTS_MIN: usize = if cfg!(test) { 2 } else { 32 };
@@ -117,8 +121,14 @@ fn encode_direct(texts: &[&[u8]], packer: &mut Packer, out: &mut Vec<u8>) -> Opt
         return None;
     }
     out.push(IDS);
-    if !ids::encode(texts, out) {
-        out.pop();
+    if ids::encode(texts, out) {
+        return None;
+    }
+    out.pop();
+    let start = out.len();
+    out.push(PATTERNS);
+    if !patterns::encode(texts, packer, out) {
+        out.truncate(start);
         out.push(TEXTS);
         texts::encode(texts, packer, out);
     }
@@ -184,6 +194,8 @@ pub(crate) enum Values {
     Texts(Texts),
     /// IPv4 addresses.
     Addresses(Vec<u32>),
+    /// Patterns and the numbers in them.
+    Patterns(Patterns),
 }
 
 impl Values {
@@ -202,6 +214,7 @@ impl Values {
             IDS => Self::Ids(ids::decode(reader, len)?),
             TEXTS => Self::Texts(texts::decode(reader, len)?),
             ADDRESSES => Self::Addresses(codes::decode(reader, len)?),
+            PATTERNS => Self::Patterns(patterns::decode(reader, len)?),
             _ => return Err(Damaged("a block of an unknown form")),
         };
         if reader.is_empty() { Ok(values) } else { Err(Damaged("a block goes on after its end")) }
@@ -215,6 +228,7 @@ impl Values {
             Self::Ids(ids) => ids.len(),
             Self::Texts(texts) => texts.len(),
             Self::Addresses(addresses) => addresses.len(),
+            Self::Patterns(patterns) => patterns.len(),
         }
     }
 
@@ -226,6 +240,7 @@ impl Values {
             Self::Ids(ids) => ids.size_bytes(),
             Self::Texts(texts) => texts.size_bytes(),
             Self::Addresses(addresses) => addresses.len() * 4,
+            Self::Patterns(patterns) => patterns.size_bytes(),
         }
     }
 
@@ -254,6 +269,7 @@ impl Values {
             }
             Self::Ids(ids) => Ok(ids.text(place, buffer)),
             Self::Texts(texts) => Ok(texts.get(place)),
+            Self::Patterns(patterns) => Ok(patterns.text(place, buffer)),
             Self::Addresses(addresses) => {
                 buffer.clear();
                 put_address(buffer, addresses[place]);
@@ -298,6 +314,7 @@ mod tests {
             "[0-9a-f]{8}-[0-9a-f]{4}".prop_map(String::into_bytes),
             "0[0-9]{0,3}|-0|[0-9A-F]{16}".prop_map(String::into_bytes),
             "1.2.3|1.2.3.4.5|01.2.3.4|1.2.3.256|-1.2.3.4|1..2.3".prop_map(String::into_bytes),
+            "/v1/[ab]/[0-9]{1,4}".prop_map(String::into_bytes),
             proptest::collection::vec(any::<u8>(), 0..9),
         ];
         let same = text.clone().prop_flat_map(|text| proptest::collection::vec(Just(text), 0..60));
@@ -305,6 +322,10 @@ mod tests {
             proptest::collection::vec(text, 0..90),
             same,
             proptest::collection::vec(any::<u32>().prop_map(|n| n.to_string().into_bytes()), 0..90),
+            proptest::collection::vec(
+                "(/v1/[ab]/[0-9]{1,4}){1,2}".prop_map(String::into_bytes),
+                0..90
+            ),
             proptest::collection::vec(
                 any::<u64>().prop_map(|n| format!("{n:016x}").into_bytes()),
                 0..90

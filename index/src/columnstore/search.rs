@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use logwarden_event::{WORD_BYTES_MAX, has_words_in_order, words};
 
+use super::direct::DirectTest;
 use super::directory::Part;
 use super::view::{ColumnView, OpenColumns};
 use super::{ColumnStore, StoredShape};
@@ -69,7 +70,7 @@ impl TextTest<'_> {
     }
 
     /// What every text that passes contains, in lower case.
-    fn part(&self) -> Option<&str> {
+    pub(super) fn part(&self) -> Option<&str> {
         match self {
             Self::Contains(part) => Some(part),
             Self::Passes(condition) => condition.part(),
@@ -102,7 +103,7 @@ impl TextTest<'_> {
     }
 
     /// The texts that pass, by place; `None`: each must be tried.
-    fn passing(&self, texts: &Texts) -> Option<Vec<bool>> {
+    pub(super) fn passing(&self, texts: &Texts) -> Option<Vec<bool>> {
         let (places, are_sure) = match self.stands() {
             Some((part, stands)) => (texts.places_of(part, stands)?, true),
             None => (texts.places_of(self.part()?, |_, _| true)?, false),
@@ -120,7 +121,7 @@ impl TextTest<'_> {
         self.passing(texts).unwrap_or_else(|| (0..texts.len()).map(passes).collect())
     }
 
-    fn passes_bytes(&self, text: &[u8]) -> bool {
+    pub(super) fn passes_bytes(&self, text: &[u8]) -> bool {
         match self {
             // The same text in ASCII has the same length.
             Self::Is(wanted) if wanted.is_ascii() && text.is_ascii() => {
@@ -137,11 +138,11 @@ pub(crate) struct Probe<'t> {
     pub(crate) test: TextTest<'t>,
     words: Vec<SoughtWord>,
     /// The words as an address, which is a word of its own where all texts are addresses.
-    address: Option<(u32, SoughtWord)>,
+    pub(super) address: Option<(u32, SoughtWord)>,
 }
 
 /// A word that is looked for, with its line of the filter.
-struct SoughtWord {
+pub(super) struct SoughtWord {
     hash: u64,
     /// The number it is, if numbers are written so.
     number: Option<u64>,
@@ -156,7 +157,7 @@ impl SoughtWord {
 }
 
 /// The number without its sign that has this word and no other.
-fn magnitude_of(word: &str) -> Option<u64> {
+pub(super) fn magnitude_of(word: &str) -> Option<u64> {
     let is_usual =
         word == "0" || !word.starts_with('0') && word.bytes().all(|b| b.is_ascii_digit());
     if is_usual { word.parse().ok() } else { None }
@@ -464,11 +465,15 @@ impl ColumnStore {
             }
             let Some(values) = self.values(column, block)? else { continue };
             let direct = DirectTest::new(&values, probe);
-            let none_passes = match &*values {
-                Values::Codes(codes) => !codes.has_any(&passing),
-                _ => matches!(direct, DirectTest::Never),
+            let by_code = match (&*values, &direct) {
+                (Values::Codes(codes), _) => Some((codes, &*passing)),
+                (Values::Patterns(patterns), DirectTest::Patterns(told)) => {
+                    Some((&patterns.codes, &**told))
+                }
+                _ => None,
             };
-            if none_passes {
+            let none_passes = by_code.is_some_and(|(codes, passing)| !codes.has_any(passing));
+            if none_passes || matches!(direct, DirectTest::Never) {
                 continue;
             }
             let layout = self.layout(block)?;
@@ -481,15 +486,15 @@ impl ColumnStore {
                     let of_group = layout.spots_of(group);
                     let at = first + of_group.start;
                     let step = *count as usize;
-                    let any = match &*values {
-                        Values::Codes(codes) => {
+                    let any = match by_code {
+                        Some(by_code) => {
                             let places = (start + before, *count, group.len);
-                            insert_codes((codes, &passing), places, (spots, at))
+                            insert_codes(by_code, places, (spots, at))
                         }
-                        values => {
+                        None => {
                             let first = (start + before) as usize;
                             let place = |k: usize| first + k * step;
-                            let passes = |k| direct.passes(values, place(k), &mut buffer);
+                            let passes = |k| direct.passes(&values, place(k), &mut buffer);
                             spots.insert_bits(at, of_group.len(), passes)
                         }
                     };
@@ -523,113 +528,6 @@ fn insert_codes(
         Codes::Longs(codes) => {
             let codes = &codes[start..];
             spots.insert_bits(at, len, |k| passes(codes[k * step] as usize))
-        }
-    }
-}
-
-/// Whether a part has a byte that no text of a block can have.
-fn has_other(part: Option<&str>, may_be: impl Fn(&u8) -> bool) -> bool {
-    part.is_some_and(|part| !part.as_bytes().iter().all(may_be))
-}
-
-/// How a condition is tried on the texts of one block.
-enum DirectTest<'t> {
-    /// No text of the block passes.
-    Never,
-    /// The number is this one.
-    Integer(i64),
-    /// The number is this one, but for its sign.
-    Magnitude(u64),
-    /// The number lies in this range.
-    Number(Bound<f64>, Bound<f64>),
-    /// The id has this packed form.
-    Id(Vec<u8>),
-    /// The address is this one.
-    Address(u32),
-    /// A part of the address is this one.
-    Octet(u8),
-    /// By the text.
-    Text(&'t TextTest<'t>),
-    /// By place: whether it passes.
-    Told(Vec<bool>),
-}
-
-impl<'t> DirectTest<'t> {
-    fn new(values: &Values, probe: &'t Probe<'t>) -> Self {
-        let test = &probe.test;
-        match (values, test) {
-            (Values::Ints(_), TextTest::Word(word)) => {
-                magnitude_of(word).map_or(Self::Never, Self::Magnitude)
-            }
-            (Values::Ints(_), TextTest::Phrase(_)) => Self::Never,
-            (Values::Addresses(_), TextTest::Word(word)) => {
-                let octet = magnitude_of(word).and_then(|number| u8::try_from(number).ok());
-                octet.map_or(Self::Never, Self::Octet)
-            }
-            (Values::Addresses(_), TextTest::Phrase(_))
-                if let Some((address, _)) = probe.address =>
-            {
-                Self::Address(address)
-            }
-            (Values::Ints(_), TextTest::Is(wanted)) => {
-                number_of(wanted.as_bytes()).map_or(Self::Never, Self::Integer)
-            }
-            (Values::Ints(_), TextTest::Number(from, to)) => Self::Number(*from, *to),
-            (Values::Ids(ids), TextTest::Is(wanted)) => {
-                ids.packed(wanted.as_bytes()).map_or(Self::Never, Self::Id)
-            }
-            (Values::Addresses(_), TextTest::Is(wanted)) => {
-                address_of(wanted.as_bytes()).map_or(Self::Never, Self::Address)
-            }
-            (Values::Addresses(_), test)
-                if has_other(test.part(), |byte| byte.is_ascii_digit()) =>
-            {
-                Self::Never
-            }
-            (Values::Texts(texts), test) if let Some(passing) = test.passing(texts) => {
-                if passing.contains(&true) { Self::Told(passing) } else { Self::Never }
-            }
-            (Values::Ids(ids), TextTest::Word(word)) if ids.is_word() => {
-                ids.packed(word.as_bytes()).map_or(Self::Never, Self::Id)
-            }
-            (Values::Ids(ids), TextTest::Word(word)) if !ids.may_have_words(&[word.len()]) => {
-                Self::Never
-            }
-            (Values::Ids(ids), TextTest::Phrase(words))
-                if !ids.may_have_words(&words.iter().map(String::len).collect::<Vec<_>>()) =>
-            {
-                Self::Never
-            }
-            (Values::Ints(_), test) if has_other(test.part(), |byte| byte.is_ascii_digit()) => {
-                Self::Never
-            }
-            (Values::Ids(_), test) if has_other(test.part(), |byte| byte.is_ascii_hexdigit()) => {
-                Self::Never
-            }
-            (_, test) => Self::Text(test),
-        }
-    }
-
-    fn passes(&self, values: &Values, place: usize, buffer: &mut Vec<u8>) -> bool {
-        match (self, values) {
-            (Self::Integer(wanted), Values::Ints(numbers)) => numbers[place] == *wanted,
-            (Self::Number(from, to), Values::Ints(numbers)) => {
-                (*from, *to).contains(&(numbers[place] as f64))
-            }
-            (Self::Magnitude(wanted), Values::Ints(numbers)) => {
-                numbers[place].unsigned_abs() == *wanted
-            }
-            (Self::Octet(wanted), Values::Addresses(addresses)) => {
-                addresses[place].to_be_bytes().contains(wanted)
-            }
-            (Self::Id(packed), Values::Ids(ids)) => ids.is(place, packed),
-            (Self::Address(wanted), Values::Addresses(addresses)) => addresses[place] == *wanted,
-            (Self::Told(passing), _) => passing[place],
-            (Self::Text(test), values) => {
-                let no_dictionary = Default::default();
-                values.text(place, &no_dictionary, buffer).is_ok_and(|text| test.passes_bytes(text))
-            }
-            _ => false,
         }
     }
 }

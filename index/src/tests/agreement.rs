@@ -133,6 +133,7 @@ fn event_of(recipe: &Recipe, seq: u64) -> Event {
         event.field("own.number", Value::Integer(i128::from(seq) * 37 - 100));
         event.field("own.ip", Value::Ip(own_ip(seq).into()));
         event.field("own.path", Value::String(&own_path(seq)));
+        event.field("own.target", Value::String(&own_target(seq)));
     }
     let mut event = event.build();
     event.stamp(Position { lane: 0, seq }, Timestamp::from_secs(1_000_000));
@@ -152,11 +153,29 @@ fn own_path(seq: u64) -> String {
     format!("/Srv/{seq}/x{}?y", seq * 31)
 }
 
+/// Texts that differ in their numbers.
+fn own_target(seq: u64) -> String {
+    match seq % 3 {
+        0 => format!("/Orders/{seq}/items/{}", seq * 31),
+        1 => format!("/Orders/0{seq}/{seq}-{}", seq * 7),
+        _ => format!("{}:{seq}", own_ip(seq)),
+    }
+}
+
 /// Lookups of such texts.
 fn own() -> impl Strategy<Value = Lookup> {
     let word = |word: String| Lookup::Word { field: None, word };
     let is = |field: &str, value: String| Lookup::Value { field: field.to_owned(), value };
-    (0u64..70, 0u8..9).prop_map(move |(seq, which)| match which {
+    let prefix = |len: usize, seq: u64| own_target(seq).to_lowercase()[..len].to_owned();
+    let beginning =
+        move |field: &str, prefix| Lookup::ValuePrefix { field: field.to_owned(), prefix };
+    let inside = |part: String, is_told: bool| {
+        let told = is_told.then(|| part.clone());
+        let test = move |text: &str| text.to_lowercase().contains(&part);
+        let condition = TextCondition::new(told, test);
+        Lookup::Text { field: Some("own.target".to_owned()), condition }
+    };
+    (0u64..70, 0u8..16).prop_map(move |(seq, which)| match which {
         0 => word(own_id(seq)),
         1 => word(format!("x{}", seq * 31)),
         2 => word((seq * 37).to_string()),
@@ -165,6 +184,18 @@ fn own() -> impl Strategy<Value = Lookup> {
         5 => is("own.ip", own_ip(seq).to_string()),
         6 => is("own.path", own_path(seq).to_lowercase()),
         7 => Lookup::WordPrefix { field: None, prefix: own_id(seq)[..3].to_owned() },
+        8 => word(if seq < 35 { "items".to_owned() } else { format!("0{seq}") }),
+        9 => is("own.target", own_target(seq).to_lowercase()),
+        10 => beginning("own.target", prefix(if seq < 35 { 5 } else { 9 }, seq)),
+        11 => Lookup::WordPrefix {
+            field: None,
+            prefix: ["", "ord", "1", "12"][seq as usize % 4].to_owned(),
+        },
+        12 => inside("s/1".to_owned(), seq < 35),
+        13 => inside(["rder", "items/", "\0"][seq as usize % 3].to_owned(), seq < 35),
+        14 => {
+            Lookup::Phrase { field: None, words: vec!["items".to_owned(), (seq * 31).to_string()] }
+        }
         _ => Lookup::Number {
             field: "own.number".to_owned(),
             from: Bound::Excluded(seq as f64 * 37.0 - 100.0),

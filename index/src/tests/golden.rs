@@ -1,6 +1,6 @@
 //! A split that was written when its format was made can still be read.
 //!
-//! `golden.lws` is [`built`] of that day, byte for byte. It is made anew only with a new format.
+//! `golden.N.lws` holds [`events`] of format N and is never made anew.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,18 +17,25 @@ use crate::head::order_of;
 use crate::lookup::Lookup;
 use crate::split::Split;
 
-const GOLDEN: &[u8] = include_bytes!("golden.lws");
+/// By format.
+const GOLDEN: [(u32, &[u8]); 2] =
+    [(5, include_bytes!("golden.5.lws")), (6, include_bytes!("golden.6.lws"))];
 
 /// A login in JSON, a line of syslog, prose, and an event whose name for a field is never the same.
-fn event(number: u64) -> Event {
+fn event(format: u32, number: u64) -> Event {
     let user = ["kofi", "chiara", "mallory"][number as usize % 3];
     let port = 40_000 + number * 7;
     let ip = std::net::Ipv4Addr::from_bits(0x0A02_0000 + number as u32 * 77);
     let id = format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let at = Timestamp::from_millis(1_760_000_000_000 + number as i64 * 250);
+    let path = match format {
+        5 => r"C:\x".to_owned(),
+        _ => format!("/v1/{user}/orders/{port}"),
+    };
     let record = match number % 4 {
         0 | 1 => format!(
-            r#"{{"@timestamp":"{at}","user":{{"name":"{user}"}},"src":{{"ip":"{ip}","port":{port}}},"id":"{id}","path":"C:\\x","message":"user {user} signed in, session {id}"}}"#
+            r#"{{"@timestamp":"{at}","user":{{"name":"{user}"}},"src":{{"ip":"{ip}","port":{port}}},"id":"{id}","path":{},"message":"user {user} signed in, session {id}"}}"#,
+            serde_json::Value::from(&*path)
         ),
         2 => format!("<38>1 {at} bastion sshd {number} - - Failed password for {user} port {port}"),
         _ => format!("the {number}th event of {user} says {id} in words of its own"),
@@ -45,7 +52,7 @@ fn event(number: u64) -> Event {
             event.field_with("source.ip", Some("src.ip"), address, FieldOptions::default());
             event.field_with("source.port", Some("src.port"), port, FieldOptions::default());
             event.field("id", Value::String(slice(&id).expect("it is there")));
-            event.field("path", Value::String(r"C:\x"));
+            event.field("path", Value::String(&path));
         }
         2 => {
             event.message(slice("Failed").map_or("", |from| tail(&record, from, 0)));
@@ -66,28 +73,34 @@ fn tail<'r>(record: &'r str, from: &str, less: usize) -> &'r str {
     &record[from.as_ptr() as usize - record.as_ptr() as usize..record.len() - less]
 }
 
-fn events() -> Vec<Event> {
-    let mut events: Vec<Event> = (0..60).map(event).collect();
+fn events(format: u32) -> Vec<Event> {
+    let mut events: Vec<Event> = (0..60).map(|number| event(format, number)).collect();
     events.sort_by_key(order_of);
     events
 }
 
-fn built() -> BuiltSplit {
+fn built(format: u32) -> BuiltSplit {
     let mut builder = SplitBuilder::new(Some(DISSECT)).expect("an empty split");
-    events().iter().for_each(|event| builder.add(event).expect("in memory"));
+    events(format).iter().for_each(|event| builder.add(event).expect("in memory"));
     builder.finish(SplitId::from_u128(7), Vec::new()).expect("in memory")
 }
 
 #[test]
-fn a_split_of_the_format_is_read_and_found_in() {
-    let BuiltSplit { mut meta, .. } = built();
-    meta.size_bytes = GOLDEN.len() as u64;
+fn a_split_of_a_format_is_read_and_found_in() {
+    for (format, golden) in GOLDEN {
+        is_read_and_found_in(format, golden);
+    }
+}
+
+fn is_read_and_found_in(format: u32, golden: &[u8]) {
+    let BuiltSplit { mut meta, .. } = built(format);
+    meta.size_bytes = golden.len() as u64;
     let (store, _simulation) = Store::simulated(0);
-    store.blobs.put_new(&meta.blob(), &mut &GOLDEN[..]).expect("room");
+    store.blobs.put_new(&meta.blob(), &mut &golden[..]).expect("room");
     let split =
         Split::open(store.blobs, meta, Arc::new(Cache::new(1 << 20)), None).expect("the format");
 
-    let events = events();
+    let events = events(format);
     let mut back = Vec::new();
     let mut take = |event: &Event| {
         back.push(event.clone());
@@ -112,7 +125,9 @@ fn a_split_of_the_format_is_read_and_found_in() {
         value("user.name", "kofi"),
         value("src.port", "40028"),
         value("source.ip", "10.2.1.52"),
-        value("path", r"c:\x"),
+        value("path", if format == 5 { r"c:\x" } else { "/v1/mallory/orders/40035" }),
+        Lookup::WordPrefix { field: None, prefix: "4003".to_owned() },
+        word("40035"),
         Lookup::Exists { field: "name 3".to_owned() },
     ] {
         let mut found = Vec::new();
