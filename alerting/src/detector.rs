@@ -138,8 +138,6 @@ struct Work {
 #[derive(Default)]
 struct Looked {
     findings: Vec<Finding>,
-    /// Events that windows keep, each with until when.
-    kept: Vec<(Event, i64)>,
     told: Vec<Event>,
     /// Events that came too late for a rule: its place, and when they happened.
     late: Vec<(usize, i64)>,
@@ -288,10 +286,7 @@ impl Detector {
             Chunk::Records { records, next } => {
                 self.desk.read_at(self.shared.store.clock.now());
                 let is_known = self.to_recall().is_some();
-                let mut looked = self.look_at(records).await?;
-                for (event, until) in looked.kept.drain(..) {
-                    self.desk.kept.keep(event, until);
-                }
+                let looked = self.look_at(records).await?;
                 self.position = next;
                 if is_known {
                     return self.recall(looked.findings).await;
@@ -384,7 +379,7 @@ impl Detector {
                 self.work.take(found.finding);
             }
         }
-        self.desk.forget_before(now.nanos());
+        self.desk.make_room();
         let is_quiet = std::mem::replace(&mut self.ticked, self.position) == self.position;
         let takes_snapshot = is_quiet && self.is_behind();
         if takes_snapshot || !self.work.is_empty() {
@@ -553,9 +548,6 @@ fn look_at(mut engine: Engine, records: &[Record], replay: &Replay) -> (Engine, 
         events += 1;
         replay.begin(record.event.seq());
         let findings = engine.process(&record.event);
-        if let Some(until) = findings.keep_until {
-            looked.kept.push((record.event.clone(), until));
-        }
         looked.findings.extend(findings.found);
         looked.late.extend(findings.late);
     }

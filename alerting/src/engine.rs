@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::metrics::Counter;
+use foldhash::quality::RandomState;
 use logwarden_event::{Event, Timestamp};
 
 use crate::identity::hash_text;
@@ -92,16 +93,8 @@ pub enum Found {
 pub struct Findings {
     /// In the order they were found.
     pub found: Vec<Finding>,
-    /// Until when a window may ask for the event, by the time events are observed, when one keeps it.
-    pub keep_until: Option<i64>,
     /// Rules, by place, that had judged its time already, and when that was.
     pub late: Vec<(usize, i64)>,
-}
-
-impl Findings {
-    fn keep(&mut self, until: i64) {
-        self.keep_until = self.keep_until.max(Some(until));
-    }
 }
 
 /// A group that was forgotten, with the episodes that were not over.
@@ -114,7 +107,7 @@ struct Groups {
     /// The rule says itself how late an event may come.
     has_own_lateness: bool,
     fingerprint: String,
-    groups: HashMap<Arc<str>, Slot>,
+    groups: HashMap<Arc<str>, Slot, RandomState>,
     by_age: BTreeSet<(i64, Arc<str>)>,
     /// The parts in which a group changed or was forgotten.
     dirty: u64,
@@ -350,9 +343,6 @@ impl Engine {
             ::metrics::counter!(metrics::POINTS_COARSENED_TOTAL, "rule" => rule_id())
                 .increment(count);
         }
-        if outcome.change != Change::Known {
-            findings.keep(member.at.max(arrival.observed).saturating_add(window.memory_ns()));
-        }
         if opens_alerts {
             report(place, &key, group, &outcome, evicted, findings);
         }
@@ -509,7 +499,7 @@ fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
         window,
         has_own_lateness: rule.settings.lateness.is_some(),
         fingerprint: fingerprint(rules, place),
-        groups: HashMap::new(),
+        groups: HashMap::default(),
         by_age: BTreeSet::new(),
         dirty: 0,
     })

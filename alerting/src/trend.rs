@@ -20,8 +20,10 @@ mod tests;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
 use crate::engine::part_bit;
-use crate::rule::{Judge, Judged};
+use crate::rule::Judged;
 use crate::window::{Episode, Member};
 
 pub(crate) use series::{Sample, Series};
@@ -63,7 +65,7 @@ pub(crate) struct Trends {
     /// The rule's measured field, for sentences.
     field: String,
     pub(crate) fingerprint: String,
-    series: HashMap<Arc<str>, Series>,
+    series: HashMap<Arc<str>, Series, RandomState>,
     /// When each group is to be judged next, by the time events are observed.
     due: BTreeSet<(i64, Arc<str>)>,
     by_age: BTreeSet<(i64, Arc<str>)>,
@@ -99,7 +101,7 @@ impl Trends {
             has_own_lateness,
             field,
             fingerprint,
-            series: HashMap::new(),
+            series: HashMap::default(),
             due: BTreeSet::new(),
             by_age: BTreeSet::new(),
             dirty: 0,
@@ -110,23 +112,6 @@ impl Trends {
     /// How late an event may come whose source is allowed so much.
     pub(crate) fn lateness_for(&self, of_source: Option<i64>) -> i64 {
         of_source.filter(|_| !self.has_own_lateness).unwrap_or(self.lateness_ns)
-    }
-
-    /// How long an event may be asked for after it was observed, where it may be evidence.
-    pub(crate) fn evidence_ns(&self) -> Option<i64> {
-        let is_evidence = matches!(
-            self.judged.judge,
-            Judge::Within(_)
-                | Judge::Temporal { .. }
-                | Judge::NewTerm { .. }
-                | Judge::Rare { .. }
-                | Judge::Change
-                | Judge::Risk { .. }
-        );
-        // What must be absent may come until a span after the rest.
-        let later = matches!(self.judged.judge, Judge::Temporal { .. });
-        let span_ns = if later { self.span_ns.saturating_mul(2) } else { self.span_ns };
-        is_evidence.then(|| span_ns.saturating_add(self.lateness_ns))
     }
 
     /// Takes a sample; answers false when it came too late.

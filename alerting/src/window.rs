@@ -188,6 +188,10 @@ impl Group {
         };
         self.due = if self.is_empty() { point.keep_until } else { self.due.min(point.keep_until) };
         self.tags |= tag_bit(tag);
+        if self.points.is_empty() {
+            // Most groups never have a second one.
+            self.points.reserve_exact(1);
+        }
         self.points.insert(place, point);
         let truth = self.new_truth(window, place);
         let change = match truth {

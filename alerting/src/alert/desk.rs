@@ -70,7 +70,7 @@ pub(crate) struct Opened {
 #[derive(Default)]
 pub(crate) struct Desk {
     /// Events that alerts may show.
-    pub kept: Kept,
+    kept: Kept,
     live: HashMap<AlertId, Live>,
     by_group: HashMap<(usize, Arc<str>), AlertId>,
     by_episode: HashMap<(usize, Arc<str>, u128), AlertId>,
@@ -85,9 +85,8 @@ impl Desk {
         self.read_at = Some(now);
     }
 
-    /// Forgets what is not needed any more at `now`, by the time events are observed.
-    pub(crate) fn forget_before(&mut self, now: i64) {
-        self.kept.forget_before(now);
+    /// Forgets alerts that can be read again, when there are many.
+    pub(crate) fn make_room(&mut self) {
         if self.live.len() > LIVE_ALERTS_MAX {
             self.live.clear();
             self.by_group.clear();

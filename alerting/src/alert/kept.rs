@@ -1,8 +1,8 @@
-//! Events that alerts show: those that windows keep, the newest in memory.
+//! Events that alerts show, found again where they are durable: in the journal, and when that has let go of
+//! them, among the indexed events. Windows keep only ids.
 //!
-//! Input: events as windows keep them. Output: an event by its id. What is no longer in memory, after a
-//! restart or a flood, is found again where it is durable: in the journal, and when that has let go of it,
-//! among the indexed events. Bounded: [`KEPT_BYTES_MAX`]; the oldest go first.
+//! Input: what was found. Output: an event by its id. Those that were read stay in memory for what comes next
+//! to the same alert. Bounded: [`KEPT_BYTES_MAX`], the oldest go first; [`BROUGHT_MAX`] for each finding.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,49 +14,33 @@ use logwarden_query::{
 use logwarden_store::{Chunk, Journal};
 use tracing::warn;
 
-use super::EVIDENCE_EVENTS_MAX;
 use crate::metrics;
 use crate::window::Member;
 
 /// Bytes of events kept in memory.
-const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Events of one finding that are looked at; the fields of others are not counted.
+const BROUGHT_MAX: usize = 1_000;
 
 /// The events, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     events: HashMap<u128, Event>,
-    /// In the order they came, each with the time until which a window may ask for it.
-    order: VecDeque<(u128, i64)>,
+    /// In the order they came.
+    order: VecDeque<u128>,
     bytes: usize,
 }
 
 impl Kept {
-    /// Keeps an event that a window may ask for until then, by the time events are observed.
-    pub(crate) fn keep(&mut self, event: Event, until: i64) {
+    fn keep(&mut self, event: Event) {
         let id = event.id().to_u128();
-        if self.events.contains_key(&id) {
-            return;
-        }
         self.bytes += event.size_bytes();
         self.events.insert(id, event);
-        self.order.push_back((id, until));
+        self.order.push_back(id);
         while self.bytes > KEPT_BYTES_MAX {
-            let Some((oldest, _)) = self.order.pop_front() else { return };
+            let Some(oldest) = self.order.pop_front() else { return };
             self.forget(oldest);
         }
-    }
-
-    /// Forgets events that no window will ask for any more.
-    pub(crate) fn forget_before(&mut self, now: i64) {
-        let mut order = std::mem::take(&mut self.order);
-        order.retain(|(id, until)| {
-            let is_wanted = *until >= now;
-            if !is_wanted {
-                self.forget(*id);
-            }
-            is_wanted
-        });
-        self.order = order;
     }
 
     /// The event of this id, when it is in memory.
@@ -64,7 +48,8 @@ impl Kept {
         self.events.get(&id)
     }
 
-    /// Finds again what of these is not in memory, at most as many as an alert keeps.
+    /// Reads what of these is not in memory. One by one in the order of the journal, which has those that
+    /// came last in memory and reads others by the block.
     pub(crate) async fn bring(
         &mut self,
         journal: &dyn Journal,
@@ -72,13 +57,15 @@ impl Kept {
         members: &[Member],
     ) {
         let missing = members.iter().filter(|member| !self.events.contains_key(&member.id));
-        let missing: Vec<EventId> =
-            missing.take(EVIDENCE_EVENTS_MAX).map(|member| EventId::from_u128(member.id)).collect();
+        let mut missing: Vec<EventId> =
+            missing.take(BROUGHT_MAX).map(|member| EventId::from_u128(member.id)).collect();
+        missing.sort_unstable_by_key(|id| id.position());
+        missing.dedup();
         let mut older = Vec::new();
         for id in missing {
             match journal.read(id.position(), 1).await {
                 Ok(Chunk::Records { records, .. }) if records[0].event.id() == id => {
-                    self.keep(records[0].event.clone(), i64::MIN);
+                    self.keep(records[0].event.clone());
                 }
                 Ok(_) => older.push(id),
                 Err(error) => {
@@ -96,7 +83,7 @@ impl Kept {
             ::metrics::counter!(metrics::EVIDENCE_LOST_TOTAL).increment(lost);
         }
         for event in found {
-            self.keep(event, i64::MIN);
+            self.keep(event);
         }
     }
 

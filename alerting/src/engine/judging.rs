@@ -79,9 +79,6 @@ impl Engine {
         let is_late =
             sample.at < arrival.observed.saturating_sub(trends.lateness_for(arrival.lateness));
         let (is_taken, evicted) = trends.insert(&key, sample, arrival.observed, arrival.lateness);
-        if let Some(keep) = trends.evidence_ns().filter(|_| is_taken) {
-            findings.keep(sample.at.max(arrival.observed).saturating_add(keep));
-        }
         if !is_taken {
             let rule = &self.rules.rules()[place].id;
             self.counters[place].of(metrics::LATE_TOTAL, rule).increment(1);

@@ -49,15 +49,17 @@ impl Engine {
             if let Some(groups) = &mut self.groups[place] {
                 let dirty = std::mem::take(&mut groups.dirty);
                 let changed = groups.groups.iter().filter(|(_, slot)| dirty & slot.part != 0);
-                let states = changed.map(|(key, slot)| (slot.part, &**key, slot.group.encode()));
-                pack(&rule.id, &groups.fingerprint, dirty, states, &mut parts);
+                let changed = changed.map(|(key, slot)| (slot.part, &**key, &slot.group));
+                let known_as = (&*rule.id, &*groups.fingerprint);
+                parts.extend(pack(known_as, dirty, changed, Group::encode_into));
             }
             if let Some(trends) = &mut self.trends[place] {
                 let dirty = std::mem::take(&mut trends.dirty);
                 let all = trends.all().map(|(key, series)| (part_bit(key), key, series));
                 let changed = all.filter(|(bit, ..)| dirty & bit != 0);
-                let states = changed.map(|(bit, key, series)| (bit, &**key, series.encode()));
-                pack(&rule.id, &trends.fingerprint, dirty, states, &mut parts);
+                let changed = changed.map(|(bit, key, series)| (bit, &**key, series));
+                let known_as = (&*rule.id, &*trends.fingerprint);
+                parts.extend(pack(known_as, dirty, changed, Series::encode_into));
             }
         }
         parts
@@ -107,39 +109,48 @@ impl Engine {
     }
 }
 
-/// Adds the dirty parts of a rule, of whose groups the states come with the bit of their part.
-fn pack<'a>(
-    rule_id: &str,
-    fingerprint: &str,
+/// The dirty parts of a rule, whose groups come with the bit of their part. One part at a time is in memory
+/// as it is before it is compressed.
+fn pack<'a, S: 'a>(
+    (rule_id, fingerprint): (&str, &str),
     dirty: u64,
-    states: impl Iterator<Item = (u64, &'a str, Vec<u8>)>,
-    parts: &mut Vec<Part>,
-) {
-    let mut groups: Vec<Vec<(&str, Vec<u8>)>> = vec![Vec::new(); PARTS as usize];
-    for (bit, key, state) in states {
-        groups[bit.trailing_zeros() as usize].push((key, state));
-    }
-    for (number, groups) in (0u32..).zip(groups).filter(|(number, _)| dirty & 1 << number != 0) {
-        parts.push(Part {
+    groups: impl Iterator<Item = (u64, &'a str, &'a S)>,
+    encode_into: impl Fn(&S, &mut Vec<u8>),
+) -> Vec<Part> {
+    let mut groups: Vec<(u64, &str, &S)> = groups.collect();
+    groups.sort_unstable_by_key(|(bit, key, _)| (*bit, *key));
+    let mut bytes = Vec::new();
+    let numbers = (0u32..64).filter(|number| dirty & 1 << number != 0);
+    let part = |number: u32| {
+        let start = groups.partition_point(|(bit, ..)| *bit < 1 << number);
+        let end = groups.partition_point(|(bit, ..)| *bit <= 1 << number);
+        bytes.clear();
+        for (_, key, group) in &groups[start..end] {
+            put_group(&mut bytes, key, |bytes| encode_into(group, bytes));
+        }
+        Part {
             rule_id: rule_id.to_owned(),
             number,
             fingerprint: fingerprint.to_owned(),
-            state: encode(groups),
-        });
-    }
+            state: (start < end).then(|| compress(&bytes)),
+        }
+    };
+    numbers.map(part).collect()
 }
 
-fn encode(mut groups: Vec<(&str, Vec<u8>)>) -> Option<Vec<u8>> {
-    groups.sort_unstable();
-    let mut bytes = Vec::new();
-    for (key, state) in &groups {
-        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(state.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(key.as_bytes());
-        bytes.extend_from_slice(state);
-    }
-    let packed = || zstd::bulk::compress(&bytes, ZSTD_LEVEL).expect("compressing in memory");
-    (!groups.is_empty()).then(packed)
+fn put_group(bytes: &mut Vec<u8>, key: &str, put_state: impl FnOnce(&mut Vec<u8>)) {
+    bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+    let len_at = bytes.len();
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(key.as_bytes());
+    let start = bytes.len();
+    put_state(bytes);
+    let len = (bytes.len() - start) as u32;
+    bytes[len_at..len_at + 4].copy_from_slice(&len.to_le_bytes());
+}
+
+fn compress(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, ZSTD_LEVEL).expect("compressing in memory")
 }
 
 /// `None` when it is damaged.
@@ -164,16 +175,24 @@ mod tests {
 
     #[test]
     fn a_part_gives_its_groups_back_and_damage_gives_none() {
-        let groups = vec![("b", vec![1, 2]), ("", Vec::new()), ("a", vec![0; 1_000])];
-        let part = encode(groups).expect("three groups");
-        let owned = |key: &str, state: Vec<u8>| (key.to_owned(), state);
-        let expected = [owned("", Vec::new()), owned("a", vec![0; 1_000]), owned("b", vec![1, 2])];
-        assert_eq!(decode(&part).expect("whole"), expected);
-        assert_eq!(encode(Vec::new()), None);
+        let state = |len: usize| vec![7u8; len];
+        let (one, none, many) = (state(2), state(0), state(1_000));
+        let bit = 1 << 5;
+        let groups = [(bit, "b", &one), (1 << 63, "z", &one), (bit, "", &none), (bit, "a", &many)];
+        let dirty = 1 << 5 | 1 << 40 | 1 << 63;
+        let put = |state: &Vec<u8>, bytes: &mut Vec<u8>| bytes.extend_from_slice(state);
+        let parts = pack(("rule", "print"), dirty, groups.into_iter(), put);
+        let numbers: Vec<(u32, bool)> =
+            parts.iter().map(|part| (part.number, part.state.is_some())).collect();
+        assert_eq!(numbers, [(5, true), (40, false), (63, true)]);
+        let part = parts[0].state.as_deref().expect("three groups");
+        let owned = |key: &str, state: &Vec<u8>| (key.to_owned(), state.clone());
+        let expected = [owned("", &none), owned("a", &many), owned("b", &one)];
+        assert_eq!(decode(part).expect("whole"), expected);
         for end in 0..part.len() {
             assert_eq!(decode(&part[..end]), None, "cut at {end}");
         }
-        let damaged = zstd::bulk::compress(&[9, 0, 0, 0, 0, 0, 0, 0, 1], 1).expect("in memory");
+        let damaged = compress(&[9, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(decode(&damaged), None, "a key that is longer than the part");
     }
 }

@@ -310,9 +310,9 @@ impl Series {
         self.episode.map(|kept| kept.episode())
     }
 
-    /// The form that is kept.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+    /// Appends the form that is kept.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
+        serde_json::to_writer(out, self).expect("a series has a form in JSON");
     }
 
     /// Reads that form; `None` when it is damaged.

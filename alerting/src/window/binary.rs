@@ -6,9 +6,9 @@ use super::{Episode, Group, Point};
 const FORMAT_VERSION: u8 = 1;
 
 impl Group {
-    /// The binary form, for the catalog.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![FORMAT_VERSION];
+    /// Appends the binary form, for the catalog.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        out.push(FORMAT_VERSION);
         out.extend_from_slice(&self.last_observed.to_le_bytes());
         out.extend_from_slice(&(self.points.len() as u32).to_le_bytes());
         for point in &self.points {
@@ -28,7 +28,6 @@ impl Group {
             out.extend_from_slice(&episode.close_at.to_le_bytes());
             out.extend_from_slice(&episode.alert.to_le_bytes());
         }
-        out
     }
 
     /// Reads the binary form; `None` when it is damaged or of another version.

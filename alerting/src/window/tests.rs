@@ -75,7 +75,9 @@ fn by_group(window: &Window, points: &Points, order: &[usize], restart_at: usize
     let mut events: HashMap<u128, usize> = HashMap::new();
     for (turn, place) in order.iter().enumerate() {
         if turn == restart_at {
-            group = Group::decode(&group.encode()).expect("own encoding");
+            let mut state = Vec::new();
+            group.encode_into(&mut state);
+            group = Group::decode(&state).expect("own encoding");
         }
         let (at, tag) = points[*place];
         let id = *place as u128 + 1;
