@@ -27,6 +27,7 @@ use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, CONNECTIONS_TOTAL};
 use crate::pipeline::Pipeline;
 use crate::protocol;
 use crate::protocol::stream::{Connection, Reading, Stream};
+use crate::protocol::syslog::is_http;
 
 /// First bytes needed to tell protocols apart: a count of octets, its space and the next byte.
 const FIRST_BYTES: usize = 12;
@@ -301,8 +302,10 @@ fn is_enough(first: &[u8]) -> bool {
     let first = first.trim_ascii_start();
     let digits = first.iter().take_while(|byte| byte.is_ascii_digit()).count();
     match digits {
-        // HTTP/2, or some other word.
-        0 if first.starts_with(b"P") => first.len() >= 4,
+        // A request of HTTP, or some other word.
+        0 if first.first().is_some_and(u8::is_ascii_uppercase) => {
+            first.len() >= 4 || first.contains(&b'\n')
+        }
         0 => !first.is_empty(),
         _ => first.len() >= FIRST_BYTES.min(digits + 2),
     }
@@ -310,13 +313,10 @@ fn is_enough(first: &[u8]) -> bool {
 
 async fn refuse(mut connection: Connection) {
     let first = &connection.buffer;
-    let is_http = [&b"GET "[..], b"POST", b"PUT ", b"HEAD", b"OPTI", b"PRI "]
-        .iter()
-        .any(|method| first.starts_with(method));
     let reason = match first.first() {
         Some(0x16) => "tls",
         Some(0x00) => "pickle",
-        _ if is_http => "http",
+        _ if is_http(first) => "http",
         _ => "unknown_protocol",
     };
     counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => reason).increment(1);
@@ -333,9 +333,7 @@ async fn refuse(mut connection: Connection) {
                 .await;
         }
         _ => {
-            connection
-                .refuse("logwarden: expected JSON lines beginning with `{` or syslog beginning with `<`")
-                .await;
+            connection.refuse("logwarden: these bytes begin no protocol of this port").await;
         }
     }
 }

@@ -28,7 +28,7 @@ mod relp;
 mod sender;
 mod splunk_hec;
 pub(crate) mod stream;
-mod syslog;
+pub(crate) mod syslog;
 mod tcp_json;
 mod unfold;
 
@@ -99,9 +99,12 @@ pub(crate) fn greet(pipeline: &Arc<Pipeline>, others: Router) -> Router {
     elastic_bulk::greet(pipeline, others)
 }
 
-/// The protocol that begins with these bytes.
+/// The protocol that begins with these bytes. Text that begins like none is lines of syslog whose sender
+/// leaves the priority out.
 pub(crate) fn recognise(kind: ListenerKind, first: &[u8]) -> Option<&'static dyn Protocol> {
-    PROTOCOLS.iter().copied().find(|protocol| protocol.recognises(kind, first))
+    let found = PROTOCOLS.iter().copied().find(|protocol| protocol.recognises(kind, first));
+    let is_text = kind == ListenerKind::Auto && syslog::is_text(first);
+    found.or(if is_text { Some(&syslog::Syslog) } else { None })
 }
 
 /// The protocol in which we speak first to peers of this listener.

@@ -1,4 +1,4 @@
-//! Syslog over TCP: RFC 5424 and RFC 3164, framed by count, line or NUL. Over UDP each datagram is one
+//! Syslog over TCP: RFC 5424, RFC 3164 and text without a priority, framed by count, line or NUL. Over UDP each datagram is one
 //! message; see [`datagrams`](super::datagrams).
 //!
 //! Senders have no token, so a listener must admit them by network or client certificate.
@@ -54,6 +54,23 @@ impl Protocol for Syslog {
         };
         pump.run(&mut connection, None).await;
     }
+}
+
+/// Text of no protocol of ours. A request of HTTP is none, since it has a port of its own and its sender
+/// is told so, nor is the header of a proxy that is not trusted.
+pub(super) fn is_text(first: &[u8]) -> bool {
+    let beginning = first.trim_ascii_start().utf8_chunks().next();
+    let character = beginning.and_then(|chunk| chunk.valid().chars().next());
+    character.is_some_and(|character| !character.is_control())
+        && !is_http(first)
+        && !first.starts_with(b"PROX")
+}
+
+/// Whether a request of HTTP begins so.
+pub(crate) fn is_http(first: &[u8]) -> bool {
+    [&b"GET "[..], b"POST", b"PUT ", b"HEAD", b"OPTI", b"PRI "]
+        .iter()
+        .any(|method| first.starts_with(method))
 }
 
 /// `LENGTH SP <` begins a counted message; RELP begins with a number and a command.

@@ -106,7 +106,7 @@ fn others() -> Vec<Row> {
             0,
             0,
         ),
-        ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), Listen, 0, 0),
+        ("SSH", b"SSH-2.0-OpenSSH_9.2 STREAM\r\n".to_vec(), End, 1, 0),
         ("pickle", b"\x00\x00\x01\x2F}q\x01(X".to_vec(), Listen, 0, 0),
         ("zeros", vec![0; 100_000], Listen, 0, 0),
         ("nothing", Vec::new(), End, 0, 0),

@@ -67,7 +67,7 @@ async fn a_proxy_must_say_it_and_nobody_else_can() {
     let header = format!("PROXY TCP4 192.0.2.7 127.0.0.1 258 514\r\n{RECORD}");
     let untrusted = ListenerConfig { trusted_proxies: Vec::new(), ..listener };
     let said = talk(&node, untrusted, header.as_bytes()).await;
-    assert!(said.contains("expected JSON lines"), "{said}");
+    assert!(said.contains("these bytes begin no protocol of this port"), "{said}");
     assert_eq!(node.journal().await, "");
 }
 

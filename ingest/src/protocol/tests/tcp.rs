@@ -211,12 +211,28 @@ async fn what_speaks_no_protocol_of_ours_is_told_where_it_can_read() {
         (&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], "HTTP/1.1 400 Bad Request"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", ""),
         (b"\x00\x00\x01\x02\x80\x04", ""),
-        (b"hello there, friend\n", "logwarden: expected JSON lines"),
+        (b"\x01\x02 hello\n", "logwarden: these bytes begin no protocol of this port"),
     ] {
         let said = node.talk(open(), &[first]).await;
         assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
     }
     assert_eq!(node.journal().await, "");
+}
+
+#[tokio::test]
+async fn text_without_a_priority_is_lines() {
+    let node = node(|_| {}).await;
+    for (stream, journal) in [
+        (&b"hello there, friend\nhi\n"[..], "edge edge hello there, friend\nedge edge hi"),
+        (b"a\n", "edge edge a"),
+        ("żółć\n".as_bytes(), "edge edge żółć"),
+        (b"2026-11-22T04:22:59Z late\n", "edge edge 2026-11-22T04:22:59Z lat"),
+        (b"GO\nGETTING on\n", "edge edge GO\nedge edge GETTING on"),
+    ] {
+        node.check(open(), stream, journal).await;
+    }
+    let said = node.talk(ListenerConfig::default(), &[b"hello there\n"]).await;
+    assert!(said.contains("takes syslog from its `allow` networks only"), "{said}");
 }
 
 #[tokio::test]
