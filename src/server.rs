@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -157,10 +158,19 @@ impl Connection {
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let router = router.borrow().clone();
             let request = admit(request, peer, is_tls);
-            async move {
+            let mut answer = Box::pin(async move {
                 match request {
                     Ok(request) => router.oneshot(request).await,
                     Err(refusal) => Ok(*refusal),
+                }
+            });
+            // Begun at once: hyper looks whether the peer has ended its side before it asks for the
+            // answer, and would not hear a sender that goes as soon as it has sent, as graypy does.
+            let begun = answer.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
+            async move {
+                match begun {
+                    Poll::Ready(answer) => answer,
+                    Poll::Pending => answer.await,
                 }
             }
         });
