@@ -1,12 +1,15 @@
 //! Some sixty configurations of clients send the same events, in the bytes that were recorded from them,
 //! over real sockets; each event is there exactly once, with what the client says of it.
 //!
-//! In the first story no client runs: what is tried is that their bytes are taken. Real ones run in [`real`], NATS in
+//! In the first story no client runs: what is tried is that their bytes are taken, and in [`broken`] what
+//! becomes of them when they are broken. Real ones run in [`real`], those of the manual in [`manual`], NATS in
 //! another story. UDP is loopback's, which loses nothing that is read in time.
 
+mod broken;
 mod encode;
 mod events;
 mod http;
+mod manual;
 mod real;
 mod wire;
 
@@ -98,7 +101,8 @@ impl Doors {
         }
     }
 
-    async fn post(&self, client: &str, head: &str, body: &[u8], answer: &str) {
+    /// A request as it stands on the wire.
+    fn request(&self, head: &str, body: &[u8]) -> Vec<u8> {
         let pair = encode::base64(format!("shop:{}", self.token).as_bytes());
         let head = head.replace("TOKEN", &self.token).replace("PAIR", &pair).replace('\n', "\r\n");
         let (request, headers) = head.split_once("\r\n").unwrap_or((&head, ""));
@@ -118,6 +122,11 @@ impl Doors {
             );
             bytes.extend(body);
         }
+        bytes
+    }
+
+    async fn post(&self, client: &str, head: &str, body: &[u8], answer: &str) {
+        let bytes = self.request(head, body);
         let mut stream = TcpStream::connect(self.http).await.expect("open");
         stream.write_all(&bytes).await.expect("read");
         let mut said = Vec::new();
@@ -128,7 +137,7 @@ impl Doors {
         let lower = said.to_ascii_lowercase();
         assert!(
             is_good && lower.contains(&answer.to_ascii_lowercase()),
-            "{client}, {request}: {said}"
+            "{client}, {head}: {said}"
         );
     }
 
@@ -143,6 +152,23 @@ impl Doors {
         }
         stream.shutdown().await.expect("open");
     }
+}
+
+/// All of them.
+fn recordings() -> Vec<Recording> {
+    let groups = [
+        http::plain(),
+        http::services(),
+        http::elastic(),
+        http::splunk(),
+        http::loki(),
+        http::others(),
+        wire::graylog(),
+        wire::syslog(),
+        wire::forward(),
+        wire::objects(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 /// A node whose network may send without a token; its doors, and a token that may read.
@@ -164,21 +190,7 @@ async fn node() -> (Place, Node, Doors, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_client_is_taken_as_it_is() {
     let (_place, node, doors, reader) = node().await;
-    let recordings: Vec<_> = [
-        http::plain(),
-        http::services(),
-        http::elastic(),
-        http::splunk(),
-        http::loki(),
-        http::others(),
-        wire::graylog(),
-        wire::syslog(),
-        wire::forward(),
-        wire::objects(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let recordings = recordings();
     let desk = Client::new(&node, &reader);
     let mut sent = Vec::new();
     for (number, recording) in (0..).zip(&recordings) {

@@ -1,4 +1,4 @@
-//! A real rsyslog that takes lines on a socket and forwards them over TCP, as a host does.
+//! A real rsyslog that takes lines on a socket and forwards them over TCP or by RELP, as a host does.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,9 +18,24 @@ pub(crate) struct Rsyslog {
 }
 
 impl Rsyslog {
-    /// Starts one that keeps everything in a new folder below `parent` and forwards to `to` in the
-    /// form it takes when nothing else is said.
+    /// Starts one that keeps everything in a new folder below `parent` and forwards to `to` over TCP in
+    /// the form it takes when nothing else is said.
     pub(crate) async fn start(parent: &Path, to: SocketAddr) -> Self {
+        let (ip, port) = (to.ip(), to.port());
+        let action = format!(r#"type="omfwd" target="{ip}" port="{port}" protocol="tcp""#);
+        Self::start_with(parent, "", &action).await
+    }
+
+    /// The same by RELP, in the form of the manual.
+    pub(crate) async fn start_relp(parent: &Path, to: SocketAddr) -> Self {
+        let (ip, port) = (to.ip(), to.port());
+        let action = format!(
+            r#"type="omrelp" target="{ip}" port="{port}" template="RSYSLOG_SyslogProtocol23Format""#
+        );
+        Self::start_with(parent, r#"module(load="omrelp")"#, &action).await
+    }
+
+    async fn start_with(parent: &Path, module: &str, action: &str) -> Self {
         let folder = parent.join("rsyslog");
         fs::create_dir(&folder).expect("a new folder");
         let place = folder.display();
@@ -28,13 +43,12 @@ impl Rsyslog {
         let configuration = format!(
             r#"global(workDirectory="{place}" maxMessageSize="64k")
 module(load="imptcp")
+{module}
 input(type="imptcp" path="{place}/in.sock" unlink="on")
-action(type="omfwd" target="{}" port="{}" protocol="tcp"
+action({action}
        action.resumeRetryCount="-1" action.resumeInterval="1"
        queue.type="LinkedList" queue.size="100000")
-"#,
-            to.ip(),
-            to.port()
+"#
         );
         let file = folder.join("rsyslog.conf");
         fs::write(&file, configuration).expect("a configuration");
