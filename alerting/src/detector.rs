@@ -19,7 +19,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use logwarden_event::{AlertId, Event, Position, Severity, Timestamp};
 use logwarden_store::{
     Append, AppendOutcome, CatalogError, Checkpoint, Chunk, Draft, IdempotencyKey, JournalError,
@@ -484,7 +483,7 @@ impl Detector {
                     key: hash(&[b"alert fired", &id]).to_be_bytes(),
                     body: hash(&[&id]).to_be_bytes(),
                 }),
-                receipt: Bytes::new(),
+                ..Append::default()
             };
             match self.shared.store.journal.append(append).await {
                 Ok(

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use logwarden_event::{EventBuilder, Severity, Timestamp, Value};
 use logwarden_store::simulation::Faults;
 use logwarden_store::{
@@ -141,7 +140,7 @@ impl World {
         let append = Append {
             drafts,
             idempotency: Some(IdempotencyKey { key, body: key }),
-            receipt: Bytes::new(),
+            ..Append::default()
         };
         let outcome = self.store.journal.append(append).await.expect("journal takes the batch");
         assert!(matches!(outcome, AppendOutcome::Appended(_)), "{outcome:?}");

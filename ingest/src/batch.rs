@@ -72,6 +72,8 @@ pub(crate) struct Batch {
     pub(crate) tally: Tally,
     /// Bytes of the records, as they came.
     pub(crate) bytes: u64,
+    /// What the journal knows it by, when its sender may send it again without a key.
+    pub(crate) id: Option<[u8; 16]>,
     dead_letter_bytes: u64,
     errors_bytes: usize,
     rejected: BTreeMap<&'static str, (u64, String)>,

@@ -11,6 +11,7 @@
 //! [`RECORDS_MAX`] are, for [`PATIENCE`]: of more the oldest are forgotten, which counts.
 
 mod digest;
+mod exchange;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, RandomState};
@@ -18,13 +19,15 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use logwarden_event::{Clock, Event, Timestamp};
+use logwarden_event::{Clock, Timestamp};
+use logwarden_store::Record;
 use metrics::counter;
 use tokio::sync::Notify;
 
 use crate::metrics::{DOUBTS_FORGOTTEN_TOTAL, REPEATS_TOTAL};
 use crate::normalize::Origin;
 use digest::Digest;
+pub(crate) use exchange::{Answered, batch_id};
 
 /// Records that are in doubt at once, about 10 MB.
 const RECORDS_MAX: usize = 100_000;
@@ -34,12 +37,15 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Protocols whose senders send again what was not answered, and how many records such a sender has
 /// under way at most: two batches of Filebeat, four windows of librelp, and what one of ours likes.
 const PROTOCOLS: [(&str, usize); 3] = [("beats", 4_096), ("relp", 512), ("tcp_json", 4_096)];
+/// How long before the end of the journal a batch was stored of which nobody may have heard: it is
+/// answered at once, or when it can be searched, which is waited for a second.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Who sends: source, protocol and address, hashed by a key of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct SenderId(u64);
 
-/// Sender and record, hashed by a key of this process.
+/// Sender and record, or a batch, hashed by a key of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RecordId(u64);
 
@@ -54,12 +60,12 @@ pub(crate) struct Doubts {
 
 #[derive(Default)]
 struct State {
-    /// How often a record is in doubt, each time by its number.
+    /// How often a record is in doubt, each time by its number; of a batch that of its last record.
     doubtful: HashMap<RecordId, VecDeque<u64>>,
     /// The same, oldest first; some are not in doubt any more.
     order: VecDeque<(RecordId, u64, Timestamp)>,
     number: u64,
-    /// How many sessions are storing a record, or have not been seen to live since.
+    /// How many sessions are storing a record, or have not been seen to live since; a batch has one.
     under_way: HashMap<RecordId, usize>,
 }
 
@@ -67,9 +73,13 @@ impl State {
     fn doubt(&mut self, ids: impl IntoIterator<Item = RecordId>, now: Timestamp) {
         for id in ids {
             self.number += 1;
-            self.doubtful.entry(id).or_default().push_back(self.number);
-            self.order.push_back((id, self.number, now));
+            self.add(id, self.number, now);
         }
+    }
+
+    fn add(&mut self, id: RecordId, number: u64, now: Timestamp) {
+        self.doubtful.entry(id).or_default().push_back(number);
+        self.order.push_back((id, number, now));
         let excess = self.order.len().saturating_sub(RECORDS_MAX);
         let forgotten = (0..excess).filter(|_| self.forget_oldest()).count();
         counter!(DOUBTS_FORGOTTEN_TOTAL).increment(forgotten as u64);
@@ -79,17 +89,17 @@ impl State {
     fn forget_oldest(&mut self) -> bool {
         let Some((id, number, _)) = self.order.pop_front() else { return false };
         let is_oldest = self.doubtful.get(&id).and_then(VecDeque::front) == Some(&number);
-        is_oldest && self.resolve(id)
+        is_oldest && self.resolve(id).is_some()
     }
 
-    /// True when the record was in doubt; once less it is then.
-    fn resolve(&mut self, id: RecordId) -> bool {
-        let Some(numbers) = self.doubtful.get_mut(&id) else { return false };
-        numbers.pop_front();
+    /// The number of a record that was in doubt; once less it is then.
+    fn resolve(&mut self, id: RecordId) -> Option<u64> {
+        let numbers = self.doubtful.get_mut(&id)?;
+        let number = numbers.pop_front();
         if numbers.is_empty() {
             self.doubtful.remove(&id);
         }
-        true
+        number
     }
 
     fn expire(&mut self, now: Timestamp) {
@@ -151,19 +161,23 @@ impl Doubts {
 
     /// For the records of the journal's end: whoever sent them may not have heard of them.
     pub(crate) fn recalling(&self) -> Recalling<'_> {
-        Recalling { doubts: self, newest: HashMap::new() }
+        Recalling { doubts: self, newest: HashMap::new(), batches: VecDeque::new() }
     }
 }
 
-/// The newest records of each sender that the journal holds.
+/// The newest records of each sender that the journal holds, and its newest batches.
 pub(crate) struct Recalling<'d> {
     doubts: &'d Doubts,
     newest: HashMap<SenderId, VecDeque<RecordId>>,
+    /// Each with its last record and when that was stored, oldest first.
+    batches: VecDeque<(RecordId, u64, Timestamp)>,
 }
 
 impl Recalling<'_> {
-    /// Takes the next one.
-    pub(crate) fn take(&mut self, event: &Event) {
+    /// Takes the next one, with its number.
+    pub(crate) fn take(&mut self, record: &Record, seq: u64) {
+        let event = &record.event;
+        self.take_batch(record.batch_id, seq, event.observed_at());
         let text = |name| event.value_of(name).map(|value| value.to_string());
         let protocol = text("lw.protocol").unwrap_or_default();
         let newest_max = newest_max(&protocol);
@@ -182,10 +196,25 @@ impl Recalling<'_> {
         }
     }
 
+    fn take_batch(&mut self, batch_id: Option<[u8; 16]>, seq: u64, stored_at: Timestamp) {
+        while self.batches.front().is_some_and(|(.., at)| stored_at.since(*at) > ANSWER_MAX) {
+            self.batches.pop_front();
+        }
+        let Some(batch_id) = batch_id else { return };
+        let id = RecordId(self.doubts.hash(batch_id));
+        match self.batches.back_mut() {
+            Some(last) if last.0 == id => *last = (id, seq, stored_at),
+            _ => self.batches.push_back((id, seq, stored_at)),
+        }
+    }
+
     /// All of them are in doubt.
     pub(crate) fn doubt(self) {
         let now = self.doubts.clock.now();
         let mut state = self.doubts.state();
+        for (id, seq, _) in self.batches {
+            state.add(id, seq, now);
+        }
         for ids in self.newest.into_values() {
             state.doubt(ids, now);
         }
@@ -262,7 +291,7 @@ impl Session {
         let mut repeats = None;
         if is_free {
             state.expire(now);
-            let known: Vec<_> = ids.iter().map(|id| state.resolve(*id)).collect();
+            let known: Vec<_> = ids.iter().map(|id| state.resolve(*id).is_some()).collect();
             let count = known.iter().filter(|is_known| **is_known).count();
             counter!(REPEATS_TOTAL, "protocol" => self.protocol).increment(count as u64);
             self.under_way.extend_from_slice(ids);

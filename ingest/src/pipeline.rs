@@ -172,7 +172,7 @@ impl Pipeline {
         receipt: Bytes,
     ) -> Result<Stored, Refusal> {
         let (cost, glance) = (batch.cost(), self.glance(origin, &batch));
-        let append = Append { drafts: batch.drafts, idempotency, receipt };
+        let append = Append { drafts: batch.drafts, idempotency, batch_id: batch.id, receipt };
         let stored = self.try_append(append).await.inspect_err(|refusal| {
             counter!(BATCHES_REFUSED_TOTAL, "reason" => refusal.code()).increment(1);
         })?;
@@ -234,7 +234,7 @@ impl Pipeline {
             return true;
         }
         let (cost, glance) = (batch.cost(), self.glance(origin, &batch));
-        let mut append = Append { drafts: batch.drafts, idempotency, receipt: Bytes::new() };
+        let mut append = Append { drafts: batch.drafts, idempotency, ..Append::default() };
         loop {
             let refusal = match self.within_quota(quota) {
                 Err(over) => Refusal::Quota(over),

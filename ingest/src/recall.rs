@@ -1,7 +1,7 @@
 //! What was stored before this start, as far as it decides what is new.
 //!
 //! Input: the newest records of the journal. Output: documents with ids that are
-//! [remembered](crate::remembered), and records that are [in doubt](crate::doubt). What cannot be read is
+//! [remembered](crate::remembered), and records and batches that are [in doubt](crate::doubt). What cannot be read is
 //! taken for new when it comes again.
 
 use logwarden_event::Position;
@@ -30,7 +30,7 @@ pub(crate) async fn recall(pipeline: &Pipeline, store: &Store) {
                     if record.kind == RecordKind::Event {
                         pipeline.remembered.recall(&record.event, seq);
                     }
-                    newest.take(&record.event);
+                    newest.take(record, seq);
                 }
                 at = next;
             }

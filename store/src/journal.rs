@@ -69,6 +69,8 @@ pub struct Append {
     pub drafts: Vec<Draft>,
     /// With it, the same batch sent again is stored once.
     pub idempotency: Option<IdempotencyKey>,
+    /// What readers know the batch by when it has no key: a hash of the sender's choice.
+    pub batch_id: Option<[u8; 16]>,
     /// Kept with the key and handed back to whoever sends the batch again; at most 1 MiB.
     pub receipt: Bytes,
 }
@@ -117,6 +119,8 @@ pub struct Record {
     pub kind: RecordKind,
     /// The event, with its id and `observed_at`.
     pub event: Event,
+    /// The hash of its batch's key, else [`Append::batch_id`].
+    pub batch_id: Option<[u8; 16]>,
 }
 
 /// An answer to a read.

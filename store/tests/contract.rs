@@ -600,3 +600,28 @@ mod only_embedded {
         }
     }
 }
+
+#[tokio::test]
+async fn a_batch_is_known_by_its_id_in_memory_and_on_disk() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ids = async |store: &Store| {
+        let mut ids = Vec::new();
+        let mut from = at(1);
+        while from < store.journal.end(0) {
+            let chunk = store.journal.read(from, 10).await.expect("read");
+            let Chunk::Records { records, next } = chunk else { panic!("a gap") };
+            ids.extend(records.iter().map(|record| record.batch_id));
+            from = next;
+        }
+        ids
+    };
+    let expected = [Some([7; 16]), Some([7; 16]), None, Some([5; 16])];
+    let store = open_embedded(dir.path()).await;
+    first_of(&store, Append { batch_id: Some([7; 16]), ..batch(&["a", "b"]) }).await;
+    first_of(&store, batch(&["c"])).await;
+    first_of(&store, Append { batch_id: Some([7; 16]), ..keyed(5, 1, &["d"]) }).await;
+    assert_eq!(ids(&store).await, expected);
+    store.journal.close().await;
+    drop(store);
+    assert_eq!(ids(&open_embedded(dir.path()).await).await, expected);
+}

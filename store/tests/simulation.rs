@@ -160,7 +160,8 @@ impl Sent {
             id[..8].copy_from_slice(&self.id.to_le_bytes());
             IdempotencyKey { key: id, body }
         });
-        Append { drafts, idempotency, receipt: Bytes::copy_from_slice(&self.id.to_le_bytes()) }
+        let receipt = Bytes::copy_from_slice(&self.id.to_le_bytes());
+        Append { drafts, idempotency, receipt, ..Append::default() }
     }
 }
 

@@ -13,7 +13,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use logwarden_event::{Event, EventBuilder, Severity, Timestamp, Value};
 use logwarden_store::{Append, AppendOutcome, Draft, RecordKind, Store};
 use tokio::sync::mpsc;
@@ -204,7 +203,7 @@ impl Audit {
         let drafts = entries
             .iter()
             .map(|entry| Draft { kind: RecordKind::Audit, event: event_of(entry, now) });
-        let batch = Append { drafts: drafts.collect(), idempotency: None, receipt: Bytes::new() };
+        let batch = Append { drafts: drafts.collect(), ..Append::default() };
         match self.store.journal.append(batch).await {
             Ok(AppendOutcome::Appended(_) | AppendOutcome::Duplicate(_)) => {
                 ::metrics::counter!(metrics::AUDIT_ENTRIES_TOTAL).increment(count);

@@ -330,7 +330,11 @@ fn head_of(events: &[Event], sizes: &[usize]) -> Head {
             break;
         }
         let (batch, after) = rest.split_at((*size).min(rest.len()));
-        let record = |event: &Event| Record { kind: RecordKind::Event, event: event.clone() };
+        let record = |event: &Event| Record {
+            kind: RecordKind::Event,
+            event: event.clone(),
+            batch_id: None,
+        };
         next += batch.len() as u64;
         head.push(&batch.iter().map(record).collect(), Position { lane: 0, seq: next });
         rest = after;

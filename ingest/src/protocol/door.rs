@@ -19,9 +19,9 @@ use bytes::Bytes;
 use chrono_tz::Tz;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method};
-use logwarden_event::{Event, Timestamp};
-use logwarden_store::IdempotencyKey;
+use logwarden_event::{Event, Position, Timestamp};
 use logwarden_store::identity::{Action, Object, authorize};
+use logwarden_store::{IdempotencyKey, Receipt};
 use metrics::counter;
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
@@ -32,6 +32,7 @@ use super::documents;
 use super::stream::Taker;
 use super::tcp_json::source_of_principal;
 use crate::batch::{Batch, Tally};
+use crate::doubt::{self, Answered};
 use crate::metrics::BATCHES_REFUSED_TOTAL;
 use crate::normalize::scan::Malformed;
 use crate::normalize::{Origin, Wrapped};
@@ -61,6 +62,9 @@ pub(super) struct Admission {
     quota: Arc<Quota>,
     /// Names the batch: sent again with the same key it is stored once.
     pub(super) key: Option<String>,
+    /// Over which channel its sender sends a batch again until it has heard the answer.
+    channel: Option<String>,
+    answered: Answered,
     pub(super) encoding: Encoding,
     length: Option<usize>,
 }
@@ -87,8 +91,9 @@ impl Admission {
             return Err(Failure::of_body(BodyError::TooLarge));
         }
         let key = key_of(headers)?;
+        let answered = request.extensions().get::<Answered>().cloned().unwrap_or_default();
         let admission = Self::new(pipeline, source, peer_of(request), protocol, key);
-        Ok(Self { encoding, length, ..admission })
+        Ok(Self { answered, encoding, length, ..admission })
     }
 
     /// Of a call whose sender is known, and of whose message nothing is yet.
@@ -97,9 +102,16 @@ impl Admission {
         source: String,
         peer: IpAddr,
         protocol: &'static str,
-        metadata: &HeaderMap,
+        (metadata, answered): (&HeaderMap, Answered),
     ) -> Result<Self, Failure> {
-        Ok(Self::new(pipeline, source, Some(peer), protocol, key_of(metadata)?))
+        let admission = Self::new(pipeline, source, Some(peer), protocol, key_of(metadata)?);
+        Ok(Self { answered, ..admission })
+    }
+
+    /// The same of a sender that sends a batch again until it has heard that it is stored; `channel`
+    /// is how it calls itself, if it does.
+    pub(super) fn that_comes_again(self, channel: impl Into<String>) -> Self {
+        Self { channel: Some(channel.into()), ..self }
     }
 
     fn new(
@@ -115,7 +127,8 @@ impl Admission {
         let origin =
             Arc::new(Origin { source, peer, protocol, zone, mask_secrets, comes_again: false });
         let (pipeline, encoding) = (Arc::clone(pipeline), Encoding::Identity);
-        Self { pipeline, origin, quota, key, encoding, length: None }
+        let (channel, answered, length) = (None, Answered::default(), None);
+        Self { pipeline, origin, quota, key, channel, answered, encoding, length }
     }
 
     /// The same once the message has said how long it is.
@@ -234,8 +247,10 @@ impl Shipment {
                 return Err(Failure::of_body(BodyError::TooLarge));
             }
             let is_repeatable = records.is_repeatable;
-            let batch = records.taker.batch;
+            let mut batch = records.taker.batch;
             let idempotency = admission.idempotency(&body, is_repeatable);
+            let channel = admission.channel.as_ref().filter(|_| idempotency.is_none());
+            batch.id = channel.map(|channel| doubt::batch_id(&admission.origin, channel, &body));
             Ok(Cut { admission, batch, idempotency, found, _room: room })
         };
         pipeline.compute(bytes, work).await.map_err(Failure::refused)?
@@ -452,11 +467,24 @@ impl<T> Cut<T> {
             serde_json::to_vec(&tally).map_err(|_| Failure::refused(Refusal::Unavailable))?;
         batch.tally.accepted = tally.accepted;
         batch.tally.rejected = tally.rejected;
-        let Admission { pipeline, origin, quota, .. } = &self.admission;
+        let Admission { pipeline, origin, quota, answered, .. } = &self.admission;
+        let mut exchange = None;
+        if let Some(batch_id) = batch.id {
+            let found = pipeline.doubts.exchange(origin.protocol, batch_id).await;
+            if let Some(last) = found.stored() {
+                answered.awaits(found);
+                return Ok(Delivery { stored: Some(again(last, batch.drafts.len())), tally });
+            }
+            exchange = Some(found);
+        }
         let stored = pipeline
             .append(batch, origin, quota, self.idempotency.take(), Bytes::from(receipt))
             .await
             .map_err(Failure::refused)?;
+        if let Some(mut exchange) = exchange {
+            exchange.keep(stored.receipt.first.seq + stored.receipt.records - 1);
+            answered.awaits(exchange);
+        }
         if stored.is_duplicate {
             // The first answer again, as it was kept beside the key.
             let first = serde_json::from_slice(&stored.receipt.receipt).unwrap_or(tally);
@@ -466,11 +494,24 @@ impl<T> Cut<T> {
     }
 }
 
+/// Where the records are of a batch that is stored already, up to `last`.
+fn again(last: u64, records: usize) -> Stored {
+    let records = records as u64;
+    let first = Position { lane: 0, seq: (last + 1).saturating_sub(records) };
+    Stored { receipt: Receipt { first, records, receipt: Bytes::new() }, is_duplicate: true }
+}
+
 /// Serves a request to its end, whatever its sender does meanwhile: one that goes as soon as it has
-/// sent everything, as graypy does, has sent it nevertheless.
-pub(super) async fn see_through(request: Request, next: Next) -> Response {
+/// sent everything, as graypy does, has sent it nevertheless. The answer counts as heard when its
+/// sender is still there.
+pub(super) async fn see_through(mut request: Request, next: Next) -> Response {
+    let answered = Answered::default();
+    request.extensions_mut().insert(answered.clone());
     match tokio::spawn(next.run(request).in_current_span()).await {
-        Ok(response) => response,
+        Ok(response) => {
+            answered.is_given();
+            response
+        }
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime ends.

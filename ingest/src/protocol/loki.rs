@@ -56,7 +56,8 @@ async fn push(State(pipeline): State<Arc<Pipeline>>, request: Request) -> Respon
 }
 
 async fn handle(pipeline: &Arc<Pipeline>, request: Request) -> Result<Response, Failure> {
-    let mut admission = Admission::of(pipeline, &request, Loki.name(), &[Method::POST])?;
+    let admission = Admission::of(pipeline, &request, Loki.name(), &[Method::POST])?;
+    let mut admission = admission.that_comes_again("");
     admission.within_quota()?;
     let is_protobuf = is_protobuf(request.headers());
     if is_protobuf && admission.encoding == Encoding::Identity {

@@ -75,6 +75,7 @@ async fn export(State(pipeline): State<Arc<Pipeline>>, request: Request) -> Resp
 
 async fn handle(pipeline: &Arc<Pipeline>, request: Request) -> Result<Response, Failure> {
     let admission = Admission::of(pipeline, &request, Otlp.name(), &[Method::POST])?;
+    let admission = admission.that_comes_again("");
     admission.within_quota()?;
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_json = kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));

@@ -187,7 +187,12 @@ async fn handle(
         return Ok(answer(StatusCode::OK, Code::Success));
     }
     admission.within_quota()?;
-    let has_channel = channel_of(&request);
+    let channel = channel_of(&request);
+    let has_channel = channel.is_some();
+    let admission = match channel {
+        Some(channel) => admission.that_comes_again(channel),
+        None => admission,
+    };
     let query = request.uri().query().unwrap_or_default().to_owned();
     let shipment = admission.read(request.into_body()).await?;
     let mut cut = shipment.cut(move |body, records| Ok(cutter(body, &query, records))).await?;
@@ -204,12 +209,15 @@ async fn handle(
     Ok(answer::json(StatusCode::OK, &body))
 }
 
-/// Whether the sender named a channel, which means that it will ask for acknowledgements.
-fn channel_of(request: &Request) -> bool {
+/// The channel that the sender named, which means that it will ask for acknowledgements.
+fn channel_of(request: &Request) -> Option<String> {
+    if let Some(channel) = request.headers().get(CHANNEL_HEADER) {
+        return Some(String::from_utf8_lossy(channel.as_bytes()).into_owned());
+    }
     let query = request.uri().query().unwrap_or_default();
-    request.headers().contains_key(CHANNEL_HEADER)
-        || form_urlencoded::parse(query.as_bytes())
-            .any(|(name, value)| name == "channel" && !value.is_empty())
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(name, value)| name == "channel" && !value.is_empty())
+        .map(|(_, channel)| channel.into_owned())
 }
 
 /// Open, as Splunk's own.
@@ -231,7 +239,7 @@ async fn acks(State(pipeline): State<Arc<Pipeline>>, request: Request) -> Respon
 
 async fn acknowledge(pipeline: &Arc<Pipeline>, request: Request) -> Result<Response, Failure> {
     let admission = Admission::of(pipeline, &request, SplunkHec.name(), &[Method::POST])?;
-    if !channel_of(&request) {
+    if channel_of(&request).is_none() {
         return Ok(answer(StatusCode::BAD_REQUEST, Code::ChannelMissing));
     }
     let durable_end = pipeline.durable_end();

@@ -25,6 +25,7 @@ mod secured;
 mod shipping;
 mod splunk_hec;
 mod tcp;
+mod unheard;
 
 use std::sync::Arc;
 

@@ -24,6 +24,7 @@ pub(crate) struct Batch {
     /// Source and payload length of every record.
     shapes: Vec<(u32, u32)>,
     payloads: Vec<u8>,
+    batch_id: Option<[u8; 16]>,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) receipt: Bytes,
 }
@@ -41,6 +42,7 @@ impl Batch {
         let mut payloads = Vec::with_capacity(room);
         let mut shapes = Vec::with_capacity(append.drafts.len());
         let mut records = Vec::with_capacity(append.drafts.len());
+        let batch_id = append.idempotency.map(|key| key.key).or(append.batch_id);
         let mut last_source = (String::new(), source_number(""));
         for draft in append.drafts {
             if draft.event.source() != last_source.0 {
@@ -50,10 +52,11 @@ impl Batch {
             let start = payloads.len();
             draft.event.encode(&mut payloads);
             shapes.push((last_source.1, (payloads.len() - start) as u32));
-            records.push(Record { kind: draft.kind, event: draft.event });
+            records.push(Record { kind: draft.kind, event: draft.event, batch_id });
             check(payloads.len(), BATCH_ENCODED_BYTES_MAX, "bytes with what normalization added")?;
         }
-        Ok(Self { records, shapes, payloads, key: append.idempotency, receipt: append.receipt })
+        let (key, receipt) = (append.idempotency, append.receipt);
+        Ok(Self { records, shapes, payloads, batch_id, key, receipt })
     }
 
     /// Records in the batch.
@@ -81,7 +84,7 @@ impl Batch {
 
     /// Appends the stamped records and the receipt to a group. `seq` is that of the first record.
     fn write(&self, seq: u64, at: Timestamp, salt: &Salt, out: &mut Vec<u8>) {
-        let batch_id = self.key.map_or([0; 16], |key| key.key);
+        let batch_id = self.batch_id.unwrap_or_default();
         let batch_len = self.records.len() as u16;
         let mut start = 0;
         for (index, (record, (source, len))) in self.records.iter().zip(&self.shapes).enumerate() {

@@ -69,7 +69,8 @@ mod tests {
 
     fn records(count: usize) -> Arc<[Record]> {
         let event = EventBuilder::new(b"record").build();
-        (0..count).map(|_| Record { kind: RecordKind::Event, event: event.clone() }).collect()
+        let record = Record { kind: RecordKind::Event, event, batch_id: None };
+        vec![record; count].into()
     }
 
     #[test]

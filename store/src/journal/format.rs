@@ -171,7 +171,7 @@ pub(crate) struct RecordHeader {
     pub(crate) source: u32,
     /// When it was taken in.
     pub(crate) observed_at: Timestamp,
-    /// The idempotency key of its batch; zero when there is none.
+    /// What its batch is known by, the hash of its idempotency key if it has one; zero for nothing.
     pub(crate) batch_id: [u8; 16],
     /// Which record of its batch it is.
     pub(crate) index_in_batch: u16,

@@ -170,7 +170,8 @@ fn decode_group(
         let event = Event::decode(payload, position, header.observed_at).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidData, format!("record {}: {error}", header.seq))
         })?;
-        records.push(Record { kind, event });
+        let batch_id = (header.batch_id != [0; 16]).then_some(header.batch_id);
+        records.push(Record { kind, event, batch_id });
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ use super::super::door::{self, Admission};
 use super::super::stream::Connection;
 use super::super::{Protocol as _, protobuf};
 use super::{Otlp, binary};
+use crate::doubt::Answered;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::pipeline::Pipeline;
 
@@ -80,22 +81,34 @@ pub(super) async fn serve(connection: Connection) {
         return;
     };
     let mut calls = JoinSet::new();
+    // Answers that the connection has not written yet.
+    let mut unwritten: Vec<Answered> = Vec::new();
     let mut is_ending = false;
     loop {
         // Who has shown no token yet is not waited for, nor is anybody once we stop.
         let is_patient = is_known && !is_ending;
         let patience = if is_patient { limits.idle_timeout } else { limits.first_bytes_timeout };
         let accepted = tokio::select! {
+            biased;
             () = shutdown.cancelled(), if !is_ending => {
                 is_ending = true;
                 http.graceful_shutdown();
                 continue;
             }
             Some(ended) = calls.join_next() => {
-                is_known |= ended.unwrap_or(false);
+                if let Ok(call) = ended {
+                    let Call { is_known: may_write, answered } = call;
+                    is_known |= may_write;
+                    unwritten.extend(answered);
+                }
                 continue;
             }
             accepted = timeout(patience, http.accept()) => accepted,
+            // The connection has written what it could, and its peer has not gone.
+            () = std::future::ready(()), if !unwritten.is_empty() => {
+                unwritten.drain(..).for_each(|answered| answered.is_given());
+                continue;
+            }
         };
         match accepted {
             Ok(Some(Ok((request, respond)))) => {
@@ -127,29 +140,44 @@ struct Caller {
     peer: SocketAddr,
 }
 
+/// A call that was served.
+#[derive(Default)]
+struct Call {
+    /// Its sender may write.
+    is_known: bool,
+    /// Its answer, unless the call was given up.
+    answered: Option<Answered>,
+}
+
 impl Caller {
-    /// Answers one call; true when its sender may write.
-    async fn serve(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> bool {
+    /// Answers one call.
+    async fn serve(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Call {
         let (parts, body) = request.into_parts();
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         if parts.method != Method::POST || !kind.is_some_and(is_message_type) {
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             let _ = respond.send_response(response, true);
-            return false;
+            return Call::default();
         }
-        let answer = self.export(&parts, body).await;
+        let answered = Answered::default();
+        let answer = self.export(&parts, body, answered.clone()).await;
         let is_known = !matches!(&answer, Err(status) if status.code == Code::Unauthenticated);
         // That a peer has gone is seen by the connection.
-        let _ = match answer {
+        let given = match answer {
             Ok(message) => said(&mut respond, &message),
             Err(status) => refused(&mut respond, status),
         };
-        is_known
+        Call { is_known, answered: given.is_ok().then_some(answered) }
     }
 
     /// The response message.
-    async fn export(&self, parts: &Parts, mut body: RecvStream) -> Result<Vec<u8>, Status> {
+    async fn export(
+        &self,
+        parts: &Parts,
+        mut body: RecvStream,
+        answered: Answered,
+    ) -> Result<Vec<u8>, Status> {
         let headers = &parts.headers;
         let source = door::source_by_token(&self.pipeline, headers)?
             .or_else(|| self.admitted.clone())
@@ -165,7 +193,9 @@ impl Caller {
             return Err(Status::new(Code::Unimplemented, message));
         };
         let peer = self.peer.ip().to_canonical();
-        let admission = Admission::of_call(&self.pipeline, source, peer, Otlp.name(), headers)?;
+        let call = (headers, answered);
+        let admission = Admission::of_call(&self.pipeline, source, peer, Otlp.name(), call)?;
+        let admission = admission.that_comes_again("");
         admission.within_quota()?;
         let grace = self.pipeline.limits().body_grace;
         let prefix = timeout(grace, Prefix::read(&mut body)).await;

@@ -13,7 +13,7 @@ use super::tcp::open;
 use super::{Node, lines, node};
 use crate::config::{ListenerConfig, ListenerKind};
 
-const PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+pub(super) const PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// An answer: the messages, and status, words and details as they stand in its last headers.
 struct Answer {
@@ -32,7 +32,7 @@ impl Answer {
 }
 
 /// A message with what stands before it.
-fn framed(message: &[u8], is_compressed: bool) -> Bytes {
+pub(super) fn framed(message: &[u8], is_compressed: bool) -> Bytes {
     let length = u32::try_from(message.len()).expect("32 bits").to_be_bytes();
     Bytes::from([&[u8::from(is_compressed)], &length[..], message].concat())
 }
@@ -87,7 +87,7 @@ impl Node {
     }
 }
 
-fn otlp() -> ListenerConfig {
+pub(super) fn otlp() -> ListenerConfig {
     ListenerConfig { kind: ListenerKind::Otlp, ..ListenerConfig::default() }
 }
 
