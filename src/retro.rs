@@ -3,7 +3,8 @@
 //! Input: the indicators that came since last time. Output: for each that stored events have, one event of
 //! dataset `logwarden.threat` in the journal, once, for which a bundled rule opens an alert. Asks for at
 //! most [`CHUNK`] indicators at a time; a failed search is tried again before anything newer. What waits is kept in
-//! the catalog until it was looked for, so a restart loses none of it.
+//! the catalog until it was looked for, and so is what the lists had: a restart loses none of it, and what came into
+//! a list while the server was down is looked for at its start.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -12,11 +13,11 @@ use std::time::Duration;
 use anyhow::Context;
 use ipnet::IpNet;
 use logwarden_event::{Class, Event, EventBuilder, Severity, TimeRange, Value};
-use logwarden_ingest::{Handle, IndicatorKind, NewIndicator};
+use logwarden_ingest::{Handle, IndicatorKind, ListMarks, NewIndicator};
 use logwarden_query::{Control, Engine, SearchRequest, SortKey, Visibility, parse_query};
 use logwarden_store::{
-    Append, AppendOutcome, Catalog, Draft, IdempotencyKey, Migration, RecordKind, SqlValue,
-    Statement, Step, Store,
+    Append, AppendOutcome, Catalog, CatalogError, Draft, IdempotencyKey, Migration, RecordKind,
+    SqlValue, Statement, Step, Store,
 };
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -39,9 +40,11 @@ const KINDS: [(IndicatorKind, &str); 3] = [
 ];
 /// This part's name in the catalog.
 const ROOM: &str = "retro";
-/// Its table: chunks of indicators, the oldest first.
-const MIGRATIONS: &[Migration] =
-    &["CREATE TABLE retro_waiting (id TEXT PRIMARY KEY, body TEXT NOT NULL)"];
+/// Its tables: chunks of indicators, the oldest first; and what the lists had, eight bytes for each entry.
+const MIGRATIONS: &[Migration] = &[
+    "CREATE TABLE retro_waiting (id TEXT PRIMARY KEY, body TEXT NOT NULL)",
+    "CREATE TABLE retro_known (list TEXT PRIMARY KEY, marks BLOB NOT NULL)",
+];
 
 /// Indicators that are looked for together, under the name the catalog knows them by.
 struct Chunk {
@@ -66,6 +69,8 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     store.catalog.migrate(ROOM, MIGRATIONS).await?;
     let mut waiting = load(&*store.catalog).await?;
+    let gone = ingest.compare_lists_with(load_known(&*store.catalog).await?);
+    let mut known = Vec::from_iter(gone.into_iter().map(|list| (list, None)));
     loop {
         let mut has_failed = false;
         while let Some(chunk) = waiting.front().filter(|_| !shutdown.is_cancelled()) {
@@ -92,7 +97,15 @@ pub(crate) async fn run(
         }
         // What is known to ingest stays there while nothing can be looked for.
         if !has_failed {
-            waiting.extend(keep(&*store.catalog, ingest.take_new_indicators(), &store).await);
+            let news = ingest.take_list_news();
+            waiting.extend(keep(&*store.catalog, news.indicators, &store).await);
+            known.extend(news.lists.into_iter().map(|(list, marks)| (list, Some(marks))));
+        }
+        // Only now: a crash before looks for the same once more, one event comes of it.
+        if let Err(error) = keep_known(&*store.catalog, &known).await {
+            warn!(%error, "what is in threat lists is not written down, it will be");
+        } else {
+            known.clear();
         }
     }
 }
@@ -148,6 +161,46 @@ async fn keep(
         }
     }
     chunks.into_iter()
+}
+
+/// What the lists had when they were read last.
+async fn load_known(catalog: &dyn Catalog) -> anyhow::Result<ListMarks> {
+    let all = Statement { sql: "SELECT list, marks FROM retro_known", values: vec![] };
+    let answers = catalog.query(vec![all]).await?;
+    let mut known = ListMarks::new();
+    for row in answers.first().into_iter().flatten() {
+        let [SqlValue::Text(list), SqlValue::Blob(bytes)] = row.0.as_slice() else {
+            anyhow::bail!("the table of what is in threat lists is damaged: {row:?}");
+        };
+        let marks = bytes.as_chunks().0.iter().map(|mark| u64::from_be_bytes(*mark));
+        known.insert(list.clone(), marks.collect());
+    }
+    Ok(known)
+}
+
+/// Writes down what lists have now; `None`: a list is none of ours any more.
+async fn keep_known(
+    catalog: &dyn Catalog,
+    known: &[(String, Option<Vec<u64>>)],
+) -> Result<(), CatalogError> {
+    for (list, marks) in known {
+        let list = SqlValue::Text(list.clone());
+        let statement = match marks {
+            None => {
+                Statement { sql: "DELETE FROM retro_known WHERE list = ?1", values: vec![list] }
+            }
+            Some(marks) => {
+                let bytes = marks.iter().flat_map(|mark| mark.to_be_bytes()).collect();
+                Statement {
+                    sql: "INSERT INTO retro_known (list, marks) VALUES (?1, ?2)
+                        ON CONFLICT (list) DO UPDATE SET marks = excluded.marks",
+                    values: vec![list, SqlValue::Blob(bytes)],
+                }
+            }
+        };
+        catalog.step(Step { statements: vec![statement], ..Step::default() }).await?;
+    }
+    Ok(())
 }
 
 async fn forget(catalog: &dyn Catalog, chunk: &Chunk) -> anyhow::Result<()> {
@@ -297,6 +350,20 @@ mod tests {
         forget(&*store.catalog, &loaded[0]).await.expect("forgotten");
         let rest = load(&*store.catalog).await.expect("read");
         assert_eq!((rest.len(), &rest[0].id), (2, &loaded[1].id));
+    }
+
+    #[tokio::test]
+    async fn what_lists_had_outlives_a_restart() {
+        let (store, _) = Store::simulated(5);
+        store.catalog.migrate(ROOM, MIGRATIONS).await.expect("made");
+        let catalog = &*store.catalog;
+        let marks = |marks: &[u64]| Some(marks.to_vec());
+        let known = [("a".to_owned(), marks(&[1, u64::MAX])), ("b".to_owned(), marks(&[7]))];
+        keep_known(catalog, &known).await.expect("written");
+        let changed = [("a".to_owned(), marks(&[2])), ("b".to_owned(), None)];
+        keep_known(catalog, &changed).await.expect("written");
+        let loaded = load_known(catalog).await.expect("read");
+        assert_eq!(loaded, ListMarks::from([("a".to_owned(), vec![2])]));
     }
 
     #[tokio::test]

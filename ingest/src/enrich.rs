@@ -12,6 +12,7 @@ mod list;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -98,6 +99,19 @@ pub struct NewIndicator {
     pub list: String,
 }
 
+/// The entries of lists, by list: a number for each, in order. What was known of a list that is not among
+/// them is nothing.
+pub type ListMarks = BTreeMap<String, Vec<u64>>;
+
+/// What changed in threat lists.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ListNews {
+    /// Indicators that a list has now and had not before.
+    pub indicators: Vec<NewIndicator>,
+    /// The lists that were read since, as they are now.
+    pub lists: ListMarks,
+}
+
 /// How a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrichReport {
@@ -129,6 +143,10 @@ struct Watched {
     left_out: u64,
     geo: Option<Arc<Geo>>,
     list: Arc<Vec<Indicator>>,
+    /// What the list had before the start, until it is read and compared.
+    before: Option<Vec<u64>>,
+    /// It was read since somebody asked.
+    has_news: bool,
 }
 
 /// Everything that is known besides.
@@ -164,8 +182,6 @@ impl Enrichment {
             new: std::sync::Mutex::default(),
         };
         enrichment.refresh();
-        // What is known from the start was known before; it is not looked for in the past.
-        enrichment.take_new();
         Some(Arc::new(enrichment))
     }
 
@@ -223,7 +239,14 @@ impl Enrichment {
             Some(list) => list::read(path, stamp.1, list).map(|read| {
                 let known = std::mem::replace(&mut state.list, Arc::new(read.indicators));
                 state.left_out = read.left_out;
-                self.remember_new(&known, &state.list, &list.name);
+                let is_first = state.written_at.is_none();
+                state.has_news = true;
+                match state.before.take() {
+                    Some(before) => self.compare(&before, &state.list, &list.name),
+                    // It is compared when somebody says what it had before.
+                    None if is_first => {}
+                    None => self.remember_new(&known, &state.list, &list.name),
+                }
             }),
         };
         match read {
@@ -241,9 +264,18 @@ impl Enrichment {
     }
 
     fn remember_new(&self, known: &[Indicator], now: &[Indicator], list: &str) {
-        let known: std::collections::HashSet<&Indicator> = known.iter().collect();
+        let known: HashSet<&Indicator> = known.iter().collect();
+        self.remember(now.iter().filter(|one| !known.contains(one)), list);
+    }
+
+    fn compare(&self, before: &[u64], now: &[Indicator], list: &str) {
+        let is_new = |one: &&Indicator| before.binary_search(&one.mark()).is_err();
+        self.remember(now.iter().filter(is_new), list);
+    }
+
+    fn remember<'i>(&self, indicators: impl Iterator<Item = &'i Indicator>, list: &str) {
         let mut new = lock(&self.new);
-        for one in now.iter().filter(|one| !known.contains(one)) {
+        for one in indicators {
             if new.len() >= NEW_INDICATORS_MAX {
                 ::metrics::counter!(metrics::INDICATORS_NOT_LOOKED_FOR_TOTAL).increment(1);
                 continue;
@@ -253,9 +285,33 @@ impl Enrichment {
         }
     }
 
-    /// The indicators that came since this was asked last.
-    pub(crate) fn take_new(&self) -> Vec<NewIndicator> {
-        std::mem::take(&mut lock(&self.new))
+    /// Takes what the lists had before the start, to be called once; answers the lists that are none of
+    /// ours any more.
+    pub(crate) fn compare_with(&self, mut known: ListMarks) -> Vec<String> {
+        let mut watched = lock(&self.watched);
+        for (list, state) in self.config.lists.iter().zip(&mut watched[self.config.geo.len()..]) {
+            let before = known.remove(&list.name).unwrap_or_default();
+            match state.written_at {
+                Some(_) => self.compare(&before, &state.list, &list.name),
+                None => state.before = Some(before),
+            }
+        }
+        known.into_keys().collect()
+    }
+
+    /// What changed since this was asked last.
+    pub(crate) fn take_news(&self) -> ListNews {
+        // No list is read meanwhile, so what is new and what is known fit together.
+        let mut watched = lock(&self.watched);
+        let mut lists = ListMarks::new();
+        for (list, state) in self.config.lists.iter().zip(&mut watched[self.config.geo.len()..]) {
+            if std::mem::take(&mut state.has_news) {
+                let mut marks: Vec<u64> = state.list.iter().map(Indicator::mark).collect();
+                marks.sort_unstable();
+                lists.insert(list.name.clone(), marks);
+            }
+        }
+        ListNews { indicators: std::mem::take(&mut lock(&self.new)), lists }
     }
 
     /// How every file is, in the order of the configuration.

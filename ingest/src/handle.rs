@@ -6,7 +6,7 @@ use std::sync::Arc;
 use logwarden_event::{Event, EventId, Timestamp};
 use logwarden_store::CatalogError;
 
-use crate::enrich::{EnrichReport, NewIndicator};
+use crate::enrich::{EnrichReport, ListMarks, ListNews};
 use crate::health::SourceReport;
 use crate::input::InputReport;
 use crate::pipeline::Pipeline;
@@ -40,10 +40,19 @@ impl Handle {
         self.pipeline.enrichment.as_ref().map(|known| known.reports()).unwrap_or_default()
     }
 
-    /// The indicators of threat lists that came since this was asked last: they are looked for in what
-    /// is stored already.
-    pub fn take_new_indicators(&self) -> Vec<NewIndicator> {
-        self.pipeline.enrichment.as_ref().map(|known| known.take_new()).unwrap_or_default()
+    /// Says what the threat lists had before the start; answers those of them that are configured no more.
+    /// To be called once, before [`Handle::take_list_news`].
+    pub fn compare_lists_with(&self, known: ListMarks) -> Vec<String> {
+        match &self.pipeline.enrichment {
+            Some(enrichment) => enrichment.compare_with(known),
+            None => known.into_keys().collect(),
+        }
+    }
+
+    /// What changed in threat lists since this was asked last: what is new is looked for in what is stored
+    /// already.
+    pub fn take_list_news(&self) -> ListNews {
+        self.pipeline.enrichment.as_ref().map(|known| known.take_news()).unwrap_or_default()
     }
 
     /// Sends dead letters through the present parser; what reads now is stored, each letter once.

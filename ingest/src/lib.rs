@@ -47,7 +47,7 @@ use tracing::error;
 
 pub use config::{Config, ConfigError, Limits};
 pub use deadletter::DEAD_LETTER_DATASET;
-pub use enrich::{EnrichReport, IndicatorKind, NewIndicator};
+pub use enrich::{EnrichReport, IndicatorKind, ListMarks, ListNews, NewIndicator};
 pub use handle::Handle;
 pub use health::SourceReport;
 pub use input::InputReport;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use sha2::{Digest as _, Sha256};
 
 /// Labels of a name that are looked at.
 const LABELS_MAX: usize = 16;
@@ -17,11 +18,11 @@ const LABELS_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IndicatorKind {
     /// An address or a network.
-    Address,
+    Address = 0,
     /// A name of hosts.
-    Domain,
+    Domain = 1,
     /// A hash of a file: MD5, SHA-1, SHA-256 or SHA-512.
-    Hash,
+    Hash = 2,
 }
 
 /// One entry of a list.
@@ -35,6 +36,17 @@ pub(super) struct Indicator {
 }
 
 impl Indicator {
+    /// What stands for it, whatever is said about it: the first eight bytes of a SHA-256. The same in every
+    /// release, because it is kept.
+    pub(super) fn mark(&self) -> u64 {
+        let mut hasher = Sha256::new();
+        hasher.update([self.kind as u8]);
+        hasher.update(&self.value);
+        let mut first = [0; 8];
+        first.copy_from_slice(&hasher.finalize()[..8]);
+        u64::from_be_bytes(first)
+    }
+
     /// Tells what a text is; `None` when it is no indicator of ours.
     pub(super) fn parse(text: &str, note: &str) -> Option<Self> {
         let text = text.trim().trim_matches(['"', '\'']).trim();

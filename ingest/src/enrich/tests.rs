@@ -186,13 +186,48 @@ fn every_form_of_list_is_read_and_matched() {
     assert_eq!(field(&event, "threat.indicator.description"), "2026-01-01, Cat, black");
 }
 
+fn news(known: &Enrichment) -> Vec<String> {
+    known.take_news().indicators.into_iter().map(|new| new.value).collect()
+}
+
+#[test]
+fn what_came_into_a_list_between_two_runs_is_new() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("l.txt");
+    let open = || opened(dir.path(), &[], vec![list("l", "l.txt")]);
+    fs::write(&path, "192.0.2.1\nevil.example\n").expect("written");
+    let first = open();
+    first.compare_with(ListMarks::new());
+    let mut known = first.take_news().lists;
+    assert_eq!(known.get("l").map(Vec::len), Some(2));
+    assert_eq!(first.take_news(), ListNews::default(), "it is told once");
+
+    fs::write(&path, "192.0.2.2\nevil.example said more\n").expect("written");
+    let second = open();
+    known.insert("gone".into(), vec![1]);
+    assert_eq!(second.compare_with(known.clone()), ["gone"]);
+    assert_eq!(news(&second), ["192.0.2.2"]);
+
+    // A list that cannot be read at the start is compared when it can.
+    fs::remove_file(&path).expect("removed");
+    let third = open();
+    third.compare_with(known);
+    assert_eq!(third.take_news(), ListNews::default(), "nothing was read");
+    fs::write(&path, "192.0.2.1\n192.0.2.3\n").expect("written");
+    third.refresh();
+    let news = third.take_news();
+    let values: Vec<&str> = news.indicators.iter().map(|new| new.value.as_str()).collect();
+    assert_eq!((values, news.lists.len()), (vec!["192.0.2.3"], 1));
+}
+
 #[test]
 fn a_list_is_read_again_when_it_changes_and_its_new_entries_are_told() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("l.txt");
     fs::write(&path, "192.0.2.1\n").expect("written");
     let known = opened(dir.path(), &[], vec![list("l", "l.txt")]);
-    assert_eq!(known.take_new(), []);
+    assert_eq!(known.compare_with(ListMarks::new()), Vec::<String>::new());
+    assert_eq!(news(&known), ["192.0.2.1"], "all of a list that nobody knew");
     let is_found = || {
         let event = normalized(&known, r#"{"source.ip":"192.0.2.2"}"#);
         !field(&event, "threat.indicator.name").is_empty()
@@ -201,8 +236,7 @@ fn a_list_is_read_again_when_it_changes_and_its_new_entries_are_told() {
     fs::write(&path, "192.0.2.1\n192.0.2.2\n").expect("written");
     known.refresh();
     assert!(is_found());
-    let new: Vec<String> = known.take_new().into_iter().map(|new| new.value).collect();
-    assert_eq!(new, ["192.0.2.2"]);
+    assert_eq!(news(&known), ["192.0.2.2"]);
     // A file that went away leaves what was read.
     fs::remove_file(&path).expect("removed");
     known.refresh();
