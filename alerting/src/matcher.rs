@@ -13,6 +13,7 @@
 
 mod index;
 mod literal;
+mod pairs;
 mod predicates;
 #[cfg(test)]
 mod tests;
@@ -288,7 +289,7 @@ impl Pass<'_> {
         if let Some(predicate) = literals.present {
             self.mark(predicate);
         }
-        if literals.is_empty() {
+        if !literals.may_find(value) {
             return;
         }
         if *lowered == Lowered::NotYet {

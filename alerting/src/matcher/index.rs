@@ -8,10 +8,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use logwarden_event::parts::Name;
-use logwarden_event::{STANDARD_FIELDS, standard_field};
+use logwarden_event::{STANDARD_FIELDS, Value, standard_field};
 use logwarden_query::Target;
 
 use super::literal::Anchor;
+use super::pairs::Pairs;
 use super::predicates::{Node, PredicateId, Predicates, Sought};
 
 /// Bytes of all patterns of an automaton up to which it is a table of every state and byte: twice as
@@ -36,6 +37,11 @@ pub(super) struct Literals {
     /// Bit `n` is set when a whole value has `n` bytes; bit 63 for all longer ones.
     whole_lengths: u64,
     automaton: Option<AhoCorasick>,
+    /// Tells of most values that the automaton finds nothing in them.
+    pairs: Option<Pairs>,
+    /// Whether a text is sought that can stand in a number, and in an address.
+    is_in_numbers: bool,
+    is_in_addresses: bool,
     /// Bytes of the shortest pattern of the automaton.
     part_bytes_min: usize,
     /// By number of the pattern.
@@ -274,6 +280,13 @@ impl Building {
             Sought::Nothing => return,
         };
         let entry = Entry { predicate, is_hint, anchor: literal.anchor };
+        let is_of = |other: &[u8]| {
+            let mut bytes = literal.text.bytes();
+            bytes.all(|byte| byte.is_ascii_digit() || other.contains(&byte))
+        };
+        let is_empty = literal.text.is_empty();
+        self.literals.is_in_numbers |= !is_empty && is_of(b"-");
+        self.literals.is_in_addresses |= !is_empty && is_of(b"abcdef.:");
         if literal.anchor == Anchor::Whole {
             self.literals.whole_lengths |= length_bit(literal.text.len());
             self.literals.whole.entry(literal.text.as_str().into()).or_default().push(entry);
@@ -298,15 +311,29 @@ impl Building {
             self.literals.automaton =
                 Some(automaton.expect("rules and their values are bounded far below its limits"));
             self.literals.part_bytes_min = self.texts.iter().map(String::len).min().unwrap_or(0);
+            self.literals.pairs = Pairs::of(&self.texts);
         }
         self.literals
     }
 }
 
 impl Literals {
-    /// Whether no text is looked for.
-    pub(super) fn is_empty(&self) -> bool {
-        self.whole.is_empty() && self.automaton.is_none()
+    /// False only when nothing is found in a value: told without its text in lower case.
+    pub(super) fn may_find(&self, value: Value<'_>) -> bool {
+        if self.whole.is_empty() && self.automaton.is_none() {
+            return false;
+        }
+        match value {
+            Value::String(text) | Value::Json(text) if text.is_ascii() => {
+                let is_whole = self.whole_lengths & length_bit(text.len()) != 0;
+                let is_long = self.automaton.is_some() && text.len() >= self.part_bytes_min;
+                let pairs = self.pairs.as_ref();
+                is_whole || is_long && pairs.is_none_or(|pairs| pairs.may_stand_in(text))
+            }
+            Value::Integer(_) => self.is_in_numbers,
+            Value::Ip(_) => self.is_in_addresses,
+            _ => true,
+        }
     }
 
     /// Tells every literal that stands in a value given in lower case.
