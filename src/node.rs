@@ -207,7 +207,8 @@ impl Node {
         let stop = node.roles.consumers.clone();
         node.roles.follow("retro", retro::run(looker, Arc::clone(&engine), events, stop));
         let watched = (node.store.clone(), index.visible(), Arc::clone(&node.alerting));
-        node.roles.follow("troubles", troubles::run(watched, node.roles.consumers.clone()));
+        let stop = node.roles.consumers.clone();
+        node.roles.follow("troubles", troubles::run(watched, node.ingest.handle(), stop));
         let (alerting, stop) = (Arc::clone(&node.alerting), node.roles.consumers.clone());
         node.roles.follow("late", look_again(alerting, Arc::clone(&engine), stop));
         node.note("server.start", "started").await;

@@ -4,7 +4,9 @@
 //! event when a trouble has lasted as long as its kind says, one when it has been over for [`OVER_AFTER`], one for a
 //! jump of the clock; never the same again while it lasts. At most [`TROUBLES_MAX`] are known at a time. What the
 //! journal does not take waits, at most [`UNTOLD_MAX`] events; of more the newest are lost and counted. A restart
-//! forgets what was told: a trouble that is still there joins its open alert.
+//! forgets what was told: a trouble that is still there joins its open alert. Where no alert can tell of a trouble,
+//! because the journal does not take it for [`DIRECT_AFTER`] or the detector does not go on, notifiers are told of it
+//! directly, and when it is over.
 
 mod record;
 
@@ -12,8 +14,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use logwarden_alerting::{Alerting, NotifierState};
+use logwarden_alerting::{Alerting, NotifierState, Trouble};
 use logwarden_event::{Position, Timestamp};
+use logwarden_ingest::Handle;
 use logwarden_store::{JournalHealth, JournalState, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -22,6 +25,8 @@ use tracing::warn;
 
 use record::Finding;
 
+/// What the journal has not taken for so long is told without an alert.
+const DIRECT_AFTER: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// A reader of the journal is behind when it has not reached what was there so long ago.
@@ -49,19 +54,27 @@ const UNTOLD_TOTAL: &str = "logwarden_troubles_untold_total";
 enum Kind {
     IndexBehind,
     DetectorBehind,
+    DetectorStalled,
     DiskLow,
+    DiskFull,
+    JournalFailed,
     NotifierFailing,
     RuleRefused,
+    ListUnreadable,
     ClockJumped,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 10] = [
         Self::IndexBehind,
         Self::DetectorBehind,
+        Self::DetectorStalled,
         Self::DiskLow,
+        Self::DiskFull,
+        Self::JournalFailed,
         Self::NotifierFailing,
         Self::RuleRefused,
+        Self::ListUnreadable,
         Self::ClockJumped,
     ];
 
@@ -70,9 +83,13 @@ impl Kind {
         match self {
             Self::IndexBehind => "index.behind",
             Self::DetectorBehind => "detector.behind",
+            Self::DetectorStalled => "detector.stalled",
             Self::DiskLow => "disk.low",
+            Self::DiskFull => "disk.full",
+            Self::JournalFailed => "journal.failed",
             Self::NotifierFailing => "notifier.failing",
             Self::RuleRefused => "rule.refused",
+            Self::ListUnreadable => "list.unreadable",
             Self::ClockJumped => "clock.jumped",
         }
     }
@@ -80,10 +97,20 @@ impl Kind {
     /// How long it must have lasted: a paused receiver is tried once meanwhile, a file may be half written.
     const fn told_after(self) -> Duration {
         match self {
-            Self::NotifierFailing => Duration::from_secs(30),
-            Self::RuleRefused => Duration::from_secs(15),
+            Self::NotifierFailing | Self::DetectorStalled => Duration::from_secs(30),
+            Self::RuleRefused | Self::ListUnreadable => Duration::from_secs(15),
             _ => Duration::ZERO,
         }
+    }
+
+    /// Whether the detector, which would open an alert, does not go on.
+    const fn is_of_detector(self) -> bool {
+        matches!(self, Self::DetectorBehind | Self::DetectorStalled)
+    }
+
+    /// The rule that opens an alert.
+    fn rule(self) -> String {
+        self.action().replace('.', "_")
     }
 }
 
@@ -104,6 +131,8 @@ struct Glance {
     failing: Vec<String>,
     /// What is wrong with rule files, by file.
     refused: BTreeMap<String, Vec<String>>,
+    /// What is wrong with threat lists and files of addresses, by name.
+    unreadable: BTreeMap<String, String>,
 }
 
 /// A trouble that was seen and is not over.
@@ -159,6 +188,30 @@ impl Watch {
         findings
     }
 
+    /// Keeps to what nobody can be told of by an alert: what is in `untold` for long, and what keeps the
+    /// detector from opening one. In the words it began with, until it is over.
+    fn keep_direct(
+        &self,
+        direct: &mut BTreeMap<(Kind, String), Trouble>,
+        found: &[Finding],
+        untold: &VecDeque<(Duration, Finding)>,
+        now: Duration,
+    ) {
+        let of_detector = found.iter().filter(|finding| finding.kind.is_of_detector());
+        let is_old = |at: Duration| now.saturating_sub(at) >= DIRECT_AFTER;
+        let refused = untold.iter().filter(|(at, _)| is_old(*at)).map(|(_, finding)| finding);
+        for finding in of_detector.chain(refused).filter(|finding| !finding.is_over) {
+            let key = (finding.kind, finding.about.clone());
+            direct.entry(key).or_insert_with(|| Trouble {
+                rule: finding.kind.rule(),
+                about: finding.about.clone(),
+                began_at: finding.at,
+                text: finding.text.clone(),
+            });
+        }
+        direct.retain(|key, _| self.known.contains_key(key));
+    }
+
     /// Whether a trouble of this kind was told of and is not over.
     fn is_told(&self, kind: Kind) -> bool {
         self.known.iter().any(|((known, _), state)| *known == kind && state.is_told)
@@ -201,6 +254,23 @@ impl Watch {
             );
             add(Kind::DetectorBehind, "detector", text);
         }
+        if let Some(why) = &glance.stalled {
+            add(Kind::DetectorStalled, "detector", format!("rules do not go on: {why}"));
+        }
+        match glance.journal.state {
+            JournalState::Ready | JournalState::Degraded => {}
+            JournalState::DiskFull => {
+                add(Kind::DiskFull, "disk", String::from("the disk is full, records are refused"));
+            }
+            JournalState::Failed => {
+                let text = "the journal cannot be written, records are refused until a restart";
+                add(Kind::JournalFailed, "journal", String::from(text));
+            }
+        }
+        for (name, problem) in &glance.unreadable {
+            let text = format!("what `{name}` had before stays in force: {problem}");
+            add(Kind::ListUnreadable, name, text);
+        }
         let JournalHealth { room_bytes, volume_bytes, .. } = glance.journal;
         let low = (volume_bytes / 20).min(ROOM_LOW_MAX);
         // Room that comes and goes is no new trouble each time.
@@ -239,22 +309,28 @@ impl Watch {
 /// Looks until `shutdown`.
 pub(crate) async fn run(
     (store, visible, alerting): (Store, watch::Receiver<Position>, Arc<Alerting>),
+    ingest: Handle,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let began = Instant::now();
     let mut watch = Watch::default();
-    let mut untold: VecDeque<Finding> = VecDeque::new();
+    let mut untold: VecDeque<(Duration, Finding)> = VecDeque::new();
+    let mut direct = BTreeMap::new();
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
-        let glance = glance(&store, visible.borrow().seq, &alerting, began.elapsed());
-        for finding in watch.look(&glance) {
+        let now = began.elapsed();
+        let glance = glance((&store, visible.borrow().seq), &alerting, &ingest, now);
+        let found = watch.look(&glance);
+        watch.keep_direct(&mut direct, &found, &untold, now);
+        alerting.tell_directly(direct.values().cloned().collect());
+        for finding in found {
             warn!(trouble = finding.kind.action(), about = %finding.about, "{}", finding.text);
             match untold.len() {
                 UNTOLD_MAX.. => metrics::counter!(UNTOLD_TOTAL).increment(1),
-                _ => untold.push_back(finding),
+                _ => untold.push_back((now, finding)),
             }
         }
         for kind in Kind::ALL {
@@ -263,8 +339,9 @@ pub(crate) async fn run(
         }
         let takes_records =
             matches!(glance.journal.state, JournalState::Ready | JournalState::Degraded);
-        alerting.withhold_signs_of_life(!takes_records || watch.is_told(Kind::DetectorBehind));
-        while let Some(finding) = untold.front() {
+        let is_standing = Kind::ALL.into_iter().any(|k| k.is_of_detector() && watch.is_told(k));
+        alerting.withhold_signs_of_life(!takes_records || is_standing);
+        while let Some((_, finding)) = untold.front() {
             if let Err(error) = finding.append(&store).await {
                 warn!("a trouble of our own is not told yet: {error}");
                 break;
@@ -274,12 +351,18 @@ pub(crate) async fn run(
     }
 }
 
-fn glance(store: &Store, visible: u64, alerting: &Alerting, passed: Duration) -> Glance {
+fn glance(
+    (store, visible): (&Store, u64),
+    alerting: &Alerting,
+    ingest: &Handle,
+    passed: Duration,
+) -> Glance {
     let health = alerting.health();
     let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for problem in alerting.rule_problems() {
         refused.entry(problem.file.clone()).or_default().push(problem.to_string());
     }
+    let unreadable = ingest.enrichments().into_iter().filter(|report| !report.problem.is_empty());
     let is_failing = |state: NotifierState| matches!(state, NotifierState::Paused(_));
     let failing = alerting.notifiers().into_iter().filter(|known| is_failing(known.state));
     Glance {
@@ -292,6 +375,7 @@ fn glance(store: &Store, visible: u64, alerting: &Alerting, passed: Duration) ->
         stalled: health.stalled,
         failing: failing.map(|known| known.name).collect(),
         refused,
+        unreadable: unreadable.map(|report| (report.name, report.problem)).collect(),
     }
 }
 

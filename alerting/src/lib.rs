@@ -57,7 +57,9 @@ pub use explain::{Reason, explain};
 pub use import::{Foreign, Imported, ImportedRule, import_rules};
 pub use notify::rota::Turn;
 pub use notify::stored::{Both, Document, Duty};
-pub use notify::{NOTIFIERS, NotifierState, NotifierSummary, RouteAnswer, TestAnswer, ToldNames};
+pub use notify::{
+    NOTIFIERS, NotifierState, NotifierSummary, RouteAnswer, TestAnswer, ToldNames, Trouble,
+};
 pub use rule::{
     Level, Match, Problem, Report, RuleFile, RuleSet, RuleState, RuleSummary, RuleTest, StateBound,
     read_rule_files,
@@ -88,6 +90,8 @@ const RULES_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often is looked for alerts that go on and for who comes on duty.
 const TELL_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+/// The pause after the detector broke.
+const DETECTOR_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the tasks of this role share.
 pub(crate) struct Shared {
@@ -104,6 +108,8 @@ pub(crate) struct Shared {
     rule_changes: watch::Sender<u64>,
     routing_changes: watch::Sender<u64>,
     outbox_changes: watch::Sender<u64>,
+    /// What no alert can tell of.
+    troubles: watch::Sender<Vec<Trouble>>,
     status: RwLock<Status>,
 }
 
@@ -270,6 +276,7 @@ impl Alerting {
             rule_changes: watch::Sender::new(0),
             routing_changes: watch::Sender::new(0),
             outbox_changes: watch::Sender::new(0),
+            troubles: watch::Sender::default(),
             status: RwLock::new(Status { position, ..Status::default() }),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
@@ -284,12 +291,14 @@ impl Alerting {
     /// Works until `shutdown`: follows the journal, sends notifications, watches rule files.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let shared = self.shared.clone();
-        let detector = tokio::spawn(detector::run(shared.clone(), shutdown.clone()));
+        let detector = tokio::spawn(detect(shared.clone(), shutdown.clone()));
         let watcher = tokio::spawn(watch_rules(shared.clone(), shutdown.clone()));
         let woken = shared.outbox_changes.subscribe();
         let escalating =
             tokio::spawn(notify::escalation::run(shared.clone(), woken, shutdown.clone()));
         let telling = tokio::spawn(tell_again(shared.clone(), shutdown.clone()));
+        let troubles = shared.troubles.subscribe();
+        let direct = tokio::spawn(notify::direct::run(shared.clone(), troubles, shutdown.clone()));
         let stopping = async {
             shutdown.cancelled().await;
             write(&shared.status).is_stopping = true;
@@ -300,7 +309,7 @@ impl Alerting {
             () = stopping => {}
         }
         write(&shared.status).is_stopping = true;
-        for task in [detector, watcher, escalating, telling] {
+        for task in [detector, watcher, escalating, telling, direct] {
             if let Err(error) = task.await {
                 warn!(%error, "a task of alerting ended early");
             }
@@ -476,6 +485,7 @@ impl Alerting {
             id: NotificationId::from_parts(sent_at, entropy),
             event: String::from("notifier.test"),
             alert: None,
+            trouble: None,
             also: Vec::new(),
             sent_at,
             public_url: routing.public_url.clone(),
@@ -500,6 +510,15 @@ impl Alerting {
     /// [`AlertingError::Cursor`] and [`AlertingError::Catalog`].
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, AlertingError> {
         alert::tables::deliveries(&*self.shared.store.catalog, query).await
+    }
+
+    /// Says which troubles there are now that no alert can tell of; they are told without one.
+    pub fn tell_directly(&self, troubles: Vec<Trouble>) {
+        self.shared.troubles.send_if_modified(|known| {
+            let is_new = *known != troubles;
+            *known = troubles;
+            is_new
+        });
     }
 
     /// While the node could not tell of an alert in time, notifiers give no sign of life: who waits for one
@@ -537,6 +556,20 @@ async fn watch_rules(shared: Arc<Shared>, shutdown: CancellationToken) {
         let reading = shared.clone();
         if let Ok(true) = tokio::task::spawn_blocking(move || reading.reload_rules()).await {
             info!("rule files changed");
+        }
+    }
+}
+
+/// Runs the detector; one that broke starts over from what is durable.
+async fn detect(shared: Arc<Shared>, shutdown: CancellationToken) {
+    loop {
+        let running = tokio::spawn(detector::run(shared.clone(), shutdown.clone()));
+        let Err(error) = running.await else { return };
+        tracing::error!(%error, "the detector broke and starts over");
+        shared.set_stalled(Some(String::from("the detector broke, see the log")));
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(DETECTOR_PAUSE) => {}
         }
     }
 }

@@ -43,6 +43,8 @@ pub const UPDATES_TOTAL: &str = "logwarden_alert_updates_total";
 pub const HANDOVERS_TOTAL: &str = "logwarden_rota_handovers_total";
 /// Signs of life that were not given because alerts would come late.
 pub const SIGNS_WITHHELD_TOTAL: &str = "logwarden_signs_of_life_withheld_total";
+/// Attempts to tell of a trouble without an alert, by notifier and result (taken, failed).
+pub const TROUBLES_TOLD_TOTAL: &str = "logwarden_troubles_told_directly_total";
 /// Alerts that nobody acknowledged in time and of which others were told.
 pub const ESCALATIONS_TOTAL: &str = "logwarden_alert_escalations_total";
 /// Rule files or documents that were refused.

@@ -9,11 +9,13 @@ mod alertmanager;
 mod breaker;
 #[cfg(test)]
 mod delivery;
+pub(crate) mod direct;
 mod discord;
 mod email;
 pub(crate) mod escalation;
 pub(crate) mod growth;
 pub(crate) mod handover;
+mod hidden;
 mod mattermost;
 mod message;
 mod ntfy;
@@ -42,6 +44,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use logwarden_event::{NotificationId, Timestamp};
+use logwarden_query::Mask;
 use logwarden_store::Statement;
 use serde_json::{Map, Value};
 
@@ -54,6 +57,7 @@ use rota::Rota;
 use route::{Asked, ROTA, Route, Taken};
 use stored::Stored;
 
+pub use direct::Trouble;
 pub(crate) use plan::{Occasion, Quiet};
 
 /// Every kind of notifier, in the order of the manual.
@@ -148,8 +152,10 @@ pub struct Outgoing {
     pub id: NotificationId,
     /// What it says, such as `alert.opened` or `notifier.test`.
     pub event: String,
-    /// What it is about; `None` for a test and a sign of life.
+    /// What it is about; `None` for a test, a sign of life and a trouble of the server.
     pub alert: Option<Alert>,
+    /// What is wrong with the server, or was, where no alert can tell of it.
+    pub trouble: Option<Trouble>,
     /// Alerts that were opened at about the same time and are told of in the same message.
     pub also: Vec<AlertSummary>,
     /// When this attempt is made.
@@ -216,6 +222,8 @@ pub(crate) struct Named {
     pub name: String,
     pub kind: &'static str,
     pub notifier: Arc<dyn Notifier>,
+    /// The fields that its receivers may not see.
+    pub mask: Mask,
 }
 
 /// Who is told about which alert.
@@ -325,8 +333,10 @@ impl Routing {
             let message = format!("`{name}` is taken by another notifier");
             return Err(AlertingError::config(format!("{path}.name"), message));
         }
-        let built = kind.build(path, &notifier.settings, base)?;
-        self.notifiers.push(Named { name, kind: kind.name(), notifier: built });
+        let mut settings = notifier.settings.clone();
+        let mask = hidden::take(path, &mut settings)?;
+        let built = kind.build(path, &settings, base)?;
+        self.notifiers.push(Named { name, kind: kind.name(), notifier: built, mask });
         Ok(())
     }
 

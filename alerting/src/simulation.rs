@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use logwarden_event::{EventBuilder, Severity, Timestamp, Value};
+use logwarden_query::Mask;
 use logwarden_store::simulation::Faults;
 use logwarden_store::{
     Append, AppendOutcome, Draft, IdempotencyKey, RecordKind, Simulation, Store,
@@ -93,7 +94,7 @@ struct World {
 
 fn named(name: &str, receiver: &Arc<Receiver>) -> Named {
     let notifier = receiver.clone() as Arc<dyn Notifier>;
-    Named { name: name.to_owned(), kind: "webhook", notifier }
+    Named { name: name.to_owned(), kind: "webhook", notifier, mask: Mask::default() }
 }
 
 async fn open(store: &Store, receiver: &Arc<Receiver>) -> (Arc<Alerting>, Detector) {

@@ -51,7 +51,7 @@ pub use logwarden_index::{
     POLICIES_MAX as RETENTION_POLICIES_MAX, Policy as RetentionPolicy, RetentionPreview,
 };
 pub use lookups::{ContextAnswer, ContextRequest};
-pub use mask::{Mask, MaskError};
+pub use mask::{HIDDEN, HiddenWords, Mask, MaskError};
 pub use request::{Control, Coverage, Progress, Splits, time_range};
 pub use search::{SearchAnswer, SearchRequest};
 pub use table::{Column, Table};

@@ -14,7 +14,7 @@ use logwarden_event::{Event, EventBuilder, Field, Value, words};
 use crate::filter::{Filter, Predicate, Target, Test};
 
 /// What stands where something was hidden.
-const HIDDEN: &str = "***";
+pub const HIDDEN: &str = "***";
 
 /// Names in a mask.
 const NAMES_MAX: usize = 256;
@@ -66,8 +66,9 @@ impl Mask {
         if self.is_empty() {
             return Cow::Borrowed(event);
         }
-        let hidden = event.fields().filter(|field| self.hides(field));
-        let words = HiddenWords::of(hidden.map(|field| field.value));
+        let hidden = event.fields().filter(|field| self.hides_field(field));
+        let hidden = hidden.filter(|field| !matches!(field.value, Value::Null | Value::Bool(_)));
+        let words = HiddenWords::of(hidden.map(|field| field.value.to_string()));
         let mut masked = EventBuilder::new(b"");
         masked
             .timestamp(Some(event.timestamp()))
@@ -78,7 +79,7 @@ impl Mask {
         if !self.covers("message") {
             masked.message(&words.replaced(event.message()));
         }
-        for field in event.fields().filter(|field| !self.hides(field)) {
+        for field in event.fields().filter(|field| !self.hides_field(field)) {
             let text;
             let value = match field.value {
                 Value::String(whole) => {
@@ -115,14 +116,17 @@ impl Mask {
         }
     }
 
-    fn hides(&self, field: &Field<'_>) -> bool {
-        let is_hidden = |name: &str| {
-            // Objects in an array stand whole under the array's name.
-            let is_around = |hidden: &String| {
-                matches!(field.value, Value::Json(_))
-                    && is_below(hidden, &name.to_ascii_lowercase())
-            };
-            self.covers(name) || self.0.iter().any(is_around)
+    /// Whether a field of this name is hidden, whatever it holds: it, one that it lies below, or one
+    /// below it, because objects in an array stand whole under the array's name.
+    pub fn hides(&self, name: &str) -> bool {
+        let is_around = |hidden: &String| is_below(hidden, &name.to_ascii_lowercase());
+        self.covers(name) || self.0.iter().any(is_around)
+    }
+
+    fn hides_field(&self, field: &Field<'_>) -> bool {
+        let is_hidden = |name: &str| match field.value {
+            Value::Json(_) => self.hides(name),
+            _ => self.covers(name),
         };
         is_hidden(field.path) || field.alias.is_some_and(is_hidden)
     }
@@ -201,14 +205,15 @@ fn unmasked_predicate(predicate: &Predicate) -> Filter {
     }
 }
 
-/// The values of hidden fields, to be found in other texts.
-struct HiddenWords(Option<AhoCorasick>);
+/// The values of hidden fields, to be found in other texts: as whole words, ASCII case ignored.
+#[derive(Debug)]
+pub struct HiddenWords(Option<AhoCorasick>);
 
 impl HiddenWords {
-    fn of<'v>(values: impl Iterator<Item = Value<'v>>) -> Self {
+    /// Of these values, as they are written. Those without a letter or a digit are never found.
+    pub fn of(values: impl Iterator<Item = String>) -> Self {
         let texts: Vec<String> = values
-            .filter(|value| !matches!(value, Value::Null | Value::Bool(_)))
-            .map(|value| value.to_string().trim().to_owned())
+            .map(|value| value.trim().to_owned())
             // Signs alone say nothing, and would be hidden everywhere.
             .filter(|text| words(text).next().is_some())
             .collect();
@@ -217,15 +222,17 @@ impl HiddenWords {
         }
         let mut builder = AhoCorasick::builder();
         builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true);
-        // It fails only for more texts than one event holds.
-        Self(Some(builder.build(&texts).expect("an event has few enough values")))
+        // It fails only for more texts than an event or an alert holds.
+        Self(Some(builder.build(&texts).expect("there are few enough values")))
     }
 
-    fn stand_in(&self, text: &str) -> bool {
+    /// Whether any of them stands in a text.
+    pub fn stand_in(&self, text: &str) -> bool {
         !self.places(text).is_empty()
     }
 
-    fn replaced<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    /// The text with [`HIDDEN`] where they stand.
+    pub fn replaced<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let places = self.places(text);
         if places.is_empty() {
             return Cow::Borrowed(text);

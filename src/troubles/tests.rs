@@ -22,6 +22,7 @@ fn well(store: &Store) -> Glance {
         stalled: None,
         failing: Vec::new(),
         refused: BTreeMap::new(),
+        unreadable: BTreeMap::new(),
     }
 }
 
@@ -115,6 +116,39 @@ fn a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not() {
     assert_eq!(found.len(), 1);
     assert!(found[0].text.starts_with("the clock jumped back by 3600 s"), "{}", found[0].text);
     assert_eq!(told(&mut watch, &mut glance, 300), [], "once");
+}
+
+#[test]
+fn what_no_alert_can_tell_of_is_told_directly_until_it_is_over() {
+    let (store, _) = Store::simulated(1);
+    let (mut watch, mut glance) = (Watch::default(), well(&store));
+    let (mut direct, mut untold) = (BTreeMap::new(), VecDeque::new());
+    let mut look = |glance: &mut Glance, secs: u64, is_taken: bool| {
+        let mut told = BTreeSet::new();
+        for _ in 0..secs / 5 {
+            *glance = after(glance, 5);
+            let found = watch.look(glance);
+            watch.keep_direct(&mut direct, &found, &untold, glance.passed);
+            untold.extend(found.into_iter().map(|finding| (glance.passed, finding)));
+            if is_taken {
+                untold.clear();
+            }
+            told = direct.values().map(|trouble| trouble.rule.clone()).collect();
+        }
+        told.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    glance.unreadable.insert(String::from("bad"), String::from("permission denied"));
+    assert_eq!(look(&mut glance, 120, true), "", "an alert tells of it");
+    glance.journal.state = JournalState::Failed;
+    assert_eq!(look(&mut glance, 30, false), "", "it may be taken yet");
+    assert_eq!(look(&mut glance, 10, false), "journal_failed");
+    glance.stalled = Some(String::from("a panic, see the log"));
+    assert_eq!(look(&mut glance, 30, false), "journal_failed");
+    assert_eq!(look(&mut glance, 10, false), "detector_stalled journal_failed");
+    glance.journal.state = JournalState::Ready;
+    assert_eq!(look(&mut glance, 70, true), "detector_stalled", "even when the journal takes it");
+    glance.stalled = None;
+    assert_eq!(look(&mut glance, 70, true), "");
 }
 
 #[tokio::test]

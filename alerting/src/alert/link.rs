@@ -41,7 +41,7 @@ pub enum Link {
 pub struct KnownLink {
     /// The alert.
     pub alert_id: AlertId,
-    /// Its title, with controls made visible.
+    /// Its title, with controls made visible; its rule's where the notifier has a mask, or is gone.
     pub title: String,
     /// How bad it is.
     pub severity: crate::Level,
@@ -115,6 +115,8 @@ pub(crate) async fn issue(
 
 struct Row {
     alert_id: AlertId,
+    /// Through which notifier it was sent.
+    notifier: Option<String>,
     recipient: String,
     expires_at: Timestamp,
     used_at: Option<Timestamp>,
@@ -122,7 +124,9 @@ struct Row {
 
 async fn find(catalog: &dyn Catalog, token: &str) -> Result<Row, AlertingError> {
     let statement = Statement {
-        sql: "SELECT alert_id, recipient, expires_ns, used_ns FROM alerting_links WHERE hash = ?1",
+        sql: "SELECT l.alert_id, o.notifier, l.recipient, l.expires_ns, l.used_ns
+            FROM alerting_links l LEFT JOIN alerting_outbox o ON o.id = l.notification_id
+            WHERE l.hash = ?1",
         values: vec![text(hash_of(token))],
     };
     let answers = catalog.query(vec![statement]).await?;
@@ -130,6 +134,7 @@ async fn find(catalog: &dyn Catalog, token: &str) -> Result<Row, AlertingError> 
     let mut columns = Columns::of(row);
     Ok(Row {
         alert_id: columns.id()?,
+        notifier: columns.optional_text()?.map(str::to_owned),
         recipient: columns.text()?.to_owned(),
         expires_at: columns.instant()?,
         used_at: columns.optional_instant()?,
@@ -153,13 +158,23 @@ impl Alerting {
         let state = self.state_of(&summary, row.used_at).await?;
         Ok(Link::Known(Box::new(KnownLink {
             alert_id: row.alert_id,
-            title: visible(&summary.title, 300),
+            title: visible(self.title_for(row.notifier.as_deref(), &summary), 300),
             severity: summary.severity,
             opened_at: summary.opened_at,
             recipient: row.recipient,
             expires_at: row.expires_at,
             state,
         })))
+    }
+
+    /// What receivers may see: where something is hidden from them, the rule alone.
+    fn title_for<'s>(&self, notifier: Option<&str>, summary: &'s AlertSummary) -> &'s str {
+        let routing = self.shared.routing();
+        let known = routing.notifiers().iter().find(|known| Some(known.name.as_str()) == notifier);
+        match known {
+            Some(known) if known.mask.is_empty() => &summary.title,
+            _ => &summary.rule.title,
+        }
     }
 
     async fn state_of(

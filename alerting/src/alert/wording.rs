@@ -11,7 +11,7 @@ use crate::rule::{CorrelationKind, Logic, Rule, RuleSet, Title, TitlePart, targe
 /// Characters of one value in a title.
 const TITLE_VALUE_CHARS_MAX: usize = 64;
 /// Characters of a title.
-const TITLE_CHARS_MAX: usize = 300;
+pub(crate) const TITLE_CHARS_MAX: usize = 300;
 /// Different values of one field that an alert counts; more are shown as so many and a plus.
 pub(crate) const ENTITY_VALUES_MAX: usize = 256;
 

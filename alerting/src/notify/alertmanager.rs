@@ -54,6 +54,7 @@ impl Shape for Service {
             labels.insert(label(name), value.clone().into());
         }
         let opened = outgoing.alert.as_ref().map(|alert| alert.summary.opened_at);
+        let opened = opened.or(outgoing.trouble.as_ref().map(|trouble| trouble.began_at));
         let mut alert = json!({
             "labels": labels,
             "annotations": { "summary": said.title, "description": said.text, "runbook": said.what_to_do },
@@ -62,7 +63,7 @@ impl Shape for Service {
         if said.link.starts_with("http") {
             alert["generatorURL"] = said.link.clone().into();
         }
-        if outgoing.event == "alert.resolved" {
+        if ["alert.resolved", "server.recovered"].contains(&outgoing.event.as_str()) {
             alert["endsAt"] = outgoing.sent_at.to_string().into();
         }
         let mut url = receiver.url.clone();

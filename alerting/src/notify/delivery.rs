@@ -78,6 +78,7 @@ pub(super) fn outgoing(title: &str) -> Outgoing {
         id: NotificationId::from_u128(99),
         event: "alert.opened".into(),
         alert: Some(alert(title)),
+        trouble: None,
         also: Vec::new(),
         sent_at: Timestamp::from_secs(1_767_225_610),
         public_url: "https://logs.example".into(),

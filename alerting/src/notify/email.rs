@@ -274,12 +274,7 @@ impl Mailer {
         }
         let failed = |error: lettre::error::Error| SendError(format!("mail: {error}"));
         let Some(alert) = &outgoing.alert else {
-            let (subject, text) = match outgoing.event.as_str() {
-                "notifier.heartbeat" => {
-                    ("[OK] Logwarden is watching", "Logwarden runs, and its mails arrive.")
-                }
-                _ => ("[TEST] Logwarden notification", "If you read this, mails arrive."),
-            };
+            let (subject, text) = plain(outgoing);
             let notifier = visible(&outgoing.notifier, 100);
             let text =
                 format!("{text}\nSent by notifier \"{notifier}\".\n{}\n", outgoing.public_url);
@@ -325,6 +320,23 @@ impl Mailer {
     }
 }
 
+/// Subject and text of a mail that is about no alert.
+fn plain(outgoing: &Outgoing) -> (String, String) {
+    let (subject, text) = match (&outgoing.trouble, outgoing.event.as_str()) {
+        (Some(_), event) => {
+            let said = message::said(outgoing);
+            let word = if event == "server.recovered" { "OK" } else { "CRIT" };
+            let text = format!("{}\n{}", said.text, said.what_to_do);
+            return (cut(format!("[{word}] {}", said.title)), text);
+        }
+        (None, "notifier.heartbeat") => {
+            ("[OK] Logwarden is watching", "Logwarden runs, and its mails arrive.")
+        }
+        (None, _) => ("[TEST] Logwarden notification", "If you read this, mails arrive."),
+    };
+    (subject.to_owned(), text.to_owned())
+}
+
 /// The id of a mail: the alert's and the notification's, so that both are seen in a mail server's
 /// log and an attempt repeated has the same.
 fn message_id(alert: AlertId, notification: NotificationId, host: &str) -> String {
@@ -360,7 +372,11 @@ fn subject(outgoing: &Outgoing, alert: &Alert) -> String {
     let is_first =
         matches!(outgoing.event.as_str(), "alert.opened" | "alert.digest" | "rota.handover");
     let prefix = if is_first { "" } else { "Re: " };
-    let whole = format!("{prefix}[{word}] {several}{}", visible(title, 300));
+    cut(format!("{prefix}[{word}] {several}{}", visible(title, 300)))
+}
+
+/// A subject that is not too long.
+fn cut(whole: String) -> String {
     if whole.chars().count() <= SUBJECT_CHARS_MAX {
         return whole;
     }

@@ -3,7 +3,7 @@
 use logwarden_event::Timestamp;
 use serde_json::{Value, json};
 
-use super::Outgoing;
+use super::{Outgoing, Trouble};
 use crate::alert::wording::{span_text, visible};
 use crate::alert::{Alert, AlertState, AlertSummary, Evidence};
 use crate::rule::Level;
@@ -30,11 +30,9 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
     let shown = alert.evidence.iter().take(MAIL_EVIDENCE_MAX);
     let evidence: Vec<Value> = shown.map(evidence_line).collect();
     let flagged = alert.evidence.iter().find(|evidence| evidence.flag.is_some()).map(|evidence| {
-        let who = field_text(evidence, "user.name").unwrap_or_default();
-        format!(
-            "A login from this address SUCCEEDED at {} (user {who}).",
-            time(evidence.timestamp())
-        )
+        let who = field_text(evidence, "user.name").map(|who| format!(" (user {who})"));
+        let at = time(evidence.timestamp());
+        format!("A login from this address SUCCEEDED at {at}{}.", who.unwrap_or_default())
     });
     let others: Vec<String> = alert
         .notifications
@@ -232,6 +230,9 @@ impl Said {
 
 /// A notification in few words. Values from records are cut and their controls visible.
 pub(super) fn said(outgoing: &Outgoing) -> Said {
+    if let Some(trouble) = &outgoing.trouble {
+        return said_of_trouble(outgoing, trouble);
+    }
     let Some(alert) = &outgoing.alert else {
         let text = match outgoing.event.as_str() {
             "notifier.test" => "This is a test. Alerts will arrive here.",
@@ -282,6 +283,29 @@ pub(super) fn said(outgoing: &Outgoing) -> Said {
     }
 }
 
+/// What is wrong with the server, or was.
+fn said_of_trouble(outgoing: &Outgoing, trouble: &Trouble) -> Said {
+    let (word, state) = match outgoing.event.as_str() {
+        "server.recovered" => ("Over", AlertState::Resolved),
+        _ => ("Logwarden is in trouble", AlertState::Open),
+    };
+    let text = visible(&trouble.text, 1_000);
+    Said {
+        key: format!("{} {} {}", trouble.rule, trouble.about, trouble.began_at.millis()),
+        title: format!("{word}: {}", visible(&trouble.text, 200)),
+        text: format!("{text}, since {}. No alert can tell of this.", time(trouble.began_at)),
+        level: Level::Critical,
+        state,
+        rule: (String::from("Logwarden"), trouble.rule.clone()),
+        labels: Vec::new(),
+        facts: vec![(String::from("about"), visible(&trouble.about, 200))],
+        link: outgoing.public_url.clone(),
+        what_to_do: String::from(
+            "Look at the server itself: its log, its disk, `logwarden status`.",
+        ),
+    }
+}
+
 fn shown(labels: &mut dyn Iterator<Item = (&String, &String)>) -> Vec<(String, String)> {
     labels.map(|(name, value)| (visible(name, 64), visible(value, 200))).collect()
 }
@@ -322,6 +346,14 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
     });
     if outgoing.held_back > 0 {
         body["held_back"] = outgoing.held_back.into();
+    }
+    if let Some(trouble) = &outgoing.trouble {
+        body["trouble"] = json!({
+            "rule": trouble.rule,
+            "about": trouble.about,
+            "text": trouble.text,
+            "began_at": trouble.began_at.to_string(),
+        });
     }
     let Some(alert) = &outgoing.alert else { return body };
     let summary = &alert.summary;

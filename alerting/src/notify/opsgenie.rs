@@ -54,7 +54,7 @@ impl Shape for Service {
     fn request(&self, receiver: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request> {
         let verb = match outgoing.event.as_str() {
             "alert.acknowledged" => Some("acknowledge"),
-            "alert.resolved" => Some("close"),
+            "alert.resolved" | "server.recovered" => Some("close"),
             _ => None,
         };
         let headers = vec![("Authorization", format!("GenieKey {}", self.api_key.expose()))];

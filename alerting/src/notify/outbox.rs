@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::breaker::{Breaker, FAILURES_MAX};
-use super::handover;
 use super::plan::{Pending, insert};
 use super::{Named, NotifierState, Outgoing, SendError};
+use super::{handover, hidden};
 use crate::alert::lifecycle::{commit, timeline_entry};
 use crate::alert::link;
 use crate::alert::tables::{self, AlertRow, Columns, instant, integer, rows, text};
@@ -306,11 +306,14 @@ impl Worker {
             let answer = format!("{HELD_BACK}: more than {limit} notifications in one hour");
             return self.give_up(&group, &answer).await;
         }
+        let mask = &self.named.mask;
         let mut alerts = Vec::new();
         let mut told = Vec::new();
         for due in group {
             match tables::row_of(&*self.store.catalog, due.alert_id).await? {
-                Some(row) => alerts.push((due.id, row.summary)),
+                Some(AlertRow { summary, body }) => {
+                    alerts.push((due.id, hidden::masked_summary(mask, summary, &body.entities)));
+                }
                 None => {
                     self.give_up(&[due], "the alert does not exist any more").await?;
                     continue;
@@ -337,7 +340,8 @@ impl Worker {
         let outgoing = Outgoing {
             id: *id,
             event,
-            alert: Some(tables::load(&*self.store.catalog, first.id).await?),
+            trouble: None,
+            alert: Some(hidden::masked(mask, tables::load(&*self.store.catalog, first.id).await?)),
             also: alerts.iter().skip(1).map(|(_, summary)| summary.clone()).collect(),
             sent_at: self.store.clock.now(),
             public_url: self.public_url.clone(),
@@ -431,6 +435,7 @@ impl Worker {
             id: NotificationId::from_parts(sent_at, entropy),
             event: String::from("notifier.heartbeat"),
             alert: None,
+            trouble: None,
             also: Vec::new(),
             sent_at,
             public_url: self.public_url.clone(),

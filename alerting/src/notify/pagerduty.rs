@@ -53,7 +53,7 @@ impl Shape for Service {
     fn request(&self, _: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request> {
         let action = match outgoing.event.as_str() {
             "alert.acknowledged" => "acknowledge",
-            "alert.resolved" => "resolve",
+            "alert.resolved" | "server.recovered" => "resolve",
             _ => "trigger",
         };
         let severity = match said.level {
