@@ -13,7 +13,7 @@ use logwarden_alerting::{AlertingError, NotifierConfig, RotaConfig, RouteConfig,
 use logwarden_event::{Clock, SystemClock};
 use logwarden_ingest::config::{EnrichConfig, InputConfig, ListenerConfig, SourceConfig};
 use logwarden_query::{Mask, parse_query};
-use logwarden_store::identity::{RoleConfig, Roles};
+use logwarden_store::identity::{CertificateConfig, RoleConfig, Roles};
 use logwarden_web::ProviderConfig;
 use serde::Deserialize;
 use toml::de::DeTable;
@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) roles: Roles,
     /// Local accounts.
     pub(crate) users: UsersConfig,
+    /// Whom client certificates stand for.
+    pub(crate) certificates: Vec<CertificateConfig>,
     /// Where people may sign in besides.
     pub(crate) providers: Vec<ProviderConfig>,
     /// The address people use, for links.
@@ -91,7 +93,8 @@ pub(crate) struct TlsFiles {
     pub(crate) cert: PathBuf,
     /// Its key.
     pub(crate) key: PathBuf,
-    /// The authority of clients' certificates; with it every client must show one.
+    /// The authority of clients' certificates; with it every client must show one. `[[certificates]]`
+    /// says whom they stand for.
     pub(crate) client_ca: Option<PathBuf>,
     /// The authority's list of revoked certificates.
     pub(crate) client_crl: Option<PathBuf>,
@@ -138,6 +141,7 @@ struct File {
     routes: Vec<RouteConfig>,
     rotas: Vec<RotaConfig>,
     roles: Vec<RoleConfig>,
+    certificates: Vec<CertificateConfig>,
     oidc: Vec<ProviderConfig>,
     users: UsersConfig,
 }
@@ -279,6 +283,8 @@ fn assemble(
         (None, None) => PathBuf::from("logwarden-data"),
     };
     store.master_key = store.master_key.take().map(|key| key.relative_to(base));
+    let before = std::mem::take(&mut store.master_keys_before).into_iter();
+    store.master_keys_before = before.map(|key| key.relative_to(base)).collect();
     if let Some(s3) = store.s3.take() {
         store.s3 = Some(s3.relative_to(base));
     }
@@ -325,6 +331,7 @@ fn assemble(
     let query = logwarden_query::Config::default();
     let (roles, public_url) = (roles(&file.roles)?, file.public_url);
     let providers = providers(file.oidc, &roles, base)?;
+    CertificateConfig::check(&file.certificates, &roles).map_err(|reason| anyhow!(reason))?;
     let breached = file.users.breached_passwords_file.map(|file| base.join(file));
     let users = UsersConfig { breached_passwords_file: breached };
     Ok(Config {
@@ -336,6 +343,7 @@ fn assemble(
         alerting,
         roles,
         users,
+        certificates: file.certificates,
         providers,
         public_url,
         shown,
@@ -493,6 +501,10 @@ mod tests {
         check(&format!("{oidc}://id.example\""), "oidc[0].issuer: `https://` is needed");
         let group = "roles = [{ group = \"soc\", role = \"eu\" }]";
         check(&format!("{oidc}s://id.example\"\n{group}"), "oidc[0].there is no role `eu`");
+        let certificate = "[[certificates]]\nname = \"*.edge.example\"\n";
+        check(certificate, "127.0.0.1:7514");
+        let nobody = format!("{certificate}role = \"eu\"");
+        check(&nobody, "certificates[0].role: there is no role `eu`");
         check("[[roles]]\nname = \"eu\"\nbase = \"admin\"", "roles: role `eu`: `base` is");
     }
 

@@ -147,9 +147,10 @@ impl Node {
             .await
             .with_context(|| format!("cannot open the data directory `{place}`"))?;
         info!(recovery = ?recovery, "journal is open with {} records", recovery.records);
-        let seal = Seal::master(&config.store.data_dir, config.store.master_key.as_ref())?;
+        let seal = master(&config.store)?;
         let identity = Identity::open(Arc::clone(&store.catalog), clock, seal).await?;
         identity.set_roles(config.roles);
+        identity.set_certificates(config.certificates);
         identity.set_breached_passwords(config.users.breached_passwords_file);
         let providers = Providers::new(config.providers, Arc::clone(&store.clock))?;
         let vouching = Arc::clone(&providers);
@@ -241,7 +242,8 @@ impl Node {
         self.roles.broken.cancelled().await;
     }
 
-    /// Takes what can be changed in a running node: certificates, rules, notifiers, routes.
+    /// Takes what can be changed in a running node: certificates, the master key, roles, rules,
+    /// notifiers, routes.
     pub(crate) async fn reload(&self, mut config: Config) {
         config.alerting.public_url.get_or_insert_with(|| self.http_url.clone());
         if let Err(error) = self.server.reload_tls() {
@@ -250,7 +252,11 @@ impl Node {
         if let Err(error) = self.ingest.reload_certificates() {
             warn!("certificates of listeners were not reloaded: {error}");
         }
+        if let Err(error) = self.reload_seal(config.store).await {
+            warn!("the master key was not reloaded: {error:#}");
+        }
         self.identity.set_roles(config.roles);
+        self.identity.set_certificates(config.certificates);
         self.identity.set_breached_passwords(config.users.breached_passwords_file);
         match self.alerting.reload(config.alerting).await {
             Ok(()) => info!("rules, notifiers and routes reloaded"),
@@ -258,6 +264,12 @@ impl Node {
         }
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = config.shown;
         self.note("config.reload", "read its configuration again").await;
+    }
+
+    /// Seals with the master key of `store` from now on, and what was sealed before, too.
+    async fn reload_seal(&self, store: logwarden_store::Config) -> anyhow::Result<()> {
+        let seal = tokio::task::spawn_blocking(move || master(&store)).await??;
+        Ok(self.identity.set_seal(seal).await?)
     }
 
     /// Stops in order; what was acknowledged is on disk.
@@ -317,6 +329,11 @@ impl Node {
             .merge(logwarden_web::router(state));
         logwarden_web::framed(self.ingest.greet_clients(router), &settings)
     }
+}
+
+/// What seals with the master key.
+fn master(store: &logwarden_store::Config) -> Result<Seal, logwarden_store::seal::KeyError> {
+    Seal::master(&store.data_dir, store.master_key.as_ref(), &store.master_keys_before)
 }
 
 /// How the node is, worst first.

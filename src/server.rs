@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use logwarden_ingest::Proxies;
+use logwarden_store::identity::ClientNames;
 use logwarden_web::OverTls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
@@ -145,19 +146,28 @@ impl Connection {
         self.peer = sender;
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = tls else { return self.serve(stream).await };
+        let Some(tls) = tls else { return self.serve(stream, None).await };
         match tokio::time::timeout(TLS_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Ok(stream)) => {
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let names = shown.map(|certificate| ClientNames::of(certificate));
+                self.serve(stream, names).await;
+            }
             Ok(Err(error)) => debug!(peer = %self.peer, "TLS handshake failed: {error}"),
             Err(_) => debug!(peer = %self.peer, "TLS handshake took too long"),
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin, names: Option<ClientNames>) {
         let Self { peer, router, is_tls, shutdown } = self;
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let router = router.borrow().clone();
-            let request = admit(request, peer, is_tls);
+            let request = admit(request, peer, is_tls).map(|mut request| {
+                if let Some(names) = &names {
+                    request.extensions_mut().insert(names.clone());
+                }
+                request
+            });
             let mut answer = Box::pin(async move {
                 match request {
                     Ok(request) => router.oneshot(request).await,

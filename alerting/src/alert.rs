@@ -7,6 +7,7 @@ pub(crate) mod desk;
 pub(crate) mod kept;
 pub(crate) mod lifecycle;
 pub mod link;
+pub(crate) mod sight;
 pub(crate) mod tables;
 pub(crate) mod wording;
 pub(crate) mod writing;

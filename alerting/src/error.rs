@@ -31,6 +31,9 @@ pub enum AlertingError {
     /// The catalog cannot serve; trying again later may help.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// What somebody sees of alerts cannot be told at the moment; trying again later may help.
+    #[error("events of alerts cannot be read: {0}")]
+    Evidence(String),
     /// A rule file cannot be written or removed.
     #[error("rule file cannot be written: {0}")]
     Unwritable(String),

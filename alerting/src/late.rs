@@ -424,10 +424,11 @@ mod tests {
 
         async fn alerts(&mut self) -> Vec<crate::Alert> {
             self.detector.catch_up().await.expect("caught up");
-            let page = self.alerting.alerts(&AlertQuery::default()).await.expect("a page");
+            let viewer = crate::Viewer::of_everything("ana");
+            let page = self.alerting.alerts(&AlertQuery::default(), &viewer).await.expect("a page");
             let mut alerts = Vec::new();
             for summary in page.items {
-                alerts.push(self.alerting.alert(summary.id).await.expect("it is there"));
+                alerts.push(self.alerting.alert(summary.id, &viewer).await.expect("it is there"));
             }
             alerts
         }

@@ -48,6 +48,7 @@ use notify::stored::Stored;
 
 pub use alert::lifecycle::{Act, NOTE_BYTES_MAX};
 pub use alert::link::{KnownLink, Link, LinkState};
+pub use alert::sight::Viewer;
 pub use alert::tables::{DeliveryPage, DeliveryQuery};
 pub use alert::{Alert, AlertPage, AlertQuery, AlertState, AlertSummary, Resolution};
 pub use config::{Config, NotifierConfig, RotaConfig, RouteConfig, RulesConfig};
@@ -206,6 +207,14 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Makes a routing where it may wait for those who give secrets: a program, or Vault.
+async fn resolving(
+    make: impl FnOnce() -> Result<Routing, AlertingError> + Send + 'static,
+) -> Result<Arc<Routing>, AlertingError> {
+    let made = tokio::task::spawn_blocking(make).await;
+    made.map_err(|error| AlertingError::Invalid(error.to_string()))?.map(Arc::new)
+}
+
 fn rule_files(config: &RulesConfig) -> (Vec<RuleFile>, Vec<Problem>) {
     let mut files = if config.bundled { bundled::files() } else { Vec::new() };
     files.push(bundled::own());
@@ -255,7 +264,8 @@ impl Alerting {
         store.journal.hold(detector::CONSUMER, position);
         let stored = Stored::load(&*store.catalog).await?;
         let late = late::Late::load(&*store.catalog).await?;
-        let routing = Arc::new(Routing::new(&config, &stored)?);
+        let both = (config.clone(), stored.clone());
+        let routing = resolving(move || Routing::new(&both.0, &both.1)).await?;
         let rules = config.rules.clone();
         let loading = tokio::task::spawn_blocking(move || {
             let (files, unreadable) = rule_files(&rules);
@@ -282,8 +292,8 @@ impl Alerting {
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
-    /// Events that an alert should show and that the journal has let go of are searched for there; to be
-    /// said once, before [`Alerting::run`].
+    /// Events that an alert should show and that the journal has let go of are searched for there, and
+    /// what somebody sees of alerts who sees a part of the events; to be said once, before [`Alerting::run`].
     pub fn search_in(&self, searches: Arc<Searches>) {
         let _ = self.shared.searches.set(searches);
     }
@@ -325,7 +335,8 @@ impl Alerting {
         {
             let _writing = self.shared.writing.lock().await;
             let stored = read(&self.shared.settings).stored.clone();
-            let routing = Arc::new(Routing::new(&config, &stored)?);
+            let given = config.clone();
+            let routing = resolving(move || Routing::new(&given, &stored)).await?;
             let mut settings = write(&self.shared.settings);
             settings.config = config;
             settings.routing = routing;
@@ -336,48 +347,65 @@ impl Alerting {
         reading.await.map(drop).map_err(|error| AlertingError::Invalid(error.to_string()))
     }
 
-    /// Alerts, newest first.
+    /// The alerts that `viewer` sees, newest first.
     ///
     /// # Errors
     ///
-    /// [`AlertingError::Cursor`] and [`AlertingError::Catalog`].
-    pub async fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, AlertingError> {
+    /// [`AlertingError::Cursor`], [`AlertingError::Catalog`], and [`AlertingError::Evidence`] when it
+    /// cannot be told what somebody sees who sees a part.
+    pub async fn alerts(
+        &self,
+        query: &AlertQuery,
+        viewer: &Viewer,
+    ) -> Result<AlertPage, AlertingError> {
+        if viewer.visibility.is_partial() {
+            return alert::sight::page(&self.shared, query, viewer).await;
+        }
         alert::tables::page(&*self.shared.store.catalog, query).await
     }
 
-    /// All there is to know about one alert.
+    /// All there is to know about one alert, for `viewer`.
     ///
     /// # Errors
     ///
-    /// [`AlertingError::NotFound`] and [`AlertingError::Catalog`].
-    pub async fn alert(&self, id: AlertId) -> Result<Alert, AlertingError> {
+    /// [`AlertingError::NotFound`], also when `viewer` sees nothing of it; otherwise as
+    /// [`Alerting::alerts`].
+    pub async fn alert(&self, id: AlertId, viewer: &Viewer) -> Result<Alert, AlertingError> {
+        if viewer.visibility.is_partial() {
+            return alert::sight::one(&self.shared, id, viewer).await;
+        }
         alert::tables::load(&*self.shared.store.catalog, id).await
     }
 
-    /// Does something with an alert on behalf of `actor`; answers the alert as it is then. Those
-    /// who were told of its opening are told of this, if they want to know.
+    /// Does something with an alert on behalf of `viewer`; answers the alert as they see it then.
+    /// Those who were told of its opening are told of this, if they want to know.
     ///
     /// # Errors
     ///
-    /// [`AlertingError::NotFound`], [`AlertingError::Conflict`] when its state does not allow it,
+    /// As [`Alerting::alert`]; [`AlertingError::Conflict`] when its state does not allow it,
     /// [`AlertingError::Invalid`] when a text breaks a bound.
     pub async fn act(
         &self,
         id: AlertId,
         act: Act<'_>,
-        actor: &str,
+        viewer: &Viewer,
     ) -> Result<Alert, AlertingError> {
-        self.act_with(id, act, actor, Vec::new()).await
+        if viewer.visibility.is_partial() {
+            alert::sight::one(&self.shared, id, viewer).await?;
+        }
+        self.act_with(id, act, &viewer.name, Vec::new()).await?;
+        self.alert(id, viewer).await
     }
 
-    /// The same, with further statements in the same transaction if it changes anything.
+    /// Does something with an alert, with further statements in the same transaction if it changes
+    /// anything.
     async fn act_with(
         &self,
         id: AlertId,
         act: Act<'_>,
         actor: &str,
         more: Vec<Statement>,
-    ) -> Result<Alert, AlertingError> {
+    ) -> Result<(), AlertingError> {
         {
             let _writing = self.shared.writing.lock().await;
             let now = self.shared.store.clock.now();
@@ -396,48 +424,7 @@ impl Alerting {
             alert::lifecycle::perform(catalog, id, act, actor, now, notify).await?;
         }
         self.shared.wake_workers();
-        self.alert(id).await
-    }
-
-    /// Says that `actor` looks at it. Errors as [`Alerting::act`].
-    pub async fn acknowledge(&self, id: AlertId, actor: &str) -> Result<Alert, AlertingError> {
-        self.act(id, Act::Acknowledge, actor).await
-    }
-
-    /// Makes `assignee` responsible, or nobody. Errors as [`Alerting::act`].
-    pub async fn assign(
-        &self,
-        id: AlertId,
-        actor: &str,
-        assignee: Option<&str>,
-    ) -> Result<Alert, AlertingError> {
-        self.act(id, Act::Assign(assignee), actor).await
-    }
-
-    /// Is done with it. Errors as [`Alerting::act`].
-    pub async fn resolve(
-        &self,
-        id: AlertId,
-        actor: &str,
-        reason: Resolution,
-        note: Option<&str>,
-    ) -> Result<Alert, AlertingError> {
-        self.act(id, Act::Resolve { reason, note }, actor).await
-    }
-
-    /// Is not done with it after all. Errors as [`Alerting::act`].
-    pub async fn reopen(&self, id: AlertId, actor: &str) -> Result<Alert, AlertingError> {
-        self.act(id, Act::Reopen, actor).await
-    }
-
-    /// Writes something down. Errors as [`Alerting::act`].
-    pub async fn add_note(
-        &self,
-        id: AlertId,
-        actor: &str,
-        note: &str,
-    ) -> Result<Alert, AlertingError> {
-        self.act(id, Act::Note(note), actor).await
+        Ok(())
     }
 
     /// The rules in use, testing and disabled, in the order they were loaded.

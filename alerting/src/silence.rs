@@ -10,7 +10,7 @@ use logwarden_event::Timestamp;
 use logwarden_store::{Catalog, Migration, Row, Statement, Step};
 
 use crate::alert::lifecycle::commit;
-use crate::alert::tables::{Columns, instant, rows, text, text_or_null};
+use crate::alert::tables::{self, Columns, instant, rows, text, text_or_null};
 use crate::alert::{ALERTS_PAGE_MAX, AlertQuery, AlertSummary};
 use crate::{Alerting, AlertingError};
 
@@ -198,7 +198,7 @@ impl Alerting {
             limit: ALERTS_PAGE_MAX,
             ..AlertQuery::default()
         };
-        let mut alerts = self.alerts(&query).await?.items;
+        let mut alerts = tables::page(&*self.shared.store.catalog, &query).await?.items;
         alerts.retain(|alert| alert.opened_at >= since && muted.covers(alert));
         Ok(alerts)
     }

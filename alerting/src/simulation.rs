@@ -23,7 +23,7 @@ use crate::notify::outbox::Worker;
 use crate::notify::{Named, Notifier, Outgoing, Routing, SendError};
 use crate::rule::{RuleFile, RuleSet};
 use crate::sample::event_of_json;
-use crate::{Alert, AlertQuery, AlertState, Alerting, Config, Muted, Resolution};
+use crate::{Act, Alert, AlertQuery, AlertState, Alerting, Config, Muted, Resolution, Viewer};
 
 /// A receiver that remembers what it took and fails when it is told to.
 #[derive(Default)]
@@ -177,10 +177,11 @@ impl World {
     }
 
     async fn alerts(&self) -> Vec<Alert> {
-        let page = self.alerting.alerts(&AlertQuery::default()).await.expect("catalog answers");
+        let page =
+            self.alerting.alerts(&AlertQuery::default(), &ana()).await.expect("catalog answers");
         let mut alerts = Vec::new();
         for summary in page.items {
-            alerts.push(self.alerting.alert(summary.id).await.expect("it is there"));
+            alerts.push(self.alerting.alert(summary.id, &ana()).await.expect("it is there"));
         }
         alerts.sort_by_key(|alert| alert.summary.id);
         alerts
@@ -189,6 +190,10 @@ impl World {
     fn now_secs(&self) -> i64 {
         self.store.clock.now().secs()
     }
+}
+
+fn ana() -> Viewer {
+    Viewer::of_everything("ana")
 }
 
 fn login(second: i64, address: &str, user: &str, outcome: &str) -> String {
@@ -405,15 +410,12 @@ async fn an_alert_lives_joins_ends_and_opens_again() {
     assert_eq!((alerts.len(), alerts[0].summary.detections), (1, 2));
     assert_eq!((alerts[0].summary.ended_at, alerts[0].summary.events), (None, 24));
 
-    world.alerting.acknowledge(first, "ana").await.expect("acknowledged");
-    let resolved = world
-        .alerting
-        .resolve(first, "ana", Resolution::TruePositive, Some("blocked <b>"))
-        .await
-        .expect("resolved");
+    world.alerting.act(first, Act::Acknowledge, &ana()).await.expect("acknowledged");
+    let done = Act::Resolve { reason: Resolution::TruePositive, note: Some("blocked <b>") };
+    let resolved = world.alerting.act(first, done, &ana()).await.expect("resolved");
     assert_eq!(resolved.summary.state, AlertState::Resolved);
     assert_eq!(resolved.summary.assignee.as_deref(), Some("ana"));
-    assert!(world.alerting.acknowledge(first, "ana").await.is_err());
+    assert!(world.alerting.act(first, Act::Acknowledge, &ana()).await.is_err());
 
     world.simulation.advance(Duration::from_secs(3_600));
     world.detector.catch_up().await.expect("detector");
@@ -421,7 +423,7 @@ async fn an_alert_lives_joins_ends_and_opens_again() {
     world.detector.catch_up().await.expect("detector");
     let alerts = world.alerts().await;
     assert_eq!(alerts.len(), 2, "after it was resolved a new one opens");
-    assert!(world.alerting.reopen(first, "ana").await.is_err(), "another one is open");
+    assert!(world.alerting.act(first, Act::Reopen, &ana()).await.is_err(), "another one is open");
     world.send().await;
     let taken = world.receiver.taken.lock().expect("not poisoned").clone();
     let mut events: Vec<&str> = taken.iter().map(|(_, event, _)| event.as_str()).collect();

@@ -97,7 +97,8 @@ pub struct ListenerConfig {
     pub udp: Option<SocketAddr>,
     /// Networks that may send without a token. Default: none.
     pub allow: Vec<IpNet>,
-    /// The source of what they, or holders of a client certificate, send.
+    /// The source of what they send, or holders of a client certificate of whom `[[certificates]]` says
+    /// nothing.
     pub source: Option<String>,
     /// Certificates; without them the connection is plain.
     pub tls: Option<TlsConfig>,
@@ -355,15 +356,15 @@ impl ListenerConfig {
         if !self.allow.is_empty() && self.source.is_none() {
             return Err(("source", "`allow` needs a `source` that its records belong to"));
         }
-        let has_client_ca = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        if has_client_ca && self.source.is_none() {
-            return Err(("source", "`tls.client_ca` needs a `source` that its records belong to"));
-        }
         if self.shared_key.is_some() && self.kind != ListenerKind::Forward {
             return Err(("shared_key", "only a listener of kind `forward` has a `shared_key`"));
         }
         if self.shared_key.is_some() && self.source.is_none() {
             return Err(("source", "`shared_key` needs a `source` that its records belong to"));
+        }
+        let is_at_hand = |key: &SecretRef| matches!(key, SecretRef::Env(_) | SecretRef::File(_));
+        if self.shared_key.as_ref().is_some_and(|key| !is_at_hand(key)) {
+            return Err(("shared_key", "it is read for each connection: `env:` or `file:`"));
         }
         if self.shared_key.as_ref().is_some_and(|key| key.resolve().is_err()) {
             return Err(("shared_key", "the secret cannot be read, or is empty"));

@@ -64,7 +64,7 @@ impl Doors {
             buffer: BytesMut::new(),
             listener: Arc::new(admitting(kind)),
             peer: PEER,
-            has_certificate: false,
+            certified: None,
             pipeline: Arc::clone(&self.pipeline),
             shutdown: CancellationToken::new(),
         }));

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::BytesMut;
+use logwarden_store::identity::ClientNames;
 use metrics::counter;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -26,6 +28,7 @@ use crate::config::{ListenerConfig, ListenerKind, TlsConfig};
 use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, CONNECTIONS_TOTAL};
 use crate::pipeline::Pipeline;
 use crate::protocol;
+use crate::protocol::source_if_allowed;
 use crate::protocol::stream::{Connection, Reading, Stream};
 use crate::protocol::syslog::is_http;
 
@@ -234,13 +237,16 @@ impl Meeting {
         let timeout = self.pipeline.limits().first_bytes_timeout;
         // Acknowledgements are short and waited for.
         let _ = self.socket.set_nodelay(true);
-        let has_certificate = self.listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let mut certified = None;
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(self.socket),
             Some(certificates) => {
                 let acceptor = TlsAcceptor::from(certificates.current());
                 match tokio::time::timeout(timeout, acceptor.accept(self.socket)).await {
-                    Ok(Ok(stream)) => Box::new(stream),
+                    Ok(Ok(stream)) => {
+                        certified = certified_source(&self.pipeline, &self.listener, &stream);
+                        Box::new(stream)
+                    }
                     Ok(Err(error)) => {
                         debug!(peer = %self.peer, error = %error, "handshake failed: {error}");
                         counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "handshake").increment(1);
@@ -258,11 +264,25 @@ impl Meeting {
             buffer: BytesMut::new(),
             listener: self.listener,
             peer: self.peer,
-            has_certificate,
+            certified,
             pipeline: self.pipeline,
             shutdown: self.shutdown,
         })
         .await;
+    }
+}
+
+/// The source that the client certificate of a connection stands for: as the configuration says of
+/// its name, else that of the listener.
+fn certified_source(
+    pipeline: &Pipeline,
+    listener: &ListenerConfig,
+    stream: &TlsStream<TcpStream>,
+) -> Option<String> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    match pipeline.identity.authenticate_certificate(&ClientNames::of(certificate)) {
+        Some(principal) => source_if_allowed(&principal),
+        None => listener.source.clone(),
     }
 }
 

@@ -40,6 +40,7 @@ use axum::{Router, middleware};
 use crate::config::{ListenerConfig, ListenerKind};
 use crate::pipeline::Pipeline;
 use stream::Connection;
+pub(crate) use tcp_json::source_if_allowed;
 
 /// Every protocol Logwarden can listen to, in the order of the manual.
 pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[

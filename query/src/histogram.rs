@@ -16,7 +16,7 @@ use crate::language::Query;
 use crate::request::{Control, Coverage};
 use crate::scan::{Halt, Memory, Scan, for_each_piece};
 use crate::values::each_value;
-use crate::visibility::Visibility;
+use crate::visibility::{View, Visibility};
 
 /// Values by which buckets are split; the rest is `other`.
 const SPLIT_VALUES_MAX: usize = 10;
@@ -30,7 +30,8 @@ const SPLIT_ENTRY_BYTES: usize = 48;
 pub struct HistogramRequest {
     /// The condition; pipes up to an aggregation count too.
     pub query: Query,
-    /// The span that is cut. An open end is that of the events there are.
+    /// The span that is cut. An open end is that of the events there are; for somebody who sees a part,
+    /// that of those they find.
     pub range: TimeRange,
     /// How it is cut.
     pub cut: Cut,
@@ -104,8 +105,14 @@ impl Engine {
         control: Control,
     ) -> Result<HistogramAnswer, QueryError> {
         let view = request.visibility.view(&request.query);
+        let is_open = request.range.start == Timestamp::MIN || request.range.end == Timestamp::MAX;
+        let seen = match request.visibility.is_partial() && is_open {
+            true => Some(self.span_seen(view.clone(), request.range, control.clone()).await?),
+            false => None,
+        };
         let scan = self.scan(view, request.range, control).await?;
-        let grid = Arc::new(Grid::new(closed(request.range, &scan), request.cut)?);
+        let span = seen.unwrap_or_else(|| span_of_pieces(&scan));
+        let grid = Arc::new(Grid::new(closed(request.range, span, &scan), request.cut)?);
         let by = request.by.as_deref().map(Target::of_name);
         let all = Arc::new(Mutex::new(Counts::new(grid.len)));
         let (shared, cut) = (Arc::clone(&all), Arc::clone(&grid));
@@ -127,13 +134,41 @@ impl Engine {
             coverage,
         })
     }
+
+    /// The first and the last event that are found.
+    async fn span_seen(
+        &self,
+        view: View,
+        range: TimeRange,
+        control: Control,
+    ) -> Result<(Timestamp, Timestamp), QueryError> {
+        let scan = self.scan(view, range, control).await?;
+        let span: Arc<Mutex<Option<(Timestamp, Timestamp)>>> = Arc::default();
+        let shared = Arc::clone(&span);
+        let work = move |scan: &Scan, piece: &dyn Piece| {
+            scan.visit(piece, scan.plan.range, |event| {
+                let at = event.timestamp();
+                let mut span = lock(&shared);
+                let (first, last) = span.unwrap_or((at, at));
+                *span = Some((first.min(at), last.max(at)));
+                Ok(ControlFlow::Continue(()))
+            })
+        };
+        for_each_piece(&scan, &self.cores, work).await?;
+        let span = *lock(&span);
+        Ok(span.unwrap_or_default())
+    }
 }
 
-/// The range with open ends closed by the events there are.
-fn closed(range: TimeRange, scan: &Scan) -> TimeRange {
+/// The first and the last event there are.
+fn span_of_pieces(scan: &Scan) -> (Timestamp, Timestamp) {
     let spans = || scan.pieces.iter().map(|piece| piece.time_span());
     let first = spans().map(|(first, _)| first).min().unwrap_or_default();
-    let last = spans().map(|(_, last)| last).max().unwrap_or_default();
+    (first, spans().map(|(_, last)| last).max().unwrap_or_default())
+}
+
+/// The range with open ends closed by the first and the last of the events.
+fn closed(range: TimeRange, (first, last): (Timestamp, Timestamp), scan: &Scan) -> TimeRange {
     let start = if range.start == Timestamp::MIN {
         first.max(scan.plan.range.start).min(range.end)
     } else {

@@ -44,7 +44,7 @@ impl Visibility {
     }
 
     /// Whether some events, or some of an event, may not be seen.
-    pub(crate) fn is_partial(&self) -> bool {
+    pub fn is_partial(&self) -> bool {
         self.row_filter.is_some() || !self.mask.is_empty()
     }
 

@@ -76,8 +76,8 @@ impl Place {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let catalog = logwarden_store::open_catalog(&data_dir, Arc::clone(&clock))
             .with_context(|| format!("cannot open the data directory `{}`", data_dir.display()))?;
-        let seal = Seal::master(&data_dir, config.store.master_key.as_ref())
-            .context("cannot open what is sealed")?;
+        let (key, before) = (config.store.master_key.as_ref(), &config.store.master_keys_before);
+        let seal = Seal::master(&data_dir, key, before).context("cannot open what is sealed")?;
         let identity =
             Identity::open(catalog, clock, seal).await.context("cannot read who is known")?;
         if self.config.is_some() {

@@ -44,6 +44,9 @@ pub struct Config {
     /// What secrets that must be kept are sealed with, as 64 hexadecimal digits. Default: a file
     /// `master.key` in the data directory, made at the first start.
     pub master_key: Option<SecretRef>,
+    /// Master keys there were before: what is sealed with them is sealed with `master_key` at the next
+    /// start or reload, and they can go. Default: none.
+    pub master_keys_before: Vec<SecretRef>,
     /// Who must have said where they stand before anything of the journal is trimmed.
     #[serde(skip)]
     pub consumers: Vec<String>,
@@ -65,6 +68,7 @@ impl Default for Config {
             cache_bytes_max: 32 * MIB as usize,
             s3: None,
             master_key: None,
+            master_keys_before: Vec::new(),
             consumers: vec!["index".to_owned(), "detector".to_owned()],
         }
     }

@@ -7,7 +7,9 @@
 mod attempts;
 mod authorize;
 mod breached;
+mod certificates;
 mod external;
+mod passkeys;
 mod password;
 mod roles;
 mod rows;
@@ -30,7 +32,9 @@ use crate::catalog::{Catalog, CatalogError, Migration, Statement};
 use crate::seal::Seal;
 
 pub use authorize::{Action, Denied, Object, Principal, PrincipalKind, Role, authorize};
+pub use certificates::{CertificateConfig, ClientNames};
 pub use external::{ExternalProgram, ExternalTokens, ExternalUser};
+pub use passkeys::{Assertion, NewPasskey, PasskeyInfo, Site};
 pub use password::{PASSWORD_CHARS_MIN, PasswordError};
 pub use roles::{Grant, RoleConfig, RoleError, Roles};
 pub use sessions::{SessionInfo, SessionToken, SignInError};
@@ -38,6 +42,7 @@ pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo};
 pub use users::{SetupError, UserInfo};
 
 use attempts::Attempts;
+use passkeys::{Challenges, PasskeyRow};
 use sessions::SessionRow;
 use tokens::TokenRow;
 use users::UserRow;
@@ -98,6 +103,17 @@ const MIGRATIONS: &[Migration] = &[
     ALTER TABLE users ADD COLUMN provider TEXT;
     ALTER TABLE users ADD COLUMN subject TEXT;
 ",
+    "
+    CREATE TABLE passkeys (
+        id BLOB NOT NULL PRIMARY KEY,
+        user_name TEXT NOT NULL,
+        name TEXT NOT NULL,
+        public_key BLOB NOT NULL,
+        signatures BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        used_at BIGINT
+    );
+",
 ];
 
 const BUMP_VERSION: &str = "UPDATE identity_version SET version = version + 1 WHERE one = 1";
@@ -142,12 +158,14 @@ pub struct Identity {
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
     /// What must be kept as it is, is kept sealed.
-    seal: Seal,
+    seal: RwLock<Arc<Seal>>,
     breached: RwLock<Option<PathBuf>>,
     state: RwLock<State>,
     roles: RwLock<Arc<Roles>>,
     external: RwLock<Option<ExternalTokens>>,
+    certificates: RwLock<Vec<CertificateConfig>>,
     attempts: Attempts,
+    challenges: Challenges,
     password_checks: Arc<Semaphore>,
 }
 
@@ -157,6 +175,7 @@ struct State {
     users: HashMap<String, UserRow>,
     tokens: HashMap<[u8; 32], TokenRow>,
     sessions: HashMap<[u8; 32], SessionRow>,
+    passkeys: HashMap<Vec<u8>, PasskeyRow>,
 }
 
 impl Identity {
@@ -175,12 +194,14 @@ impl Identity {
         let identity = Self {
             catalog,
             clock,
-            seal,
+            seal: RwLock::new(Arc::new(seal)),
             breached: RwLock::default(),
             state: RwLock::default(),
             roles: RwLock::default(),
             external: RwLock::default(),
+            certificates: RwLock::default(),
             attempts: Attempts::default(),
+            challenges: Challenges::default(),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         };
         identity.reload().await?;
@@ -213,6 +234,10 @@ impl Identity {
     /// The roles there are.
     pub fn roles(&self) -> Arc<Roles> {
         Arc::clone(&self.roles.read().expect("no holder of this lock panics"))
+    }
+
+    fn seal(&self) -> Arc<Seal> {
+        Arc::clone(&self.seal.read().expect("no holder of this lock panics"))
     }
 
     /// The role as it is written down, when there is one of this name.
@@ -276,9 +301,10 @@ impl Identity {
                 users::select(),
                 tokens::select(),
                 sessions::select(),
+                passkeys::select(),
             ])
             .await?;
-        let [_, users, tokens, sessions] = answers.as_slice() else {
+        let [_, users, tokens, sessions, passkeys] = answers.as_slice() else {
             return Err(rows::unexpected("answer").into());
         };
         let version = rows::version_of(&answers);
@@ -286,10 +312,11 @@ impl Identity {
         let tokens: HashMap<_, _> =
             tokens.iter().map(tokens::read).collect::<Result<_, CatalogError>>()?;
         let sessions = sessions.iter().map(sessions::read).collect::<Result<_, _>>()?;
+        let passkeys = passkeys.iter().map(passkeys::read).collect::<Result<_, _>>()?;
         let mut state = self.write();
         // A slow answer must not undo a newer one.
         if version >= state.version {
-            *state = State { version, users, tokens, sessions };
+            *state = State { version, users, tokens, sessions, passkeys };
         }
         Ok(())
     }

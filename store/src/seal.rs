@@ -1,9 +1,10 @@
-//! Sealing small secrets: AES-256-GCM under one key, so that whoever reads what is kept learns
-//! nothing and cannot change it unnoticed.
+//! Sealing small secrets: AES-256-GCM under a key, so that whoever reads what is kept learns nothing
+//! and cannot change it unnoticed.
 //!
-//! A sealed text is a version byte (1), a random nonce of 12 bytes, and the ciphertext with its tag of
-//! 16 bytes. The context (what it is and whose) is authenticated, so that one cannot stand in another's
-//! place.
+//! A sealed text is a version byte (2), the key's id of 4 bytes, a random nonce of 12 bytes, and the
+//! ciphertext with its tag of 16 bytes; version 1 names no key. The context (what it is and whose) is
+//! authenticated, so that one cannot stand in another's place. When the key changes, what was sealed
+//! under the keys before still opens, and is sealed anew.
 
 use std::fmt;
 use std::io::Write as _;
@@ -11,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use sha2::{Digest as _, Sha256};
 
 use crate::random;
 use crate::secret::{SecretError, SecretRef};
@@ -18,14 +20,43 @@ use crate::secret::{SecretError, SecretRef};
 /// The file in the data directory that holds the key where none is configured.
 const KEY_FILE: &str = "master.key";
 
-const VERSION: u8 = 1;
-const HEAD_BYTES: usize = 1 + NONCE_LEN;
+const VERSION: u8 = 2;
+/// Names no key.
+const VERSION_WITHOUT_KEY: u8 = 1;
+const KEY_ID_BYTES: usize = 4;
 
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
 
-/// Seals and opens under one key.
-pub struct Seal(LessSafeKey);
+/// Seals under one key; opens under it and those before it.
+pub struct Seal {
+    key: Key,
+    before: Vec<Key>,
+}
+
+struct Key {
+    id: [u8; KEY_ID_BYTES],
+    key: LessSafeKey,
+}
+
+impl Key {
+    fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        // Of a random key its hash tells nothing.
+        let hash = Sha256::new_with_prefix("logwarden key id").chain_update(bytes).finalize();
+        let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes are a key of AES-256");
+        let id = std::array::from_fn(|place| hash[place]);
+        Self { id, key: LessSafeKey::new(key) }
+    }
+
+    fn open(&self, context: &str, nonce: &[u8], text: &[u8]) -> Option<Vec<u8>> {
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut text = text.to_vec();
+        let aad = Aad::from(context.as_bytes());
+        let plain = self.key.open_in_place(nonce, aad, &mut text).ok()?.len();
+        text.truncate(plain);
+        Some(text)
+    }
+}
 
 /// What was to be opened is not what was sealed here, under this key and context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,22 +90,29 @@ impl Seal {
     ///
     /// Never: the length is that of the algorithm.
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key of AES-256");
-        Self(LessSafeKey::new(key))
+        Self { key: Key::new(key), before: Vec::new() }
     }
 
     /// Seals under the master key: the one that is referred to, else that of `master.key` in the data
-    /// directory, which is made (mode 0600) when there is none.
+    /// directory, which is made (mode 0600) when there is none. Opens what was sealed under the keys
+    /// before it, too.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] when it cannot be read or made.
-    pub fn master(data_dir: &Path, reference: Option<&SecretRef>) -> Result<Self, KeyError> {
+    /// [`KeyError`] when one cannot be read or made.
+    pub fn master(
+        data_dir: &Path,
+        reference: Option<&SecretRef>,
+        before: &[SecretRef],
+    ) -> Result<Self, KeyError> {
         let text = match reference {
             Some(reference) => reference.resolve()?.expose().clone(),
             None => key_of_file(data_dir)?,
         };
-        Ok(Self::new(&parse_key(text.trim()).ok_or(KeyError::NoKey)?))
+        let key = |text: &str| parse_key(text.trim()).ok_or(KeyError::NoKey);
+        let before =
+            before.iter().map(|reference| Ok(Key::new(&key(reference.resolve()?.expose())?)));
+        Ok(Self { key: Key::new(&key(&text)?), before: before.collect::<Result<_, KeyError>>()? })
     }
 
     /// Seals under a key that nobody else has and that ends with this process.
@@ -92,30 +130,39 @@ impl Seal {
         let mut text = plain.to_vec();
         let aad = Aad::from(context.as_bytes());
         let nonce_of = Nonce::assume_unique_for_key(nonce);
-        self.0.seal_in_place_append_tag(nonce_of, aad, &mut text).expect("short enough");
-        let mut sealed = Vec::with_capacity(HEAD_BYTES + text.len());
-        sealed.push(VERSION);
-        sealed.extend(nonce);
-        sealed.extend(text);
-        sealed
+        self.key.key.seal_in_place_append_tag(nonce_of, aad, &mut text).expect("short enough");
+        [&[VERSION][..], &self.key.id, &nonce, &text].concat()
     }
 
-    /// Opens what [`Seal::seal`] made under the same context.
+    /// Opens what [`Seal::seal`] made under the same context, with this key or one before it.
     ///
     /// # Errors
     ///
     /// [`NotSealed`] for anything else.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, NotSealed> {
-        let (head, text) = sealed.split_at_checked(HEAD_BYTES).ok_or(NotSealed)?;
-        let nonce = Nonce::try_assume_unique_for_key(&head[1..]).map_err(|_| NotSealed)?;
-        if head[0] != VERSION {
-            return Err(NotSealed);
-        }
-        let mut text = text.to_vec();
-        let aad = Aad::from(context.as_bytes());
-        let plain = self.0.open_in_place(nonce, aad, &mut text).map_err(|_| NotSealed)?.len();
-        text.truncate(plain);
-        Ok(text)
+        let (version, rest) = sealed.split_first().ok_or(NotSealed)?;
+        let (id, rest) = match *version {
+            VERSION => {
+                let (id, rest) = rest.split_at_checked(KEY_ID_BYTES).ok_or(NotSealed)?;
+                (Some(id), rest)
+            }
+            VERSION_WITHOUT_KEY => (None, rest),
+            _ => return Err(NotSealed),
+        };
+        let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or(NotSealed)?;
+        let mut keys = std::iter::once(&self.key).chain(&self.before);
+        keys.find_map(|key| match id {
+            Some(id) if id != key.id => None,
+            _ => key.open(context, nonce, text),
+        })
+        .ok_or(NotSealed)
+    }
+
+    /// Whether it was sealed under the key that seals now.
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed
+            .split_first()
+            .is_some_and(|(version, rest)| *version == VERSION && rest.starts_with(&self.key.id))
     }
 }
 
@@ -175,11 +222,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sealed_under_a_key_before_opens_and_is_told_apart() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = |name: &str, digit: &str| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, digit.repeat(64)).expect("written");
+            SecretRef::File(file)
+        };
+        let (old, new) = (key("old", "a"), key("new", "b"));
+        let before = Seal::master(dir.path(), Some(&old), &[]).expect("a key");
+        let sealed = before.seal("x", b"secret");
+        assert!(before.is_current(&sealed));
+        let alone = Seal::master(dir.path(), Some(&new), &[]).expect("a key");
+        assert_eq!(alone.open("x", &sealed), Err(NotSealed));
+        let both = Seal::master(dir.path(), Some(&new), &[old]).expect("keys");
+        assert_eq!(both.open("x", &sealed), Ok(b"secret".to_vec()));
+        assert!(!both.is_current(&sealed));
+        let anew = both.seal("x", b"secret");
+        assert_eq!(alone.open("x", &anew), Ok(b"secret".to_vec()));
+        // Version 1 named no key.
+        let without = [&[VERSION_WITHOUT_KEY][..], &sealed[1 + KEY_ID_BYTES..]].concat();
+        assert_eq!(both.open("x", &without), Ok(b"secret".to_vec()));
+        assert!(!before.is_current(&without));
+    }
+
+    #[test]
     fn the_master_key_is_made_once_and_kept_from_others() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().expect("a directory");
-        let sealed = Seal::master(dir.path(), None).expect("made").seal("x", b"secret");
-        let again = Seal::master(dir.path(), None).expect("read");
+        let sealed = Seal::master(dir.path(), None, &[]).expect("made").seal("x", b"secret");
+        let again = Seal::master(dir.path(), None, &[]).expect("read");
         assert_eq!(again.open("x", &sealed), Ok(b"secret".to_vec()));
         let file = dir.path().join(KEY_FILE);
         let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
@@ -187,10 +259,10 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
         for wrong in ["", "00", &"0".repeat(63), &"g".repeat(64), &"0".repeat(66)] {
             std::fs::write(&file, wrong).expect("written");
-            assert!(matches!(Seal::master(dir.path(), None), Err(KeyError::NoKey)), "{wrong}");
+            assert!(matches!(Seal::master(dir.path(), None, &[]), Err(KeyError::NoKey)), "{wrong}");
         }
         std::fs::write(dir.path().join("own.key"), "ab".repeat(32)).expect("written");
         let reference = SecretRef::File(dir.path().join("own.key"));
-        assert!(Seal::master(dir.path(), Some(&reference)).is_ok());
+        assert!(Seal::master(dir.path(), Some(&reference), &[]).is_ok());
     }
 }

@@ -1,5 +1,5 @@
-//! Clients with certificates: those of the authority come in, at the API and as senders, until it
-//! revokes them; no restart is needed.
+//! Clients with certificates: those of the authority come in, at the API and as senders, as whom the
+//! configuration says, until it revokes them; no restart is needed.
 
 use std::fs;
 use std::path::Path;
@@ -87,16 +87,18 @@ fn send(node: &Node, folder: &Path, name: &str, line: &str) {
     command.output().expect("openssl runs");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_certificate_is_refused_without_a_restart() {
-    if !has("client certificates", &["openssl"]) {
-        return;
-    }
+/// The configuration of a node that asks everybody for a certificate, with more at its end.
+fn config(more: &str) -> String {
     let files = r#"{ cert = "server.pem", key = "server.key", client_ca = "ca.pem", client_crl = "crl.pem" }"#;
-    let place = Place::new(&format!(
+    format!(
         "[http]\ntls = {files}\n[[listeners]]\nkind = \"auto\"\ntcp = \"127.0.0.1:0\"\n\
-         source = \"depot\"\ntls = {files}\n"
-    ));
+         source = \"depot\"\ntls = {files}\n{more}"
+    )
+}
+
+/// A place with an authority and certificates of it with these names.
+fn place_with(config: &str, names: &[&str]) -> Place {
+    let place = Place::new(config);
     let folder = place.root();
     make_certificates(folder);
     fs::write(folder.join("ca.cnf"), AUTHORITY).expect("written");
@@ -104,10 +106,92 @@ async fn a_revoked_certificate_is_refused_without_a_restart() {
     for file in ["serial", "crlnumber"] {
         fs::write(folder.join(file), "1000\n").expect("written");
     }
-    for name in ["ana", "ben"] {
+    for name in names {
         make_client(folder, name);
     }
     write_list(folder);
+    place
+}
+
+/// Asks the API as the holder of a certificate, who shows nothing else.
+async fn ask(
+    node: &Node,
+    folder: &Path,
+    name: &str,
+    request: impl Fn(&reqwest::Client, String) -> reqwest::RequestBuilder,
+) -> (u16, String) {
+    let base = node.http().replace("127.0.0.1", "localhost");
+    let answer = request(&client(folder, Some(name)), base).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("text"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_stands_for_whom_the_configuration_says() {
+    if !has("client certificates", &["openssl"]) {
+        return;
+    }
+    let names = |role: &str| {
+        config(&format!(
+            "[[certificates]]\nname = \"an*\"\nrole = \"{role}\"\n\
+             [[certificates]]\nname = \"carl\"\nsource = \"edge\"\n"
+        ))
+    };
+    let place = place_with(&names("reader"), &["ana", "carl", "dora"]);
+    let (folder, node) = (place.root(), place.start().await);
+    let session = async |name: &str| {
+        ask(&node, folder, name, |client, base| client.get(format!("{base}/api/v1/session"))).await
+    };
+    let ingest = async |name: &str| {
+        let body = format!("{{\"message\":\"{name} over HTTP\"}}");
+        let post = |client: &reqwest::Client, base: String| {
+            client.post(format!("{base}/api/v1/ingest")).body(body.clone())
+        };
+        ask(&node, folder, name, post).await.0
+    };
+    let (status, who) = session("ana").await;
+    assert!(status == 200 && who.contains(r#""name":"ana","role":"reader""#), "{who}");
+    assert!(who.contains(r#""kind":"certificate""#), "{who}");
+    assert_eq!(session("dora").await.0, 401, "nobody is configured for this name");
+    assert_eq!((ingest("ana").await, ingest("carl").await, ingest("dora").await), (403, 200, 401));
+    for name in ["ana", "carl", "dora"] {
+        send(&node, folder, name, &format!("{{\"message\":\"{name} over TCP\"}}\n"));
+    }
+    let found = async || {
+        let url = "api/v1/search?q=*&limit=10";
+        let get = |client: &reqwest::Client, base: String| client.get(format!("{base}/{url}"));
+        let (_, text) = ask(&node, folder, "ana", get).await;
+        text.contains("dora over TCP").then_some(text)
+    };
+    let found: serde_json::Value =
+        serde_json::from_str(&until("what was sent", LONG, found).await).expect("JSON");
+    let hits = found["hits"].as_array().expect("hits").iter();
+    let mut sent: Vec<String> = hits
+        .map(|hit| format!("{}: {}", hit["source"].as_str().unwrap_or_default(), hit["message"]))
+        .collect();
+    sent.sort();
+    let expected =
+        [r#"depot: "dora over TCP""#, r#"edge: "carl over HTTP""#, r#"edge: "carl over TCP""#];
+    assert_eq!(sent, expected, "a reader sends nothing, the others under their sources");
+    // A browser shows a certificate by itself: another site's page makes it change nothing.
+    let foreign = |client: &reqwest::Client, base: String| {
+        let request = client.post(format!("{base}/api/v1/search"));
+        request.header("sec-fetch-site", "cross-site").json(&serde_json::json!({ "q": "*" }))
+    };
+    assert_eq!(ask(&node, folder, "ana", foreign).await.0, 403);
+
+    place.configure(&names("metrics"));
+    node.signal(Signal::HUP);
+    let changed = async || session("ana").await.1.contains(r#""role":"metrics""#).then_some(());
+    until("the new role is in force", LONG, changed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_certificate_is_refused_without_a_restart() {
+    if !has("client certificates", &["openssl"]) {
+        return;
+    }
+    let place = place_with(&config(""), &["ana", "ben"]);
+    let folder = place.root();
     let node = place.start().await;
     let token = place.token("reader", "reader");
     assert!(!comes_in(&node, folder, None).await, "without a certificate");

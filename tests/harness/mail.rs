@@ -12,7 +12,7 @@ use super::harness::wait::{LONG, until};
 use super::programs::{Running, python, repository};
 
 /// The password the server takes; the user is `logwarden`.
-const PASSWORD: &str = "the mail server's password";
+pub(crate) const PASSWORD: &str = "the mail server's password";
 
 /// A running server.
 pub(crate) struct MailServer {

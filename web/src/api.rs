@@ -17,6 +17,7 @@ mod me;
 mod notifiers;
 mod oidc;
 mod own;
+mod passkeys;
 mod retention;
 mod roles;
 mod routing;
@@ -55,6 +56,7 @@ pub(crate) fn routes() -> Routes {
         .join(session::routes())
         .join(oidc::routes())
         .join(me::routes())
+        .join(passkeys::routes())
         .join(setup::routes())
         .join(search::routes())
         .join(histogram::routes())

@@ -1,9 +1,10 @@
 //! Who asks: from a token or a session cookie to a principal, and whether it may.
 //!
 //! A credential stands in `Authorization` (`Bearer TOKEN`, or `Basic` with the token as password) or
-//! in the session cookie; the header wins. A credential in a URL is refused wherever it points.
-//! Whatever is wrong with a credential, the answer is the same. A change by cookie must come from
-//! one of our own pages with a content type no form can send.
+//! in the session cookie, or is the client certificate of the connection ([`ClientNames`], from the
+//! accept loop); the first of them wins. A credential in a URL is refused wherever it points. Whatever
+//! is wrong with a credential, the answer is the same. A change by cookie must come from one of our
+//! own pages with a content type no form can send; one by certificate from no other site.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use axum::extract::FromRequestParts;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, header};
-use logwarden_store::identity::{Identity, Principal, TOKEN_PREFIX};
+use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use logwarden_store::identity::{ClientNames, Identity, Principal, TOKEN_PREFIX};
 use logwarden_store::secret::Secret;
 
 use crate::body;
@@ -59,6 +60,18 @@ impl Cookie {
 enum Credential {
     Token(Secret<String>),
     Session(Secret<String>),
+    Certificate(ClientNames),
+}
+
+impl Credential {
+    /// For whom it stands now.
+    fn principal(&self, identity: &Identity) -> Option<Principal> {
+        match self {
+            Self::Token(token) => identity.authenticate_token(token.expose()),
+            Self::Session(session) => identity.authenticate_session(session.expose()),
+            Self::Certificate(names) => identity.authenticate_certificate(names),
+        }
+    }
 }
 
 /// A principal, how it proved itself, and from where.
@@ -85,24 +98,20 @@ impl Caller {
     /// Whether the credential still counts and still stands for the same rights; streams ask this
     /// again and again.
     pub(crate) fn is_still_valid(&self, identity: &Identity) -> bool {
-        let now = match &self.credential {
-            Credential::Token(token) => identity.authenticate_token(token.expose()),
-            Credential::Session(session) => identity.authenticate_session(session.expose()),
-        };
-        now.is_some_and(|now| now == self.principal)
+        self.credential.principal(identity).is_some_and(|now| now == self.principal)
     }
 
     /// The session's secret, when the caller has one.
     pub(crate) fn session(&self) -> Option<&str> {
         match &self.credential {
             Credential::Session(session) => Some(session.expose()),
-            Credential::Token(_) => None,
+            Credential::Token(_) | Credential::Certificate(_) => None,
         }
     }
 
-    /// Whether the browser sent the credential by itself.
-    fn came_by_cookie(&self) -> bool {
-        matches!(self.credential, Credential::Session(_))
+    /// Whether a program sent the credential, and no browser by itself.
+    fn came_by_token(&self) -> bool {
+        matches!(self.credential, Credential::Token(_))
     }
 }
 
@@ -129,18 +138,26 @@ pub(crate) fn foreign_token(headers: &HeaderMap) -> Option<String> {
     Some(token).filter(|token| !token.starts_with(TOKEN_PREFIX))
 }
 
-/// Finds the principal of a request; `Ok(None)` when it brings no credential.
+/// Finds the principal of a request; `Ok(None)` when it brings no credential. A certificate that
+/// stands for nobody is none: its owner may have a token besides.
 pub(crate) fn authenticate(
     identity: &Identity,
     origin: &Origin,
     headers: &HeaderMap,
+    extensions: &Extensions,
 ) -> Result<Option<Caller>, Unknown> {
-    let Some(credential) = credential(origin, headers)? else { return Ok(None) };
-    let principal = match &credential {
-        Credential::Token(token) => identity.authenticate_token(token.expose()),
-        Credential::Session(session) => identity.authenticate_session(session.expose()),
+    let (credential, principal) = match credential(origin, headers)? {
+        Some(credential) => {
+            let principal = credential.principal(identity).ok_or(Unknown)?;
+            (credential, principal)
+        }
+        None => {
+            let Some(names) = extensions.get::<ClientNames>().cloned() else { return Ok(None) };
+            let credential = Credential::Certificate(names);
+            let Some(principal) = credential.principal(identity) else { return Ok(None) };
+            (credential, principal)
+        }
     };
-    let principal = principal.ok_or(Unknown)?;
     Ok(Some(Caller { principal, peer: origin.peer, credential }))
 }
 
@@ -162,13 +179,13 @@ pub(crate) fn check_cross_site(
         return Ok(());
     }
     let is_same_origin = scheme.is_same_origin(headers);
-    let is_allowed = if caller.is_some_and(Caller::came_by_cookie) {
+    let is_allowed = if caller.is_some_and(|caller| caller.session().is_some()) {
         let is_no_form =
             method == Method::DELETE || body::is_json(headers) || body::is_yaml(headers);
         is_same_origin == Some(true) && is_no_form
     } else {
-        // A token is sent by a program; without a credential only a browser says where it stands.
-        caller.is_some() || is_same_origin != Some(false)
+        // A token is sent by a program; else only a browser says where it stands.
+        caller.is_some_and(Caller::came_by_token) || is_same_origin != Some(false)
     };
     if is_allowed { Ok(()) } else { Err(ApiError::cross_site()) }
 }

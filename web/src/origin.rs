@@ -13,6 +13,7 @@ use axum::extract::ConnectInfo;
 use http::request::Parts;
 use http::{HeaderMap, header, uri::Authority};
 use ipnet::IpNet;
+use logwarden_store::identity::Site;
 
 use crate::config::Settings;
 
@@ -101,6 +102,23 @@ impl Scheme {
         Some(origin.is_some_and(is_ours))
     }
 
+    /// Where passkeys are used: at `public_url`, or, without one, at the name of this machine that was
+    /// asked. `None`: at an address, where browsers have none.
+    pub(crate) fn site(&self, headers: &HeaderMap, origin: &Origin) -> Option<Site> {
+        let (authority, is_https) = match &self.public {
+            Some(public) => (public.authority.clone(), public.is_https),
+            None => {
+                let host = host(headers).filter(|host| is_loopback(host.host()))?;
+                (host, origin.is_tls())
+            }
+        };
+        let scheme = if is_https { "https" } else { "http" };
+        let host = authority.host().to_ascii_lowercase();
+        let is_name = host.parse::<IpAddr>().is_err() && !host.starts_with('[');
+        let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+        is_name.then_some(Site { host, origin })
+    }
+
     fn is_trusted(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(&peer))
     }
@@ -180,6 +198,23 @@ mod tests {
                 scheme("https://logs.example", &[]).of(&request("10.0.0.1", &[("host", host)]));
             assert_eq!(origin.keeps_secure_cookies(), keeps, "{host}");
         }
+    }
+
+    #[test]
+    fn passkeys_belong_to_the_public_name_or_to_this_machines() {
+        let check = |public: &str, host: &str, expected: Option<(&str, &str)>| {
+            let scheme = scheme(public, &[]);
+            let request = request("10.0.0.1", &[("host", host)]);
+            let site = scheme.site(&request.headers, &scheme.of(&request));
+            let expected = expected
+                .map(|(host, origin)| Site { host: host.to_owned(), origin: origin.to_owned() });
+            assert_eq!(site, expected, "{public} {host}");
+        };
+        let public = Some(("logs.example", "https://logs.example:8443"));
+        check("https://Logs.example:8443", "evil.example", public);
+        check("", "localhost:7514", Some(("localhost", "http://localhost:7514")));
+        check("", "127.0.0.1:7514", None);
+        check("", "evil.example", None);
     }
 
     #[test]

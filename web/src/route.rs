@@ -212,7 +212,7 @@ pub(crate) async fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>,
     let found = if auth::is_credential_in_url(parts.uri.query()) {
         Err(auth::Unknown)
     } else {
-        auth::authenticate(&app.identity, &origin, &parts.headers)
+        auth::authenticate(&app.identity, &origin, &parts.headers, &parts.extensions)
     };
     found.map_err(|auth::Unknown| {
         let entry = Entry::new("access", "", target(parts), "came with an unknown credential");

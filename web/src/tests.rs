@@ -1,6 +1,7 @@
 //! Stories through the router: requests in, answers out, over a simulated store.
 
 mod access;
+mod alerts;
 mod audit;
 mod backtest;
 mod browser;

@@ -187,7 +187,7 @@ impl Alerting {
             AlertState::Open => Ok(LinkState::Open),
             AlertState::Resolved => Ok(LinkState::Resolved),
             AlertState::Acknowledged => {
-                let alert = self.alert(summary.id).await?;
+                let alert = tables::load(&*self.shared.store.catalog, summary.id).await?;
                 let entries = alert.timeline.into_iter().rev();
                 let mut done = entries.filter(|entry| entry.kind == TimelineKind::Acknowledged);
                 let (by, at) = done.next().map_or_else(

@@ -283,7 +283,7 @@ pub(crate) async fn page(
     catalog: &dyn Catalog,
     query: &AlertQuery,
 ) -> Result<AlertPage, AlertingError> {
-    let limit = if query.limit == 0 { 100 } else { query.limit.min(ALERTS_PAGE_MAX) };
+    let limit = page_limit(query);
     let (before_ns, before_id) = match &query.cursor {
         Some(cursor) => read_cursor(cursor)?,
         None => (i64::MAX, String::from("~")),
@@ -315,11 +315,18 @@ pub(crate) async fn page(
     }
     let has_more = items.len() > limit;
     items.truncate(limit);
-    let next = items
-        .last()
-        .filter(|_| has_more)
-        .map(|last| format!("{}.{}", last.opened_at.nanos(), last.id));
+    let next = items.last().filter(|_| has_more).map(cursor_after);
     Ok(AlertPage { items, next, counts: read_counts(rows(&answers, 1))? })
+}
+
+/// How many alerts a page of a list holds at most.
+pub(crate) fn page_limit(query: &AlertQuery) -> usize {
+    if query.limit == 0 { 100 } else { query.limit.min(ALERTS_PAGE_MAX) }
+}
+
+/// Asks for the page after this alert.
+pub(crate) fn cursor_after(last: &AlertSummary) -> String {
+    format!("{}.{}", last.opened_at.nanos(), last.id)
 }
 
 /// The rows of the answer in this place; none when there is none.

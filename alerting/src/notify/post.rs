@@ -76,7 +76,7 @@ impl Receiver {
             |key: &str, message: String| AlertingError::config(format!("{path}.{key}"), message);
         let address = match own.url.as_deref().or(default) {
             None => return Err(fault("url", String::from("is missing"))),
-            Some(text) if text.starts_with("env:") || text.starts_with("file:") => {
+            Some(text) if SecretRef::is_reference(text) => {
                 let reference: Result<SecretRef, _> = serde_json::from_value(text.into());
                 let reference = reference.map_err(|error| fault("url", error.to_string()))?;
                 let secret = reference.relative_to(base).resolve();

@@ -8,7 +8,6 @@
 //! file of the host.
 
 use std::path::{Component, Path};
-use std::sync::Arc;
 
 use logwarden_event::{NotificationId, Timestamp};
 use logwarden_store::{Catalog, Statement, Step, StepOutcome};
@@ -127,6 +126,9 @@ pub(super) fn check_references(
             && !name.starts_with(VARIABLE_PREFIX)
         {
             return Err(fault(format!("names a variable that begins with {VARIABLE_PREFIX}")));
+        }
+        if ["exec:", "vault:"].iter().any(|kind| value.starts_with(kind)) {
+            return Err(fault(String::from("is for the configuration file only")));
         }
     }
     Ok(())
@@ -319,7 +321,8 @@ impl Alerting {
             "routes" => stored.routes.version = version,
             _ => stored.rotas.version = version,
         }
-        let routing = Arc::new(Routing::strict(&config, &stored)?);
+        let both = (config.clone(), stored.clone());
+        let routing = crate::resolving(move || Routing::strict(&both.0, &both.1)).await?;
         let statement = Statement {
             sql: "INSERT INTO alerting_settings (name, version, body) VALUES (?1, ?2, ?3)
                 ON CONFLICT (name) DO UPDATE SET version = excluded.version, body = excluded.body",
@@ -359,6 +362,9 @@ mod tests {
             (r#"{"secret": "file:secrets/../logwarden.toml"}"#, false),
             (r#"{"secret": "file:secrets"}"#, true),
             (r#"{"url": "env:AWS_SECRET_ACCESS_KEY"}"#, false),
+            (r#"{"secret": "exec:/bin/cat /etc/shadow"}"#, false),
+            (r#"{"url": "exec:/bin/cat /etc/shadow"}"#, false),
+            (r#"{"secret": "vault:secret/data/x#y"}"#, false),
             (r#"{"ca": "/etc/ssl/own.pem"}"#, false),
             (r#"{"ca": "secrets/own.pem"}"#, true),
         ] {

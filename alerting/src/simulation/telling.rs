@@ -7,6 +7,8 @@ use crate::notify::escalation::escalate_due;
 use crate::notify::{growth, handover};
 use crate::{Link, LinkState};
 
+const BENIGN: Act<'static> = Act::Resolve { reason: Resolution::Benign, note: None };
+
 /// Two receivers, and alerts routed as `json` says.
 async fn routed(seed: u64, json: &str, lists_alerts: bool) -> (World, Arc<Receiver>) {
     let receiver = Receiver { lists_alerts, ..Receiver::default() };
@@ -60,9 +62,9 @@ async fn a_link_acknowledges_once_in_the_recipients_name() {
     ));
 
     let id = alert.summary.id;
-    world.alerting.resolve(id, "ana", Resolution::Benign, None).await.expect("resolved");
+    world.alerting.act(id, BENIGN, &ana()).await.expect("resolved");
     assert_eq!(state_of(&world, &token).await, LinkState::Resolved);
-    world.alerting.reopen(id, "ana").await.expect("reopened");
+    world.alerting.act(id, Act::Reopen, &ana()).await.expect("reopened");
     assert_eq!(world.alerting.use_link(&token).await.expect("answered").1, None);
     assert_eq!(state_of(&world, &token).await, LinkState::Used);
     assert_eq!(world.alerts().await[0].summary.state, AlertState::Open);
@@ -110,15 +112,15 @@ async fn nobody_acknowledges_and_the_next_is_told_once_over_crashes() {
         alert.timeline.iter().find(|entry| entry.kind == crate::alert::TimelineKind::Escalated);
     assert_eq!(told.expect("said").text, "not acknowledged for 15 min: boss");
 
-    world.alerting.acknowledge(alert.summary.id, "ana").await.expect("acknowledged");
+    world.alerting.act(alert.summary.id, Act::Acknowledge, &ana()).await.expect("acknowledged");
     world.simulation.advance(Duration::from_secs(3_600));
     escalate_due(&world.alerting.shared).await.expect("looked");
     world.send_through(1).await;
     assert_eq!(events(&boss), ["alert.escalated", "alert.acknowledged"], "the rest is off");
 
     let id = alert.summary.id;
-    world.alerting.resolve(id, "ana", Resolution::Benign, None).await.expect("resolved");
-    world.alerting.reopen(id, "ana").await.expect("reopened");
+    world.alerting.act(id, BENIGN, &ana()).await.expect("resolved");
+    world.alerting.act(id, Act::Reopen, &ana()).await.expect("reopened");
     world.simulation.advance(Duration::from_secs(31 * 60));
     escalate_due(&world.alerting.shared).await.expect("escalated");
     world.send_through(1).await;
@@ -341,7 +343,7 @@ async fn an_alert_that_goes_on_is_told_again_seldom_over_crashes() {
         told.push(events(&world.receiver).len());
         if minutes == 60 && told.len() == 3 {
             let id = world.alerts().await[0].summary.id;
-            world.alerting.acknowledge(id, "ana").await.expect("acknowledged");
+            world.alerting.act(id, Act::Acknowledge, &ana()).await.expect("acknowledged");
             world.send().await;
         }
     }
@@ -401,7 +403,7 @@ async fn who_comes_on_duty_is_told_once_what_is_open() {
     world.detector.catch_up().await.expect("detector");
     world.send().await;
     let resolved = world.alerts().await[0].summary.id;
-    world.alerting.resolve(resolved, "ana", Resolution::Benign, None).await.expect("resolved");
+    world.alerting.act(resolved, BENIGN, &ana()).await.expect("resolved");
     handover::tell(&world.alerting.shared).await.expect("looked");
     world.send_through(1).await;
     assert_eq!(events(&boss), [""; 0], "not before its turn");

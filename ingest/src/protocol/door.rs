@@ -20,7 +20,7 @@ use chrono_tz::Tz;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method};
 use logwarden_event::{Event, Position, Timestamp};
-use logwarden_store::identity::{Action, Object, authorize};
+use logwarden_store::identity::ClientNames;
 use logwarden_store::{IdempotencyKey, Receipt};
 use metrics::counter;
 use sha2::{Digest as _, Sha256};
@@ -30,7 +30,7 @@ use super::answer::Failure;
 use super::body::{self, BodyError, Encoding};
 use super::documents;
 use super::stream::Taker;
-use super::tcp_json::source_of_principal;
+use super::tcp_json::source_if_allowed;
 use crate::batch::{Batch, Tally};
 use crate::doubt::{self, Answered};
 use crate::metrics::BATCHES_REFUSED_TOTAL;
@@ -520,7 +520,7 @@ pub(super) async fn see_through(mut request: Request, next: Next) -> Response {
     }
 }
 
-/// The source of what the request sends, by its token or its network.
+/// The source of what the request sends, by its token, its certificate or its network.
 pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<String, Failure> {
     let query = request.uri().query().unwrap_or_default();
     let names_credential = query.split('&').any(|pair| {
@@ -532,6 +532,11 @@ pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<Str
     }
     if let Some(source) = source_by_token(pipeline, request.headers())? {
         return Ok(source);
+    }
+    if let Some(names) = request.extensions().get::<ClientNames>()
+        && let Some(principal) = pipeline.identity.authenticate_certificate(names)
+    {
+        return source_if_allowed(&principal).ok_or_else(Failure::forbidden);
     }
     let http = &pipeline.config.http;
     let is_allowed = peer_of(request)
@@ -553,10 +558,7 @@ pub(super) fn source_by_token(
     let token = token_of(headers).ok_or_else(Failure::unauthorized)?;
     let principal =
         pipeline.identity.authenticate_token(&token).ok_or_else(Failure::unauthorized)?;
-    let source = source_of_principal(&principal);
-    authorize(&principal, Action::Ingest, &Object::Source(&source))
-        .map_err(|_| Failure::forbidden())?;
-    Ok(Some(source))
+    source_if_allowed(&principal).map(Some).ok_or_else(Failure::forbidden)
 }
 
 /// Whether there is any credential, good or bad.

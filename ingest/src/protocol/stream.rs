@@ -48,8 +48,8 @@ pub(crate) struct Connection {
     pub(crate) buffer: BytesMut,
     pub(crate) listener: Arc<ListenerConfig>,
     pub(crate) peer: SocketAddr,
-    /// A client certificate of the configured authority was shown.
-    pub(crate) has_certificate: bool,
+    /// The source that a client certificate of the configured authority stands for.
+    pub(crate) certified: Option<String>,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -68,9 +68,12 @@ pub(crate) enum Reading {
 impl Connection {
     /// The source of what the peer sends without a token, if it may.
     pub(crate) fn admitted_source(&self) -> Option<&str> {
+        if let Some(source) = &self.certified {
+            return Some(source);
+        }
         let ip = self.peer.ip().to_canonical();
         let is_allowed = self.listener.allow.iter().any(|network| network.contains(&ip));
-        if is_allowed || self.has_certificate { self.listener.source.as_deref() } else { None }
+        if is_allowed { self.listener.source.as_deref() } else { None }
     }
 
     /// Where records of `source` come from.

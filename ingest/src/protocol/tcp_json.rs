@@ -124,9 +124,13 @@ fn source_of(connection: &Connection, token: Option<&str>) -> Option<String> {
 
 /// The source a token may write as.
 pub(super) fn source_of_token(pipeline: &Pipeline, token: &str) -> Option<String> {
-    let principal = pipeline.identity.authenticate_token(token)?;
-    let source = source_of_principal(&principal);
-    authorize(&principal, Action::Ingest, &Object::Source(&source)).is_ok().then_some(source)
+    source_if_allowed(&pipeline.identity.authenticate_token(token)?)
+}
+
+/// The source of what a principal sends, if it may.
+pub(crate) fn source_if_allowed(principal: &Principal) -> Option<String> {
+    let source = source_of_principal(principal);
+    authorize(principal, Action::Ingest, &Object::Source(&source)).is_ok().then_some(source)
 }
 
 /// The source of what a principal sends: the one of its token, else its own name.

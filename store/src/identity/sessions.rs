@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logwarden_event::Timestamp;
 use metrics::counter;
+use tracing::info;
 
 use super::authorize::{Principal, PrincipalKind};
 use super::tokens::hash;
@@ -17,6 +18,7 @@ use super::{Identity, IdentityError, password, rows, totp};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::metrics::SIGN_INS_LIMITED;
 use crate::random;
+use crate::seal::Seal;
 use crate::secret::Secret;
 
 /// How long a session lasts.
@@ -25,6 +27,8 @@ const LIFE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Sessions of one user; the one unused for longest ends first.
 const SESSIONS_PER_USER_MAX: i64 = 20;
+
+const WITHOUT_CODE: &str = "UPDATE users SET totp_secret = NULL, totp_step = NULL WHERE name = ?1";
 
 /// Bytes of a session's hash that make its id.
 const SESSION_ID_BYTES: usize = 12;
@@ -127,7 +131,7 @@ impl Identity {
             sql: "UPDATE users SET totp_secret = ?2, totp_step = ?3 WHERE name = ?1",
             values: vec![
                 rows::from_text(name),
-                SqlValue::Blob(self.seal.seal(&second_factor_of(name), &secret)),
+                SqlValue::Blob(self.seal().seal(&second_factor_of(name), &secret)),
                 SqlValue::Integer(step),
             ],
         };
@@ -135,40 +139,88 @@ impl Identity {
         Ok(())
     }
 
-    /// Seals second factors that an earlier release kept as they were, and makes sure that the others
-    /// open.
-    pub(super) async fn seal_second_factors(&self) -> Result<(), IdentityError> {
-        let mut statements = Vec::new();
+    /// Seals from now on under the key of `seal`, and what was sealed before, too.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::WrongKey`] when it does not open what is kept: nothing changes then.
+    pub async fn set_seal(&self, seal: Seal) -> Result<(), IdentityError> {
+        self.check_second_factors(&seal)?;
+        // It opens what the one before has sealed, so that nobody waits meanwhile.
+        *self.seal.write().expect("no holder of this lock panics") = Arc::new(seal);
+        self.seal_second_factors().await
+    }
+
+    fn check_second_factors(&self, seal: &Seal) -> Result<(), IdentityError> {
         for (name, user) in &self.read().users {
             let Some(SecondFactor { secret, .. }) = &user.second_factor else { continue };
-            let context = second_factor_of(name);
-            if secret.len() == totp::SECRET_BYTES {
-                let sealed = SqlValue::Blob(self.seal.seal(&context, secret));
-                statements.push(Statement {
-                    sql: "UPDATE users SET totp_secret = ?2 WHERE name = ?1",
-                    values: vec![rows::from_text(name), sealed],
-                });
-            } else if self.seal.open(&context, secret).is_err() {
+            let is_plain = secret.len() == totp::SECRET_BYTES;
+            if !is_plain && seal.open(&second_factor_of(name), secret).is_err() {
                 return Err(IdentityError::WrongKey(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals second factors that are sealed under a key before, or that an earlier release kept as they
+    /// were, and makes sure that the others open.
+    pub(super) async fn seal_second_factors(&self) -> Result<(), IdentityError> {
+        let seal = self.seal();
+        let mut statements = Vec::new();
+        for (name, user) in &self.read().users {
+            let Some(SecondFactor { secret: kept, .. }) = &user.second_factor else { continue };
+            let context = second_factor_of(name);
+            let plain = match kept.len() {
+                totp::SECRET_BYTES => kept.to_vec(),
+                _ => {
+                    seal.open(&context, kept).map_err(|_| IdentityError::WrongKey(name.clone()))?
+                }
+            };
+            if !seal.is_current(kept) {
+                statements.push(Statement {
+                    // Not where it was replaced meanwhile.
+                    sql: "UPDATE users SET totp_secret = ?2 WHERE name = ?1 AND totp_secret = ?3",
+                    values: vec![
+                        rows::from_text(name),
+                        SqlValue::Blob(seal.seal(&context, &plain)),
+                        SqlValue::Blob(kept.to_vec()),
+                    ],
+                });
             }
         }
         if statements.is_empty() {
             return Ok(());
         }
+        info!("{} second factors are sealed with the present master key", statements.len());
         self.change_and_reload(statements).await.map(drop)
     }
 
-    /// Signing in needs the password alone again.
+    /// Signing in asks for no code any more.
     ///
     /// # Errors
     ///
     /// [`IdentityError::NotFound`] when there is no such user.
     pub async fn remove_second_factor(&self, name: &str) -> Result<(), IdentityError> {
-        let statement = Statement {
-            sql: "UPDATE users SET totp_secret = NULL, totp_step = NULL WHERE name = ?1",
-            values: vec![rows::from_text(name)],
-        };
-        match self.change_and_reload(vec![statement]).await?.first() {
+        self.remove_factors(name, vec![WITHOUT_CODE]).await
+    }
+
+    /// Signing in needs the password alone again: there is no code and no passkey any more.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::NotFound`] when there is no such user.
+    pub async fn remove_all_factors(&self, name: &str) -> Result<(), IdentityError> {
+        let without_passkeys = "DELETE FROM passkeys WHERE user_name = ?1";
+        self.remove_factors(name, vec![WITHOUT_CODE, without_passkeys]).await
+    }
+
+    async fn remove_factors(
+        &self,
+        name: &str,
+        texts: Vec<&'static str>,
+    ) -> Result<(), IdentityError> {
+        let of = |sql| Statement { sql, values: vec![rows::from_text(name)] };
+        match self.change_and_reload(texts.into_iter().map(of).collect()).await?.first() {
             Some(0) => Err(IdentityError::NotFound(name.to_owned())),
             _ => Ok(()),
         }
@@ -190,14 +242,17 @@ impl Identity {
         Ok(())
     }
 
-    /// Lets pass who has no second factor, and who brings a code that has not counted yet.
+    /// Lets pass who has neither a second factor nor a passkey, and who brings a code that has not counted yet.
     async fn check_code(&self, name: &str, code: Option<&str>) -> Result<(), SignInError> {
         let found = {
             let state = self.read();
             let factor = state.users.get(name).and_then(|user| user.second_factor.as_ref());
-            let Some(factor) = factor else { return Ok(()) };
+            let Some(factor) = factor else {
+                let has_passkey = state.passkeys.values().any(|one| one.is_of(name));
+                return if has_passkey { Err(SignInError::SecondFactor) } else { Ok(()) };
+            };
             let code = code.ok_or(SignInError::SecondFactor)?;
-            let secret = self.seal.open(&second_factor_of(name), &factor.secret);
+            let secret = self.seal().open(&second_factor_of(name), &factor.secret);
             let secret = secret.map_err(|_| IdentityError::WrongKey(name.to_owned()))?;
             totp::step_of(&secret, code, self.now(), factor.last_step)
         };

@@ -291,6 +291,24 @@ async fn a_second_factor_is_kept_sealed_and_opens_with_its_key_only() {
     let other = Identity::open(catalog.clone(), clock.clone(), Seal::ephemeral()).await;
     assert!(matches!(other.err(), Some(IdentityError::WrongKey(name)) if name == "ana"));
 
+    // Another master key: what the one before has sealed is sealed anew, while people sign in.
+    let (old, new) = ("07".repeat(32), "08".repeat(32));
+    let dir = tempfile::tempdir().expect("a directory");
+    let key = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        crate::SecretRef::File(file)
+    };
+    let (old, new) = (key("old", &old), key("new", &new));
+    let master =
+        |before: &[crate::SecretRef]| Seal::master(dir.path(), Some(&new), before).expect("keys");
+    let refused = identity.set_seal(master(&[])).await;
+    assert!(matches!(refused, Err(IdentityError::WrongKey(name)) if name == "ana"));
+    identity.set_seal(master(std::slice::from_ref(&old))).await.expect("sealed anew");
+    assert!(master(&[]).is_current(&kept().await));
+    identity.set_seal(master(&[])).await.expect("the one before can go");
+    assert!(Identity::open(catalog.clone(), clock.clone(), seal()).await.is_err());
+
     // An earlier release kept it as it was.
     let statement = Statement {
         sql: "UPDATE users SET totp_secret = ?1",

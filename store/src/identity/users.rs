@@ -118,7 +118,12 @@ impl Identity {
                           (SELECT 1 FROM users WHERE role = 'admin' AND name <> ?1))",
                     values: values.clone(),
                 },
-                Statement { sql: DELETE_SESSIONS, values },
+                Statement { sql: DELETE_SESSIONS, values: values.clone() },
+                Statement {
+                    sql: "DELETE FROM passkeys WHERE user_name = ?1
+                          AND NOT EXISTS (SELECT 1 FROM users WHERE name = ?1)",
+                    values,
+                },
             ])
             .await?;
         if changed.first() == Some(&0) {

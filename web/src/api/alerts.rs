@@ -3,19 +3,22 @@
 mod view;
 
 use axum::extract::{Path, State as Extract};
-use logwarden_alerting::{Act, AlertQuery, AlertState, AlertingError, Level, Resolution};
+use logwarden_alerting::{Act, AlertQuery, AlertState, AlertingError, Level, Resolution, Viewer};
 use logwarden_event::AlertId;
 use logwarden_store::identity::Action;
 use serde::Deserialize;
+use tokio_util::sync::DropGuard;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::scope::control;
 use crate::App;
 use crate::audit::Entry;
 use crate::auth::{Caller, SignedIn};
 use crate::body::{Json, Params};
 use crate::error::ApiError;
 use crate::route::{Permission, Routes};
+use crate::visibility;
 pub(super) use view::AlertItem;
 use view::{AlertDetails, AlertList};
 
@@ -89,6 +92,7 @@ pub(super) fn routes() -> Routes {
 )]
 async fn list(
     Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
     Params(params): Params<AlertParams>,
 ) -> Result<axum::Json<AlertList>, ApiError> {
     let query = AlertQuery {
@@ -101,7 +105,8 @@ async fn list(
         limit: params.limit.unwrap_or(0),
         cursor: given(params.cursor),
     };
-    let page = app.alerting.alerts(&query).await.map_err(refuse)?;
+    let (viewer, _guard) = viewer(&app, &caller)?;
+    let page = app.alerting.alerts(&query, &viewer).await.map_err(refuse)?;
     Ok(axum::Json(AlertList {
         items: page.items.into_iter().map(AlertItem::from).collect(),
         next: page.next,
@@ -117,9 +122,11 @@ async fn list(
 )]
 async fn show(
     Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
     Path(id): Path<String>,
 ) -> Result<axum::Json<AlertDetails>, ApiError> {
-    let alert = app.alerting.alert(alert_id(&id)?).await.map_err(refuse)?;
+    let (viewer, _guard) = viewer(&app, &caller)?;
+    let alert = app.alerting.alert(alert_id(&id)?, &viewer).await.map_err(refuse)?;
     Ok(axum::Json(alert.into()))
 }
 
@@ -213,11 +220,20 @@ async fn act(
     act: Act<'_>,
 ) -> Result<axum::Json<AlertDetails>, ApiError> {
     let name = &caller.principal.name;
-    let alert = app.alerting.act(alert_id(id)?, act, name).await.map_err(refuse)?;
+    let (viewer, _guard) = viewer(app, caller)?;
+    let alert = app.alerting.act(alert_id(id)?, act, &viewer).await.map_err(refuse)?;
     let verb = action.trim_start_matches("alert.");
     let message = format!("did {verb} with alert {id}");
     app.audit.record(Entry::new(action, name, id, message).from_peer(caller.peer)).await;
     Ok(axum::Json(alert.into()))
+}
+
+/// The caller as alerts know them. Dropping the guard stops what is searched for them.
+fn viewer(app: &App, caller: &Caller) -> Result<(Viewer, DropGuard), ApiError> {
+    let name = caller.principal.name.clone();
+    let visibility = visibility::of(&caller.principal, app.audit.now())?;
+    let (control, guard) = control(caller);
+    Ok((Viewer { name, visibility, control }, guard))
 }
 
 fn alert_id(text: &str) -> Result<AlertId, ApiError> {
@@ -249,6 +265,10 @@ pub(super) fn refuse(error: AlertingError) -> ApiError {
         AlertingError::Conflict(reason) => ApiError::conflict("conflict", reason),
         AlertingError::Invalid(reason) => ApiError::bad_request(reason),
         AlertingError::Cursor => ApiError::bad_request(error.to_string()),
+        AlertingError::Evidence(reason) => {
+            tracing::error!(reason, "events of alerts cannot be read: {reason}");
+            ApiError::unavailable("alerts cannot be read at the moment")
+        }
         AlertingError::Catalog(error) => {
             tracing::error!(error = %error, "catalog cannot serve: {error}");
             ApiError::unavailable("alerts cannot be read or written at the moment")

@@ -290,10 +290,10 @@ fn refuse_present(error: SignInError) -> ApiError {
 }
 
 /// The user behind the request; tokens have neither settings nor sessions.
-fn person(caller: &Caller) -> Result<&str, ApiError> {
+pub(super) fn person(caller: &Caller) -> Result<&str, ApiError> {
     match caller.principal.kind {
         PrincipalKind::User => Ok(&caller.principal.name),
-        PrincipalKind::Token | PrincipalKind::Listener => Err(ApiError::new(
+        PrincipalKind::Token | PrincipalKind::Certificate => Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "not_a_person",
             "only people who signed in have settings and sessions",

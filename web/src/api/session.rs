@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::State as Extract;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::{StatusCode, header};
-use logwarden_store::identity::{Identity, Principal, PrincipalKind, SignInError};
+use logwarden_store::identity::{Identity, Principal, PrincipalKind, SessionToken, SignInError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -22,15 +22,16 @@ use crate::route::{Permission, Routes};
 /// Who is signed in.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Session {
-    /// The name of the user or token.
+    /// The name of the user or token, or one in the certificate.
     name: String,
     /// What it may do: `ingest`, `reader`, `analyst`, `admin` or `metrics`.
     role: &'static str,
     /// What its role is called, which may be one that narrows `role`.
     role_name: String,
-    /// Whether every event may be seen, and all of it. Otherwise there are no alerts and no rules.
+    /// Whether every event may be seen, and all of it. Otherwise there are no rules, and of alerts what
+    /// the events say that may be seen.
     sees_everything: bool,
-    /// `user` or `token`.
+    /// `user`, `token` or `certificate`.
     kind: &'static str,
     /// The IANA time zone the user chose; null: that of the browser.
     time_zone: Option<String>,
@@ -40,7 +41,8 @@ impl Session {
     pub(super) fn of(principal: &Principal) -> Self {
         let kind = match principal.kind {
             PrincipalKind::User => "user",
-            PrincipalKind::Token | PrincipalKind::Listener => "token",
+            PrincipalKind::Token => "token",
+            PrincipalKind::Certificate => "certificate",
         };
         let name = principal.name.clone();
         Self {
@@ -122,6 +124,15 @@ pub(super) async fn open(
 ) -> Result<Response, ApiError> {
     let peer = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let session = identity.sign_in_with(name, password, code, peer).await.map_err(refuse)?;
+    signed_in(identity, origin, &session)
+}
+
+/// Answers with the cookie of a session that was opened.
+pub(super) fn signed_in(
+    identity: &Identity,
+    origin: &Origin,
+    session: &SessionToken,
+) -> Result<Response, ApiError> {
     let principal = identity.authenticate_session(session.expose()).ok_or_else(bad_credentials)?;
     let cookie = auth::set_cookie(origin, Cookie::Session, session.expose())?;
     let headers = AppendHeaders([(header::SET_COOKIE, cookie)]);
@@ -135,7 +146,7 @@ pub(super) fn refuse(error: SignInError) -> ApiError {
         SignInError::SecondFactor => ApiError::new(
             StatusCode::UNAUTHORIZED,
             SECOND_FACTOR,
-            "a code of the second factor is needed besides",
+            "a code of the second factor is needed besides, or a passkey",
         ),
         SignInError::TooManyAttempts { retry_after_secs } => ApiError::too_many_requests(
             "too many attempts to sign in, try again later",

@@ -152,7 +152,7 @@ async fn remove_second_factor(
     SignedIn(caller): SignedIn,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    app.identity.remove_second_factor(&name).await.map_err(refuse)?;
+    app.identity.remove_all_factors(&name).await.map_err(refuse)?;
     let message = format!("removed the second factor of user {name}");
     let entry = Entry::new("user.second-factor", &caller.principal.name, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;

@@ -30,6 +30,7 @@ pub(super) struct Harness {
     pub(super) app: Router,
     pub(super) store: Store,
     pub(super) identity: Arc<Identity>,
+    pub(super) alerting: Arc<Alerting>,
     simulation: Simulation,
     visible: watch::Receiver<Position>,
     _shutdown: DropGuard,
@@ -74,13 +75,15 @@ impl Harness {
         tokio::spawn(index.run(shutdown.clone()));
         let audit = Audit::new(store.clone());
         tokio::spawn(Arc::clone(&audit).run(shutdown.clone()));
-        let alerting = Alerting::open(store.clone(), logwarden_alerting::Config::default());
+        let config = logwarden_alerting::Config::default();
+        let alerting = Alerting::open(store.clone(), config).await.expect("opened");
+        alerting.search_in(Arc::clone(&engine));
         let saved = Saved::open(Arc::clone(&store.catalog), Arc::clone(&store.clock)).await;
         let state = State {
             identity: Arc::clone(&identity),
             providers: Providers::new(Vec::new(), Arc::clone(&store.clock)).expect("none"),
             saved: saved.expect("opened"),
-            alerting: alerting.await.expect("opened"),
+            alerting: Arc::clone(&alerting),
             engine,
             audit,
             journal: Arc::clone(&store.journal),
@@ -97,7 +100,15 @@ impl Harness {
             settings: Settings::default(),
         };
         let app = crate::router(state);
-        Self { app, store, identity, simulation, visible, _shutdown: shutdown.drop_guard() }
+        Self {
+            app,
+            store,
+            identity,
+            alerting,
+            simulation,
+            visible,
+            _shutdown: shutdown.drop_guard(),
+        }
     }
 
     /// Makes events durable and waits until they are searchable.

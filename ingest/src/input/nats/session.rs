@@ -129,8 +129,13 @@ impl Session {
         if info["tls_required"] == true {
             return Err(Fault::Refused("it wants TLS, which inputs do not speak".to_owned()));
         }
-        let secret = |secret: &Option<logwarden_store::SecretRef>| {
-            let resolved = secret.as_ref().map(logwarden_store::SecretRef::resolve).transpose();
+        let secret = async |secret: &Option<logwarden_store::SecretRef>| {
+            let secret = secret.clone();
+            // A program or Vault may take its time.
+            let resolving = tokio::task::spawn_blocking(move || {
+                secret.as_ref().map(logwarden_store::SecretRef::resolve).transpose()
+            });
+            let resolved = resolving.await.map_err(|error| Fault::Secret(error.to_string()))?;
             resolved.map_err(|error| Fault::Secret(error.to_string()))
         };
         let mut connect = json!({
@@ -141,10 +146,10 @@ impl Session {
         if let Some(username) = &config.username {
             connect["user"] = username.as_str().into();
         }
-        if let Some(password) = secret(&config.password)? {
+        if let Some(password) = secret(&config.password).await? {
             connect["pass"] = password.expose().as_str().into();
         }
-        if let Some(token) = secret(&config.token)? {
+        if let Some(token) = secret(&config.token).await? {
             connect["auth_token"] = token.expose().as_str().into();
         }
         let inbox = &self.inbox;

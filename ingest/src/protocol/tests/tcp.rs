@@ -33,7 +33,7 @@ impl Node {
             buffer: BytesMut::new(),
             listener: Arc::new(listener),
             peer: "127.0.0.1:5".parse().expect("an address"),
-            has_certificate: false,
+            certified: None,
             pipeline: Arc::clone(&self.pipeline),
             shutdown: CancellationToken::new(),
         };

@@ -4,8 +4,11 @@ import type {
   AuditPage,
   CreatedToken,
   Delivery,
+  MadePasskey,
+  NewPasskeyChallenge,
   NotifierItem,
   Page,
+  Passkey,
   Policy,
   Retention,
   RoleItem,
@@ -75,6 +78,11 @@ export const list_sessions = (): Promise<Page<SessionItem>> => request('GET', '/
 export const end_session = (id: string): Promise<Response> => send('DELETE', named('/sessions', id));
 export const change_password = (current: string, password: string): Promise<Response> =>
   send('PUT', '/me/password', { body: { current, password }, no_renewal: true });
+
+export const list_passkeys = (): Promise<Page<Passkey>> => request('GET', '/me/passkeys');
+export const begin_passkey = (): Promise<NewPasskeyChallenge> => request('POST', '/me/passkeys/challenge', { body: {} });
+export const add_passkey = (body: MadePasskey): Promise<Page<Passkey>> => request('POST', '/me/passkeys', { body });
+export const remove_passkey = (id: string): Promise<Response> => send('DELETE', named('/me/passkeys', id));
 
 export interface NewSecondFactor {
   secret: string;

@@ -84,6 +84,9 @@ export type BacktestResult = {
 /** Events in one span of time. */
 export type Bucket = { by?: Record<string, number> | null; count: number; timestamp: string; };
 
+/** What a device is to sign. */
+export type Challenge = { challenge: string; host: string; };
+
 /** What checking found. */
 export type CheckedRules = { problems: RuleProblem[]; rules: number; };
 
@@ -278,11 +281,17 @@ export type Letters = {
 /** Where to go on from here. */
 export type Links = { search: string; };
 
+/** A key that a device has made. */
+export type MadePasskey = { authenticator_data: string; client_data: string; id: string; name: string; public_key: string; };
+
 /** Names as a list or with commas between. */
 export type Names = string[] | string;
 
 /** Something to write down. */
 export type NewNote = { text: string; };
+
+/** What a device is to make a key for. */
+export type NewPasskeyChallenge = Challenge & { handle: string; known: string[]; name: string; };
 
 /** The policies to set; those of the configuration may stand among them and are left as they are. */
 export type NewRetention = { policies: Policy[]; };
@@ -333,6 +342,9 @@ export type Notifier = {
 
 /** How a notifier is set. */
 export type NotifierSettings = { kind: string; name: string; origin?: string | null; settings: Record<string, unknown>; };
+
+/** A passkey of one's own. */
+export type Passkey = { created_at: string; id: string; name: string; used_at?: string | null; };
 
 /** Another password. */
 export type PasswordChange = { current: string; password: string; };
@@ -521,6 +533,9 @@ export type Session = {
 
 /** Whether anybody can sign in yet. */
 export type SetupState = { needed: boolean; };
+
+/** What a device has signed. */
+export type SignedChallenge = { authenticator_data: string; client_data: string; id: string; signature: string; };
 
 /** Where somebody is signed in. */
 export type SignedInAt = { created_at: string; current: boolean; id: string; used_at: string; };

@@ -1,6 +1,6 @@
 // Session, own settings, set-up, health, rules and users.
 import { request, send } from './client';
-import type { Health, Page, Principal, RuleItem } from './types';
+import type { Challenge, Health, Page, Principal, RuleItem, SignedChallenge } from './types';
 
 export function who_am_i(): Promise<Principal> {
   return request('GET', '/session', { no_renewal: true });
@@ -10,6 +10,11 @@ export function who_am_i(): Promise<Principal> {
 export function sign_in(name: string, password: string, code?: string): Promise<Principal> {
   return request('POST', '/session', { body: { name, password, ...(code ? { code } : {}) }, no_renewal: true });
 }
+
+export const open_challenge = (): Promise<Challenge> =>
+  request('POST', '/session/challenge', { body: {}, no_renewal: true });
+export const sign_in_with_passkey = (signed: SignedChallenge): Promise<Principal> =>
+  request('POST', '/session/passkey', { body: signed, no_renewal: true });
 
 export const list_providers = (): Promise<Page<{ name: string }>> => request('GET', '/oidc', { no_renewal: true });
 

@@ -8,7 +8,13 @@ type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 export type Role = 'ingest' | 'reader' | 'analyst' | 'admin' | 'metrics';
 
 /** Who is signed in. */
-export type Principal = Full<Schema.Session> & { role: Role; kind: 'user' | 'token' };
+export type Principal = Full<Schema.Session> & { role: Role; kind: 'user' | 'token' | 'certificate' };
+
+export type Challenge = Schema.Challenge;
+export type NewPasskeyChallenge = Schema.NewPasskeyChallenge;
+export type MadePasskey = Schema.MadePasskey;
+export type SignedChallenge = Schema.SignedChallenge;
+export type Passkey = Full<Schema.Passkey>;
 
 export interface ApiErrorBody {
   code: string;

@@ -2,6 +2,7 @@
 import { on_unauthorized } from '../api/client';
 import * as api from '../api/system';
 import type { Principal } from '../api/types';
+import { sign } from './passkeys';
 import { prefs } from './prefs.svelte';
 import { may, type Right } from './rights';
 import { is_own_path, router } from './router.svelte';
@@ -51,9 +52,12 @@ class Session {
   }
 
   async sign_in(name: string, password: string, code?: string) {
-    this.#enter(await api.sign_in(name, password, code));
-    this.has_expired = false;
-    for (const resolve of this.#waiting.splice(0)) resolve(true);
+    this.#renew(await api.sign_in(name, password, code));
+  }
+
+  async sign_in_with_passkey() {
+    const signed = await sign(await api.open_challenge());
+    this.#renew(await api.sign_in_with_passkey(signed));
   }
 
   async set_up(code: string, name: string, password: string) {
@@ -83,6 +87,12 @@ class Session {
     prefs.load(who.name);
     if (who.kind === 'user') prefs.follow();
     this.state = 'in';
+  }
+
+  #renew(who: Principal) {
+    this.#enter(who);
+    this.has_expired = false;
+    for (const resolve of this.#waiting.splice(0)) resolve(true);
   }
 
   #renewed(): Promise<boolean> {
