@@ -133,6 +133,7 @@ impl Node {
             public_url: config.public_url.clone(),
             own_url: config.public_url.clone().unwrap_or_else(|| http_url.clone()),
             trusted_proxies: config.http.trusted_proxies.clone(),
+            exports_dir: config.store.data_dir.join("exports"),
         };
         let (router, routes) = watch::channel(logwarden_web::recovering(&settings));
         roles.front.spawn({

@@ -8,6 +8,7 @@ mod coverage;
 mod deadletters;
 mod events;
 mod export;
+mod exports;
 mod fields;
 mod health;
 mod histogram;
@@ -43,6 +44,7 @@ use crate::error::ErrorBody;
 use crate::route::{Permission, Routes};
 
 pub use deadletters::{Replay, ReplayOutcome, ReplayedAt};
+pub(crate) use exports::Exports;
 pub(crate) use health::recovering;
 pub use health::{
     DetectorDetails, EnrichmentDetails, HealthDetails, HealthReport, IndexDetails, InputDetails,
@@ -64,6 +66,7 @@ pub(crate) fn routes() -> Routes {
         .join(events::routes())
         .join(tail::routes())
         .join(export::routes())
+        .join(exports::routes())
         .join(alerts::routes())
         .join(acknowledge::routes())
         .join(rules::routes())

@@ -1,5 +1,7 @@
 //! What the operator can set for the API and the dashboard.
 
+use std::path::PathBuf;
+
 use ipnet::IpNet;
 
 /// Settings of the HTTP API; the root reads them from the `[http]` table and `public_url`.
@@ -12,4 +14,6 @@ pub struct Settings {
     pub own_url: String,
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count; default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where exports in the background are kept while this process runs.
+    pub exports_dir: PathBuf,
 }

@@ -47,6 +47,7 @@ pub use oidc::{GroupRole, ProgramConfig, ProviderConfig, ProviderError, Provider
 pub use origin::OverTls;
 pub use saved::Saved;
 
+use api::Exports;
 use assets::Assets;
 use error::ApiError;
 use limits::Limits;
@@ -98,6 +99,7 @@ struct Inner {
     state: State,
     scheme: Scheme,
     limits: Limits,
+    exports: Exports,
     /// For what browsers keep for us; ends with this process.
     seal: Seal,
 }
@@ -122,6 +124,11 @@ impl App {
     fn limits(&self) -> &Limits {
         &self.0.limits
     }
+
+    /// What is written to files in the background.
+    fn exports(&self) -> &Exports {
+        &self.0.exports
+    }
 }
 
 impl std::ops::Deref for App {
@@ -139,6 +146,7 @@ pub fn router(state: State) -> Router {
     let app = App(Arc::new(Inner {
         scheme: Scheme::new(&settings),
         limits: Limits::default(),
+        exports: Exports::new(settings.exports_dir.clone()),
         seal: Seal::ephemeral(),
         state,
     }));

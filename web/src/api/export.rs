@@ -13,10 +13,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, stream};
 use http::{HeaderValue, header};
-use logwarden_event::Event;
+use logwarden_event::{Event, Timestamp};
 use logwarden_query::{ExportAnswer, ExportRequest, Pipe, QueryError};
 use logwarden_store::identity::Action;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 use utoipa::ToSchema;
@@ -38,7 +38,7 @@ const PAGES_WAITING_MAX: usize = 1;
 
 /// What to export, and as what.
 #[derive(Debug, Deserialize, ToSchema)]
-struct ExportBody {
+pub(super) struct ExportBody {
     /// The query; of its pipes only `where` and `fields` may be used.
     q: Option<String>,
     /// The first instant.
@@ -56,10 +56,10 @@ struct ExportBody {
 }
 
 /// As what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ExportFormat)]
-enum Format {
+pub(super) enum Format {
     /// One JSON object per line, each like a hit.
     #[default]
     Ndjson,
@@ -69,10 +69,13 @@ enum Format {
 
 /// How events become bytes.
 #[derive(Debug)]
-struct Renderer {
-    format: Format,
-    fields: Vec<String>,
-    with_raw: bool,
+pub(super) struct Renderer {
+    /// As what.
+    pub(super) format: Format,
+    /// Only these fields; empty for all.
+    pub(super) fields: Vec<String>,
+    /// With the raw records.
+    pub(super) with_raw: bool,
 }
 
 pub(super) fn routes() -> Routes {
@@ -90,47 +93,59 @@ async fn export(
     SignedIn(caller): SignedIn,
     Json(body): Json<ExportBody>,
 ) -> Result<Response, ApiError> {
-    let scope = Scope::read(&app, &caller, body.q, body.from, body.to)?;
-    let named = body.fields.map(Names::into_list).filter(|names| !names.is_empty());
-    let piped = scope.query.pipes.iter().find_map(|pipe| match pipe {
-        Pipe::Fields(names) => Some(names.clone()),
-        _ => None,
-    });
-    let renderer = Arc::new(Renderer {
-        format: body.format,
-        fields: named.or(piped).unwrap_or_default(),
-        with_raw: body.raw,
-    });
+    let (scope, renderer) = body.read(&app, &caller)?;
     let entry = Entry::new("export.begin", &caller.principal.name, &scope.text, "began an export");
     app.audit.record(entry.from_peer(caller.peer)).await;
-    let file_name = renderer.file_name(scope.now);
-    let content_type = renderer.content_type();
+    let disposition = format!("attachment; filename=\"{}\"", renderer.file_name(scope.now));
+    let disposition = HeaderValue::from_str(&disposition).map_err(ApiError::internal)?;
+    let content_type = renderer.format.content_type();
     let mut exporting = Exporting::begin(app, caller, scope, renderer);
     // What goes wrong before the first page is an answer of its own.
-    exporting.ahead = exporting.step().await.map_err(refuse)?;
+    exporting.look_ahead().await.map_err(refuse)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CONTENT_DISPOSITION, file_name?),
+        (header::CONTENT_DISPOSITION, disposition),
     ];
     Ok((headers, Body::from_stream(exporting.into_stream())).into_response())
 }
 
-impl Renderer {
-    fn content_type(&self) -> &'static str {
-        match self.format {
-            Format::Ndjson => "application/x-ndjson",
-            Format::Csv => "text/csv; charset=utf-8",
+impl ExportBody {
+    /// Which events it asks for, and how they become bytes.
+    pub(super) fn read(
+        self,
+        app: &App,
+        caller: &Caller,
+    ) -> Result<(Scope, Arc<Renderer>), ApiError> {
+        let scope = Scope::read(app, caller, self.q, self.from, self.to)?;
+        let named = self.fields.map(Names::into_list).filter(|names| !names.is_empty());
+        let piped = scope.query.pipes.iter().find_map(|pipe| match pipe {
+            Pipe::Fields(names) => Some(names.clone()),
+            _ => None,
+        });
+        let fields = named.or(piped).unwrap_or_default();
+        Ok((scope, Arc::new(Renderer { format: self.format, fields, with_raw: self.raw })))
+    }
+}
+
+impl Format {
+    /// The type of the file.
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
         }
     }
+}
 
-    fn file_name(&self, now: logwarden_event::Timestamp) -> Result<HeaderValue, ApiError> {
+impl Renderer {
+    /// What to call the file.
+    pub(super) fn file_name(&self, now: Timestamp) -> String {
         let at = now.to_datetime().format("%Y%m%dT%H%M%SZ");
         let ending = match self.format {
             Format::Ndjson => "ndjson",
             Format::Csv => "csv",
         };
-        let text = format!("attachment; filename=\"logwarden-{at}.{ending}\"");
-        HeaderValue::from_str(&text).map_err(ApiError::internal)
+        format!("logwarden-{at}.{ending}")
     }
 
     fn head(&self) -> Vec<u8> {
@@ -179,7 +194,11 @@ impl Renderer {
 }
 
 /// An export under way. Dropping it cancels the reading.
-struct Exporting {
+pub(super) struct Exporting {
+    /// Events given so far.
+    pub(super) events: u64,
+    /// Everything was read; said when it has ended.
+    pub(super) is_complete: bool,
     app: App,
     caller: Arc<Caller>,
     scope: Scope,
@@ -193,7 +212,13 @@ struct Exporting {
 }
 
 impl Exporting {
-    fn begin(app: App, caller: Arc<Caller>, scope: Scope, renderer: Arc<Renderer>) -> Self {
+    /// Begins to read what `caller` may see of `scope`.
+    pub(super) fn begin(
+        app: App,
+        caller: Arc<Caller>,
+        scope: Scope,
+        renderer: Arc<Renderer>,
+    ) -> Self {
         let request = ExportRequest {
             query: scope.query.clone(),
             range: scope.range,
@@ -204,6 +229,8 @@ impl Exporting {
         let engine = Arc::clone(&app.engine);
         let reading = async move { engine.export(request, sender, control).await };
         Self {
+            events: 0,
+            is_complete: true,
             app,
             caller,
             scope,
@@ -219,11 +246,7 @@ impl Exporting {
     fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> {
         stream::unfold(Some(self), async |exporting| {
             let mut exporting = exporting?;
-            let next = match exporting.ahead.take() {
-                Some(ahead) => Ok(Some(ahead)),
-                None => exporting.step().await,
-            };
-            match next {
+            match exporting.next().await {
                 Ok(bytes) => Some((Ok(bytes?), Some(exporting))),
                 Err(error) => {
                     tracing::warn!(error = %error, "export broke off: {error}");
@@ -233,7 +256,20 @@ impl Exporting {
         })
     }
 
+    /// Reads the first bytes of the file, so that what cannot be asked for is known.
+    pub(super) async fn look_ahead(&mut self) -> Result<(), QueryError> {
+        self.ahead = self.step().await?;
+        Ok(())
+    }
+
     /// The next bytes of the file; `None` at its end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, QueryError> {
+        match self.ahead.take() {
+            Some(ahead) => Ok(Some(ahead)),
+            None => self.step().await,
+        }
+    }
+
     async fn step(&mut self) -> Result<Option<Bytes>, QueryError> {
         loop {
             let Some(reading) = self.reading.as_mut() else { return Ok(None) };
@@ -245,6 +281,7 @@ impl Exporting {
                     // The last page may have come together with the end.
                     let mut rest = std::mem::take(&mut self.head);
                     while let Ok(page) = self.pages.try_recv() {
+                        self.events += page.len() as u64;
                         rest.extend(render(Arc::clone(&self.renderer), page).await?);
                     }
                     rest.extend(self.end(answer?));
@@ -254,6 +291,7 @@ impl Exporting {
             if !self.caller.is_still_valid(&self.app.identity) {
                 return Err(QueryError::Cancelled);
             }
+            self.events += page.len() as u64;
             let mut bytes = std::mem::take(&mut self.head);
             bytes.extend(render(Arc::clone(&self.renderer), page).await?);
             if !bytes.is_empty() {
@@ -262,7 +300,8 @@ impl Exporting {
         }
     }
 
-    fn end(&self, answer: ExportAnswer) -> Vec<u8> {
+    fn end(&mut self, answer: ExportAnswer) -> Vec<u8> {
+        self.is_complete = answer.complete;
         self.scope.note(&self.app, &self.caller, "export.end", answer.total);
         if answer.complete { Vec::new() } else { self.renderer.incomplete(&answer.unreadable) }
     }

@@ -309,7 +309,8 @@ fn check(new: &NewSavedItem) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn new_id() -> Result<String, ApiError> {
+/// An id that nobody guesses.
+pub(super) fn new_id() -> Result<String, ApiError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(ApiError::internal)?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))

@@ -45,6 +45,12 @@ const TABLE: &str = "
     GET    /api/v1/events/{id}/context          reader analyst admin
     GET    /api/v1/tail                         reader analyst admin
     POST   /api/v1/export                       reader analyst admin
+    GET    /api/v1/exports                      reader analyst admin
+    POST   /api/v1/exports                      reader analyst admin
+    GET    /api/v1/exports/{id}                 reader analyst admin
+    DELETE /api/v1/exports/{id}                 reader analyst admin
+    GET    /api/v1/exports/{id}/file            reader analyst admin
+    GET    /api/v1/exports/{id}/header          reader analyst admin
     GET    /api/v1/alerts                       reader analyst admin
     GET    /api/v1/alerts/{id}                  reader analyst admin
     POST   /api/v1/alerts/{id}/acknowledge      analyst admin

@@ -13,6 +13,7 @@ use logwarden_store::identity::{Identity, NewToken, Role};
 use logwarden_store::seal::Seal;
 use logwarden_store::{Append, AppendOutcome, Chunk, Draft, RecordKind, Simulation, Store};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -34,6 +35,7 @@ pub(super) struct Harness {
     simulation: Simulation,
     visible: watch::Receiver<Position>,
     _shutdown: DropGuard,
+    _exports: TempDir,
 }
 
 /// An answer, read to its end.
@@ -73,6 +75,7 @@ impl Harness {
         let visible = index.visible();
         let shutdown = CancellationToken::new();
         tokio::spawn(index.run(shutdown.clone()));
+        let exports = tempfile::tempdir().expect("a folder");
         let audit = Audit::new(store.clone());
         tokio::spawn(Arc::clone(&audit).run(shutdown.clone()));
         let config = logwarden_alerting::Config::default();
@@ -97,7 +100,7 @@ impl Harness {
             }),
             metrics: Arc::new(|| "logwarden_up 1\n".to_owned()),
             config_view: Arc::new(|| serde_json::json!({ "data_dir": "logwarden-data" })),
-            settings: Settings::default(),
+            settings: Settings { exports_dir: exports.path().to_owned(), ..Settings::default() },
         };
         let app = crate::router(state);
         Self {
@@ -108,6 +111,7 @@ impl Harness {
             simulation,
             visible,
             _shutdown: shutdown.drop_guard(),
+            _exports: exports,
         }
     }
 

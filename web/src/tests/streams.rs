@@ -86,3 +86,71 @@ async fn an_export_gives_everything_as_lines_or_as_cells() {
     let audit = harness.audit_records().await;
     assert_eq!(audit[0], "export.begin success reader *");
 }
+
+#[tokio::test]
+async fn an_export_in_the_background_is_fetched_by_who_began_it() {
+    let mut harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    harness.ship((0..6_000).map(|number| event(&format!("number {number}"))).collect()).await;
+    let asked =
+        r#"{"q":"number","from":"2020-01-01T00:00:00Z","format":"csv","fields":["message","a"]}"#;
+    let begun = harness.call("POST", "/api/v1/exports", Some(&token), asked).await;
+    assert_eq!((begun.status.as_u16(), &begun.json()["state"]), (202, &"running".into()));
+    let path = format!("/api/v1/exports/{}", begun.json()["id"].as_str().expect("an id"));
+    let ended = loop {
+        let item = harness.call("GET", &path, Some(&token), "").await.json();
+        if item["state"] != "running" {
+            break item;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(
+        (&ended["state"], &ended["total"], &ended["events"]),
+        (&"done".into(), &6_000.into(), &6_000.into()),
+        "{ended}"
+    );
+    let file = harness.call("GET", &format!("{path}/file"), Some(&token), "").await;
+    assert_eq!(file.text.lines().count(), 6_001);
+    assert!(file.text.starts_with("\"message\",\"a\"\r\n") && file.text.contains("\"'=1\""));
+    assert_eq!(ended["size_bytes"], file.text.len());
+    let head = harness.call("GET", &format!("{path}/header"), Some(&token), "").await;
+    let disposition = head.headers["content-disposition"].to_str().expect("text");
+    assert!(disposition.ends_with(".csv.header.json\""), "{disposition}");
+    let (head, fields) = (head.json(), serde_json::json!(["message", "a"]));
+    assert_eq!(
+        (&head["q"], &head["from"], &head["fields"]),
+        (&"number".into(), &"2020-01-01T00:00:00Z".into(), &fields)
+    );
+
+    let other = harness.token(Role::Analyst).await;
+    for place in [path.clone(), format!("{path}/file"), format!("{path}/header")] {
+        assert_eq!(harness.call("GET", &place, Some(&other), "").await.status, 404, "{place}");
+    }
+    assert_eq!(harness.call("DELETE", &path, Some(&other), "").await.status, 404);
+    let list = harness.call("GET", "/api/v1/exports", Some(&other), "").await;
+    assert_eq!(list.json()["items"], serde_json::json!([]));
+    assert_eq!(harness.call("DELETE", &path, Some(&token), "").await.status, 204);
+    assert_eq!(harness.call("GET", &format!("{path}/file"), Some(&token), "").await.status, 404);
+    let audit = harness.audit_records().await;
+    for action in ["export.begin", "export.fetch", "export.remove"] {
+        assert!(audit.contains(&format!("{action} success reader number")), "{audit:?}");
+    }
+}
+
+#[tokio::test]
+async fn exports_in_the_background_are_bounded() {
+    let mut harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    harness.ship(vec![event("one")]).await;
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        let begun = harness.call("POST", "/api/v1/exports", Some(&token), "{}").await;
+        answers.push(begun.status.as_u16());
+    }
+    assert_eq!(&answers[..2], [202, 202]);
+    let list = harness.call("GET", "/api/v1/exports", Some(&token), "").await;
+    assert!(list.json()["items"].as_array().expect("items").len() <= 8, "{answers:?}");
+    let aggregates = r#"{"q":"* | stats count()"}"#;
+    let refused = harness.call("POST", "/api/v1/exports", Some(&token), aggregates).await;
+    assert_eq!(refused.status, 400);
+}

@@ -178,6 +178,29 @@ export type ExportBody = {
 /** As what. */
 export type ExportFormat = "ndjson" | "csv";
 
+/** An export in the background; the same, as a file of its own, is its header. */
+export type ExportItem = {
+  began_at: string;
+  ended_at?: string | null;
+  error?: string | null;
+  events: number;
+  fields: string[];
+  file_name: string;
+  format: ExportFormat;
+  from?: string | null;
+  id: string;
+  principal: string;
+  q: string;
+  raw: boolean;
+  size_bytes: number;
+  state: ExportState;
+  to?: string | null;
+  total?: number | null;
+};
+
+/** How far an export is. */
+export type ExportState = "running" | "done" | "incomplete" | "failed";
+
 /** The most frequent values of one field. */
 export type Facet = { distinct: number; exact: boolean; name: string; type: string; values: CountedValue[]; };
 

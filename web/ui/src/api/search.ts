@@ -116,6 +116,12 @@ export function tail(q: string): EventSource {
 
 export type ExportFormat = 'ndjson' | 'csv';
 
+/** What to export: of CSV the columns, of NDJSON every field. */
+export function export_body(scope: Scope, format: ExportFormat, columns: string[]) {
+  const { q, from, to } = scope_query(scope);
+  return { q, from, to, format, ...(format === 'csv' ? { fields: columns } : {}) };
+}
+
 /** Starts an export of everything that matches; the body of the answer is the file. */
 export function export_events(
   scope: Scope,
@@ -123,7 +129,6 @@ export function export_events(
   columns: string[],
   signal: AbortSignal,
 ): Promise<Response> {
-  const { q, from, to } = scope_query(scope);
-  const body = { q, from, to, format, ...(format === 'csv' ? { fields: columns } : {}) };
+  const body = export_body(scope, format, columns);
   return send('POST', '/export', { body, signal, accept: format === 'csv' ? 'text/csv' : 'application/x-ndjson' });
 }

@@ -233,3 +233,6 @@ export type AuditPage = Page<Hit>;
 export type SavedItem<C> = Omit<Schema.SavedItem, 'content'> & { content: C };
 
 export type SilenceItem = Full<Schema.Silence>;
+
+/** An export in the background. */
+export type ExportItem = Full<Schema.ExportItem>;
