@@ -1,93 +1,12 @@
 // Walks through the dashboard of a running server by role and name, as an analyst would, and fails on every console
 // error, policy violation or missing name.
 //
-// LOGWARDEN_URL, LOGWARDEN_USER, LOGWARDEN_PASSWORD say where and as whom; the first argument is a folder for
-// screenshots. With `all` as the second every page is seen in both themes on both widths, else in each once. The server must hold at least one event, and for the part on alerts one open alert.
-// CHROMIUM names another browser than /usr/bin/chromium.
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-
-const BASE = process.env.LOGWARDEN_URL?.replace(/\/$/, '');
-const USER = process.env.LOGWARDEN_USER;
-const PASSWORD = process.env.LOGWARDEN_PASSWORD;
-const SHOTS = process.argv[2];
-if (!BASE || !USER || !PASSWORD || !SHOTS) {
-  console.error('usage: LOGWARDEN_URL=… LOGWARDEN_USER=… LOGWARDEN_PASSWORD=… node test/dashboard.mjs SCREENSHOTS');
-  process.exit(2);
-}
-mkdirSync(SHOTS, { recursive: true });
-
-const TIMEOUT_MS = 15_000;
-const WIDE = { width: 1440, height: 900 };
-const NARROW = { width: 390, height: 844 };
-let passed = 0;
-let failed = 0;
-const complaints = [];
-
-async function check(name, work) {
-  try {
-    await work();
-    passed += 1;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}: ${String(error.message ?? error).split('\n').slice(0, 4).join(' | ')}`);
-  }
-}
-
-function expect(condition, what) {
-  if (!condition) throw new Error(what);
-}
-
-/** Collects what must not happen; the 401 of a wrong password is meant, and browsers report it. */
-function watch(page) {
-  page.on('console', (message) => {
-    if (message.type() !== 'error') return;
-    // A notifier that names what it may not is refused, and that is walked.
-    if (/status of 400/.test(message.text()) && /\/api\/v1\/notifiers$/.test(message.location().url)) return;
-    if (/status of 401/.test(message.text()) && /\/api\/v1\/session$/.test(message.location().url)) return;
-    complaints.push(`console: ${message.text()} (${message.location().url})`);
-  });
-  page.on('pageerror', (error) => complaints.push(`page error: ${error.message}`));
-  page.on('dialog', (dialog) => {
-    complaints.push(`a script opened a dialog: ${dialog.message()}`);
-    dialog.dismiss();
-  });
-}
-
-async function open(browser, viewport, scheme) {
-  const context = await browser.newContext({ viewport, colorScheme: scheme, timezoneId: 'UTC' });
-  context.setDefaultTimeout(TIMEOUT_MS);
-  await context.addInitScript(() => {
-    addEventListener('securitypolicyviolation', (event) => {
-      console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
-    });
-  });
-  const page = await context.newPage();
-  watch(page);
-  return page;
-}
-
-async function sign_in(page) {
-  await page.getByRole('textbox', { name: 'User name' }).fill(USER);
-  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
-  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-}
-
-const count_status = (page) => page.getByRole('status').filter({ hasText: /[\d\u202f ,]+ events? · / });
-const main = (page) => page.getByRole('main');
-
-/** The page sets its title when it is drawn, which may be after it is loaded. */
-async function titled(page, start) {
-  await page.waitForFunction((start) => document.title.startsWith(start), start);
-}
-
-async function no_sideways(page) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  expect(over <= 0, `the page moves sideways by ${over} px`);
-}
+// See browser.mjs for whom and where. With `all` as the second argument every page is seen in both themes on both
+// widths, else in each once. The server must hold at least one event, and for the part on alerts one open alert.
+import {
+  BASE, NARROW, USER, WIDE, check, conclude, count_status, expect, launch, main, open, shot, sign_in, titled, watch,
+} from './browser.mjs';
+import { walk_pages } from './pages.mjs';
 
 async function walk_search(page) {
   await check('search runs and says how many events there are', async () => {
@@ -116,7 +35,7 @@ async function walk_search(page) {
     await page.getByRole('region', { name: 'Events over time, table' }).waitFor();
     await page.getByRole('button', { name: 'Hide table' }).click();
   });
-  await page.screenshot({ path: join(SHOTS, 'search.png') });
+  await shot(page, 'search');
 
   await check('a facet filters, and the filter can be removed', async () => {
     const fields = page.getByRole('region', { name: 'Fields', exact: true });
@@ -135,7 +54,7 @@ async function walk_search(page) {
     const panel = page.getByRole('complementary', { name: /Event details/ });
     await panel.getByRole('link', { name: /Events around/ }).waitFor();
     await panel.getByRole('button', { name: /Filter for/ }).first().waitFor();
-    await page.screenshot({ path: join(SHOTS, 'event.png') });
+    await shot(page, 'event');
     await panel.getByRole('button', { name: 'Filter out dataset' }).click();
     await page.getByRole('list', { name: 'Active filters' }).getByText(/NOT dataset:/).waitFor();
     await page.getByRole('button', { name: 'Close event details' }).click();
@@ -186,7 +105,7 @@ async function walk_alerts(page) {
     await page.getByRole('tab', { name: /Resolved/ }).waitFor();
     await page.getByRole('table', { name: 'Alerts' }).getByRole('row').nth(1).waitFor();
   });
-  await page.screenshot({ path: join(SHOTS, 'alerts.png') });
+  await shot(page, 'alerts');
   await check('an alert says why it fired and shows its evidence', async () => {
     const link = page.getByRole('table', { name: 'Alerts' }).getByRole('row').nth(1).getByRole('link').first();
     const title = (await link.textContent())?.trim() ?? '';
@@ -199,7 +118,7 @@ async function walk_alerts(page) {
     expect(((await why.textContent()) ?? '').length > 40, 'the reason is only a name');
     await page.getByRole('button', { name: /^Open event of/ }).first().waitFor();
   });
-  await page.screenshot({ path: join(SHOTS, 'alert.png'), fullPage: true });
+  await shot(page, 'alert', { fullPage: true });
   await check('acknowledging changes the state', async () => {
     await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
     await page.getByLabel('State').filter({ hasText: 'acknowledged' }).waitFor();
@@ -220,88 +139,6 @@ async function walk_alerts(page) {
   });
 }
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** Every page with its title; those behind a link of a list are found on the way. */
-const PAGES = [
-  ['/', 'Overview'],
-  ['/search?from=all', 'Search'],
-  ['/search?from=all&view=patterns', 'Search'],
-  ['/alerts?state=all', 'Alerts'],
-  ['/rules', 'Rules'],
-  ['/rules/new?q=event.outcome%3Afailure', 'New rule'],
-  ['/rules/coverage', 'ATT&CK coverage'],
-  ['/notifications', 'Notifications'],
-  ['/notifications?tab=routes', 'Notifications'],
-  ['/notifications?tab=oncall', 'Notifications'],
-  ['/notifications?tab=silences', 'Notifications'],
-  ['/notifications?tab=deliveries', 'Notifications'],
-  ['/sources', 'Sources'],
-  ['/entities', 'Entities'],
-  ['/dashboards', 'Dashboards'],
-  ['/dashboards/ready-everything', 'All sources'],
-  ['/admin/users', 'Users'],
-  ['/admin/keys', 'API keys'],
-  ['/admin/retention', 'Retention'],
-  ['/admin/audit', 'Audit'],
-  ['/admin/storage', 'Storage'],
-  ['/me', 'Your settings'],
-];
-/** A list, the role and name of the table in it, and what to call the page of its first link. */
-const FIRST_OF = [
-  ['/alerts?state=all', 'Alerts', 'one-alert'],
-  ['/rules', 'Rules', 'one-rule'],
-  ['/sources', 'Sources', 'one-source'],
-  ['/entities', 'Users', 'one-entity'],
-];
-
-/** Fails on what axe calls serious or critical. */
-async function no_axe_findings(page) {
-  await page.evaluate(AXE);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  const grave = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  expect(grave.length === 0, grave.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 2).map(({ html }) => html.slice(0, 140)).join(' ; ')}`).join(' | '));
-}
-
-async function look_at(page, name, prefix) {
-  await page.getByRole('heading', { level: 1 }).waitFor();
-  await page.waitForLoadState('networkidle').catch(() => {});
-  await page.waitForFunction(() => !document.querySelector('main [aria-busy="true"]'), null, { timeout: 5000 }).catch(() => {});
-  await no_sideways(page);
-  expect((await page.getByRole('heading', { level: 1 }).count()) === 1, 'not exactly one h1');
-  expect((await page.getByRole('main').count()) === 1, 'not exactly one main');
-  await page.screenshot({ path: join(SHOTS, `${prefix}-${name}.png`) });
-  await no_axe_findings(page);
-}
-
-/** Every page once: title, landmarks, axe, width, screenshot. */
-async function walk_pages(browser, viewport, scheme) {
-  const prefix = `${viewport.width < 900 ? 'narrow' : 'wide'}-${scheme}`;
-  const page = await open(browser, viewport, scheme);
-  await page.goto(`${BASE}/login`);
-  await check(`${prefix}: the door`, () => look_at(page, 'login', prefix));
-  await sign_in(page);
-  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
-  for (const [path, title] of PAGES) {
-    await check(`${prefix}: ${path}`, async () => {
-      await page.goto(BASE + path);
-      await titled(page, title);
-      await look_at(page, path.replace(/\W+/g, '-').replace(/^-|-$/g, '') || 'overview', prefix);
-      const present = await page.locator('nav[aria-label=Main] [aria-current=page]').count();
-      expect(present === (path === '/me' ? 0 : 1), 'not exactly one present page');
-    });
-  }
-  for (const [path, table, name] of FIRST_OF) {
-    await check(`${prefix}: ${name}`, async () => {
-      await page.goto(BASE + path);
-      await page.getByRole('table', { name: table }).getByRole('row').nth(1).getByRole('link').first().click();
-      await page.waitForURL((url) => url.pathname.split('/').length > 2);
-      await look_at(page, name, prefix);
-    });
-  }
-  await page.context().close();
-}
-
 async function walk_rules(page) {
   await check('a rule is drafted from a search, its problem marked, tried over the past, and saved as testing', async () => {
     await page.goto(`${BASE}/search?q=${encodeURIComponent('event.outcome:failure AND NOT user.name:nobody')}&from=all`);
@@ -317,7 +154,7 @@ async function walk_rules(page) {
     await page.keyboard.type('g o nonsense ?');
     const problems = page.getByRole('region', { name: /Problems/ });
     await problems.getByText(/line \d+/).first().waitFor();
-    await page.screenshot({ path: join(SHOTS, 'rule-problem.png') });
+    await shot(page, 'rule-problem');
     await page.keyboard.press('Control+z');
     await page.getByText('None: the rule can be used.').waitFor();
     await page.getByLabel('over the').selectOption({ label: 'last hour' });
@@ -326,7 +163,7 @@ async function walk_rules(page) {
     await page.getByRole('button', { name: 'Save as testing' }).click();
     await page.waitForURL(/\/rules\/[0-9a-f-]{36}$/);
     await page.getByText('Saved, testing.').waitFor();
-    await page.screenshot({ path: join(SHOTS, 'rule-saved.png') });
+    await shot(page, 'rule-saved');
   });
   await check('the rule can be enabled and removed', async () => {
     await page.getByRole('button', { name: 'Enable', exact: true }).click();
@@ -366,7 +203,7 @@ async function walk_silence(page) {
     await dialog.getByText(/it would have muted \d+ alerts?/).waitFor();
     const reason = `<i>load test</i> ${Date.now()}`;
     await dialog.getByRole('textbox', { name: /Reason/ }).fill(reason);
-    await page.screenshot({ path: join(SHOTS, 'silence.png') });
+    await shot(page, 'silence');
     await dialog.getByRole('button', { name: 'Create silence', exact: true }).click();
     await dialog.waitFor({ state: 'detached' });
     await page.getByText(reason).waitFor();
@@ -398,18 +235,22 @@ async function walk_routing(page) {
     const dialog = page.getByRole('dialog', { name: 'New notifier' });
     await dialog.getByRole('textbox', { name: 'Name' }).fill(name);
     await dialog.getByRole('combobox', { name: 'Kind' }).selectOption('webhook');
-    await dialog.getByRole('textbox', { name: 'Settings' }).fill('{"url": "https://hooks.example/x", "secret": "file:/etc/passwd"}');
+    await dialog.getByRole('textbox', { name: 'Address' }).fill('https://hooks.example/x');
+    await dialog.getByRole('textbox', { name: /Secret that signs/ }).fill('file:/etc/passwd');
     await dialog.getByRole('button', { name: 'Save notifier' }).click();
     await dialog.getByRole('alert').filter({ hasText: 'secret' }).waitFor();
-    await dialog.getByRole('textbox', { name: 'Settings' }).fill('{"url": "https://hooks.example/key"}');
-    await dialog.getByRole('button', { name: 'Save notifier' }).click();
-    await dialog.waitFor({ state: 'detached' });
+    await dialog.getByRole('textbox', { name: /Secret that signs/ }).fill('');
+    await dialog.getByRole('textbox', { name: 'Address' }).fill('https://hooks.example/key');
+    await dialog.getByRole('button', { name: 'Save and send test' }).click();
+    await dialog.getByRole('status').filter({ hasText: /^Saved\. Test (not )?delivered/ }).waitFor({ timeout: 60_000 });
+    await shot(page, 'notifier-tested');
+    await page.keyboard.press('Escape');
     await page.getByRole('row').filter({ hasText: name }).waitFor();
     await page.getByRole('button', { name: `Edit notifier ${name}` }).click();
     const edit = page.getByRole('dialog', { name: 'Edit notifier' });
     await edit.getByText('Save notifier').waitFor();
-    await page.waitForFunction(() => document.querySelector('dialog textarea, [role=dialog] textarea')?.value.includes('hooks.example/***'));
-    await page.screenshot({ path: join(SHOTS, 'notifier.png') });
+    await page.waitForFunction(() => [...document.querySelectorAll('dialog input')].some(({ value }) => value === 'https://hooks.example/***'));
+    await shot(page, 'notifier');
     await page.keyboard.press('Escape');
   });
   await check('a rota says who is on duty', async () => {
@@ -423,7 +264,7 @@ async function walk_routing(page) {
     await dialog.getByRole('button', { name: 'Save rota' }).click();
     await saved();
     await page.getByRole('region', { name: `Rota ${name}` }).getByText('On duty: ana').waitFor();
-    await page.screenshot({ path: join(SHOTS, 'rota.png'), fullPage: true });
+    await shot(page, 'rota', { fullPage: true });
   });
   await check('a route with an escalation is written, asked and removed', async () => {
     await page.goto(`${BASE}/notifications?tab=routes`);
@@ -434,13 +275,13 @@ async function walk_routing(page) {
     await dialog.getByRole('checkbox', { name, exact: true }).check();
     await dialog.getByRole('button', { name: 'Add escalation' }).click();
     await dialog.getByRole('combobox', { name: 'Who is told' }).fill(`rota:${name}`);
-    await page.screenshot({ path: join(SHOTS, 'route.png') });
+    await shot(page, 'route');
     await dialog.getByRole('button', { name: 'Save route' }).click();
     await saved();
     await page.getByText(`after 15 min unacknowledged: rota:${name}`).waitFor();
     await page.getByRole('combobox', { name: 'Severity' }).selectOption('critical');
     await page.getByRole('status').filter({ hasText: 'ana is on duty' }).waitFor();
-    await page.screenshot({ path: join(SHOTS, 'routes.png'), fullPage: true });
+    await shot(page, 'routes', { fullPage: true });
     await page.getByRole('button', { name: `Remove route ${name}` }).click();
     await saved();
   });
@@ -469,7 +310,7 @@ async function walk_sources(page) {
       await dialog.getByLabel('Send with').selectOption({ label: kind });
       expect(((await dialog.getByRole('group', { name: 'Snippet' }).textContent()) ?? '').includes(token), `no token for ${kind}`);
     }
-    await page.screenshot({ path: join(SHOTS, 'add-source.png') });
+    await shot(page, 'add-source');
     const sent = await fetch(`${BASE}/api/v1/ingest`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
@@ -590,10 +431,7 @@ async function walk_narrow(browser) {
   await page.context().close();
 }
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 try {
   const page = await open(browser, WIDE, 'light');
   await check('a wrong password is refused with words', async () => {
@@ -613,7 +451,7 @@ try {
     await page.getByRole('combobox', { name: /Time zone/ }).waitFor();
     await page.getByRole('application', { name: /Events over time/ }).waitFor();
   });
-  await page.screenshot({ path: join(SHOTS, 'overview.png') });
+  await shot(page, 'overview');
   await walk_search(page);
   await walk_alerts(page);
   await walk_silence(page);
@@ -669,10 +507,4 @@ try {
   await browser.close();
 }
 
-// The answer 404 to an unknown page is meant, and the browser reports it too.
-const unmeant = complaints.filter((text) => !(/status of 404/.test(text) && text.includes('/no-such-page')));
-await check('no console errors and no policy violations', async () => {
-  expect(unmeant.length === 0, [...new Set(unmeant)].join(' | '));
-});
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 ? 1 : 0);
+await conclude();

@@ -44,13 +44,20 @@ const WIDTHS: Record<string, string> = {
   message: 'minmax(300px, 4fr)',
 };
 
+/** Widths that somebody chose, in pixels, by column. */
+export type Widths = Record<string, number>;
+const WIDTH_MIN_PX = 60;
+const WIDTH_MAX_PX = 2000;
+
+export const bounded_width = (px: number): number => Math.round(Math.min(WIDTH_MAX_PX, Math.max(WIDTH_MIN_PX, px)));
+
 /** The columns as `grid-template-columns`. */
-export function track_list(columns: string[]): string {
-  return columns.map((column) => WIDTHS[column] ?? 'minmax(130px, 1fr)').join(' ');
+export function track_list(columns: string[], widths: Widths): string {
+  return columns.map((column) => (widths[column] ? `${widths[column]}px` : (WIDTHS[column] ?? 'minmax(130px, 1fr)'))).join(' ');
 }
 
 /** The least width of a row, so that many columns scroll sideways inside the box. */
-export function least_width_px(columns: string[]): number {
-  const widths = columns.map((column) => Number(/\d+/.exec(WIDTHS[column] ?? '130')?.[0] ?? 130));
-  return widths.reduce((sum, width) => sum + width, 0) + 20;
+export function least_width_px(columns: string[], widths: Widths): number {
+  const each = columns.map((column) => widths[column] ?? Number(/\d+/.exec(WIDTHS[column] ?? '130')?.[0] ?? 130));
+  return each.reduce((sum, width) => sum + width, 0) + 20;
 }

@@ -1,5 +1,6 @@
 // The search that the URL describes, checked: what is broken is named and falls back.
 import { router } from '../shell/router.svelte';
+import { bounded_width, type Widths } from './columns';
 import { ALL_TIME, DEFAULT_RANGE, instant_ms, type Range } from '../shell/time.svelte';
 
 export const DEFAULT_COLUMNS = ['timestamp', 'severity', 'dataset', 'user.name', 'source.ip', 'message'];
@@ -10,6 +11,7 @@ export interface SearchParams {
   q: string;
   range: Range;
   columns: string[];
+  widths: Widths;
   sort: string;
   view: ResultView;
   group: string;
@@ -19,9 +21,20 @@ export interface SearchParams {
   problems: string[];
 }
 
-/** The names in a `cols` parameter, each once. */
+/** The names in a `cols` parameter, each once; what follows a `~` is a width. */
 export function column_list(text: string | null): string[] {
-  return [...new Set((text ?? '').split(',').filter(Boolean))];
+  return [...new Set((text ?? '').split(',').map((part) => part.replace(/~\d+$/, '')).filter(Boolean))];
+}
+
+/** The widths in a `cols` parameter. */
+function column_widths(text: string | null): Widths {
+  const pairs = [...(text ?? '').matchAll(/([^,]+)~(\d{1,4})(?=,|$)/g)];
+  return Object.fromEntries(pairs.map(([, name = '', width]) => [name, bounded_width(Number(width))]));
+}
+
+/** A `cols` parameter of these columns, in this order. */
+export function columns_text(columns: string[], widths: Widths): string {
+  return columns.map((name) => (widths[name] ? `${name}~${widths[name]}` : name)).join(',');
 }
 
 export function search_params(): SearchParams {
@@ -54,6 +67,7 @@ export function search_params(): SearchParams {
     q: get('q') ?? '',
     range,
     columns: columns.length > 0 ? columns : DEFAULT_COLUMNS,
+    widths: column_widths(get('cols')),
     sort: is_sort ? sort : '-timestamp',
     view: VIEWS.includes(view as ResultView) ? (view as ResultView) : 'table',
     group: get('group') ?? '',
