@@ -13,7 +13,7 @@ use url::Url;
 use crate::harness::client::Client;
 use crate::harness::node::{Node, Place};
 use crate::harness::wait::{LONG, until};
-use crate::programs::{Running, find, repository};
+use crate::programs::{Running, find, repository, run};
 
 /// Steps between the login page and the page that was asked for.
 const STEPS_MAX: usize = 20;
@@ -224,6 +224,29 @@ async fn people_sign_in_at_their_provider_and_their_groups_decide() {
     })
     .await;
     assert!(!node.log().contains("a secret of the client"), "{}", node.log());
+    in_a_real_browser(&provider, &node).await;
+}
+
+/// The same with Chromium: the door, the provider, the page that was asked for, and out again.
+async fn in_a_real_browser(provider: &Provider, node: &Node) {
+    let ui = repository().join("web/ui");
+    let chromium = find("chromium").filter(|_| ui.join("node_modules/playwright-core").is_dir());
+    let (Some(chromium), Some(program)) = (chromium, find("node")) else {
+        println!("NOT TRIED: a provider in a browser: `make ui` installs what it needs");
+        return;
+    };
+    let mut command = Command::new(program);
+    command
+        .arg("test/oidc.mjs")
+        .arg(std::env::temp_dir().join("logwarden-oidc"))
+        .current_dir(ui)
+        .env("CHROMIUM", chromium)
+        .env("LOGWARDEN_URL", node.http())
+        .env("LOGWARDEN_PROVIDER", &provider.issuer);
+    let walk = tokio::task::spawn_blocking(move || run(&mut command));
+    let output = walk.await.expect("the walk ended well");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("a provider in a browser: {}", said.lines().last().unwrap_or_default());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
