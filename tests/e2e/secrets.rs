@@ -105,7 +105,7 @@ fn config(place: &Path, mail: &MailServer, hook: &Receiver) -> String {
     )
 }
 
-fn with_secrets<'c>(command: &'c mut Command, vault: SocketAddr) -> &'c mut Command {
+fn with_secrets(command: &mut Command, vault: SocketAddr) -> &mut Command {
     command
         .env("ZQ9_MASTER_KEY", MASTER_KEY)
         .env("ZQ9_SHARED_KEY", SHARED_KEY)

@@ -112,10 +112,10 @@ pub(crate) struct Exports {
 impl Exports {
     /// Keeps files below `folder`, where those of a process before are removed.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        if folder.is_dir() {
-            if let Err(error) = std::fs::remove_dir_all(&folder) {
-                tracing::warn!(error = %error, "old exports cannot be removed: {error}");
-            }
+        if folder.is_dir()
+            && let Err(error) = std::fs::remove_dir_all(&folder)
+        {
+            tracing::warn!(error = %error, "old exports cannot be removed: {error}");
         }
         Self { folder, kept: Mutex::default() }
     }
