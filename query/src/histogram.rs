@@ -106,13 +106,12 @@ impl Engine {
     ) -> Result<HistogramAnswer, QueryError> {
         let view = request.visibility.view(&request.query);
         let is_open = request.range.start == Timestamp::MIN || request.range.end == Timestamp::MAX;
-        let seen = match request.visibility.is_partial() && is_open {
-            true => Some(self.span_seen(view.clone(), request.range, control.clone()).await?),
-            false => None,
+        let range = match request.visibility.is_partial() && is_open {
+            true => self.range_seen(view.clone(), request.range, control.clone()).await?,
+            false => request.range,
         };
-        let scan = self.scan(view, request.range, control).await?;
-        let span = seen.unwrap_or_else(|| span_of_pieces(&scan));
-        let grid = Arc::new(Grid::new(closed(request.range, span, &scan), request.cut)?);
+        let scan = self.scan(view, range, control).await?;
+        let grid = Arc::new(Grid::new(closed(range, &scan), request.cut)?);
         let by = request.by.as_deref().map(Target::of_name);
         let all = Arc::new(Mutex::new(Counts::new(grid.len)));
         let (shared, cut) = (Arc::clone(&all), Arc::clone(&grid));
@@ -135,13 +134,14 @@ impl Engine {
         })
     }
 
-    /// The first and the last event that are found.
-    async fn span_seen(
+    /// The range with open ends closed by the first and the last event that are found; where none is, no
+    /// time passes.
+    async fn range_seen(
         &self,
         view: View,
         range: TimeRange,
         control: Control,
-    ) -> Result<(Timestamp, Timestamp), QueryError> {
+    ) -> Result<TimeRange, QueryError> {
         let scan = self.scan(view, range, control).await?;
         let span: Arc<Mutex<Option<(Timestamp, Timestamp)>>> = Arc::default();
         let shared = Arc::clone(&span);
@@ -155,20 +155,22 @@ impl Engine {
             })
         };
         for_each_piece(&scan, &self.cores, work).await?;
-        let span = *lock(&span);
-        Ok(span.unwrap_or_default())
+        let has_start = range.start != Timestamp::MIN;
+        let nowhere = if has_start { range.start } else { range.end };
+        let (first, after) = lock(&span).map_or((nowhere, nowhere), |(first, last)| {
+            (first, Timestamp::from_nanos(last.nanos().saturating_add(1)))
+        });
+        let start = if has_start { range.start } else { first };
+        let end = if range.end == Timestamp::MAX { after } else { range.end };
+        Ok(TimeRange { start, end })
     }
 }
 
-/// The first and the last event there are.
-fn span_of_pieces(scan: &Scan) -> (Timestamp, Timestamp) {
+/// The range with open ends closed by the events there are.
+fn closed(range: TimeRange, scan: &Scan) -> TimeRange {
     let spans = || scan.pieces.iter().map(|piece| piece.time_span());
     let first = spans().map(|(first, _)| first).min().unwrap_or_default();
-    (first, spans().map(|(_, last)| last).max().unwrap_or_default())
-}
-
-/// The range with open ends closed by the first and the last of the events.
-fn closed(range: TimeRange, (first, last): (Timestamp, Timestamp), scan: &Scan) -> TimeRange {
+    let last = spans().map(|(_, last)| last).max().unwrap_or_default();
     let start = if range.start == Timestamp::MIN {
         first.max(scan.plan.range.start).min(range.end)
     } else {
