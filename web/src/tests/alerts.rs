@@ -73,7 +73,7 @@ async fn world() -> World {
     tokio::time::timeout(Duration::from_secs(60), async {
         let query = AlertQuery::default();
         while harness.alerting.alerts(&query, &everybody).await.expect("a page").items.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await
