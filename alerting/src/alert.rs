@@ -190,6 +190,9 @@ pub struct Why {
     pub observed: u64,
     /// What the rule asks for.
     pub threshold: u64,
+    /// What is usual for the group, from and to, where the rule knows its past.
+    #[serde(default)]
+    pub usual: Option<[f64; 2]>,
     /// The length of the window in seconds; 0 when the rule has none.
     pub window_secs: u64,
     /// Events per minute, oldest first, at most [`SERIES_MINUTES_MAX`].

@@ -286,6 +286,7 @@ async fn again(
             text: format!("{} events of its window are stored", members.len()),
             observed: members.len() as f64,
             threshold: count_min(&rules.rules()[place]),
+            usual: None,
         });
         why.text += &format!(" (found late: {} events came after their time)", span.events);
         let mut waiting = shared.late.found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -40,6 +40,8 @@ pub struct Explained {
     pub observed: f64,
     /// The number it was compared with.
     pub threshold: f64,
+    /// What is usual for the group, from and to, where the rule knows its past.
+    pub usual: Option<[f64; 2]>,
 }
 
 /// What became of a group.

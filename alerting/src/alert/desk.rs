@@ -291,6 +291,7 @@ impl Desk {
                     text: String::new(),
                     observed: 0,
                     threshold: 0,
+                    usual: None,
                     window_secs: 0,
                     series: Vec::new(),
                 },
@@ -471,6 +472,7 @@ impl Live {
             text: why.text.clone(),
             observed: rounded(why.observed),
             threshold: rounded(why.threshold),
+            usual: why.usual,
         });
         let at = Timestamp::from_nanos(episode.started_at);
         let summary = &mut self.row.summary;

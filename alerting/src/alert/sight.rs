@@ -115,6 +115,7 @@ pub(crate) async fn one(
         .collect();
     alert.why.text = format!("You see {} of its events.", summary.events);
     alert.why.observed = summary.events;
+    alert.why.usual = None;
     alert.why.series.clear();
     for event in &events {
         add_to_series(&mut alert.why.series, event.timestamp().nanos(), 1);

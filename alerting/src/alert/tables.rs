@@ -128,6 +128,9 @@ pub(crate) struct Told {
     pub observed: u64,
     /// What it was compared with, rounded.
     pub threshold: u64,
+    /// What is usual for the group, from and to, where the rule knows its past.
+    #[serde(default)]
+    pub usual: Option<[f64; 2]>,
 }
 
 /// Text that may be missing.

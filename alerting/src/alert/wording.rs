@@ -257,6 +257,7 @@ pub(crate) fn refresh(rules: &RuleSet, rule: &Rule, events: u64, body: &mut Body
     body.why.text = text;
     body.why.observed = observed;
     body.why.threshold = threshold;
+    body.why.usual = body.explained.as_ref().and_then(|told| told.usual);
     body.why.window_secs = window_secs;
     title
 }

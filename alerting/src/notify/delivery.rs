@@ -53,6 +53,7 @@ fn alert(title: &str) -> Alert {
             text: "412 events, the threshold is 50 in 5 min.".into(),
             observed: 412,
             threshold: 50,
+            usual: Some([0.0, 4.0]),
             window_secs: 300,
             series: Vec::new(),
         },

@@ -375,7 +375,7 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
         "text": alert.why.text,
         "observed": alert.why.observed,
         "threshold": alert.why.threshold,
-        "usual": null,
+        "usual": alert.why.usual,
         "window_secs": alert.why.window_secs,
         "group": group,
     });

@@ -175,7 +175,8 @@ impl Series {
                 number(reference),
                 number(*factor)
             );
-            verdict(text, current, if rises { factor * reference } else { reference / factor })
+            let threshold = if rises { factor * reference } else { reference / factor };
+            resting_on(verdict(text, current, threshold), [reference; 2])
         })
     }
 
@@ -225,7 +226,8 @@ impl Series {
                 found.buckets,
                 number(found.sensitivity)
             );
-            verdict(text, value, if value > found.high { found.high } else { found.low })
+            let threshold = if value > found.high { found.high } else { found.low };
+            resting_on(verdict(text, value, threshold), [found.low, found.high])
         })
     }
 
@@ -369,7 +371,13 @@ fn are_in_order(samples: &[Sample], rules: &[u32]) -> bool {
 }
 
 fn verdict(text: String, observed: f64, threshold: f64) -> Verdict {
-    Verdict { why: Explained { text, observed, threshold }, by: None }
+    Verdict { why: Explained { text, observed, threshold, usual: None }, by: None }
+}
+
+/// A verdict that rests on what is usual, from and to.
+fn resting_on(mut verdict: Verdict, usual: [f64; 2]) -> Verdict {
+    verdict.why.usual = Some(usual);
+    verdict
 }
 
 fn by(verdict: Verdict, sample: &Sample) -> Verdict {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use logwarden_event::{Event, EventBuilder, Position, Timestamp, Value};
 
+use super::Explained;
 use crate::engine::{Engine, Finding, Found};
 use crate::rule::{RuleFile, RuleSet};
 
@@ -460,20 +461,28 @@ fn a_late_event_is_left_out_of_what_was_judged() {
     assert_eq!(found, 0);
 }
 
-#[test]
-fn a_sentence_names_its_numbers() {
-    let rules = load(&correlation("value_avg", "rules: [a], condition: { field: n, gte: 5 }"));
-    let mut engine = Engine::new(rules);
-    for event in events("0 a n=4; 1 a n=7") {
+/// Why the first detection of these events began, judged up to a second.
+fn why_of(rule: &str, listed: &str, until: i64) -> Explained {
+    let mut engine = Engine::new(load(rule));
+    for event in events(listed) {
         engine.process(&event);
     }
-    let found = engine.finish(Timestamp::from_secs(1));
+    let found = engine.finish(Timestamp::from_secs(until));
     let why = found.iter().find_map(|finding| match &finding.what {
         Found::Began { why, .. } => why.clone(),
         _ => None,
     });
-    assert_eq!(
-        why.map(|why| why.text).as_deref(),
-        Some("the mean of n is 5.5 within 10 s; the rule asks for at least 5")
-    );
+    why.expect("a detection")
+}
+
+#[test]
+fn a_sentence_names_its_numbers() {
+    let mean = correlation("value_avg", "rules: [a], condition: { field: n, gte: 5 }");
+    let why = why_of(&mean, "0 a n=4; 1 a n=7", 1);
+    assert_eq!(why.text, "the mean of n is 5.5 within 10 s; the rule asks for at least 5");
+    assert_eq!(why.usual, None);
+    let spike =
+        "detector: { type: spike, input: { rules: [a] }, window: 60s, factor: 3, min_current: 5 }";
+    let why = why_of(spike, "0 a; 30 a; 100 a; 110 a; 121 a; 122 a; 123 a; 124 a", 124);
+    assert_eq!(why.usual.map(|usual| usual[0] * 3.0), Some(why.threshold), "{}", why.text);
 }
