@@ -115,8 +115,9 @@ fn render_hits(answer: &Value, format: Format, is_raw: bool) -> String {
                 .flat_map(|fields| fields.keys().map(String::as_str))
                 .collect();
             let first = ["id", "timestamp", "severity", "source", "dataset", "message"];
-            let names: Vec<String> =
-                first.into_iter().chain(fields.iter().copied()).map(str::to_owned).collect();
+            // What a field is called is the sender's word, too.
+            let names = first.into_iter().chain(fields.iter().copied());
+            let names: Vec<String> = names.map(|name| plain(&name.into())).collect();
             let cells = hits.iter().map(|hit| {
                 let own = first.iter().map(|name| plain(&hit[*name]));
                 own.chain(fields.iter().map(|name| plain(&hit["fields"][*name]))).collect()
@@ -160,7 +161,8 @@ fn cell(value: &Value, is_raw: bool) -> String {
         Value::Null => String::new(),
         Value::String(text) if is_raw => text.clone(),
         Value::String(text) => printable(text).into_owned(),
-        other => other.to_string(),
+        other if is_raw => other.to_string(),
+        other => printable_json(&other.to_string()),
     }
 }
 
@@ -190,7 +192,8 @@ mod tests {
     #[test]
     fn control_characters_are_shown_unless_they_are_asked_for() {
         let hits = serde_json::json!({ "total": 1, "complete": true, "took_ms": 1, "hits": [
-            { "timestamp": "T", "message": "a\u{1b}[31m\u{9b}b", "fields": {} } ] });
+            { "timestamp": "T", "message": "a\u{1b}[31m\u{9b}b",
+              "fields": { "x\u{1b}": ["\u{9b}"] } } ] });
         for format in [Format::Table, Format::Json, Format::Ndjson, Format::Csv] {
             let shown = render(&hits, format, false);
             assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{format:?}: {shown}");
