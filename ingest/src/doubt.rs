@@ -5,7 +5,7 @@
 //! are stored already. When a session breaks, its newest records are in doubt: one that comes over
 //! another connection of the same peer, equal byte for byte or as JSON member for member, is taken for
 //! the repetition, once. What one session sends twice is stored twice, and so is what a peer sends
-//! again after it has taken its leave.
+//! again after it has taken its leave. Requests that come again as a whole are looked after in [`exchange`].
 //!
 //! Nothing is written for it: at the start the newest records of the journal are in doubt. At most
 //! [`RECORDS_MAX`] are, for [`PATIENCE`]: of more the oldest are forgotten, which counts.

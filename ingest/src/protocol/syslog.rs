@@ -1,5 +1,5 @@
-//! Syslog over TCP: RFC 5424, RFC 3164 and text without a priority, framed by count, line or NUL. Over UDP each datagram is one
-//! message; see [`datagrams`](super::datagrams).
+//! Syslog over TCP: RFC 5424, RFC 3164 and text without a priority, framed by count, line or NUL. Over
+//! UDP each datagram is one message; see [`datagrams`](super::datagrams).
 //!
 //! Senders have no token, so a listener must admit them by network or client certificate.
 
