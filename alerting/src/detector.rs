@@ -149,7 +149,7 @@ impl Work {
 
     /// Takes a finding; one that goes on from the last of its group becomes part of it.
     fn take(&mut self, mut finding: Finding) {
-        if let (Found::Grew { episode, fresh, absorbed }, Some(last)) =
+        if let (Found::Grew { episode, fresh, absorbed, .. }, Some(last)) =
             (&mut finding.what, self.findings.last_mut())
             && let Found::Grew { episode: known, fresh: members, .. } = &mut last.what
             && (last.rule, &last.key, known.key) == (finding.rule, &finding.key, episode.key)

@@ -24,8 +24,8 @@ use crate::rule::{Correlation, CorrelationKind, Logic, Rule, RuleSet};
 use crate::trend::{Explained, Series, Trends};
 use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
 
-use judging::{began, trends_of};
-use values::{Origin, group_of_key, group_values, key_of_group, plain_group, sample_of, tag_of};
+use judging::trends_of;
+use values::{Origin, group_of_key, sample_of, tag_of, write_key, write_plain_key};
 
 pub(crate) use snapshot::part_bit;
 
@@ -80,6 +80,8 @@ pub enum Found {
         fresh: Vec<Member>,
         /// Episodes that became part of it: they were no detections of their own after all.
         absorbed: Vec<Episode>,
+        /// What it was before, where it starts otherwise now.
+        moved: Option<Episode>,
     },
     /// A detection is over.
     Ended {
@@ -142,6 +144,8 @@ pub struct Engine {
     /// Up to when, by the time events are observed, they were judged.
     judged_before: i64,
     hits: Vec<usize>,
+    /// Room for the key of a group.
+    key: String,
 }
 
 /// When an event was observed, and how late its source may be, in nanoseconds.
@@ -174,6 +178,7 @@ impl Engine {
             judged,
             judged_before: i64::MIN,
             hits: Vec::new(),
+            key: String::new(),
         }
     }
 
@@ -268,47 +273,46 @@ impl Engine {
     ) {
         let rules = self.rules.clone();
         let rule = &rules.rules()[place];
+        let mut key = std::mem::take(&mut self.key);
         if let (Logic::Match(_), Origin::Event(event)) = (&rule.logic, origin) {
             self.counters[place].of(metrics::HITS_TOTAL, &rule.id).increment(1);
             if rules.opens_alerts(place) {
-                let group = plain_group(rule, event);
+                write_plain_key(rule, event, &mut key);
                 let before = findings.found.len();
-                self.insert(place, group, member, member.id, arrival, findings);
-                if let Some(episode) = began(&findings.found[before..]) {
-                    self.add_risk(place, origin, &episode, findings);
-                }
+                self.insert(place, &key, member, member.id, arrival, findings);
+                self.weigh(place, origin, before, arrival, findings);
             }
         }
         for edge in rules.edges_of(place) {
             let above = &rules.rules()[edge.correlation];
             let Logic::Correlate(correlation) = &above.logic else { continue };
-            let group = group_values(above, correlation, rule, origin);
+            let has_key = write_key(&edge.group, above.settings.missing_as_null, origin, &mut key);
             if let Some(judged) = &correlation.judged {
-                let sample = sample_of(correlation, judged, edge.member, origin, member);
-                match (group, sample) {
-                    (Some(group), Some(sample)) => {
-                        self.insert_sample(edge.correlation, group, sample, arrival, findings);
+                match sample_of(judged, edge, origin, member).filter(|_| has_key) {
+                    Some(sample) => {
+                        self.insert_sample(edge.correlation, &key, sample, arrival, findings);
                     }
-                    _ => self.count_missing(edge.correlation, above),
+                    None => self.count_missing(edge.correlation, above),
                 }
                 continue;
             }
-            let tag = tag_of(correlation, edge.member, origin, member);
-            let (Some(group), Some(tag)) = (group, tag) else {
+            let Some(tag) = tag_of(correlation, edge, origin, member).filter(|_| has_key) else {
                 self.count_missing(edge.correlation, above);
                 continue;
             };
-            let values = group.clone();
             let before = findings.found.len();
-            let hits = self.insert(edge.correlation, group, member, tag, arrival, findings);
-            if let Some(episode) = began(&findings.found[before..]) {
-                self.add_risk(edge.correlation, Origin::Group(&values), &episode, findings);
+            let hits = self.insert(edge.correlation, &key, member, tag, arrival, findings);
+            if findings.found.len() == before && hits.is_empty() {
+                continue;
             }
+            let values = group_of_key(&key);
+            let origin = Origin::Group(&values);
+            self.weigh(edge.correlation, origin, before, arrival, findings);
             for hit in hits {
-                let origin = Origin::Group(&values);
                 self.take_hit(edge.correlation, origin, hit, arrival, findings);
             }
         }
+        self.key = key;
     }
 
     fn count_missing(&mut self, place: usize, rule: &Rule) {
@@ -318,7 +322,7 @@ impl Engine {
     fn insert(
         &mut self,
         place: usize,
-        group: GroupValues,
+        key: &str,
         member: Member,
         tag: u128,
         arrival: Arrival,
@@ -326,7 +330,6 @@ impl Engine {
     ) -> Vec<Member> {
         let opens_alerts = self.rules.opens_alerts(place);
         let Some(groups) = &mut self.groups[place] else { return Vec::new() };
-        let key: Arc<str> = Arc::from(key_of_group(&group));
         let rule_id = || self.rules.rules()[place].id.clone();
         let window = groups.window_for(&arrival);
         if member.at < arrival.observed.saturating_sub(window.lateness_ns) {
@@ -337,14 +340,14 @@ impl Engine {
             }
         }
         let point = (member.at, member.id, tag);
-        let (outcome, evicted) = groups.insert(&window, &key, point, arrival.observed);
+        let (outcome, evicted) = groups.insert(&window, key, point, arrival.observed);
         if outcome.coarsened > 0 {
             let count = outcome.coarsened as u64;
             ::metrics::counter!(metrics::POINTS_COARSENED_TOTAL, "rule" => rule_id())
                 .increment(count);
         }
         if opens_alerts {
-            report(place, &key, group, &outcome, evicted, findings);
+            report(place, key, &outcome, evicted, findings);
         }
         outcome.hits
     }
@@ -352,32 +355,37 @@ impl Engine {
 
 fn report(
     rule: usize,
-    key: &Arc<str>,
-    group: GroupValues,
+    key: &str,
     outcome: &Outcome,
     evicted: Option<Evicted>,
     findings: &mut Findings,
 ) {
-    let mut report = |key: &Arc<str>, group: GroupValues, what: Found| {
+    let mut report = |key: &Arc<str>, what: Found| {
+        let group = group_of_key(key);
         findings.found.push(Finding { rule, key: key.clone(), group, what });
     };
     if let Some((key, episodes)) = evicted {
         for episode in episodes {
-            report(&key, group_of_key(&key), Found::Ended { episode });
+            report(&key, Found::Ended { episode });
         }
     }
+    let is_quiet = matches!(outcome.change, Change::Known | Change::Waiting);
+    if is_quiet && outcome.ended.is_empty() {
+        return;
+    }
+    let key = Arc::from(key);
     for episode in &outcome.ended {
-        report(key, group.clone(), Found::Ended { episode: *episode });
+        report(&key, Found::Ended { episode: *episode });
     }
     match &outcome.change {
         Change::Known | Change::Waiting => {}
         Change::Began { episode, members, fresh } => {
             let (members, fresh) = (members.clone(), fresh.clone());
-            report(key, group, Found::Began { episode: *episode, members, fresh, why: None });
+            report(&key, Found::Began { episode: *episode, members, fresh, why: None });
         }
-        Change::Grew { episode, fresh, absorbed } => {
+        Change::Grew { episode, fresh, absorbed, moved } => {
             let (fresh, absorbed) = (fresh.clone(), absorbed.clone());
-            report(key, group, Found::Grew { episode: *episode, fresh, absorbed });
+            report(&key, Found::Grew { episode: *episode, fresh, absorbed, moved: *moved });
         }
     }
 }
@@ -394,7 +402,7 @@ impl Groups {
     fn insert(
         &mut self,
         window: &Window,
-        key: &Arc<str>,
+        key: &str,
         point: (i64, u128, u128),
         observed: i64,
     ) -> (Outcome, Option<Evicted>) {
@@ -408,8 +416,9 @@ impl Groups {
         let outcome = group.insert(window, point, observed);
         let slot = Slot { age: group.last_observed(), part: part_bit(key), group };
         self.dirty |= slot.part;
+        let key: Arc<str> = Arc::from(key);
         self.by_age.insert((slot.age, key.clone()));
-        self.groups.insert(key.clone(), slot);
+        self.groups.insert(key, slot);
         (outcome, evicted)
     }
 

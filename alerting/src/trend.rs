@@ -60,29 +60,35 @@ pub(crate) enum Turn {
 /// The groups of one rule.
 #[derive(Debug)]
 pub(crate) struct Trends {
-    judged: Judged,
-    span_ns: i64,
+    frame: Frame,
     lateness_ns: i64,
     has_own_lateness: bool,
-    /// The rule's measured field, for sentences.
-    field: String,
     pub(crate) fingerprint: String,
-    series: HashMap<Arc<str>, Series, RandomState>,
+    series: HashMap<Arc<str>, Slot, RandomState>,
     /// When each group is to be judged next, by the time events are observed.
     due: BTreeSet<(i64, Arc<str>)>,
     by_age: BTreeSet<(i64, Arc<str>)>,
     /// The parts in which a group changed or was forgotten.
     pub(crate) dirty: u64,
-    /// The earliest event of any group.
-    first_at: i64,
+}
+
+/// A group with its places among the others.
+#[derive(Debug)]
+struct Slot {
+    series: Series,
+    /// When it is to be judged next.
+    due: i64,
+    /// By which time it stands among the ages: it may have been seen since.
+    age: i64,
 }
 
 /// How a rule's groups are looked at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame<'a> {
-    pub judged: &'a Judged,
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub judged: Judged,
     pub span_ns: i64,
-    pub field: &'a str,
+    /// The rule's measured field, for sentences.
+    pub field: String,
     /// The earliest event of any group.
     pub first_at: i64,
 }
@@ -97,17 +103,14 @@ impl Trends {
         fingerprint: String,
     ) -> Self {
         Self {
-            judged,
-            span_ns,
+            frame: Frame { judged, span_ns, field, first_at: i64::MAX },
             lateness_ns,
             has_own_lateness,
-            field,
             fingerprint,
             series: HashMap::default(),
             due: BTreeSet::new(),
             by_age: BTreeSet::new(),
             dirty: 0,
-            first_at: i64::MAX,
         }
     }
 
@@ -119,7 +122,7 @@ impl Trends {
     /// Takes a sample; answers false when it came too late.
     pub(crate) fn insert(
         &mut self,
-        key: &Arc<str>,
+        key: &str,
         sample: Sample,
         observed: i64,
         lateness: Option<i64>,
@@ -129,28 +132,62 @@ impl Trends {
             evicted = self.evict_oldest();
         }
         let lateness = self.lateness_for(lateness);
-        self.first_at = self.first_at.min(sample.at);
-        let frame = Frame {
-            judged: &self.judged,
-            span_ns: self.span_ns,
-            field: &self.field,
-            first_at: self.first_at,
-        };
-        let series = self.series.entry(key.clone()).or_default();
-        unschedule(&mut self.due, &mut self.by_age, frame, series, key);
-        let is_taken = series.insert(frame, sample, observed, lateness);
-        schedule(&mut self.due, &mut self.by_age, frame, series, key);
+        self.frame.first_at = self.frame.first_at.min(sample.at);
         self.dirty |= part_bit(key);
+        let Some(slot) = self.series.get_mut(key) else {
+            let mut series = Series::default();
+            let is_taken = series.insert(&self.frame, sample, observed, lateness);
+            self.keep(Arc::from(key), series);
+            return (is_taken, evicted);
+        };
+        let is_taken = slot.series.insert(&self.frame, sample, observed, lateness);
+        let due = slot.series.due(&self.frame);
+        if due != slot.due {
+            let key: Arc<str> = Arc::from(key);
+            self.due.remove(&(slot.due, key.clone()));
+            self.due.insert((due, key));
+            slot.due = due;
+        }
         (is_taken, evicted)
+    }
+
+    /// Takes a sample back, from this group if it is there, else from whichever has it. False when it was
+    /// judged already.
+    pub(crate) fn withdraw(&mut self, key: Option<&str>, sample: &Sample) -> bool {
+        let has_it = |slot: &Slot| slot.series.has(sample);
+        let likely = key.and_then(|key| self.series.get_key_value(key));
+        let holder = likely
+            .filter(|(_, slot)| has_it(slot))
+            .or_else(|| self.series.iter().find(|(_, slot)| has_it(slot)));
+        let Some((key, _)) = holder else { return true };
+        let key = key.clone();
+        let Some(mut series) = self.remove(&key) else { return true };
+        let is_taken = series.withdraw(sample);
+        self.keep(key, series);
+        is_taken
+    }
+
+    fn keep(&mut self, key: Arc<str>, series: Series) {
+        let slot = Slot { due: series.due(&self.frame), age: series.last_at(), series };
+        self.due.insert((slot.due, key.clone()));
+        self.by_age.insert((slot.age, key.clone()));
+        self.series.insert(key, slot);
+    }
+
+    fn remove(&mut self, key: &Arc<str>) -> Option<Series> {
+        let slot = self.series.remove(key)?;
+        self.due.remove(&(slot.due, key.clone()));
+        self.by_age.remove(&(slot.age, key.clone()));
+        self.dirty |= part_bit(key);
+        Some(slot.series)
     }
 
     /// Judges what no event observed from `before` on can change.
     pub(crate) fn judge_before(&mut self, before: i64) -> Vec<(Arc<str>, Turn)> {
         let mut turns = Vec::new();
-        while let Some((due, key)) = self.due.first().cloned() {
-            if due >= before {
-                break;
-            }
+        while self.due.first().is_some_and(|(due, _)| *due < before)
+            && let Some((_, key)) = self.due.pop_first()
+        {
             let watermark =
                 |series: &Series| before.saturating_sub(1).saturating_sub(series.lateness());
             self.judge(&key, watermark, &mut turns);
@@ -175,86 +212,51 @@ impl Trends {
         watermark: impl Fn(&Series) -> i64,
         turns: &mut Vec<(Arc<str>, Turn)>,
     ) {
-        let frame = Frame {
-            judged: &self.judged,
-            span_ns: self.span_ns,
-            field: &self.field,
-            first_at: self.first_at,
-        };
-        let Some(series) = self.series.get_mut(key) else {
-            self.due.retain(|(_, known)| known != key);
-            return;
-        };
-        unschedule(&mut self.due, &mut self.by_age, frame, series, key);
-        let to = watermark(series);
-        turns.extend(series.judge(frame, to).into_iter().map(|turn| (key.clone(), turn)));
-        if series.is_over(frame, to) {
-            if let Some(episode) = series.episode() {
-                turns.push((key.clone(), Turn::Ended { episode }));
-            }
-            self.series.remove(key);
-        } else {
-            schedule(&mut self.due, &mut self.by_age, frame, series, key);
+        let Some(mut series) = self.remove(key) else { return };
+        let to = watermark(&series);
+        turns.extend(series.judge(&self.frame, to).into_iter().map(|turn| (key.clone(), turn)));
+        if !series.is_over(&self.frame, to) {
+            self.keep(key.clone(), series);
+        } else if let Some(episode) = series.episode() {
+            turns.push((key.clone(), Turn::Ended { episode }));
         }
-        self.dirty |= part_bit(key);
     }
 
+    /// Forgets the group that was unseen for longest; it stands by its true age.
     fn evict_oldest(&mut self) -> Option<(Arc<str>, Episode)> {
-        let (_, key) = self.by_age.pop_first()?;
-        let series = self.series.remove(&key)?;
-        self.due.retain(|(_, known)| *known != key);
-        ::metrics::counter!(crate::metrics::GROUPS_EVICTED_TOTAL).increment(1);
-        self.dirty |= part_bit(&key);
-        series.episode().map(|episode| (key, episode))
+        loop {
+            let (age, key) = self.by_age.pop_first()?;
+            let slot = self.series.get_mut(&key)?;
+            let seen = slot.series.last_at();
+            if seen != age {
+                slot.age = seen;
+                self.by_age.insert((seen, key));
+                continue;
+            }
+            let series = self.remove(&key)?;
+            ::metrics::counter!(crate::metrics::GROUPS_EVICTED_TOTAL).increment(1);
+            return series.episode().map(|episode| (key, episode));
+        }
     }
 
     /// Remembers which alert an episode belongs to.
     pub(crate) fn set_alert(&mut self, key: &Arc<str>, episode: u128, alert: u128) {
-        if let Some(series) = self.series.get_mut(key) {
-            series.set_alert(episode, alert);
+        if let Some(slot) = self.series.get_mut(key) {
+            slot.series.set_alert(episode, alert);
             self.dirty |= part_bit(key);
         }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Series> {
-        self.series.get(key)
+        self.series.get(key).map(|slot| &slot.series)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Series)> {
-        self.series.iter()
+        self.series.iter().map(|(key, slot)| (key, &slot.series))
     }
 
     pub(crate) fn restore(&mut self, key: Arc<str>, series: Series) {
-        self.first_at = self.first_at.min(series.first_at());
-        let frame = Frame {
-            judged: &self.judged,
-            span_ns: self.span_ns,
-            field: &self.field,
-            first_at: self.first_at,
-        };
-        schedule(&mut self.due, &mut self.by_age, frame, &series, &key);
-        self.series.insert(key, series);
+        self.frame.first_at = self.frame.first_at.min(series.first_at());
+        self.keep(key, series);
     }
-}
-
-fn schedule(
-    due: &mut BTreeSet<(i64, Arc<str>)>,
-    by_age: &mut BTreeSet<(i64, Arc<str>)>,
-    frame: Frame<'_>,
-    series: &Series,
-    key: &Arc<str>,
-) {
-    due.insert((series.due(frame), key.clone()));
-    by_age.insert((series.last_at(), key.clone()));
-}
-
-fn unschedule(
-    due: &mut BTreeSet<(i64, Arc<str>)>,
-    by_age: &mut BTreeSet<(i64, Arc<str>)>,
-    frame: Frame<'_>,
-    series: &Series,
-    key: &Arc<str>,
-) {
-    due.remove(&(series.due(frame), key.clone()));
-    by_age.remove(&(series.last_at(), key.clone()));
 }

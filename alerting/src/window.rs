@@ -136,6 +136,8 @@ pub enum Change {
         fresh: Vec<Member>,
         /// Episodes that became part of it.
         absorbed: Vec<Episode>,
+        /// What it was before, where it starts otherwise now.
+        moved: Option<Episode>,
     },
 }
 
@@ -404,13 +406,10 @@ impl Group {
                 alert: 0,
             },
         };
+        let before = episode;
         episode.held_until = held_until;
         episode.close_at = close_at.max(episode.close_at);
-        if episode.started_at > started_at || episode.started_by == 0 {
-            episode.started_at = started_at;
-            let at_start = self.points.iter().filter(|point| point.at == started_at);
-            episode.started_by = at_start.map(|point| point.id).min().unwrap_or(episode.key);
-        }
+        self.settle_start(&mut episode, started_at);
         let is_new = touched.is_empty();
         let last = held_until.saturating_add(span);
         let (members, fresh) = self.count_in(from, last, is_new);
@@ -420,7 +419,20 @@ impl Group {
             return Change::Began { episode, members, fresh };
         }
         let absorbed = touched.into_iter().filter(|other| other.key != episode.key).collect();
-        Change::Grew { episode, fresh, absorbed }
+        let moved = has_other_start(&before, &episode).then_some(before);
+        Change::Grew { episode, fresh, absorbed, moved }
+    }
+
+    /// The start of an episode, and of the events at that instant the one with the lowest id:
+    /// whatever order they come in.
+    fn settle_start(&self, episode: &mut Episode, started_at: i64) {
+        let first = self.points.partition_point(|point| point.at < started_at);
+        let at_start = self.points[first..].iter().take_while(|point| point.at == started_at);
+        let lowest = at_start.map(|point| point.id).min();
+        let known = (episode.started_at == started_at && episode.started_by != 0)
+            .then_some(episode.started_by);
+        episode.started_at = started_at;
+        episode.started_by = lowest.into_iter().chain(known).min().unwrap_or(episode.key);
     }
 
     /// Counts the points from place `from` up to the instant `last`; answers all of them (when
@@ -458,11 +470,16 @@ impl Group {
             return Change::Waiting;
         };
         episode.close_at = episode.close_at.max(observed.saturating_add(window.memory_ns()));
+        let before = *episode;
+        if at == before.started_at {
+            episode.started_by = before.started_by.min(self.points[place].id);
+        }
         let episode = *episode;
+        let moved = has_other_start(&before, &episode).then_some(before);
         let point = self.points[place];
         let fresh = if self.has_counted_twin(&point) { Vec::new() } else { vec![point.member()] };
         self.points[place].is_counted = true;
-        Change::Grew { episode, fresh, absorbed: Vec::new() }
+        Change::Grew { episode, fresh, absorbed: Vec::new(), moved }
     }
 
     /// Whether another point of the same event was handed out.
@@ -475,7 +492,7 @@ impl Group {
     /// Keeps the group within its bounds; answers how many points that might have mattered went.
     fn coarsen(&mut self, window: &Window) -> usize {
         let needed = window.condition.points_min();
-        if self.points.len() <= 2 * needed + POINTS_SPARE {
+        if self.points.len() <= needed.saturating_mul(2).saturating_add(POINTS_SPARE) {
             return 0;
         }
         // A point inside an episode whose own window is over before the episode's last instant
@@ -490,7 +507,7 @@ impl Group {
                 });
             !is_idle
         });
-        let limit = 4 * needed + POINTS_SPARE_MAX;
+        let limit = needed.saturating_mul(4).saturating_add(POINTS_SPARE_MAX);
         if self.points.len() <= limit {
             return 0;
         }
@@ -533,6 +550,10 @@ impl Group {
         self.points = kept;
         before - self.points.len()
     }
+}
+
+fn has_other_start(one: &Episode, other: &Episode) -> bool {
+    (one.started_at, one.started_by) != (other.started_at, other.started_by)
 }
 
 fn tag_bit(tag: u128) -> u64 {

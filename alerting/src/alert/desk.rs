@@ -157,7 +157,7 @@ impl Desk {
                 self.by_episode.insert((place.0, place.1, episode.key), id);
                 self.refresh(&rules, rule, id);
             }
-            Found::Grew { episode, fresh, absorbed } => {
+            Found::Grew { episode, fresh, absorbed, .. } => {
                 let Some(id) = self.alert_of(&place, &episode) else { return Ok(()) };
                 let same = |other: &&Episode| self.alert_of(&place, other) == Some(id);
                 let fewer = absorbed.iter().filter(same).count() as u64;

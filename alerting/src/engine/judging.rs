@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use logwarden_event::Timestamp;
 
-use super::values::{Origin, group_of_key, group_values, key_of_group};
-use super::{
-    Arrival, Engine, Finding, Findings, Found, GroupValues, LATENESS_DEFAULT, fingerprint, nanos,
-};
+use super::values::{Origin, group_of_key, write_key};
+use super::{Arrival, Engine, Finding, Findings, Found, LATENESS_DEFAULT, fingerprint, nanos};
 use crate::identity::hash;
 use crate::metrics;
-use crate::rule::{CorrelationKind, Judge, Logic, Rule, RuleSet, RuleState};
+use crate::rule::{CorrelationKind, GroupPart, Judge, Logic, Rule, RuleSet, RuleState};
 use crate::trend::{Sample, Trends, Turn};
 use crate::window::Episode;
 
@@ -51,11 +49,13 @@ impl Engine {
                 }
                 Turn::Began { episode, members, why } => {
                     let fresh = members.clone();
-                    self.add_risk(rule, Origin::Group(&group), &episode, findings);
+                    let arrival = Arrival { observed: self.judged_before, lateness: None };
+                    let origin = Origin::Group(&group);
+                    self.add_risk(rule, origin, (None, Some(&episode)), arrival, findings);
                     Found::Began { episode, members, fresh, why: Some(why) }
                 }
                 Turn::Grew { episode, fresh } => {
-                    Found::Grew { episode, fresh, absorbed: Vec::new() }
+                    Found::Grew { episode, fresh, absorbed: Vec::new(), moved: None }
                 }
                 Turn::Ended { episode } => Found::Ended { episode },
             };
@@ -68,17 +68,16 @@ impl Engine {
     pub(super) fn insert_sample(
         &mut self,
         place: usize,
-        group: GroupValues,
+        key: &str,
         sample: Sample,
         arrival: Arrival,
         findings: &mut Findings,
     ) {
         let Some(trends) = &mut self.trends[place] else { return };
-        let key: Arc<str> = Arc::from(key_of_group(&group));
         // What it belongs to may be forgotten already.
         let is_late =
             sample.at < arrival.observed.saturating_sub(trends.lateness_for(arrival.lateness));
-        let (is_taken, evicted) = trends.insert(&key, sample, arrival.observed, arrival.lateness);
+        let (is_taken, evicted) = trends.insert(key, sample, arrival.observed, arrival.lateness);
         if !is_taken {
             let rule = &self.rules.rules()[place].id;
             self.counters[place].of(metrics::LATE_TOTAL, rule).increment(1);
@@ -97,27 +96,59 @@ impl Engine {
         }
     }
 
-    /// A detection of a rule that is worth points of risk counts for whom it is about.
-    pub(super) fn add_risk(
+    /// A detection of a rule that is worth points of risk counts for whom it is about, when it starts.
+    /// A start that moved, and that of a detection which turned out to be part of another, counts no
+    /// longer: so the points are those of the detections as they are in the end. `from`: the place of
+    /// the first finding that was not weighed.
+    pub(super) fn weigh(
         &mut self,
         place: usize,
         origin: Origin<'_>,
-        episode: &Episode,
+        from: usize,
+        arrival: Arrival,
+        findings: &mut Findings,
+    ) {
+        if self.rules.rules()[place].settings.risk.is_none() {
+            return;
+        }
+        let mut starts: Vec<(Option<Episode>, Option<Episode>)> = Vec::new();
+        for finding in findings.found[from..].iter().filter(|finding| finding.rule == place) {
+            match &finding.what {
+                Found::Began { episode, .. } => starts.push((None, Some(*episode))),
+                Found::Grew { episode, absorbed, moved, .. } => {
+                    starts.extend(absorbed.iter().map(|other| (Some(*other), None)));
+                    starts.extend(moved.map(|before| (Some(before), Some(*episode))));
+                }
+                Found::Ended { .. } => {}
+            }
+        }
+        for (before, now) in starts {
+            self.add_risk(place, origin, (before.as_ref(), now.as_ref()), arrival, findings);
+        }
+    }
+
+    /// Takes the points of a start away and counts those of another. What looks at a rule about risk
+    /// does not count for it.
+    fn add_risk(
+        &mut self,
+        place: usize,
+        origin: Origin<'_>,
+        (before, now): (Option<&Episode>, Option<&Episode>),
+        arrival: Arrival,
         findings: &mut Findings,
     ) {
         let rules = self.rules.clone();
         let rule = &rules.rules()[place];
         let Some(points) = rule.settings.risk.filter(|_| rules.opens_alerts(place)) else { return };
+        let mut key = String::new();
         for at in 0..self.judged.len() {
             let risk = self.judged[at];
             let Logic::Correlate(correlation) = &rules.rules()[risk].logic else { continue };
-            if correlation.kind != CorrelationKind::Risk || risk == place {
+            let is_above = rules.depth_of(place) >= rules.depth_of(risk);
+            if correlation.kind != CorrelationKind::Risk || is_above {
                 continue;
             }
-            let Some(group) = group_values(&rules.rules()[risk], correlation, rule, origin) else {
-                continue;
-            };
-            let sample = Sample {
+            let sample = |episode: &Episode| Sample {
                 at: episode.started_at,
                 id: episode.started_by,
                 tag: hash(&[rule.id.as_bytes()]),
@@ -126,18 +157,24 @@ impl Engine {
                 marks: tactics(rule),
                 is_counted: false,
             };
-            let arrival = Arrival { observed: self.judged_before, lateness: None };
-            self.insert_sample(risk, group, sample, arrival, findings);
+            let missing_as_null = rules.rules()[risk].settings.missing_as_null;
+            let parts = GroupPart::all_of(correlation, rule);
+            let has_key = write_key(&parts, missing_as_null, origin, &mut key);
+            if let (Some(before), Some(trends)) = (before, &mut self.trends[risk]) {
+                let is_known = trends.withdraw(has_key.then_some(key.as_str()), &sample(before));
+                if !is_known {
+                    findings.late.push((risk, before.started_at));
+                }
+            }
+            if let Some(now) = now.filter(|_| has_key) {
+                // No detection can start or move later than its own rule lets events be late.
+                let own = rule.settings.lateness.unwrap_or(LATENESS_DEFAULT);
+                let lateness = arrival.lateness.into_iter().chain([nanos(own)]).max();
+                let arrival = Arrival { lateness, ..arrival };
+                self.insert_sample(risk, &key, sample(now), arrival, findings);
+            }
         }
     }
-}
-
-/// The episode that began among these.
-pub(super) fn began(found: &[Finding]) -> Option<Episode> {
-    found.iter().find_map(|finding| match &finding.what {
-        Found::Began { episode, .. } => Some(*episode),
-        _ => None,
-    })
 }
 
 pub(super) fn trends_of(rules: &RuleSet, place: usize) -> Option<Trends> {
@@ -160,11 +197,35 @@ pub(super) fn trends_of(rules: &RuleSet, place: usize) -> Option<Trends> {
     ))
 }
 
-/// One bit for each tactic of ATT&CK that a rule names.
+/// The tactics of ATT&CK for enterprises, with their ids.
+const TACTICS: [(&str, &str); 14] = [
+    ("reconnaissance", "ta0043"),
+    ("resource-development", "ta0042"),
+    ("initial-access", "ta0001"),
+    ("execution", "ta0002"),
+    ("persistence", "ta0003"),
+    ("privilege-escalation", "ta0004"),
+    ("defense-evasion", "ta0005"),
+    ("credential-access", "ta0006"),
+    ("discovery", "ta0007"),
+    ("lateral-movement", "ta0008"),
+    ("collection", "ta0009"),
+    ("exfiltration", "ta0010"),
+    ("command-and-control", "ta0011"),
+    ("impact", "ta0040"),
+];
+
+/// One bit for each tactic of ATT&CK that a rule names; tactics of other matrices share the bits above.
 fn tactics(rule: &Rule) -> u32 {
     let of = |tag: &String| {
         let is_tactic = !tag.starts_with(['T', 'G', 'S']) || tag.starts_with("TA");
-        is_tactic.then(|| 1u32 << (hash(&[tag.to_lowercase().replace('_', "-").as_bytes()]) % 32))
+        let name = tag.to_lowercase().replace('_', "-");
+        let known = TACTICS.iter().position(|(known, id)| name == *known || name == *id);
+        let bit = || match known {
+            Some(place) => place as u32,
+            None => 14 + (hash(&[name.as_bytes()]) % 18) as u32,
+        };
+        is_tactic.then(|| 1u32 << bit())
     };
     rule.attack.iter().filter_map(of).fold(0, |marks, bit| marks | bit)
 }

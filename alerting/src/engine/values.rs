@@ -1,11 +1,15 @@
 //! What an event, or what a correlation found, says of the fields that a rule groups by or counts.
 
+use std::borrow::Cow;
+
 use logwarden_event::{Event, Value};
 use logwarden_query::Target;
 
 use super::GroupValues;
 use crate::identity::{hash, hash_text};
-use crate::rule::{Correlation, CorrelationKind, Judge, Judged, Measure, Rule, target_of};
+use crate::rule::{
+    Correlation, CorrelationKind, Edge, GroupPart, Judge, Judged, Measure, Rule, target_of,
+};
 use crate::trend::Sample;
 use crate::window::Member;
 
@@ -22,18 +26,20 @@ pub(super) enum Origin<'a> {
 }
 
 /// The text of the first value that is not null.
-fn value_text(event: &Event, target: &Target) -> Option<String> {
-    let first = |name: &str| {
-        event.values(name).find(|value| *value != Value::Null).map(|value| value.to_string())
+fn value_text<'a>(event: &'a Event, target: &'a Target) -> Option<Cow<'a, str>> {
+    let text = |value: Value<'a>| match value {
+        Value::String(text) | Value::Json(text) => Cow::Borrowed(text),
+        value => Cow::Owned(value.to_string()),
     };
-    let not_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let first = |name: &'a String| event.values(name).find(|value| *value != Value::Null).map(text);
+    let not_empty = |text: &'a str| (!text.is_empty()).then_some(Cow::Borrowed(text));
     match target {
         Target::Field(name) => first(name),
-        Target::FirstOf(names) => names.iter().find_map(|name| first(name)),
+        Target::FirstOf(names) => names.iter().find_map(first),
         Target::Message => not_empty(event.message()),
         Target::Dataset => not_empty(event.dataset()),
         Target::Source => not_empty(event.source()),
-        Target::Severity => Some(event.severity().name().to_owned()),
+        Target::Severity => Some(Cow::Borrowed(event.severity().name())),
         Target::Class => not_empty(event.class().as_str()),
         Target::Record | Target::Timestamp | Target::Seq | Target::ObservedAt => None,
     }
@@ -41,71 +47,108 @@ fn value_text(event: &Event, target: &Target) -> Option<String> {
 
 /// The text of the value that a rule's field name means on this event.
 pub fn field_text(event: &Event, name: &str) -> Option<String> {
-    value_text(event, &target_of(name))
+    value_text(event, &target_of(name)).map(Cow::into_owned)
 }
 
-pub(super) fn plain_group(rule: &Rule, event: &Event) -> GroupValues {
-    let chosen = rule.settings.entity.as_deref().map_or(&ENTITY_FIELDS[..], |_| &[]);
-    rule.settings
-        .entity
-        .as_deref()
-        .into_iter()
-        .chain(chosen.iter().copied())
-        .find_map(|name| Some((name.to_owned(), cut(field_text(event, name)?))))
-        .into_iter()
-        .collect()
+/// Writes the key of the group of a plain rule's match: who or what the event is about.
+pub(super) fn write_plain_key(rule: &Rule, event: &Event, key: &mut String) {
+    let chosen = rule.settings.entity.as_deref();
+    let names = chosen.into_iter().chain(ENTITY_FIELDS.into_iter().filter(|_| chosen.is_none()));
+    let subject = names.filter_map(|name| Some((name, field_text(event, name)?))).next();
+    key.clear();
+    key.push('[');
+    if let Some((name, value)) = &subject {
+        write_part(name, value, key);
+    }
+    key.push(']');
 }
 
-pub(super) fn group_values(
-    above: &Rule,
-    correlation: &Correlation,
-    member: &Rule,
+/// Writes the key of the group that a match belongs to; false when it has no value for a field.
+pub(super) fn write_key(
+    parts: &[GroupPart],
+    missing_as_null: bool,
     origin: Origin<'_>,
-) -> Option<GroupValues> {
-    let value = |name: &str| match origin {
-        Origin::Event(event) => field_text(event, name).map(cut),
-        Origin::Group(group) => {
-            group.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    key: &mut String,
+) -> bool {
+    key.clear();
+    key.push('[');
+    for part in parts {
+        let value = match origin {
+            Origin::Event(event) => value_text(event, &part.target),
+            Origin::Group(group) => {
+                let known = group.iter().find(|(name, _)| *name == part.called);
+                known.map(|(_, value)| Cow::Borrowed(value.as_str()))
+            }
+        };
+        let Some(value) = value.or(missing_as_null.then_some(Cow::Borrowed("null"))) else {
+            return false;
+        };
+        if key.len() > 1 {
+            key.push(',');
         }
-    };
-    correlation
-        .group_by
-        .iter()
-        .map(|field| {
-            let name = field.field_of(|reference| member.is_called(reference));
-            let missing = above.settings.missing_as_null.then(|| String::from("null"));
-            Some((field.name.clone(), value(name).or(missing)?))
-        })
-        .collect()
+        write_part(&part.name, &value, key);
+    }
+    key.push(']');
+    true
+}
+
+/// Writes a field of a group with its value, as JSON. A value that would make the key too long is cut;
+/// what is cut off stays told apart by its hash.
+fn write_part(name: &str, value: &str, key: &mut String) {
+    key.push('[');
+    write_text(name, key);
+    key.push(',');
+    if value.len() <= GROUP_VALUE_BYTES_MAX {
+        write_text(value, key);
+    } else {
+        let end = value.floor_char_boundary(GROUP_VALUE_BYTES_MAX - 34);
+        write_text(&format!("{}…{}", &value[..end], hash_text(&[value])), key);
+    }
+    key.push(']');
+}
+
+fn write_text(text: &str, key: &mut String) {
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        key.push_str(&serde_json::Value::from(text).to_string());
+        return;
+    }
+    key.push('"');
+    key.push_str(text);
+    key.push('"');
+}
+
+pub(super) fn group_of_key(key: &str) -> GroupValues {
+    serde_json::from_str(key).unwrap_or_default()
 }
 
 pub(super) fn tag_of(
     correlation: &Correlation,
-    place: u32,
+    edge: &Edge,
     origin: Origin<'_>,
     member: Member,
 ) -> Option<u128> {
     match (correlation.kind, origin) {
-        (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => Some(place.into()),
-        (CorrelationKind::ValueCount, Origin::Event(event)) => values_tag(correlation, event),
+        (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => {
+            Some(edge.member.into())
+        }
+        (CorrelationKind::ValueCount, Origin::Event(event)) => values_tag(&edge.measured, event),
         (CorrelationKind::ValueCount, Origin::Group(_)) => None,
         _ => Some(member.id),
     }
 }
 
 /// Tells apart what values an event has of the counted fields.
-fn values_tag(correlation: &Correlation, event: &Event) -> Option<u128> {
-    let fields = correlation.fields.iter();
-    let values = fields.map(|name| field_text(event, name)).collect::<Option<Vec<_>>>()?;
-    let parts: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
+fn values_tag(measured: &[Target], event: &Event) -> Option<u128> {
+    let values = measured.iter().map(|target| value_text(event, target));
+    let values = values.collect::<Option<Vec<_>>>()?;
+    let parts: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
     Some(hash(&parts))
 }
 
 /// A match as a rule that waits for the watermark sees it; `None` when a field is missing.
 pub(super) fn sample_of(
-    correlation: &Correlation,
     judged: &Judged,
-    place: u32,
+    edge: &Edge,
     origin: Origin<'_>,
     member: Member,
 ) -> Option<Sample> {
@@ -119,33 +162,16 @@ pub(super) fn sample_of(
         is_counted: false,
     };
     match (&judged.judge, origin) {
-        (Judge::Ratio { .. } | Judge::Temporal { .. }, _) => sample.tag = place.into(),
+        (Judge::Ratio { .. } | Judge::Temporal { .. }, _) => sample.tag = edge.member.into(),
         (_, Origin::Event(event)) if judged.measure == Measure::Distinct => {
-            sample.tag = values_tag(correlation, event)?;
+            sample.tag = values_tag(&edge.measured, event)?;
         }
         (_, Origin::Event(event)) if judged.measure.needs_number() => {
-            let text = field_text(event, correlation.fields.first()?)?;
+            let text = value_text(event, edge.measured.first()?)?;
             sample.value = text.trim().parse().ok().filter(|value: &f64| value.is_finite())?;
         }
         (_, Origin::Group(_)) if judged.measure != Measure::Count => return None,
         _ => {}
     }
     Some(sample)
-}
-
-/// Cuts a value that would make a key too long; what is cut off stays told apart by its hash.
-fn cut(value: String) -> String {
-    if value.len() <= GROUP_VALUE_BYTES_MAX {
-        return value;
-    }
-    let end = value.floor_char_boundary(GROUP_VALUE_BYTES_MAX - 34);
-    format!("{}…{}", &value[..end], hash_text(&[&value]))
-}
-
-pub(super) fn key_of_group(group: &GroupValues) -> String {
-    serde_json::to_string(group).unwrap_or_default()
-}
-
-pub(super) fn group_of_key(key: &str) -> GroupValues {
-    serde_json::from_str(key).unwrap_or_default()
 }

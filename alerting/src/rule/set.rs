@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::correlation::{Correlation, CorrelationKind, Reference};
+use logwarden_query::Target;
+
+use super::correlation::{Correlation, CorrelationKind, GroupField, Reference};
 use super::lists::{Lists, list_name};
+use super::names::target_of;
 use super::yaml::{Fault, Node, Place, parse};
 use super::{
     Judge, Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, StateBound,
@@ -18,14 +21,42 @@ pub const RULES_MAX: usize = 20_000;
 pub const RULE_FILES_MAX: usize = 20_000;
 /// Correlations over correlations.
 const CHAIN_MAX: usize = 8;
+/// How high rules about risk lie: above all they may look at, below those that look at them.
+const RISK_HEIGHT: usize = 1_000;
 
 /// Where a rule's matches go: to the correlation in this place, as its member of this number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Edge {
     /// The correlation's place in the set.
     pub correlation: usize,
     /// The rule's place among the correlation's rules.
     pub member: u32,
+    /// The fields that the correlation groups by.
+    pub group: Vec<GroupPart>,
+    /// The fields that it counts or measures.
+    pub measured: Vec<Target>,
+}
+
+/// A field that a correlation groups by, as one of its rules sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupPart {
+    /// What the group calls it.
+    pub name: String,
+    /// What the rule calls it.
+    pub called: String,
+    /// Where an event has it.
+    pub target: Target,
+}
+
+impl GroupPart {
+    /// The fields that `correlation` groups by, as `member` sees them.
+    pub(crate) fn all_of(correlation: &Correlation, member: &Rule) -> Vec<Self> {
+        let part = |field: &GroupField| {
+            let called = field.field_of(|reference| member.is_called(reference)).to_owned();
+            Self { name: field.name.clone(), target: target_of(&called), called }
+        };
+        correlation.group_by.iter().map(part).collect()
+    }
 }
 
 /// Rules that were loaded together. What one of them refers to is in the set.
@@ -402,7 +433,7 @@ fn height(rules: &[Rule], rule: &Rule, below: usize) -> usize {
     match &rule.logic {
         Logic::Match(_) => 0,
         Logic::Correlate(_) if below > CHAIN_MAX => CHAIN_MAX,
-        Logic::Correlate(correlation) if correlation.kind == CorrelationKind::Risk => usize::MAX,
+        Logic::Correlate(correlation) if correlation.kind == CorrelationKind::Risk => RISK_HEIGHT,
         Logic::Correlate(correlation) => {
             let members = correlation
                 .rules
@@ -422,7 +453,9 @@ fn edges(rules: &[Rule]) -> Vec<Vec<Edge>> {
         }
         for (reference, member) in correlation.rules.iter().zip(0u32..) {
             if let Some(source) = rules.iter().position(|rule| rule.is_called(&reference.text)) {
-                edges[source].push(Edge { correlation: place, member });
+                let group = GroupPart::all_of(correlation, &rules[source]);
+                let measured = correlation.fields.iter().map(|name| target_of(name)).collect();
+                edges[source].push(Edge { correlation: place, member, group, measured });
             }
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct Verdict {
 
 impl Series {
     /// What is to be said at `instant`; `None`: the condition does not hold.
-    pub(super) fn verdict(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+    pub(super) fn verdict(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
         let is_full = instant >= self.first_at().saturating_add(frame.span_ns);
         if frame.waits_for_full_window() && !is_full {
             return None;
@@ -71,14 +71,14 @@ impl Series {
         }
     }
 
-    fn within(&self, frame: Frame<'_>, instant: i64, bounds: &Bounds) -> Option<Verdict> {
+    fn within(&self, frame: &Frame, instant: i64, bounds: &Bounds) -> Option<Verdict> {
         let measure = frame.judged.measure;
         let value = self.measured(measure, instant.saturating_sub(frame.span_ns), instant)?;
         let bound = [bounds.gte, bounds.gt, bounds.lte, bounds.lt, bounds.eq, bounds.neq];
         bounds.hold(value).then(|| {
             let text = format!(
                 "the {} is {} within {}; the rule asks for {}",
-                measure.text(frame.field),
+                measure.text(&frame.field),
                 number(value),
                 span(frame.span_ns),
                 bounds.text()
@@ -89,7 +89,7 @@ impl Series {
 
     /// A way without absence holds when the last of its rules matches; one with it, a span after one of its rules
     /// matched, when no more can come.
-    fn temporal(&self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+    fn temporal(&self, frame: &Frame, instant: i64) -> Option<Verdict> {
         let Judge::Temporal { branches, is_ordered, text } = &frame.judged.judge else {
             return None;
         };
@@ -114,7 +114,7 @@ impl Series {
         Some(verdict(text, count, count))
     }
 
-    fn flatline(&self, frame: Frame<'_>, instant: i64, below: f64) -> Option<Verdict> {
+    fn flatline(&self, frame: &Frame, instant: i64, below: f64) -> Option<Verdict> {
         let count =
             self.measured(Measure::Count, instant.saturating_sub(frame.span_ns), instant)?;
         (count < below).then(|| {
@@ -128,7 +128,7 @@ impl Series {
         })
     }
 
-    fn spike(&self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+    fn spike(&self, frame: &Frame, instant: i64) -> Option<Verdict> {
         let Judge::Spike { against, factor, direction, min_current, min_reference, new_alerts } =
             &frame.judged.judge
         else {
@@ -169,7 +169,7 @@ impl Series {
         (rises || falls).then(|| {
             let text = format!(
                 "the {} is {} within {}, against {} {words}; the rule asks for a factor of {}",
-                measure.text(frame.field),
+                measure.text(&frame.field),
                 number(current),
                 span(frame.span_ns),
                 number(reference),
@@ -182,7 +182,7 @@ impl Series {
 
     fn ratio(
         &self,
-        frame: Frame<'_>,
+        frame: &Frame,
         instant: i64,
         bounds: &Bounds,
         min_events: f64,
@@ -208,7 +208,7 @@ impl Series {
         })
     }
 
-    fn baseline(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+    fn baseline(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
         let Judge::Baseline { .. } = &frame.judged.judge else { return None };
         let from = instant.saturating_sub(frame.span_ns.saturating_sub(1));
         let value = self.measured(frame.judged.measure, from, instant)?;
@@ -217,7 +217,7 @@ impl Series {
             let text = format!(
                 "the {} is {} within {}, where {} to {} is usual at such times (median {} of {} \
                  buckets); the rule allows {} robust deviations",
-                frame.judged.measure.text(frame.field),
+                frame.judged.measure.text(&frame.field),
                 number(value),
                 span(frame.span_ns),
                 number(found.low),
@@ -231,7 +231,7 @@ impl Series {
         })
     }
 
-    fn new_term(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+    fn new_term(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
         let Judge::NewTerm { history, learn } = &frame.judged.judge else { return None };
         let (history_ns, first_at) = (nanos(*history), self.first_at());
         let samples: Vec<Sample> = self.samples[self.range(instant, instant)].to_vec();
@@ -273,7 +273,7 @@ impl Series {
         self.terms.push((tag, at));
     }
 
-    fn of_few(&self, frame: Frame<'_>, instant: i64, entities_max: u32) -> Option<Verdict> {
+    fn of_few(&self, frame: &Frame, instant: i64, entities_max: u32) -> Option<Verdict> {
         let from = instant.saturating_sub(frame.span_ns);
         let seen_by = self.measured(Measure::Distinct, from, instant)?;
         let sample = self.samples[self.range(instant, instant)].first()?;
@@ -287,7 +287,7 @@ impl Series {
         })
     }
 
-    fn of_small_share(&self, frame: Frame<'_>, instant: i64, share_max: f64) -> Option<Verdict> {
+    fn of_small_share(&self, frame: &Frame, instant: i64, share_max: f64) -> Option<Verdict> {
         let samples = &self.samples[self.range(instant.saturating_sub(frame.span_ns), instant)];
         let all: f64 = samples.iter().map(|sample| f64::from(sample.weight)).sum();
         self.samples[self.range(instant, instant)].iter().find_map(|sample| {
@@ -307,7 +307,7 @@ impl Series {
         })
     }
 
-    fn change(&mut self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+    fn change(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
         let samples: Vec<Sample> = self.samples[self.range(instant, instant)].to_vec();
         let mut found = None;
         for sample in samples {
@@ -326,7 +326,7 @@ impl Series {
         found
     }
 
-    fn risk(&self, frame: Frame<'_>, instant: i64) -> Option<Verdict> {
+    fn risk(&self, frame: &Frame, instant: i64) -> Option<Verdict> {
         let Judge::Risk { score, rules_min, tactics_min, half_life } = &frame.judged.judge else {
             return None;
         };

@@ -110,7 +110,7 @@ impl Series {
     /// Takes a sample; answers false when its time was judged already.
     pub(super) fn insert(
         &mut self,
-        frame: Frame<'_>,
+        frame: &Frame,
         mut sample: Sample,
         observed: i64,
         lateness: i64,
@@ -148,8 +148,22 @@ impl Series {
         }
     }
 
+    /// Whether it holds this sample.
+    pub(super) fn has(&self, sample: &Sample) -> bool {
+        self.samples.binary_search_by_key(&sample.order(), Sample::order).is_ok()
+    }
+
+    /// Takes a sample back; false when its time was judged already.
+    pub(super) fn withdraw(&mut self, sample: &Sample) -> bool {
+        if sample.at <= self.judged_until {
+            return false;
+        }
+        self.samples.retain(|known| known.order() != sample.order());
+        true
+    }
+
     /// Judges every instant up to `to` at which the verdict may change.
-    pub(super) fn judge(&mut self, frame: Frame<'_>, to: i64) -> Vec<Turn> {
+    pub(super) fn judge(&mut self, frame: &Frame, to: i64) -> Vec<Turn> {
         let mut turns = Vec::new();
         while let Some(instant) = self.next_instant(frame) {
             if instant > to {
@@ -169,7 +183,7 @@ impl Series {
 
     fn turn(
         &mut self,
-        frame: Frame<'_>,
+        frame: &Frame,
         instant: i64,
         verdict: Option<Verdict>,
         turns: &mut Vec<Turn>,
@@ -218,7 +232,7 @@ impl Series {
     }
 
     /// The next instant at which the verdict may change.
-    fn next_instant(&self, frame: Frame<'_>) -> Option<i64> {
+    fn next_instant(&self, frame: &Frame) -> Option<i64> {
         let after = self.judged_until;
         let of_samples = frame.offsets().into_iter().flatten().filter_map(|offset| {
             let place = self.samples.partition_point(|s| s.at.saturating_add(offset) <= after);
@@ -239,18 +253,18 @@ impl Series {
     }
 
     /// When it is to be judged next, by the time events are observed.
-    pub(super) fn due(&self, frame: Frame<'_>) -> i64 {
+    pub(super) fn due(&self, frame: &Frame) -> i64 {
         let over = self.last_at.saturating_add(frame.memory_ns()).saturating_add(1);
         let next = self.next_instant(frame).map_or(over, |next| next.min(over));
         next.saturating_add(self.lateness_ns)
     }
 
     /// Whether there is nothing left to remember at `now`.
-    pub(super) fn is_over(&self, frame: Frame<'_>, now: i64) -> bool {
+    pub(super) fn is_over(&self, frame: &Frame, now: i64) -> bool {
         now > self.last_at.saturating_add(frame.memory_ns())
     }
 
-    fn forget(&mut self, frame: Frame<'_>, now: i64) {
+    fn forget(&mut self, frame: &Frame, now: i64) {
         let needed = now.saturating_sub(frame.reach_ns());
         let old = self.samples.partition_point(|sample| sample.at < needed);
         // A flat line needs no more of a busy group than what is below it.
@@ -266,7 +280,7 @@ impl Series {
         self.terms.retain(|(_, seen)| *seen >= now.saturating_sub(history));
     }
 
-    fn coarsen(&mut self, frame: Frame<'_>) {
+    fn coarsen(&mut self, frame: &Frame) {
         if self.samples.len() <= SAMPLES_MAX {
             return;
         }
@@ -355,7 +369,7 @@ pub(super) fn nanos(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
-impl Frame<'_> {
+impl Frame {
     /// How long after a sample the verdict may change because of it.
     fn offsets(&self) -> [Option<i64>; 4] {
         let left = self.span_ns.saturating_add(1);

@@ -447,6 +447,45 @@ fn risk_adds_up_over_rules() {
 }
 
 #[test]
+fn risk_counts_detections_as_they_are_in_the_end() {
+    let rules = |window: &str, score: &str, entity: &str| {
+        format!(
+            "detector: {{ type: risk, entity: u, window: {window}, score: {score} }}\n---\n\
+             title: x\nid: x\nlogsource: {{}}\ndetection: {{ s: {{ k: x }}, condition: s }}\n\
+             logwarden: {{ risk: 40, entity: {entity} }}\n---\n\
+             title: y\nid: y\nlogsource: {{}}\ndetection: {{ s: {{ k: y }}, condition: s }}\n\
+             logwarden: {{ risk: 60, entity: {entity} }}\n---\n\
+             title: z\nid: z\ncorrelation: {{ type: event_count, rules: [a], group-by: [u], timespan: 100s, \
+             condition: {{ gte: 2 }} }}\nlogwarden: {{ risk: 50 }}"
+        )
+    };
+    // What the event between them makes one detection counts once.
+    let apart = "0 x u=eve; 1500 x u=eve";
+    check(&rules("1h", "80", "u"), apart, "1500/eve");
+    check(&rules("1h", "80", "u"), &format!("{apart}; 750 x u=eve"), "");
+    check(&rules("1h", "100", "u"), &format!("{apart}; 750 x u=eve; 1510 y u=eve"), "1510/eve");
+    // A detection counts when it starts, whenever that is known.
+    check(&rules("60s", "100", "u"), "100 x u=eve; 115 y u=eve", "115/eve");
+    check(&rules("60s", "100", "u"), "50 x u=eve; 100 x u=eve; 115 y u=eve", "");
+    // And for whom its first event is about.
+    let others = "50 x u=bob h=1; 100 x u=eve h=1; 101 y u=eve h=2; 110 y u=bob h=3";
+    check(&rules("60s", "100", "h"), others, "110/bob");
+    // So do correlations.
+    check(&rules("60s", "90", "u"), "0 a u=eve; 50 a u=eve; 60 x u=eve", "60/eve");
+    check(&rules("60s", "90", "u"), "0 a u=eve; 50 a u=eve; 99 a u=eve; 111 x u=eve", "");
+}
+
+#[test]
+fn rules_can_look_at_risk() {
+    let rules = "correlation: { type: event_count, rules: [r], group-by: [u], timespan: 1h, condition: { gte: 2 } }\n\
+         logwarden: { risk: 100 }\n---\n\
+         title: r\nname: r\nid: r\ndetector: { type: risk, entity: u, window: 60s, score: 40 }\n---\n\
+         title: x\nid: x\nlogsource: {}\ndetection: { s: { k: x }, condition: s }\n\
+         logwarden: { risk: 40, entity: u }";
+    check(rules, "0 x u=eve; 2000 x u=eve; 2001 x u=bob", "2000/eve");
+}
+
+#[test]
 fn a_late_event_is_left_out_of_what_was_judged() {
     let rules = load(&correlation("value_sum", "rules: [a], condition: { field: n, gte: 9 }"));
     let mut engine = Engine::new(rules.clone());

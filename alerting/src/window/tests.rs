@@ -87,7 +87,7 @@ fn by_group(window: &Window, points: &Points, order: &[usize], restart_at: usize
                 assert!(members.len() >= fresh.len());
                 events.insert(episode.key, fresh.len());
             }
-            Change::Grew { episode, fresh, absorbed } => {
+            Change::Grew { episode, fresh, absorbed, .. } => {
                 let moved: usize =
                     absorbed.iter().filter_map(|other| events.remove(&other.key)).sum();
                 *events.entry(episode.key).or_default() += moved + fresh.len();
