@@ -53,4 +53,4 @@ fuzz:
 check: ui
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo test --quiet --locked --package logwarden --test tidy
+	cargo test --quiet --locked --workspace --test tidy

@@ -13,7 +13,7 @@ use axum::Router;
 use logwarden_alerting::Alerting;
 use logwarden_event::{Clock, SystemClock};
 use logwarden_index::Index;
-use logwarden_ingest::{Handle, Ingest, Normalizer, Origin};
+use logwarden_ingest::{Handle, Ingest, Normalizer, Origin, Progress};
 use logwarden_query::Engine;
 use logwarden_store::identity::Identity;
 use logwarden_store::seal::Seal;
@@ -180,7 +180,7 @@ impl Node {
             config.ingest,
             store.clone(),
             Arc::clone(&identity),
-            index.visible(),
+            Progress { searchable: index.visible(), looked_at: alerting.looked_at() },
             roles.doors.clone(),
         )
         .await

@@ -287,6 +287,7 @@ impl Detector {
                 let is_known = self.to_recall().is_some();
                 let looked = self.look_at(records).await?;
                 self.position = next;
+                self.shared.set_looked_at(next);
                 if is_known {
                     return self.recall(looked.findings).await;
                 }

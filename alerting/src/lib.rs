@@ -111,6 +111,8 @@ pub(crate) struct Shared {
     outbox_changes: watch::Sender<u64>,
     /// What no alert can tell of.
     troubles: watch::Sender<Vec<Trouble>>,
+    /// Up to where rules have looked, whether or not what they found is written.
+    looked_at: watch::Sender<Position>,
     status: RwLock<Status>,
 }
 
@@ -162,6 +164,10 @@ impl Shared {
 
     pub(crate) fn set_position(&self, position: Position) {
         write(&self.status).position = position;
+    }
+
+    pub(crate) fn set_looked_at(&self, position: Position) {
+        self.looked_at.send_replace(position);
     }
 
     pub(crate) fn set_stalled(&self, reason: Option<String>) {
@@ -287,6 +293,7 @@ impl Alerting {
             routing_changes: watch::Sender::new(0),
             outbox_changes: watch::Sender::new(0),
             troubles: watch::Sender::default(),
+            looked_at: watch::Sender::new(position),
             status: RwLock::new(Status { position, ..Status::default() }),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
@@ -512,6 +519,11 @@ impl Alerting {
     /// learns of it by its absence.
     pub fn withhold_signs_of_life(&self, is_unwell: bool) {
         write(&self.shared.status).is_unwell = is_unwell;
+    }
+
+    /// Up to where rules have looked at the journal.
+    pub fn looked_at(&self) -> watch::Receiver<Position> {
+        self.shared.looked_at.subscribe()
     }
 
     /// How alerting is doing.

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, HttpConfig, ListenerConfig, ListenerKind};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Progress};
 use crate::protocol::stream::Connection;
 use crate::protocol::{self, datagrams};
 use crate::proxy::Proxies;
@@ -47,7 +47,7 @@ impl Doors {
         let http = HttpConfig { allow: loopback(), source: Some(String::from("fuzz")) };
         let config = Arc::new(Config { http, ..Config::default() });
         let (searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
-        let pipeline = Arc::new(Pipeline::new(config, store, identity, seen));
+        let pipeline = Arc::new(Pipeline::new(config, store, identity, Progress::of_all(seen)));
         Ok(Self { pipeline, _searchable: searchable })
     }
 

@@ -35,12 +35,10 @@ mod remembered;
 mod replay;
 mod tables;
 
-use logwarden_event::Position;
 use logwarden_store::identity::Identity;
 use logwarden_store::{CatalogError, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -53,6 +51,7 @@ pub use health::SourceReport;
 pub use input::InputReport;
 pub use listener::ListenError;
 pub use normalize::{Normalizer, Origin};
+pub use pipeline::Progress;
 pub use proxy::Proxies;
 pub use quota::QuotaUse;
 pub use replay::{ReplayError, Replayed};
@@ -85,8 +84,8 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Binds all listeners and serves them until `shutdown`. `searchable` tells up to which position
-    /// the index can be asked.
+    /// Binds all listeners and serves them until `shutdown`. Senders go at the pace of those whose
+    /// `progress` this is.
     ///
     /// # Errors
     ///
@@ -96,12 +95,12 @@ impl Ingest {
         config: Config,
         store: Store,
         identity: Arc<Identity>,
-        searchable: watch::Receiver<Position>,
+        progress: Progress,
         shutdown: CancellationToken,
     ) -> Result<Self, IngestError> {
         config.check()?;
         let config = Arc::new(config);
-        let pipeline = Arc::new(Pipeline::new(Arc::clone(&config), &store, identity, searchable));
+        let pipeline = Arc::new(Pipeline::new(Arc::clone(&config), &store, identity, progress));
         store.catalog.migrate(tables::ROOM, tables::MIGRATIONS).await?;
         pipeline.health.load(&store).await?;
         recall::recall(&pipeline, &store).await;

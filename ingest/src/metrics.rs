@@ -22,7 +22,8 @@ pub const SOURCES_UNWATCHED_TOTAL: &str = "logwarden_ingest_sources_unwatched_to
 pub const SOURCE_EVENTS_LOST_TOTAL: &str = "logwarden_ingest_source_events_lost_total";
 /// Times a TCP connection had to wait before it was read on, by `reason`.
 pub const WAITS_TOTAL: &str = "logwarden_ingest_waits_total";
-/// Batches that were answered before they could be searched, because the index was too far behind.
+/// Batches that were answered before they could be searched or rules were close behind them, by who was too
+/// far `behind`.
 pub const PACE_EXCEEDED_TOTAL: &str = "logwarden_ingest_pace_exceeded_total";
 /// Datagrams that were dropped, by `reason`; those that the kernel drops are not among them.
 pub const DATAGRAMS_DROPPED_TOTAL: &str = "logwarden_ingest_datagrams_dropped_total";

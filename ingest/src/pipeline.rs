@@ -39,8 +39,11 @@ use crate::remembered::Remembered;
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The shortest pause of a source that is over its rate: it then has a batch to send.
 const QUOTA_PAUSE_MIN: Duration = Duration::from_millis(10);
-/// How long a durable batch is not answered because it cannot be searched yet.
+/// How long a durable batch is not answered because index or rules are behind.
 const PACE_MAX: Duration = Duration::from_secs(1);
+/// Records that rules may be behind before senders wait for them: they are still in memory then, and looked at in
+/// less than a second. Beyond the second number it is a backlog from before a start, which nobody waits for.
+const RULES_BEHIND: (u64, u64) = (16_384, 1 << 20);
 /// The pause after a failure that names none.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Work on fewer bytes than this does not leave the async threads: it takes less than half a
@@ -64,9 +67,62 @@ pub(crate) struct Pipeline {
     pub(crate) catalog: Arc<dyn Catalog>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
-    searchable: watch::Receiver<Position>,
-    /// Where the index stood still when it was last waited for in vain.
+    index: Pace,
+    rules: Pace,
+}
+
+/// How far what follows the journal has come.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The index: what is before it can be searched.
+    pub searchable: watch::Receiver<Position>,
+    /// The rules: what is before it was looked at.
+    pub looked_at: watch::Receiver<Position>,
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Progress {
+    /// Where index and rules are equally far.
+    pub(crate) fn of_all(reached: watch::Receiver<Position>) -> Self {
+        Self { searchable: reached.clone(), looked_at: reached }
+    }
+}
+
+/// One that follows the journal, at whose pace senders go.
+#[derive(Debug)]
+struct Pace {
+    name: &'static str,
+    reached: watch::Receiver<Position>,
+    /// Records it may be behind before it is waited for; with more than the second it is not waited for either.
+    behind: (u64, u64),
+    /// Where it stood still when it was last waited for in vain.
     stuck_at: AtomicU64,
+}
+
+impl Pace {
+    fn of(name: &'static str, reached: watch::Receiver<Position>, behind: (u64, u64)) -> Self {
+        Self { name, reached, behind, stuck_at: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Waits until it is as far as it must be when the journal ends at `end`, at most [`PACE_MAX`]. One that
+    /// stands still is waited for once, until it moves again.
+    async fn keep(&self, end: u64) {
+        let needed = end.saturating_sub(self.behind.0);
+        let mut reached = self.reached.clone();
+        let before = reached.borrow_and_update().seq;
+        let is_far = end.saturating_sub(before) > self.behind.1;
+        if before >= needed || is_far || before == self.stuck_at.load(Ordering::Relaxed) {
+            return;
+        }
+        let seen = reached.wait_for(|position| position.seq >= needed);
+        if tokio::time::timeout(PACE_MAX, seen).await.is_err() {
+            counter!(PACE_EXCEEDED_TOTAL, "behind" => self.name).increment(1);
+            let now = self.reached.borrow().seq;
+            if now == before {
+                self.stuck_at.store(now, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 /// A batch that is durable.
@@ -113,7 +169,7 @@ impl Pipeline {
         config: Arc<Config>,
         store: &Store,
         identity: Arc<Identity>,
-        searchable: watch::Receiver<Position>,
+        progress: Progress,
     ) -> Self {
         Self {
             quotas: Quotas::new(Arc::clone(&config)),
@@ -127,8 +183,8 @@ impl Pipeline {
             catalog: Arc::clone(&store.catalog),
             journal: Arc::clone(&store.journal),
             clock: Arc::clone(&store.clock),
-            searchable,
-            stuck_at: AtomicU64::new(u64::MAX),
+            index: Pace::of("index", progress.searchable, (0, u64::MAX)),
+            rules: Pace::of("rules", progress.looked_at, RULES_BEHIND),
         }
     }
 
@@ -265,28 +321,17 @@ impl Pipeline {
         quota.check(self.now())
     }
 
-    /// Senders go at the pace of the index: a batch is answered when it can be searched, or after
-    /// [`PACE_MAX`]. An index that stands still is waited for once, until it moves again.
+    /// Senders go at the pace of the index and of the rules: a batch is answered when it can be searched and
+    /// rules are close behind it.
     async fn keep_pace(&self, receipt: &Receipt) {
-        let mut searchable = self.searchable.clone();
-        let before = searchable.borrow_and_update().seq;
         let end = receipt.first.seq + receipt.records;
-        if before >= end || before == self.stuck_at.load(Ordering::Relaxed) {
-            return;
-        }
-        let seen = searchable.wait_for(|visible| visible.seq >= end);
-        if tokio::time::timeout(PACE_MAX, seen).await.is_err() {
-            counter!(PACE_EXCEEDED_TOTAL).increment(1);
-            let now = self.searchable.borrow().seq;
-            if now == before {
-                self.stuck_at.store(now, Ordering::Relaxed);
-            }
-        }
+        self.index.keep(end).await;
+        self.rules.keep(end).await;
     }
 
     /// Waits until everything before `position` is searchable; false when that takes too long.
     pub(crate) async fn wait_searchable(&self, position: Position) -> bool {
-        let mut searchable = self.searchable.clone();
+        let mut searchable = self.index.reached.clone();
         let seen =
             searchable.wait_for(|visible| visible.lane == position.lane && *visible >= position);
         matches!(tokio::time::timeout(self.limits().searchable_wait, seen).await, Ok(Ok(_)))
@@ -311,5 +356,43 @@ fn pause(refusal: Refusal) -> Duration {
         Refusal::Quota(over) => over.wait.clamp(QUOTA_PAUSE_MIN, PAUSE_MAX),
         Refusal::Full(full) => Duration::from_secs(full.retry_after_secs.max(1)).min(PAUSE_MAX),
         _ => PAUSE_AFTER_FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seq: u64) -> Position {
+        Position { lane: 0, seq }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn senders_wait_for_one_that_is_a_little_behind_and_moves() {
+        let (reached, seen) = watch::channel(at(0));
+        let pace = Pace::of("rules", seen, (100, 10_000));
+        // Near enough, and too far to wait for.
+        for end in [100, 10_001] {
+            let started = Instant::now();
+            pace.keep(end).await;
+            assert_eq!(started.elapsed(), Duration::ZERO, "{end}");
+        }
+        let started = Instant::now();
+        let moved = async {
+            tokio::time::sleep(PACE_MAX / 2).await;
+            reached.send_replace(at(400));
+        };
+        tokio::join!(pace.keep(500), moved);
+        assert_eq!(started.elapsed(), PACE_MAX / 2);
+        // One that stands still costs one wait, until it moves again.
+        for (end, waited) in [(501, PACE_MAX), (502, Duration::ZERO)] {
+            let started = Instant::now();
+            pace.keep(end).await;
+            assert_eq!(started.elapsed(), waited, "{end}");
+        }
+        reached.send_replace(at(401));
+        let started = Instant::now();
+        pace.keep(502).await;
+        assert_eq!(started.elapsed(), PACE_MAX);
     }
 }

@@ -259,6 +259,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::deadletter::{self, Rejection};
+    use crate::pipeline::Progress;
     use crate::tables;
 
     async fn node() -> (Pipeline, Store, Simulation) {
@@ -269,7 +270,8 @@ mod tests {
             .await
             .expect("identity");
         let (_, seen) = watch::channel(Position::default());
-        let pipeline = Pipeline::new(Arc::new(Config::default()), &store, identity, seen);
+        let pipeline =
+            Pipeline::new(Arc::new(Config::default()), &store, identity, Progress::of_all(seen));
         (pipeline, store, simulation)
     }
 

@@ -5,8 +5,9 @@ use reqwest::Method;
 use crate::harness::client::{Answer, Client};
 use crate::harness::node::Place;
 use crate::harness::wait::{LONG, until};
+use crate::hook::{Call, Manner, Receiver};
 use crate::load::Load;
-use crate::receivers::{Receiver, attack};
+use crate::receivers::attack;
 use crate::volume::Volume;
 
 const VOLUME_MIB: u64 = 96;
@@ -32,15 +33,16 @@ async fn a_full_tmpfs_loses_nothing_and_heals() {
 }
 
 async fn fill_and_free(place: &Place, volume: &Volume) {
-    let receiver = Receiver::start(500).await;
-    place.configure(&receiver.notifier("pager"));
+    let receiver = Receiver::start(Manner::Status(500)).await;
+    place.configure(&receiver.notifier("pager", place.root(), "s3cret"));
     let token = place.token("admin", "operator");
     let node = place.start().await;
     let client = Client::new(&node, &token);
     let mut load = Load::start(&token, 2, 1);
     load.aim_at(&node);
     assert_eq!(client.ingest(attack("203.0.113.9")).await.status, 200);
-    until("the receiver is tried", LONG, async || (receiver.asked() > 0).then_some(())).await;
+    until("the receiver is tried", LONG, async || (!receiver.calls().is_empty()).then_some(()))
+        .await;
 
     // By our own hand, then by somebody else's.
     volume.fill("foreign", FOREIGN_BYTES);
@@ -55,10 +57,14 @@ async fn fill_and_free(place: &Place, volume: &Volume) {
     assert_search_answers(&client, acked, large).await;
 
     // Told while the disk is full.
-    receiver.answer_with(204);
-    let tried = receiver.asked();
+    receiver.answer(Manner::Status(204));
     until("the alert is delivered", LONG, async || {
-        (receiver.asked() > tried && is_delivered(&client).await).then_some(())
+        (told(&receiver, "alert.opened") > 0 && is_delivered(&client).await).then_some(())
+    })
+    .await;
+    // So is the disk itself, of which no alert can tell.
+    until("the full disk is told of", LONG, async || {
+        (told(&receiver, "server.trouble") == 1).then_some(())
     })
     .await;
     assert_eq!(post(&client).await.status, 507, "the disk is not full any more");
@@ -73,6 +79,10 @@ async fn fill_and_free(place: &Place, volume: &Volume) {
     load.aim_at(&node);
     wait_until_full(&client).await;
     assert_search_answers(&client, acked, large).await;
+    until("the full disk is told of again", LONG, async || {
+        (told(&receiver, "server.trouble") == 2).then_some(())
+    })
+    .await;
 
     volume.free_room("filler");
     volume.free_room("filler-of-the-reserve");
@@ -82,6 +92,10 @@ async fn fill_and_free(place: &Place, volume: &Volume) {
     })
     .await;
     load.finish().await;
+    until("the end of it is told of", LONG, async || {
+        (told(&receiver, "server.recovered") == 1).then_some(())
+    })
+    .await;
     client.wait_for("load.id:*", load.acked() as u64).await;
     assert_eq!(client.count("large.id:*").await, large);
     let found = load.reckon(&client).await;
@@ -148,6 +162,16 @@ async fn health(client: &Client) -> String {
 async fn assert_search_answers(client: &Client, acked: usize, large: u64) {
     client.wait_for("load.id:*", acked as u64).await;
     client.wait_for("large.id:*", large).await;
+}
+
+/// How often the receiver took a message of this kind; about the disk, where it is about the server.
+fn told(receiver: &Receiver, kind: &str) -> usize {
+    let taken = receiver.taken();
+    let is_it = |message: &serde_json::Value| {
+        message["type"] == kind
+            && (kind.starts_with("alert.") || message["trouble"]["rule"] == "disk_full")
+    };
+    taken.iter().map(Call::json).filter(is_it).count()
 }
 
 /// Whether the one notification is known to have arrived.

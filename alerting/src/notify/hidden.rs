@@ -196,6 +196,11 @@ mod tests {
         message.alert = Some(masked(&mask(&["USER.name", "source.ip", "message"]), alert()));
         let text = super::super::message::to_json(&message).to_string();
         assert!(!text.to_lowercase().contains("root") && !text.contains("10.2.0.9"), "{text}");
+        let alert = message.alert.as_ref().expect("an alert");
+        let facts = super::super::message::facts(&message, alert, "oncall");
+        let (plain, html) = super::super::template::render_alert(&facts).expect("rendered");
+        assert!(!plain.contains("Entities") && !html.contains("Entities"), "{plain}");
+        assert!(html.contains("</code> ***</li>"), "{html}");
         let summary = &message.alert.expect("an alert").summary;
         assert!(summary.group.is_empty() && summary.entity.is_none(), "{summary:?}");
     }

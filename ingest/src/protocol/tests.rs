@@ -36,7 +36,7 @@ use logwarden_store::{Chunk, Simulation, Store};
 use tokio::sync::watch;
 
 use crate::config::{Config, HttpConfig};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Progress};
 
 /// A store, its identity and the pipeline over them.
 struct Node {
@@ -65,7 +65,8 @@ async fn node(change: impl FnOnce(&mut Config)) -> Node {
     change(&mut config);
     // An index that is never behind.
     let (searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
-    let pipeline = Pipeline::new(Arc::new(config), &store, Arc::clone(&identity), seen);
+    let pipeline =
+        Pipeline::new(Arc::new(config), &store, Arc::clone(&identity), Progress::of_all(seen));
     let token = token(&identity, "shipper", Role::Ingest, Some("shop")).await;
     Node { store, simulation, identity, pipeline: Arc::new(pipeline), searchable, token }
 }
@@ -82,7 +83,8 @@ impl Node {
     async fn restarted(self) -> Self {
         let (searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
         let (config, identity) = (Arc::clone(&self.pipeline.config), Arc::clone(&self.identity));
-        let pipeline = Pipeline::new(config, &self.store, Arc::clone(&identity), seen);
+        let pipeline =
+            Pipeline::new(config, &self.store, Arc::clone(&identity), Progress::of_all(seen));
         crate::recall::recall(&pipeline, &self.store).await;
         Self { identity, pipeline: Arc::new(pipeline), searchable, ..self }
     }

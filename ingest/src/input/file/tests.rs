@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::config::Config;
 use crate::normalize::Origin;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Progress};
 use crate::tables;
 
 async fn feed(store: &Store) -> Feed {
@@ -21,7 +21,12 @@ async fn feed(store: &Store) -> Feed {
         .await
         .expect("identity");
     let (_, seen) = watch::channel(Position::default());
-    let pipeline = Arc::new(Pipeline::new(Arc::new(Config::default()), store, identity, seen));
+    let pipeline = Arc::new(Pipeline::new(
+        Arc::new(Config::default()),
+        store,
+        identity,
+        Progress::of_all(seen),
+    ));
     Feed {
         quota: pipeline.quotas.of("shop"),
         pipeline,

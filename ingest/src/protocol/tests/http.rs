@@ -15,7 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::{Node, lines, node, token};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Progress};
 use crate::protocol;
 
 struct Answer {
@@ -164,7 +164,8 @@ async fn an_answer_says_when_it_does_not_mean_durable() {
     let (store, _) = node.simulation.reopen().expect("opened");
     let (_searchable, seen) = tokio::sync::watch::channel(Position { lane: 0, seq: u64::MAX });
     let config = Arc::clone(&node.pipeline.config);
-    node.pipeline = Arc::new(Pipeline::new(config, &store, Arc::clone(&node.identity), seen));
+    node.pipeline =
+        Arc::new(Pipeline::new(config, &store, Arc::clone(&node.identity), Progress::of_all(seen)));
     let answer = node.post("{}").await;
     assert_eq!(answer.body["durability"], "unsafe_interval_ms");
 }

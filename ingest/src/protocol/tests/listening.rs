@@ -18,8 +18,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, node};
-use crate::Ingest;
 use crate::config::{Config, ListenerConfig, TlsConfig};
+use crate::{Ingest, Progress};
 
 pub(super) const ANY_PORT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -35,7 +35,13 @@ pub(super) async fn start(node: &Node, listener: ListenerConfig) -> (Ingest, Can
     let (_searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
     let shutdown = CancellationToken::new();
     let identity = Arc::clone(&node.identity);
-    let ingest = Ingest::start(config, node.store.clone(), identity, seen, shutdown.clone());
+    let ingest = Ingest::start(
+        config,
+        node.store.clone(),
+        identity,
+        Progress::of_all(seen),
+        shutdown.clone(),
+    );
     (ingest.await.expect("it starts"), shutdown)
 }
 
@@ -147,8 +153,14 @@ async fn a_taken_address_is_named() {
     let config = Config { listeners: vec![taken], ..Config::default() };
     let (_searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });
     let identity = Arc::clone(&node.identity);
-    let again =
-        Ingest::start(config, node.store.clone(), identity, seen, CancellationToken::new()).await;
+    let again = Ingest::start(
+        config,
+        node.store.clone(),
+        identity,
+        Progress::of_all(seen),
+        CancellationToken::new(),
+    )
+    .await;
     let error = again.err().expect("it is taken").to_string();
     assert!(error.contains("cannot be listened on"), "{error}");
 }
