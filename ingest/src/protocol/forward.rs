@@ -25,10 +25,11 @@ use super::msgpack::{self, Broken, Head, Skim, Unfit};
 use super::sender::{Pieces, Received, Sender};
 use super::stream::Connection;
 use super::unfold::TEXTS;
-use crate::config::{ListenerConfig, ListenerKind};
+use crate::config::{Limits, ListenerConfig, ListenerKind};
 use crate::join;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::{Wrapped, time};
+use crate::quota::Room;
 
 /// The longest answer to our greeting.
 const PING_BYTES_MAX: usize = 4_096;
@@ -88,52 +89,61 @@ impl Protocol for Forward {
 
 /// Takes messages until the end of the stream.
 async fn take_messages(connection: &mut Connection, mut sender: Sender) {
-    let bytes_max = connection.pipeline.limits().body_bytes_max;
+    let limits = connection.pipeline.limits().clone();
     loop {
         let mut skim = Skim::new();
-        let received = sender.receive(connection, |buffer| next(&mut skim, buffer, bytes_max));
-        let (message, room) = match received.await {
-            Received::Message(Ok(message), room) => (message, room),
-            Received::Message(Err(rest), _) => {
-                let reason = "expected MessagePack of at most 16 MiB";
-                sender.reject(connection, rest, "bad_framing", reason).await;
-                return;
-            }
+        let received = sender.receive(connection, |buffer| take(&mut skim, buffer, &limits));
+        let (found, mut room) = match received.await {
+            Received::Message(found, room) => (found, room),
             Received::End => return sender.end(connection).await,
             Received::Gone => return,
         };
-        let message = match Message::parse(&message) {
-            Ok(message) => message,
-            Err(reason) => {
-                if !sender.reject(connection, message, "bad_message", reason).await {
-                    return;
-                }
-                continue;
+        let mut found = found.into_iter().peekable();
+        while let Some(first) = found.next() {
+            let mut together = vec![first];
+            while together[0].is_small()
+                && let Some(next) = found.next_if(Found::is_small)
+            {
+                together.push(next);
             }
-        };
-        let mut pieces = Vec::new();
-        if message.is_piece() {
-            pieces = receive_rest(connection, &mut sender, message.body.len()).await;
-        }
-        let chunk = message.chunk.clone();
-        let key = chunk.as_ref().map(|chunk| message.key(&sender.origin.source, chunk));
-        // What is taken out of its compression may be as large as any message.
-        let bytes = if message.encoding.is_some() { bytes_max } else { message.body.len() };
-        let bytes = bytes + pieces.iter().map(|piece| piece.body.len()).sum::<usize>();
-        pieces.insert(0, message);
-        let cut = move |records: &mut Pieces<'_>| {
-            pieces.iter().for_each(|one| one.cut(bytes_max, records))
-        };
-        if !sender.store(connection, (bytes, room), key, cut).await {
-            return;
-        }
-        if let Some(chunk) = chunk {
-            let answer = [&b"\x81\xa3ack"[..], &chunk].concat();
-            if connection.write(&answer).await.is_err() {
+            if found.peek().is_none()
+                && let Some(Found::Message(last)) = together.last()
+                && last.is_piece()
+            {
+                let bytes = last.body.len();
+                together.extend(receive_rest(connection, &mut sender, bytes).await);
+            }
+            if !store(connection, &mut sender, together, room.take()).await {
                 return;
             }
         }
     }
+}
+
+/// Makes what was found durable, as one; false when the connection must end.
+async fn store(
+    connection: &mut Connection,
+    sender: &mut Sender,
+    together: Vec<Found>,
+    room: Option<Room>,
+) -> bool {
+    let bytes_max = connection.pipeline.limits().body_bytes_max;
+    let bytes = together.iter().map(|one| one.bytes(bytes_max)).sum();
+    let is_broken = matches!(together.last(), Some(Found::Broken(_)));
+    let (mut chunk, mut key) = (None, None);
+    if let [Found::Message(message)] = &together[..]
+        && let Some(asked) = &message.chunk
+    {
+        (chunk, key) = (Some(asked.clone()), Some(message.key(&sender.origin.source, asked)));
+    }
+    let cut = move |records: &mut Pieces<'_>| {
+        together.iter().for_each(|one| one.cut(bytes_max, records));
+    };
+    if !sender.store(connection, (bytes, room), key, cut).await || is_broken {
+        return false;
+    }
+    let Some(chunk) = chunk else { return true };
+    connection.write(&[&b"\x81\xa3ack"[..], &chunk].concat()).await.is_ok()
 }
 
 /// The pieces that follow one of a line, as messages of their own; those that do not come soon are not
@@ -142,7 +152,7 @@ async fn receive_rest(
     connection: &mut Connection,
     sender: &mut Sender,
     first: usize,
-) -> Vec<Message> {
+) -> Vec<Found> {
     let bytes_max = connection.pipeline.limits().connection_bytes_max;
     let (mut found, mut bytes, mut is_open) = (Vec::new(), first, true);
     while is_open && bytes < bytes_max && found.len() < PIECES_MAX {
@@ -160,12 +170,81 @@ async fn receive_rest(
         match tokio::time::timeout(join::WAIT, sender.receive(connection, piece)).await {
             Ok(Received::Message(Some(message), _)) => {
                 (is_open, bytes) = (message.is_piece(), bytes + message.body.len());
-                found.push(message);
+                found.push(Found::Message(message));
             }
             _ => break,
         }
     }
     found
+}
+
+/// What a stream holds.
+enum Found {
+    Message(Message),
+    /// An array of as many values as a message has that is none, and why.
+    Bad(Bytes, &'static str),
+    /// Anything else, behind which nothing can be read.
+    Broken(Bytes),
+}
+
+impl Found {
+    /// Whether it is at most one record and nobody asks for an answer, so that it may be stored together
+    /// with its neighbours.
+    fn is_small(&self) -> bool {
+        match self {
+            Self::Message(message) => message.form == Form::One && message.chunk.is_none(),
+            Self::Bad(..) => true,
+            Self::Broken(_) => false,
+        }
+    }
+
+    /// What it may take of memory: what is compressed becomes as large as any message.
+    fn bytes(&self, bytes_max: usize) -> usize {
+        match self {
+            Self::Message(message) if message.encoding.is_some() => bytes_max,
+            Self::Message(message) => message.body.len(),
+            Self::Bad(bytes, _) | Self::Broken(bytes) => bytes.len(),
+        }
+    }
+
+    fn cut(&self, bytes_max: usize, pieces: &mut Pieces<'_>) {
+        match self {
+            Self::Message(message) => message.cut(bytes_max, pieces),
+            Self::Bad(bytes, reason) => pieces.reject(bytes, "bad_message", (*reason).to_owned()),
+            Self::Broken(bytes) => {
+                let reason = "expected messages in MessagePack of at most 16 MiB";
+                pieces.reject(bytes, "bad_framing", reason.to_owned());
+            }
+        }
+    }
+}
+
+/// Whole messages of what was read, as many as a connection may have in hand. Nearly every byte is a
+/// value in MessagePack: the first that can be no message ends them all.
+fn take(skim: &mut Skim, buffer: &mut BytesMut, limits: &Limits) -> Option<Vec<Found>> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while found.len() < limits.connection_records_max && bytes < limits.connection_bytes_max {
+        let value = match skim.end(buffer, limits.body_bytes_max) {
+            Ok(None) => break,
+            Ok(Some(end)) => msgpack::head(&buffer[..end]).ok().flatten().zip(Some(end)),
+            Err(Broken) => None,
+        };
+        *skim = Skim::new();
+        match value {
+            Some(((Head::Array(2..=4), _), end)) => {
+                bytes += end;
+                let message = buffer.split_to(end).freeze();
+                found.push(match Message::parse(&message) {
+                    Ok(message) => Found::Message(message),
+                    Err(reason) => Found::Bad(message, reason),
+                });
+            }
+            // A sign of life.
+            Some(((Head::Nil, _), end)) => buffer.advance(end),
+            _ => found.push(Found::Broken(buffer.split().freeze())),
+        }
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 /// The next value; what is left when it is none.

@@ -160,6 +160,35 @@ async fn what_is_bad_is_kept_and_its_neighbours_are_taken() {
 }
 
 #[tokio::test]
+async fn messages_on_end_are_taken_in_their_order() {
+    let node = node(|_| {}).await;
+    let one = |message: &str| array(&[text("t"), event_time(), record(message)]);
+    let options = map(&[("chunk", text("abc="))]);
+    let asked = array(&[text("t"), binary(&entry("c")), options]);
+    let bad = array(&[text("t"), vec![1]]);
+    let nil = vec![0xC0];
+    let stream = [one("a"), nil, bad, one("b"), asked, one("d"), one("e")].concat();
+    assert_eq!(node.forward(open(), &stream).await, acknowledgement("abc="));
+    let kept = "edge edge a
+                logwarden.deadletter edge 2:bad_message 5
+                edge edge b
+                edge edge c
+                edge edge d
+                edge edge e";
+    assert_eq!(node.journal().await, lines(kept));
+}
+
+#[tokio::test]
+async fn behind_what_is_no_message_nothing_is_read() {
+    let node = node(|_| {}).await;
+    let noise = b"\xFE\x00{[\"<13>".repeat(5_000);
+    let message = array(&[text("t"), event_time(), record("a")]);
+    node.forward(open(), &[&message[..], &noise].concat()).await;
+    let kept = format!("edge edge a\nlogwarden.deadletter edge 2:bad_framing {}", noise.len());
+    assert_eq!(node.journal().await, kept);
+}
+
+#[tokio::test]
 async fn a_bomb_is_kept_as_it_came() {
     let options = map(&[("compressed", text("gzip")), ("chunk", text("x"))]);
     let bomb = gzip(&vec![0xC0; 32 << 20]);
