@@ -33,3 +33,4 @@ mod senders;
 mod signals;
 mod sources;
 mod troubles;
+mod windows_fields;

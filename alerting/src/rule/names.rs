@@ -20,7 +20,9 @@ const COUNTERPARTS: &[(&str, &[&str])] = &[
     ("EventID", &["EventCode", "event_id", "event.code", "winlog.event_id"]),
     ("EventType", &["event.action"]),
     ("Channel", &["winlog.channel"]),
-    ("Provider_Name", &["winlog.provider_name"]),
+    ("Provider_Name", &["winlog.provider_name", "event.provider"]),
+    // Defender's `Feature Name`, of which all other rules leave the blank out.
+    ("Feature_Name", &["FeatureName"]),
     ("IpAddress", &["source.ip"]),
     ("IpPort", &["source.port"]),
     ("SourceIp", &["source.ip"]),
@@ -65,6 +67,7 @@ const WINDOWS_WRAPS: &[&str] = &[
     "winlog.event_data.",
     "EventData.",
     "Event.System.",
+    "System.",
     "Event.System.Provider.#attributes.",
     "winlog.",
 ];

@@ -178,4 +178,27 @@ fn what_a_shipper_hides_has_its_plain_name_too() {
          process.command_line=a x (Event.EventData.CommandLine)
          class=windows//sysmon;windows/process_creation/",
     );
+    let event = |data: serde_json::Value| {
+        let system = serde_json::json!({"EventID": 400, "Channel": "Windows PowerShell"});
+        serde_json::json!({"Event": {"System": system, "EventData": data}}).to_string()
+    };
+    // As EVTX files have what has no name, and the only one that has.
+    check(
+        &event(serde_json::json!({"Data": {"#text": ["Available", "HostName=x"]}, "Binary": null})),
+        "Event.EventData.Data=Available HostName=x\nclass=windows//powershell-classic;windows/ps_classic_start/",
+    );
+    for attributes in ["@Name", "#attributes.Name"] {
+        let mut data = serde_json::json!({"#text": "x"});
+        match attributes.split_once('.') {
+            Some((outer, inner)) => data[outer] = serde_json::json!({inner: "param1"}),
+            None => data[attributes] = "param1".into(),
+        }
+        check(&event(serde_json::json!({"Data": data})), "Event.EventData.param1=x\nparam1=x");
+    }
+    check(&event(serde_json::json!({"param1": "x", "Param2": "y"})), "param1=x\nParam2=-");
+    let named = serde_json::json!([item("param1", "x"), item("New Name", "y")]);
+    check(
+        &event(serde_json::json!({"Data": named})),
+        "Event.EventData.param1=x\nparam1=x\nNewName=y",
+    );
 }

@@ -1,14 +1,14 @@
 //! Names of what a Windows event says, where its shipper hides them from rules.
 //!
 //! Input: the fields of an event as the sender named them. Output: the same values once more under
-//! the names that rules use: without blanks (Defender's `New Value`), without the element of
-//! `UserData` they stand in, and those of a list of `Data` with attributes. At most [`NAMED_MAX`] of
-//! an event; what the sender named stays as it is.
+//! the names that rules use: without blanks (Defender's `New Value`), without what stands around a name
+//! in lower case (`param1`) or the element of `UserData`, and those of `Data` with attributes. At most
+//! [`NAMED_MAX`] of an event; what the sender named stays as it is.
 
 use logwarden_event::FieldOptions;
 
 use super::super::names;
-use super::super::reading::{Held, Reading};
+use super::super::reading::{Entry, Held, Reading};
 use crate::protocol::members::{members, string};
 
 /// Names that are added to one event.
@@ -27,14 +27,11 @@ pub(super) fn name_plainly(reading: &mut Reading<'_>) {
         if entry.is_dropped || entry.path.is_empty() || found.len() >= NAMED_MAX {
             continue;
         }
-        let path = reading.str(entry.path);
-        if let Some(name) = plain_name(path) {
+        if let Some(name) = plain_name(reading.str(entry.path)) {
             found.push((name, Said::Held(entry.value, entry.options)));
-        } else if let (Some(name), Held::Json(item)) = (path.strip_suffix(".Data"), entry.value)
-            && DATA.iter().any(|place| place.trim_end_matches('.') == name)
-            && let Some((key, value)) = item_of(reading.str(item))
-        {
-            found.push((format!("{name}.{key}"), Said::Text(value)));
+        } else if let Some((place, name, said)) = datum(reading, entry) {
+            found.extend(shortened(&name).map(|name| (name, said.clone())));
+            found.push((format!("{place}{name}"), said));
         }
     }
     if found.is_empty() {
@@ -52,6 +49,7 @@ pub(super) fn name_plainly(reading: &mut Reading<'_>) {
 }
 
 /// What stands under a name.
+#[derive(Clone)]
 enum Said {
     /// A value of the event.
     Held(Held, FieldOptions),
@@ -67,8 +65,32 @@ fn plain_name(path: &str) -> Option<String> {
         let name = name.rsplit('.').next()?;
         return (!is_attribute).then(|| name.replace(' ', ""));
     }
-    let name = after(DATA)?;
-    (name.contains(' ') && !name.contains('.')).then(|| name.replace(' ', ""))
+    shortened(after(DATA)?)
+}
+
+/// A name of Windows as rules have it, when it is not one that they look for in its place: those are in
+/// camel case.
+fn shortened(name: &str) -> Option<String> {
+    let is_hidden =
+        name.contains(' ') || name.starts_with(|first: char| first.is_ascii_lowercase());
+    (is_hidden && !name.contains('.')).then(|| name.replace(' ', ""))
+}
+
+/// An item of a list of `Data`, or the only one: where it stands, its name, and what it says. Items that
+/// have no name are called `Data` together, as they are where nothing but their texts stands in the list.
+fn datum<'r>(reading: &'r Reading<'_>, entry: &Entry) -> Option<(&'r str, String, Said)> {
+    let path = reading.str(entry.path);
+    if let (Some(place), Held::Json(item)) = (path.strip_suffix("Data"), entry.value) {
+        let (name, value) = item_of(reading.str(item)).filter(|_| DATA.contains(&place))?;
+        return Some((place, name, Said::Text(value)));
+    }
+    let place = path.strip_suffix("Data.#text").filter(|place| DATA.contains(place))?;
+    if entry.options.is_inner {
+        return None;
+    }
+    let names = ["Data.@Name", "Data.#attributes.Name"].map(|name| format!("{place}{name}"));
+    let name = names.iter().find_map(|name| reading.sent_str(name)).unwrap_or("Data");
+    Some((place, name.to_owned(), Said::Held(entry.value, entry.options)))
 }
 
 /// Name and value of an item of a list of `Data`, which also has its name as `#attributes`.
