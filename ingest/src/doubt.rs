@@ -3,8 +3,8 @@
 //! Senders of Beats, RELP and JSON lines that ask for answers send what was not answered once more, over
 //! a new connection. Input: the records of such connections, one [`Session`] each. Output: which of them
 //! are stored already. When a session breaks, its newest records are in doubt: one that comes over
-//! another connection of the same peer, equal byte for byte or as JSON member for member, is taken for
-//! the repetition, once. What one session sends twice is stored twice, and so is what a peer sends
+//! another connection of the same peer, equal byte for byte or, of Beats, as JSON member for member, is
+//! taken for the repetition, once. What one session sends twice is stored twice, and so is what a peer sends
 //! again after it has taken its leave. Requests that come again as a whole are looked after in [`exchange`].
 //!
 //! Nothing is written for it: at the start the newest records of the journal are in doubt. At most
@@ -37,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Protocols whose senders send again what was not answered, and how many records such a sender has
 /// under way at most: two batches of Filebeat, four windows of librelp, and what one of ours likes.
 const PROTOCOLS: [(&str, usize); 3] = [("beats", 4_096), ("relp", 512), ("tcp_json", 4_096)];
+/// The one whose senders write a record anew each time, its members in another order.
+const WRITTEN_ANEW: &str = "beats";
 /// How long before the end of the journal a batch was stored of which nobody may have heard: it is
 /// answered at once, or when it can be searched, which is waited for a second.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -146,9 +148,11 @@ impl Doubts {
         SenderId(self.hash((source, protocol, peer)))
     }
 
-    fn id(&self, sender: SenderId, record: &[u8]) -> RecordId {
-        let digest = Digest(&self.hasher).of(record);
-        RecordId(self.hash((sender, digest)))
+    fn id(&self, sender: SenderId, protocol: &str, record: &[u8]) -> RecordId {
+        if protocol == WRITTEN_ANEW {
+            return RecordId(self.hash((sender, Digest(&self.hasher).of(record))));
+        }
+        RecordId(self.hash((sender, record.trim_ascii())))
     }
 
     fn hash(&self, what: impl Hash) -> u64 {
@@ -189,7 +193,7 @@ impl Recalling<'_> {
         let joined = text("lw.joined").and_then(|count| count.parse().ok()).unwrap_or(1);
         let ids = self.newest.entry(sender).or_default();
         for record in digest::records(event.raw(), joined) {
-            ids.push_back(self.doubts.id(sender, record));
+            ids.push_back(self.doubts.id(sender, &protocol, record));
             if ids.len() > newest_max {
                 ids.pop_front();
             }
@@ -250,19 +254,22 @@ pub(crate) struct Session {
 pub(crate) struct Names {
     doubts: Arc<Doubts>,
     sender: SenderId,
+    protocol: &'static str,
 }
 
 impl Names {
     /// What tells each record from others.
     pub(crate) fn of<'r>(&self, records: impl Iterator<Item = &'r [u8]>) -> Vec<RecordId> {
-        records.map(|record| self.doubts.id(self.sender, record)).collect()
+        let Self { doubts, sender, protocol } = self;
+        records.map(|record| doubts.id(*sender, protocol, record)).collect()
     }
 }
 
 impl Session {
     /// What names its records, which takes a while when they are many.
     pub(crate) fn names(&self) -> Names {
-        Names { doubts: Arc::clone(&self.doubts), sender: self.sender }
+        let Self { sender, protocol, .. } = *self;
+        Names { doubts: Arc::clone(&self.doubts), sender, protocol }
     }
 
     /// Says of each record whether it is stored already, and holds them all. Waits while another

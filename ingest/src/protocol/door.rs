@@ -184,18 +184,16 @@ impl Admission {
 
     /// What the key of this request stands for, with this body.
     fn idempotency(&self, body: &[u8], is_repeatable: bool) -> Option<IdempotencyKey> {
-        let source = self.origin.source.as_bytes();
-        match &self.key {
-            Some(key) => Some(IdempotencyKey {
-                key: hash(&[source, b"\0", key.as_bytes()]),
-                body: hash(&[body]),
-            }),
-            // No key has a NUL, so this is none that a sender could choose.
-            None if is_repeatable => {
-                Some(IdempotencyKey { key: hash(&[source, b"\0\0", body]), body: hash(&[body]) })
-            }
-            None => None,
+        if self.key.is_none() && !is_repeatable {
+            return None;
         }
+        let (source, body) = (self.origin.source.as_bytes(), hash(&[body]));
+        let key = match &self.key {
+            Some(key) => hash(&[source, b"\0", key.as_bytes()]),
+            // No key has a NUL, so this is none that a sender could choose.
+            None => hash(&[source, b"\0\0", &body]),
+        };
+        Some(IdempotencyKey { key, body })
     }
 }
 
