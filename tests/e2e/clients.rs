@@ -1,9 +1,12 @@
 //! Some sixty configurations of clients send the same events, in the bytes that were recorded from them,
 //! over real sockets; each event is there exactly once, with what the client says of it.
 //!
-//! In the first story no client runs: what is tried is that their bytes are taken. Real ones run in [`real`], those of
-//! the manual in [`manual`], NATS in another story. UDP is loopback's, which loses nothing that is read in time.
+//! In the first story no client runs: what is tried is that their bytes are taken, and in [`broken`] what
+//! becomes of them when they are broken. Real ones run in [`real`], those of the manual in [`manual`] and [`daemons`],
+//! NATS in another story. UDP is loopback's, which loses nothing that is read in time.
 
+mod broken;
+mod daemons;
 mod encode;
 mod events;
 mod http;

@@ -11,6 +11,9 @@ use tokio::net::UnixStream;
 use super::harness::wait::{LONG, until};
 use super::programs::{Running, find};
 
+/// What an action keeps until the server is there again.
+const PATIENCE: &str = r#"action.resumeRetryCount="-1" action.resumeInterval="1" queue.type="LinkedList" queue.size="100000""#;
+
 /// A running daemon.
 pub(crate) struct Rsyslog {
     socket: PathBuf,
@@ -23,7 +26,7 @@ impl Rsyslog {
     pub(crate) async fn start(parent: &Path, to: SocketAddr) -> Self {
         let (ip, port) = (to.ip(), to.port());
         let action = format!(r#"type="omfwd" target="{ip}" port="{port}" protocol="tcp""#);
-        Self::start_with(parent, "", &action).await
+        Self::start_with(parent, &format!("action({action} {PATIENCE})")).await
     }
 
     /// The same by RELP, in the form of the manual.
@@ -32,22 +35,21 @@ impl Rsyslog {
         let action = format!(
             r#"type="omrelp" target="{ip}" port="{port}" template="RSYSLOG_SyslogProtocol23Format""#
         );
-        Self::start_with(parent, r#"module(load="omrelp")"#, &action).await
+        let module = r#"module(load="omrelp")"#;
+        Self::start_with(parent, &format!("{module}\naction({action} {PATIENCE})")).await
     }
 
-    async fn start_with(parent: &Path, module: &str, action: &str) -> Self {
+    /// Starts one with this part of a configuration, which says where everything goes.
+    pub(crate) async fn start_with(parent: &Path, forwarding: &str) -> Self {
         let folder = parent.join("rsyslog");
         fs::create_dir(&folder).expect("a new folder");
         let place = folder.display();
         let socket = folder.join("in.sock");
         let configuration = format!(
-            r#"global(workDirectory="{place}" maxMessageSize="64k")
+            r#"global(workDirectory="{place}")
+{forwarding}
 module(load="imptcp")
-{module}
 input(type="imptcp" path="{place}/in.sock" unlink="on")
-action({action}
-       action.resumeRetryCount="-1" action.resumeInterval="1"
-       queue.type="LinkedList" queue.size="100000")
 "#
         );
         let file = folder.join("rsyslog.conf");

@@ -1,5 +1,6 @@
 //! The snippets of the manual (`docs/send`), run as they stand: but for ports nothing in them is changed, and what each
-//! says that it sends must be there. A section whose snippet is run by nobody says so.
+//! says that it sends must be there. Configurations of programs run in [`daemons`](super::daemons). A section whose
+//! snippet is run by nobody says so.
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -7,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::daemons::Program;
 use crate::harness::client::Client;
 use crate::harness::node::Place;
 use crate::programs::{find, has, python, repository};
@@ -21,16 +23,24 @@ const PORTS: [&str; 6] = ["5514", "5515", "5044", "2514", "12201", "24224"];
 
 /// A fenced block of a page.
 #[derive(Debug)]
-struct Snippet {
-    page: String,
-    section: String,
-    language: String,
-    text: String,
-    is_run: bool,
+pub(super) struct Snippet {
+    pub(super) page: String,
+    pub(super) section: String,
+    pub(super) language: String,
+    pub(super) text: String,
+    pub(super) is_run: bool,
+}
+
+/// The pages of the manual, in order.
+pub(super) fn pages() -> Vec<PathBuf> {
+    let pages = fs::read_dir(repository().join("docs/send")).expect("the manual");
+    let mut pages: Vec<_> = pages.map(|page| page.expect("a file").path()).collect();
+    pages.sort();
+    pages
 }
 
 /// All snippets of a page, in order.
-fn snippets(file: &Path) -> Vec<Snippet> {
+pub(super) fn snippets(file: &Path) -> Vec<Snippet> {
     let text = fs::read_to_string(file).expect("a page");
     let page = file.file_name().expect("a file").to_string_lossy().into_owned();
     let (mut found, mut section, mut said) = (Vec::new(), String::new(), String::new());
@@ -90,7 +100,7 @@ fn texts(snippet: &Snippet) -> Vec<&str> {
 }
 
 /// A port that is free for both.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     loop {
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let port = udp.local_addr().expect("bound").port();
@@ -100,15 +110,20 @@ fn free_port() -> u16 {
     }
 }
 
+/// A snippet with other ports in place of those of the manual.
+pub(super) fn ports_in_place(text: &str, http: &str, other: &str) -> String {
+    // A port of the system's choice may look like one of the manual.
+    let mut text = text.replace(HTTP_PORT, "{HTTP}");
+    for port in PORTS {
+        text = text.replace(port, "{OTHER}");
+    }
+    text.replace("{HTTP}", http).replace("{OTHER}", other)
+}
+
 /// Runs a snippet to its end; what it said when that is a bad one.
 fn run(snippet: &Snippet, ports: (&str, &str), token: &str) -> Result<(), String> {
     let (program, arguments, before) = runner(snippet).expect("it was looked for");
-    // A port of the system's choice may look like one of the manual.
-    let mut text = snippet.text.replace(HTTP_PORT, "{HTTP}");
-    for port in PORTS {
-        text = text.replace(port, "{TCP}");
-    }
-    let text = text.replace("{HTTP}", ports.0).replace("{TCP}", ports.1);
+    let text = ports_in_place(&snippet.text, ports.0, ports.1);
     // A file beside the modules: some clients look for theirs from where the program lies.
     let folder = tempfile::tempdir().expect("a folder");
     let modules = repository().join(".test-tools/node/node_modules");
@@ -139,11 +154,8 @@ async fn the_snippets_of_the_manual_do_what_they_say() {
     let node = place.start().await;
     let desk = Client::new(&node, &reader);
     let http = node.http().rsplit_once(':').expect("a port").1.to_owned();
-    let pages = fs::read_dir(repository().join("docs/send")).expect("the manual");
-    let mut pages: Vec<_> = pages.map(|page| page.expect("a file").path()).collect();
-    pages.sort();
     let (mut tried, mut wrong) = (0, Vec::new());
-    for snippet in pages.iter().flat_map(|page| snippets(page)) {
+    for snippet in pages().iter().flat_map(|page| snippets(page)) {
         let name = format!("{}, {} ({})", snippet.page, snippet.section, snippet.language);
         if !snippet.is_run || runner(&snippet).is_none() {
             continue;
@@ -187,15 +199,11 @@ fn is_missing(said: &str) -> bool {
 
 #[test]
 fn a_snippet_that_nobody_runs_says_so() {
-    let pages = fs::read_dir(repository().join("docs/send")).expect("the manual");
-    for snippet in pages.flat_map(|page| snippets(&page.expect("a file").path())) {
-        // Configuration of ours, and files of daemons that run among the shippers of Debian and the
-        // logging libraries.
+    for snippet in pages().iter().flat_map(|page| snippets(page)) {
+        // Configuration of ours, and a daemon that runs among the shippers of Debian.
         let is_elsewhere = snippet.language == "toml"
             || OF_SYSTEM.contains(&snippet.page.as_str())
-            || ["rsyslog", "syslog-ng", "Log4j 2"]
-                .iter()
-                .any(|name| snippet.section.starts_with(name));
+            || Program::of(&snippet).is_some();
         let is_run_here =
             ["python", "js", "sh", "php", "ruby"].contains(&snippet.language.as_str());
         assert!(!snippet.is_run || is_elsewhere || is_run_here, "{snippet:?} is not run");

@@ -142,7 +142,7 @@ fn that_are_here(all: &[(&'static str, Says, &'static str)]) -> Vec<(&'static st
 }
 
 /// Where what Log4j 2 and Logback need is.
-fn class_path() -> String {
+pub(super) fn class_path() -> String {
     let jars = [
         "log4j-api",
         "log4j-core",
