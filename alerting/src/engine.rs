@@ -20,12 +20,12 @@ use logwarden_event::{Event, Timestamp};
 use crate::identity::hash_text;
 use crate::matcher::Matcher;
 use crate::metrics;
-use crate::rule::{Correlation, CorrelationKind, Logic, Rule, RuleSet};
+use crate::rule::{Correlation, CorrelationKind, GroupPart, Logic, Rule, RuleSet};
 use crate::trend::{Explained, Series, Trends};
 use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
 
 use judging::trends_of;
-use values::{Origin, group_of_key, sample_of, tag_of, write_key, write_plain_key};
+use values::{Origin, group_of_key, sample_of, subjects_of, tag_of, write_key, write_plain_key};
 
 pub(crate) use snapshot::part_bit;
 
@@ -136,6 +136,8 @@ pub struct Engine {
     matcher: Matcher,
     lateness: Arc<Lateness>,
     groups: Vec<Option<Groups>>,
+    /// By rule: the fields that say who a match of a plain rule is about.
+    subjects: Vec<Arc<[GroupPart]>>,
     counters: Vec<Counters>,
     /// By rule: the groups of those that wait for the watermark.
     trends: Vec<Option<Trends>>,
@@ -171,6 +173,7 @@ impl Engine {
         Self {
             matcher: Matcher::new(rules.clone()),
             counters: rules.rules().iter().map(|_| Counters::default()).collect(),
+            subjects: subjects_of(rules.rules()),
             rules,
             lateness,
             groups,
@@ -277,7 +280,7 @@ impl Engine {
         if let (Logic::Match(_), Origin::Event(event)) = (&rule.logic, origin) {
             self.counters[place].of(metrics::HITS_TOTAL, &rule.id).increment(1);
             if rules.opens_alerts(place) {
-                write_plain_key(rule, event, &mut key);
+                write_plain_key(&self.subjects[place], event, &mut key);
                 let before = findings.found.len();
                 self.insert(place, &key, member, member.id, arrival, findings);
                 self.weigh(place, origin, before, arrival, findings);

@@ -160,6 +160,31 @@ fn every_field_of_the_rules_is_found_in_every_shape() {
     assert!(trials.0.len() >= 2_000, "{} trials", trials.0.len());
 }
 
+/// Logsource, channel, number, what a rule asks for, and what the event says.
+const VALUES: &str = r##"
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"Initiated": "true"} | {"Initiated": true}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"Initiated": true} | {"Initiated": "true"}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"DestinationPort": 443} | {"DestinationPort": "443"}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"DestinationPort": "443"} | {"DestinationPort": 443}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"DestinationIp|cidr": "10.0.0.0/8"} | {"DestinationIp": "10.1.2.3"}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"SourceIp": "-"} | {"SourceIp": "-"}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"DestinationHostname": null} | {"DestinationHostname": null}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"DestinationHostname": null} | {"A": "b"}
+network_connection | Microsoft-Windows-Sysmon/Operational | 3 | {"DestinationHostname": ""} | {"DestinationHostname": ""}
+image_load | Microsoft-Windows-Sysmon/Operational | 7 | {"Hashes|contains": "IMPHASH=AB"} | {"Hashes": "MD5=1,SHA256=2,IMPHASH=AB"}
+image_load | Microsoft-Windows-Sysmon/Operational | 7 | {"Signed": "false"} | {"Signed": false}
+/security | Security | 4624 | {"LogonType": 3} | {"LogonType": "3"}
+/security | Security | 4624 | {"KeyLength": 0} | {"KeyLength": 0}
+/security | Security | 4663 | {"TargetUserName": "bob", "SubjectUserName|endswith": "$"} | {"TargetUserName": "bob", "SubjectUserName": "PC$"}
+process_creation | Security | 4688 | {"Image|endswith": "\\a.exe", "ParentImage|endswith": "\\b.exe"} | {"NewProcessName": "C:\\a.exe", "ParentProcessName": "C:\\b.exe"}
+ps_classic_start | Windows PowerShell | 400 | {"Data|contains": "HostName=x"} | {"Data": ["Available", "\tHostName=x"]}
+ps_classic_start | Windows PowerShell | 400 | {"Data|contains": "HostName=x"} | {"Data": {"#text": ["Available", "\tHostName=x"]}}
+ps_classic_start | Windows PowerShell | 400 | {"Data|contains": "HostName=x"} | {"Data": {"#text": "\tHostName=x"}}
+ps_classic_start | Windows PowerShell | 400 | {"Data|contains": "HostName=x"} | {"Data": "\tHostName=x"}
+/windefend | Microsoft-Windows-Windows Defender/Operational | 3002 | {"Feature_Name": "%%886"} | {"Feature Name": "%%886"}
+/windefend | Microsoft-Windows-Windows Defender/Operational | 1116 | {"ThreatName|contains": "x"} | {"Threat Name": "xy"}
+"##;
+
 #[test]
 fn what_the_system_says_and_every_form_of_a_value_is_found() {
     let mut trials = Trials::default();
@@ -204,115 +229,11 @@ fn what_the_system_says_and_every_form_of_a_value_is_found() {
             }
         }
     }
-    let sysmon = "Microsoft-Windows-Sysmon/Operational";
-    let values = [
-        ("network_connection", sysmon, 3, json!({"Initiated": "true"}), json!({"Initiated": true})),
-        ("network_connection", sysmon, 3, json!({"Initiated": true}), json!({"Initiated": "true"})),
-        (
-            "network_connection",
-            sysmon,
-            3,
-            json!({"DestinationPort": 443}),
-            json!({"DestinationPort": "443"}),
-        ),
-        (
-            "network_connection",
-            sysmon,
-            3,
-            json!({"DestinationPort": "443"}),
-            json!({"DestinationPort": 443}),
-        ),
-        (
-            "network_connection",
-            sysmon,
-            3,
-            json!({"DestinationIp|cidr": "10.0.0.0/8"}),
-            json!({"DestinationIp": "10.1.2.3"}),
-        ),
-        ("network_connection", sysmon, 3, json!({"SourceIp": "-"}), json!({"SourceIp": "-"})),
-        (
-            "network_connection",
-            sysmon,
-            3,
-            json!({"DestinationHostname": null}),
-            json!({"DestinationHostname": null}),
-        ),
-        ("network_connection", sysmon, 3, json!({"DestinationHostname": null}), json!({"A": "b"})),
-        (
-            "network_connection",
-            sysmon,
-            3,
-            json!({"DestinationHostname": ""}),
-            json!({"DestinationHostname": ""}),
-        ),
-        (
-            "image_load",
-            sysmon,
-            7,
-            json!({"Hashes|contains": "IMPHASH=AB"}),
-            json!({"Hashes": "MD5=1,SHA256=2,IMPHASH=AB"}),
-        ),
-        ("image_load", sysmon, 7, json!({"Signed": "false"}), json!({"Signed": false})),
-        ("/security", "Security", 4624, json!({"LogonType": 3}), json!({"LogonType": "3"})),
-        ("/security", "Security", 4624, json!({"KeyLength": 0}), json!({"KeyLength": 0})),
-        (
-            "/security",
-            "Security",
-            4663,
-            json!({"TargetUserName": "bob", "SubjectUserName|endswith": "$"}),
-            json!({"TargetUserName": "bob", "SubjectUserName": "PC$"}),
-        ),
-        (
-            "process_creation",
-            "Security",
-            4688,
-            json!({"Image|endswith": "\\a.exe", "ParentImage|endswith": "\\b.exe"}),
-            json!({"NewProcessName": "C:\\a.exe", "ParentProcessName": "C:\\b.exe"}),
-        ),
-        (
-            "ps_classic_start",
-            "Windows PowerShell",
-            400,
-            json!({"Data|contains": "HostName=x"}),
-            json!({"Data": ["Available", "\tHostName=x"]}),
-        ),
-        (
-            "ps_classic_start",
-            "Windows PowerShell",
-            400,
-            json!({"Data|contains": "HostName=x"}),
-            json!({"Data": {"#text": ["Available", "\tHostName=x"]}}),
-        ),
-        (
-            "ps_classic_start",
-            "Windows PowerShell",
-            400,
-            json!({"Data|contains": "HostName=x"}),
-            json!({"Data": {"#text": "\tHostName=x"}}),
-        ),
-        (
-            "ps_classic_start",
-            "Windows PowerShell",
-            400,
-            json!({"Data|contains": "HostName=x"}),
-            json!({"Data": "\tHostName=x"}),
-        ),
-        (
-            "/windefend",
-            "Microsoft-Windows-Windows Defender/Operational",
-            3002,
-            json!({"Feature_Name": "%%886"}),
-            json!({"Feature Name": "%%886"}),
-        ),
-        (
-            "/windefend",
-            "Microsoft-Windows-Windows Defender/Operational",
-            1116,
-            json!({"ThreatName|contains": "x"}),
-            json!({"Threat Name": "xy"}),
-        ),
-    ];
-    for (name, channel, number, selection, data) in values {
+    for line in VALUES.lines().filter(|line| !line.is_empty()) {
+        let parts: Vec<&str> = line.splitn(5, " | ").collect();
+        let [name, channel, number, selection, data] = parts[..] else { panic!("five of {line}") };
+        let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+        let (number, selection, data) = (json(number), json(selection), json(data));
         let event = json!({"Event": {"System": system(channel, number), "EventData": data}});
         trials.add(format!("{selection} in {data}"), &logsource(name), &selection, event);
     }

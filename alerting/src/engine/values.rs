@@ -1,6 +1,7 @@
 //! What an event, or what a correlation found, says of the fields that a rule groups by or counts.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use logwarden_event::{Event, Value};
 use logwarden_query::Target;
@@ -50,15 +51,29 @@ pub fn field_text(event: &Event, name: &str) -> Option<String> {
     value_text(event, &target_of(name)).map(Cow::into_owned)
 }
 
+/// By rule, the fields that say who or what a match of a plain rule is about: the first that is there.
+pub(super) fn subjects_of(rules: &[Rule]) -> Vec<Arc<[GroupPart]>> {
+    let part = |name: &str| GroupPart {
+        name: name.to_owned(),
+        called: name.to_owned(),
+        target: target_of(name),
+    };
+    let usual: Arc<[GroupPart]> = ENTITY_FIELDS.into_iter().map(part).collect();
+    let subject = |rule: &Rule| match &rule.settings.entity {
+        Some(entity) => Arc::new([part(entity)]) as Arc<[GroupPart]>,
+        None => usual.clone(),
+    };
+    rules.iter().map(subject).collect()
+}
+
 /// Writes the key of the group of a plain rule's match: who or what the event is about.
-pub(super) fn write_plain_key(rule: &Rule, event: &Event, key: &mut String) {
-    let chosen = rule.settings.entity.as_deref();
-    let names = chosen.into_iter().chain(ENTITY_FIELDS.into_iter().filter(|_| chosen.is_none()));
-    let subject = names.filter_map(|name| Some((name, field_text(event, name)?))).next();
+pub(super) fn write_plain_key(subject: &[GroupPart], event: &Event, key: &mut String) {
+    let mut known =
+        subject.iter().filter_map(|part| Some((part, value_text(event, &part.target)?)));
     key.clear();
     key.push('[');
-    if let Some((name, value)) = &subject {
-        write_part(name, value, key);
+    if let Some((part, value)) = known.next() {
+        write_part(&part.name, &value, key);
     }
     key.push(']');
 }
