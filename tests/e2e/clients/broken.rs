@@ -10,8 +10,11 @@ use super::{Doors, Send, encode, node, recordings};
 use crate::harness::client::Client;
 use crate::harness::wait::{LONG, until};
 
-/// Ways to break what is sent.
-const WAYS: [(&str, fn(&[u8]) -> Vec<u8>); 9] = [
+/// Breaks what is sent.
+type Breaking = fn(&[u8]) -> Vec<u8>;
+
+/// Ways to do so.
+const WAYS: [(&str, Breaking); 9] = [
     ("its first half", |bytes| bytes[..bytes.len() / 2].to_vec()),
     ("without its last byte", |bytes| bytes[..bytes.len().saturating_sub(1)].to_vec()),
     ("without its first byte", |bytes| bytes.get(1..).unwrap_or_default().to_vec()),
@@ -47,7 +50,7 @@ fn over(bytes: &[u8], at: usize, with: &[u8]) -> Vec<u8> {
 
 impl Doors {
     /// Sends what is broken, and gives what was said to it.
-    async fn offer(&self, name: &str, send: Send, breaking: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    async fn offer(&self, name: &str, send: Send, breaking: Breaking) -> Vec<u8> {
         match send {
             Send::Http { head, body, .. } => {
                 // Under an id of its own: what is whole must not count as this again.
