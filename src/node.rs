@@ -15,7 +15,7 @@ use logwarden_event::{Clock, SystemClock};
 use logwarden_index::Index;
 use logwarden_ingest::{Handle, Ingest, Normalizer, Origin, Progress};
 use logwarden_query::Engine;
-use logwarden_store::identity::Identity;
+use logwarden_store::identity::{Identity, REFRESH_INTERVAL};
 use logwarden_store::seal::Seal;
 use logwarden_store::{JournalState, Store};
 use logwarden_web::{
@@ -189,6 +189,9 @@ impl Node {
         let setup_link = setup_link(&identity, &settings.own_url).await?;
         let audit = Audit::new(store.clone());
         roles.follow("audit", run_audit(Arc::clone(&audit), roles.consumers.clone()));
+        let told =
+            take_over_told(Arc::clone(&identity), Arc::clone(&audit), roles.consumers.clone());
+        roles.follow("told", told);
         let saved = Saved::open(Arc::clone(&store.catalog), Arc::clone(&store.clock)).await?;
         let shown = Arc::new(Mutex::new(config.shown));
         let node = Self {
@@ -269,7 +272,11 @@ impl Node {
 
     /// Seals with the master key of `store` from now on, and what was sealed before, too.
     async fn reload_seal(&self, store: logwarden_store::Config) -> anyhow::Result<()> {
-        let seal = tokio::task::spawn_blocking(move || master(&store)).await??;
+        let read = move || {
+            let (key, before) = (store.master_key.as_ref(), &store.master_keys_before);
+            Seal::master_again(&store.data_dir, key, before)
+        };
+        let seal = tokio::task::spawn_blocking(read).await??;
         Ok(self.identity.set_seal(seal).await?)
     }
 
@@ -376,6 +383,43 @@ fn health(store: &Store, index: &Index, alerting: &Alerting, ingest: &Handle) ->
 async fn run_audit(audit: Arc<Audit>, shutdown: CancellationToken) -> anyhow::Result<()> {
     audit.run(shutdown).await;
     Ok(())
+}
+
+/// Writes down what commands did in the data directory.
+async fn take_over_told(
+    identity: Arc<Identity>,
+    audit: Arc<Audit>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        match identity.told().await {
+            Ok(told) => {
+                for line in told {
+                    let entry = Entry::new(
+                        audit_action(&line.action),
+                        "command line",
+                        &line.object,
+                        format!("{} at {}", line.message, line.at),
+                    );
+                    audit.record(entry).await;
+                    if let Err(error) = identity.forget(&line).await {
+                        warn!(%error, "what a command did may be written down twice");
+                    }
+                }
+            }
+            Err(error) => warn!(%error, "what commands did cannot be read"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(REFRESH_INTERVAL) => {}
+        }
+    }
+}
+
+/// The actions of commands; what another version left has a word for all.
+fn audit_action(name: &str) -> &'static str {
+    let known = ["token.create", "token.revoke", "user.create"];
+    known.into_iter().find(|known| *known == name).unwrap_or("command")
 }
 
 async fn run_identity(identity: Arc<Identity>, shutdown: CancellationToken) -> anyhow::Result<()> {

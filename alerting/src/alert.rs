@@ -8,6 +8,7 @@ pub(crate) mod kept;
 pub(crate) mod lifecycle;
 pub mod link;
 pub(crate) mod sight;
+pub(crate) mod statistics;
 pub(crate) mod tables;
 pub(crate) mod wording;
 pub(crate) mod writing;
@@ -396,6 +397,10 @@ pub struct Delivery {
     /// The name of the route that took the alert; `None`: there are no routes, or a rule or person
     /// decided.
     pub route: Option<String>,
+    /// When it was made, in the transaction of what it tells.
+    pub created_at: Timestamp,
+    /// When its receiver took it.
+    pub sent_at: Option<Timestamp>,
 }
 
 /// The search that shows every event of an alert.
@@ -474,12 +479,56 @@ pub struct AlertQuery {
     pub entity: Option<String>,
     /// Only of this assignee.
     pub assignee: Option<String>,
+    /// Only those that this event proves.
+    pub event: Option<EventId>,
     /// Only with this text in the title, case ignored.
     pub text: Option<String>,
+    /// Which come first.
+    pub order: AlertOrder,
     /// At most so many; 0: 100. Never more than [`ALERTS_PAGE_MAX`].
     pub limit: usize,
     /// What [`AlertPage::next`] held.
     pub cursor: Option<String>,
+}
+
+/// In which order a list of alerts stands; alerts that are equal in it stand newest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AlertOrder {
+    /// What is compared.
+    pub by: AlertKey,
+    /// The smallest or oldest first.
+    pub is_ascending: bool,
+}
+
+/// What a list of alerts can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AlertKey {
+    /// When it was opened.
+    #[default]
+    OpenedAt,
+    /// How bad it is.
+    Severity,
+    /// Events in it.
+    Events,
+    /// When its last event happened.
+    LastEventAt,
+}
+
+impl AlertOrder {
+    /// Every key with its name in the API.
+    pub const KEYS: [(&'static str, AlertKey); 4] = [
+        ("opened_at", AlertKey::OpenedAt),
+        ("severity", AlertKey::Severity),
+        ("events", AlertKey::Events),
+        ("last_event_at", AlertKey::LastEventAt),
+    ];
+
+    /// Reads a key's name, with `-` before it for the largest or newest first.
+    pub fn from_name(text: &str) -> Option<Self> {
+        let name = text.strip_prefix('-').unwrap_or(text);
+        let (_, by) = Self::KEYS.into_iter().find(|(known, _)| *known == name)?;
+        Some(Self { by, is_ascending: !text.starts_with('-') })
+    }
 }
 
 /// Alerts on one page of a list.

@@ -174,6 +174,7 @@ impl Detector {
         let position = snapshot.unwrap_or_else(|| store.journal.start(LANE));
         store.journal.hold(CONSUMER, position);
         let mut engine = Engine::with_lateness(rules.clone(), shared.lateness());
+        shared.set_timings(rules.clone(), engine.timings());
         let mut obsolete = 0;
         for part in load_parts(&shared).await? {
             obsolete += engine.restore(&part);

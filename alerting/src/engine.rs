@@ -7,6 +7,7 @@
 
 mod judging;
 mod snapshot;
+mod timing;
 mod values;
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,7 +21,7 @@ use logwarden_event::{Event, Timestamp};
 use crate::identity::hash_text;
 use crate::matcher::Matcher;
 use crate::metrics;
-use crate::rule::{Correlation, CorrelationKind, GroupPart, Logic, Rule, RuleSet};
+use crate::rule::{Correlation, CorrelationKind, Edge, GroupPart, Logic, Rule, RuleSet};
 use crate::trend::{Explained, Series, Trends};
 use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
 
@@ -30,6 +31,7 @@ use values::{Origin, group_of_key, sample_of, subjects_of, tag_of, write_key, wr
 pub(crate) use snapshot::part_bit;
 
 pub use snapshot::Part;
+pub(crate) use timing::Timing;
 pub use values::field_text;
 
 /// How late the events of a source may come, by its name.
@@ -139,6 +141,8 @@ pub struct Engine {
     /// By rule: the fields that say who a match of a plain rule is about.
     subjects: Vec<Arc<[GroupPart]>>,
     counters: Vec<Counters>,
+    /// By rule: how long events take in its windows.
+    timings: Arc<[Timing]>,
     /// By rule: the groups of those that wait for the watermark.
     trends: Vec<Option<Trends>>,
     /// The places of those rules, each after the ones it looks at.
@@ -174,6 +178,7 @@ impl Engine {
             matcher: Matcher::new(rules.clone()),
             counters: rules.rules().iter().map(|_| Counters::default()).collect(),
             subjects: subjects_of(rules.rules()),
+            timings: rules.rules().iter().map(|_| Timing::default()).collect(),
             rules,
             lateness,
             groups,
@@ -188,6 +193,11 @@ impl Engine {
     /// The rules it runs.
     pub fn rules(&self) -> &Arc<RuleSet> {
         &self.rules
+    }
+
+    /// How long events take in the windows of each rule, in the order of the rules.
+    pub(crate) fn timings(&self) -> Arc<[Timing]> {
+        Arc::clone(&self.timings)
     }
 
     /// Looks at one event, which has its place in the journal.
@@ -278,6 +288,7 @@ impl Engine {
         let rule = &rules.rules()[place];
         let mut key = std::mem::take(&mut self.key);
         if let (Logic::Match(_), Origin::Event(event)) = (&rule.logic, origin) {
+            let begun = self.timings[place].begin();
             self.counters[place].of(metrics::HITS_TOTAL, &rule.id).increment(1);
             if rules.opens_alerts(place) {
                 write_plain_key(&self.subjects[place], event, &mut key);
@@ -285,37 +296,54 @@ impl Engine {
                 self.insert(place, &key, member, member.id, arrival, findings);
                 self.weigh(place, origin, before, arrival, findings);
             }
+            self.timings[place].end(begun);
         }
         for edge in rules.edges_of(place) {
-            let above = &rules.rules()[edge.correlation];
-            let Logic::Correlate(correlation) = &above.logic else { continue };
-            let has_key = write_key(&edge.group, above.settings.missing_as_null, origin, &mut key);
-            if let Some(judged) = &correlation.judged {
-                match sample_of(judged, edge, origin, member).filter(|_| has_key) {
-                    Some(sample) => {
-                        self.insert_sample(edge.correlation, &key, sample, arrival, findings);
-                    }
-                    None => self.count_missing(edge.correlation, above),
-                }
-                continue;
-            }
-            let Some(tag) = tag_of(correlation, edge, origin, member).filter(|_| has_key) else {
-                self.count_missing(edge.correlation, above);
-                continue;
-            };
-            let before = findings.found.len();
-            let hits = self.insert(edge.correlation, &key, member, tag, arrival, findings);
-            if findings.found.len() == before && hits.is_empty() {
-                continue;
-            }
-            let values = group_of_key(&key);
-            let origin = Origin::Group(&values);
-            self.weigh(edge.correlation, origin, before, arrival, findings);
-            for hit in hits {
-                self.take_hit(edge.correlation, origin, hit, arrival, findings);
-            }
+            let begun = self.timings[edge.correlation].begin();
+            self.take_edge(edge, origin, member, arrival, &mut key, findings);
+            self.timings[edge.correlation].end(begun);
         }
         self.key = key;
+    }
+
+    /// A match into one of the correlations that look at its rule; `key` is room for the name of the group.
+    fn take_edge(
+        &mut self,
+        edge: &Edge,
+        origin: Origin<'_>,
+        member: Member,
+        arrival: Arrival,
+        key: &mut String,
+        findings: &mut Findings,
+    ) {
+        let rules = self.rules.clone();
+        let above = &rules.rules()[edge.correlation];
+        let Logic::Correlate(correlation) = &above.logic else { return };
+        let has_key = write_key(&edge.group, above.settings.missing_as_null, origin, key);
+        if let Some(judged) = &correlation.judged {
+            match sample_of(judged, edge, origin, member).filter(|_| has_key) {
+                Some(sample) => {
+                    self.insert_sample(edge.correlation, key, sample, arrival, findings);
+                }
+                None => self.count_missing(edge.correlation, above),
+            }
+            return;
+        }
+        let Some(tag) = tag_of(correlation, edge, origin, member).filter(|_| has_key) else {
+            self.count_missing(edge.correlation, above);
+            return;
+        };
+        let before = findings.found.len();
+        let hits = self.insert(edge.correlation, key, member, tag, arrival, findings);
+        if findings.found.len() == before && hits.is_empty() {
+            return;
+        }
+        let values = group_of_key(key);
+        let origin = Origin::Group(&values);
+        self.weigh(edge.correlation, origin, before, arrival, findings);
+        for hit in hits {
+            self.take_hit(edge.correlation, origin, hit, arrival, findings);
+        }
     }
 
     fn count_missing(&mut self, place: usize, rule: &Rule) {

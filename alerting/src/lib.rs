@@ -49,8 +49,9 @@ use notify::stored::Stored;
 pub use alert::lifecycle::{Act, NOTE_BYTES_MAX};
 pub use alert::link::{KnownLink, Link, LinkState};
 pub use alert::sight::Viewer;
+pub use alert::statistics::RuleStatistics;
 pub use alert::tables::{DeliveryPage, DeliveryQuery};
-pub use alert::{Alert, AlertPage, AlertQuery, AlertState, AlertSummary, Resolution};
+pub use alert::{Alert, AlertOrder, AlertPage, AlertQuery, AlertState, AlertSummary, Resolution};
 pub use config::{Config, NotifierConfig, RotaConfig, RouteConfig, RulesConfig};
 pub use coverage::{RuleCoverage, Seen, Verdict, coverage, unseen_fields};
 pub use error::AlertingError;
@@ -132,6 +133,8 @@ struct Status {
     position: Position,
     stalled: Option<String>,
     failing: HashMap<String, NotifierState>,
+    /// The rules that the detector runs, and how long events take in each.
+    timings: Option<(Arc<RuleSet>, Arc<[engine::Timing]>)>,
     is_unwell: bool,
     is_stopping: bool,
 }
@@ -172,6 +175,10 @@ impl Shared {
 
     pub(crate) fn set_stalled(&self, reason: Option<String>) {
         write(&self.status).stalled = reason;
+    }
+
+    pub(crate) fn set_timings(&self, rules: Arc<RuleSet>, timings: Arc<[engine::Timing]>) {
+        write(&self.status).timings = Some((rules, timings));
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -497,13 +504,30 @@ impl Alerting {
         })
     }
 
-    /// Notifications, newest first.
+    /// Notifications about alerts that `viewer` sees, newest first. Who sees a part is not told what
+    /// receivers said.
     ///
     /// # Errors
     ///
-    /// [`AlertingError::Cursor`] and [`AlertingError::Catalog`].
-    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, AlertingError> {
-        alert::tables::deliveries(&*self.shared.store.catalog, query).await
+    /// As [`Alerting::alerts`].
+    pub async fn deliveries(
+        &self,
+        query: &DeliveryQuery,
+        viewer: &Viewer,
+    ) -> Result<DeliveryPage, AlertingError> {
+        let mut page = alert::tables::deliveries(&*self.shared.store.catalog, query).await?;
+        if viewer.visibility.is_partial() {
+            let mut ids: Vec<AlertId> = page.items.iter().map(|item| item.alert_id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            let seen = alert::sight::visible_of(&self.shared, &ids, viewer).await?;
+            page.items.retain(|item| seen.contains(&item.alert_id));
+            for item in &mut page.items {
+                item.answer.clear();
+                item.title = None;
+            }
+        }
+        Ok(page)
     }
 
     /// Says which troubles there are now that no alert can tell of; they are told without one.

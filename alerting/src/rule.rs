@@ -238,6 +238,8 @@ pub struct RuleSummary {
     pub level: Level,
     /// Whether it works.
     pub state: RuleState,
+    /// Points of risk that a detection of it is worth.
+    pub risk: Option<u64>,
     /// The file it stands in.
     pub file: String,
     /// What is wrong with it while it works, such as a file beside it that was refused.

@@ -10,6 +10,7 @@ use logwarden_event::Timestamp;
 use logwarden_store::{Catalog, Migration, Row, Statement, Step};
 
 use crate::alert::lifecycle::commit;
+use crate::alert::sight::{self, Viewer};
 use crate::alert::tables::{self, Columns, instant, rows, text, text_or_null};
 use crate::alert::{ALERTS_PAGE_MAX, AlertQuery, AlertSummary};
 use crate::{Alerting, AlertingError};
@@ -92,12 +93,21 @@ impl Silence {
 }
 
 impl Alerting {
-    /// Those in force and those that ended in the last month, those that end last first.
+    /// Those in force and those that ended in the last month that `viewer` sees, those that end last first.
     ///
     /// # Errors
     ///
-    /// [`AlertingError::Catalog`].
-    pub async fn silences(&self) -> Result<Vec<Silence>, AlertingError> {
+    /// [`AlertingError::Catalog`], and [`AlertingError::Evidence`] when it cannot be told what somebody
+    /// sees who sees a part.
+    pub async fn silences(&self, viewer: &Viewer) -> Result<Vec<Silence>, AlertingError> {
+        let known = self.known_silences().await?;
+        if viewer.visibility.is_partial() {
+            return sight::silences(&self.shared, known, viewer).await;
+        }
+        Ok(known)
+    }
+
+    async fn known_silences(&self) -> Result<Vec<Silence>, AlertingError> {
         let store = &self.shared.store;
         load(&*store.catalog, store.clock.now().saturating_sub(KEPT_AFTER_END)).await
     }
@@ -171,7 +181,7 @@ impl Alerting {
         let store = &self.shared.store;
         let now = store.clock.now();
         let find = async || {
-            let known = self.silences().await?;
+            let known = self.known_silences().await?;
             known.into_iter().find(|silence| silence.id == id).ok_or(AlertingError::NotFound)
         };
         find().await?;
@@ -184,12 +194,17 @@ impl Alerting {
         find().await
     }
 
-    /// The alerts of the last 24 hours that a silence would have muted, newest first.
+    /// The alerts of the last 24 hours that a silence would have muted, of those that `viewer` sees, newest
+    /// first.
     ///
     /// # Errors
     ///
-    /// [`AlertingError::Invalid`] when it names nothing, [`AlertingError::Catalog`].
-    pub async fn preview_silence(&self, muted: &Muted) -> Result<Vec<AlertSummary>, AlertingError> {
+    /// [`AlertingError::Invalid`] when it names nothing; otherwise as [`Alerting::silences`].
+    pub async fn preview_silence(
+        &self,
+        muted: &Muted,
+        viewer: &Viewer,
+    ) -> Result<Vec<AlertSummary>, AlertingError> {
         check(muted)?;
         let since = self.shared.store.clock.now().saturating_sub(PREVIEW_OVER);
         let query = AlertQuery {
@@ -198,7 +213,10 @@ impl Alerting {
             limit: ALERTS_PAGE_MAX,
             ..AlertQuery::default()
         };
-        let mut alerts = tables::page(&*self.shared.store.catalog, &query).await?.items;
+        let mut alerts = match viewer.visibility.is_partial() {
+            true => sight::newest(&self.shared, viewer).await?,
+            false => tables::page(&*self.shared.store.catalog, &query).await?.items,
+        };
         alerts.retain(|alert| alert.opened_at >= since && muted.covers(alert));
         Ok(alerts)
     }
@@ -279,7 +297,7 @@ mod tests {
         let begun = alerting.create_silence(of_rule("r"), " load test ", ends_at, "ana").await;
         let begun = begun.expect("begun");
         assert_eq!(begun.reason, "load test");
-        let known = alerting.silences().await.expect("read");
+        let known = alerting.silences(&Viewer::of_everything("ana")).await.expect("read");
         assert_eq!(known, std::slice::from_ref(&begun));
         assert!(begun.words().starts_with("nobody is told: silenced by ana until "));
         let ended = alerting.end_silence(&begun.id, "bob").await.expect("ended");

@@ -300,7 +300,7 @@ async fn a_silenced_alert_is_opened_says_why_and_tells_nobody() {
     let said = |entry: &TimelineEntry| entry.text.contains("silenced by ana");
     assert!(silenced.timeline.iter().any(said), "{:?}", silenced.timeline);
     assert_eq!(about("10.2.0.8").notifications.len(), 1);
-    let previewed = world.alerting.preview_silence(&muted).await.expect("read");
+    let previewed = world.alerting.preview_silence(&muted, &ana()).await.expect("read");
     assert_eq!(previewed.len(), 1);
     assert_eq!(previewed[0].id, silenced.summary.id);
 }

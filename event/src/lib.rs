@@ -6,6 +6,7 @@
 mod class;
 mod event;
 mod field;
+mod hidden;
 mod id;
 mod severity;
 mod text;
@@ -14,6 +15,7 @@ mod time;
 pub use class::{Class, Logsource};
 pub use event::{DecodeError, Event, EventBuilder, Field, FieldOptions, parts};
 pub use field::{FieldSpec, FieldType, STANDARD_FIELDS, Value, standard_field};
+pub use hidden::is_hidden;
 pub use id::{AlertId, EventId, IdError, NotificationId, Position, SplitId};
 pub use severity::Severity;
 pub use text::{WORD_BYTES_MAX, has_words_in_order, words};

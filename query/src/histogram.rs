@@ -81,6 +81,8 @@ pub struct Bucket {
     /// Events by value, of the values with the most events, most first; those of all others are
     /// under `other`. Events without the field are in none.
     pub by: Vec<(String, u64)>,
+    /// Not all that lies in it was read: there may be more.
+    pub is_unread: bool,
 }
 
 impl Engine {
@@ -127,7 +129,7 @@ impl Engine {
         let counts = std::mem::replace(&mut *lock(&all), Counts::new(0));
         Ok(HistogramAnswer {
             total: counts.events.iter().sum(),
-            buckets: counts.into_buckets(&grid),
+            buckets: counts.into_buckets(&grid, &coverage.unread),
             interval: grid.interval(),
             range: grid.range,
             coverage,
@@ -409,7 +411,7 @@ impl Counts {
         }
     }
 
-    fn into_buckets(self, grid: &Grid) -> Vec<Bucket> {
+    fn into_buckets(self, grid: &Grid, unread: &[(Timestamp, Timestamp)]) -> Vec<Bucket> {
         let mut values: Vec<(String, BTreeMap<usize, u64>)> = self.by.into_iter().collect();
         let sum = |buckets: &BTreeMap<usize, u64>| buckets.values().sum::<u64>();
         values.sort_by(|(one, one_counts), (other, other_counts)| {
@@ -423,6 +425,9 @@ impl Counts {
                 timestamp: grid.start_of(place),
                 count: *count,
                 by: Vec::new(),
+                is_unread: unread
+                    .iter()
+                    .any(|(first, last)| grid.bucket(place).overlaps(*first, *last)),
             })
             .collect();
         for (rank, (text, counts)) in values.into_iter().enumerate() {

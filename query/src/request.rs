@@ -44,6 +44,8 @@ pub struct Coverage {
     pub complete: bool,
     /// The pieces that could not be read, by name.
     pub unreadable: Vec<String>,
+    /// First and last instant of each piece that was not read, or only in part.
+    pub unread: Vec<(Timestamp, Timestamp)>,
 }
 
 /// The range `[from, to)` of a request; what is not said is open.

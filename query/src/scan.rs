@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use logwarden_event::{Event, TimeRange};
+use logwarden_event::{Event, TimeRange, Timestamp};
 use logwarden_index::{Counted, GroupPart, Grouped, IndexError, Piece, Snapshot};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -36,7 +36,8 @@ pub(crate) struct Scan {
     pub(crate) pieces: Vec<Arc<dyn Piece>>,
     /// Memory that the answer takes.
     pub(crate) memory: Memory,
-    unreadable: Vec<String>,
+    /// What is known to be lost, with its first and last instant.
+    unreadable: Vec<(String, Span)>,
     control: Control,
     /// Cancelled with the control, and when the answer is no longer waited for.
     stop: CancellationToken,
@@ -44,6 +45,9 @@ pub(crate) struct Scan {
     total: AtomicU64,
     read: AtomicUsize,
 }
+
+/// Times of the oldest and the newest event of a piece.
+type Span = (Timestamp, Timestamp);
 
 /// Why reading a piece ended early.
 #[derive(Debug)]
@@ -131,7 +135,7 @@ impl Scan {
             view,
             pieces,
             memory: Memory::new(bytes_max),
-            unreadable: lost.map(|split| split.name).collect(),
+            unreadable: lost.map(|split| (split.name, (split.first, split.last))).collect(),
             stop: control.cancel.child_token(),
             control,
             deadline: time_max.map(|time| Instant::now() + time),
@@ -348,7 +352,8 @@ pub(crate) async fn for_each_piece(
     let work = Arc::new(work);
     // Whatever ends this future early, an error or whoever asked, ends the threads too.
     let _stop = scan.stop.clone().drop_guard();
-    let mut unreadable = scan.unreadable.clone();
+    let mut lost = scan.unreadable.clone();
+    let mut unread: Vec<Span> = Vec::new();
     let mut running = JoinSet::new();
     let mut is_late = false;
     let next = Arc::new(AtomicUsize::new(0));
@@ -369,22 +374,26 @@ pub(crate) async fn for_each_piece(
             done
         });
         while let Some(joined) = running.try_join_next() {
-            is_late |= settle(joined, &mut unreadable)?;
+            is_late |= settle(joined, &mut lost, &mut unread)?;
         }
     }
     while let Some(joined) = running.join_next().await {
-        is_late |= settle(joined, &mut unreadable)?;
+        is_late |= settle(joined, &mut lost, &mut unread)?;
     }
     let splits = scan.splits();
-    let complete = unreadable.is_empty() && !is_late && splits.read == splits.of;
+    let complete = lost.is_empty() && !is_late && splits.read == splits.of;
     if !complete {
         ::metrics::counter!(metrics::INCOMPLETE_TOTAL).increment(1);
     }
-    Ok(Coverage { splits, complete, unreadable })
+    let untouched = scan.pieces.iter().skip(next.load(Ordering::Relaxed));
+    unread.extend(untouched.map(|piece| piece.time_span()));
+    let (unreadable, spans): (Vec<_>, Vec<_>) = lost.into_iter().unzip();
+    unread.extend(spans);
+    Ok(Coverage { splits, complete, unreadable, unread })
 }
 
 /// What became of a piece: whether some of its events are lost, or why reading it ended early.
-type Done = (String, Result<bool, Halt>);
+type Done = (String, Span, Result<bool, Halt>);
 
 /// Reads one piece after another until the turn is over or nothing more is wanted.
 fn take_turn(
@@ -401,7 +410,7 @@ fn take_turn(
         }
         let is_over = matches!(done, Err(Halt::Deadline | Halt::Failed(_)));
         let is_damaged = done.is_ok() && piece.lacks(scan.plan.range);
-        all.push((piece.name(), done.map(|()| is_damaged)));
+        all.push((piece.name(), piece.time_span(), done.map(|()| is_damaged)));
         if is_over || begun.elapsed() >= TURN_MAX {
             break;
         }
@@ -417,25 +426,30 @@ async fn deadline(scan: &Scan) {
     }
 }
 
-/// What became of the pieces of a turn; true when the time is over.
+/// What became of the pieces of a turn: those that are lost, and those that the time was too short for; true
+/// when it is over.
 fn settle(
     joined: Result<Vec<Done>, tokio::task::JoinError>,
-    unreadable: &mut Vec<String>,
+    lost: &mut Vec<(String, Span)>,
+    unread: &mut Vec<Span>,
 ) -> Result<bool, QueryError> {
     let mut is_late = false;
     let done = joined.map_err(|error| {
         warn!("reading a piece broke: {error}");
         QueryError::Internal
     })?;
-    for (name, done) in done {
+    for (name, span, done) in done {
         match done {
             Ok(false) => {}
             // Some of its events are lost, the others are in the answer.
-            Ok(true) => unreadable.push(name),
-            Err(Halt::Deadline) => is_late = true,
+            Ok(true) => lost.push((name, span)),
+            Err(Halt::Deadline) => {
+                is_late = true;
+                unread.push(span);
+            }
             Err(Halt::Unreadable(error)) => {
                 warn!(split = %name, "split `{name}` cannot be read: {error}");
-                unreadable.push(name);
+                lost.push((name, span));
             }
             Err(Halt::Failed(error)) => return Err(error),
         }

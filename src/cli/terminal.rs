@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use logwarden_event::is_hidden;
+
 /// `text` with control, bidirectional and zero-width characters as visible escapes.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
@@ -37,11 +39,6 @@ pub(crate) fn printable_json(json: &str) -> String {
     shown
 }
 
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}')
-}
-
 /// One quoted cell of a CSV file (RFC 4180); what a spreadsheet would compute gets an apostrophe.
 pub(crate) fn csv_cell(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
@@ -56,6 +53,7 @@ mod tests {
     #[test]
     fn what_would_act_on_a_terminal_is_shown() {
         assert_eq!(printable("plain ä"), "plain ä");
+        assert_eq!(printable("user\u{ad}name"), "user\\u{ad}name");
         assert_eq!(printable("\u{1b}[31mred\u{202e}\n"), "\\u{1b}[31mred\\u{202e}\\n");
     }
 

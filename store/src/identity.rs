@@ -15,6 +15,7 @@ mod roles;
 mod rows;
 mod sessions;
 mod tokens;
+mod told;
 mod totp;
 mod users;
 
@@ -39,6 +40,7 @@ pub use password::{PASSWORD_CHARS_MIN, PasswordError};
 pub use roles::{Grant, RoleConfig, RoleError, Roles};
 pub use sessions::{SessionInfo, SessionToken, SignInError};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo};
+pub use told::Told;
 pub use users::{SetupError, UserInfo};
 
 use attempts::Attempts;
@@ -112,6 +114,15 @@ const MIGRATIONS: &[Migration] = &[
         signatures BIGINT NOT NULL,
         created_at BIGINT NOT NULL,
         used_at BIGINT
+    );
+",
+    "
+    CREATE TABLE identity_told (
+        id TEXT NOT NULL PRIMARY KEY,
+        at_ns BIGINT NOT NULL,
+        action TEXT NOT NULL,
+        object TEXT NOT NULL,
+        message TEXT NOT NULL
     );
 ",
 ];

@@ -109,10 +109,32 @@ impl Seal {
             Some(reference) => reference.resolve()?.expose().clone(),
             None => key_of_file(data_dir)?,
         };
+        Self::of_texts(&text, before)
+    }
+
+    /// The same for a node that runs already: a key file that is missing is not made anew, for under another
+    /// key nothing could be opened again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Seal::master`], and [`KeyError::File`] when the key file is not there.
+    pub fn master_again(
+        data_dir: &Path,
+        reference: Option<&SecretRef>,
+        before: &[SecretRef],
+    ) -> Result<Self, KeyError> {
+        let text = match reference {
+            Some(reference) => reference.resolve()?.expose().clone(),
+            None => std::fs::read_to_string(data_dir.join(KEY_FILE))?,
+        };
+        Self::of_texts(&text, before)
+    }
+
+    fn of_texts(text: &str, before: &[SecretRef]) -> Result<Self, KeyError> {
         let key = |text: &str| parse_key(text.trim()).ok_or(KeyError::NoKey);
         let before =
             before.iter().map(|reference| Ok(Key::new(&key(reference.resolve()?.expose())?)));
-        Ok(Self { key: Key::new(&key(&text)?), before: before.collect::<Result<_, KeyError>>()? })
+        Ok(Self { key: Key::new(&key(text)?), before: before.collect::<Result<_, KeyError>>()? })
     }
 
     /// Seals under a key that nobody else has and that ends with this process.
@@ -257,6 +279,13 @@ mod tests {
         let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
+        std::fs::rename(&file, dir.path().join("away")).expect("moved");
+        let refused = Seal::master_again(dir.path(), None, &[]);
+        assert!(matches!(refused, Err(KeyError::File(_))), "{refused:?}");
+        assert!(!file.exists(), "a node that runs makes no other key");
+        std::fs::rename(dir.path().join("away"), &file).expect("moved");
+        let again = Seal::master_again(dir.path(), None, &[]).expect("read");
+        assert_eq!(again.open("x", &sealed), Ok(b"secret".to_vec()));
         for wrong in ["", "00", &"0".repeat(63), &"g".repeat(64), &"0".repeat(66)] {
             std::fs::write(&file, wrong).expect("written");
             assert!(matches!(Seal::master(dir.path(), None, &[]), Err(KeyError::NoKey)), "{wrong}");

@@ -282,7 +282,7 @@ impl Scene {
             about.iter().map(String::as_str).partition(|id| wanted.contains(id));
         assert_eq!(about.len(), wanted.len(), "one mail each");
         assert_eq!(about.into_iter().collect::<BTreeSet<_>>(), wanted, "about each alert");
-        assert!(tests.len() <= 1, "besides, the dashboard sends a test: {tests:?}");
+        assert!(tests.len() <= 5, "besides, the dashboard sends a test now and then: {tests:?}");
         println!("{} alerts, each told once by mail and once by webhook", alerts.len());
     }
 

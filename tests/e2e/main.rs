@@ -19,6 +19,8 @@ mod clients;
 mod command_line;
 mod delivery;
 mod first_day;
+mod first_run;
+mod hostile;
 mod inputs;
 mod kills;
 mod load;

@@ -6,9 +6,10 @@
 //! [`Visibility`], and nowhere else. What an alert says of other events is gone: its title, numbers
 //! and times are made of what is seen, and words that others wrote are left out.
 //!
-//! Evidence that retention has removed is not seen. An answer looks at [`CANDIDATES_MAX`] alerts.
+//! Evidence that retention has removed is not seen. An answer looks at [`CANDIDATES_MAX`] alerts. Silences
+//! and deliveries are seen as the alerts are that they are about.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use logwarden_event::{AlertId, Event, EventId, Value};
 use logwarden_query::{
@@ -21,12 +22,13 @@ use super::tables::{self, Columns, rows, text};
 use super::wording::{add_to_series, shown, visible};
 use super::writing::evidence_of;
 use super::{
-    Alert, AlertCounts, AlertPage, AlertQuery, AlertState, AlertSummary, Entity, EntityCount,
-    Latency, SearchLink, TimelineKind,
+    Alert, AlertCounts, AlertKey, AlertOrder, AlertPage, AlertQuery, AlertState, AlertSummary,
+    Entity, EntityCount, Latency, SearchLink, TimelineKind,
 };
 use crate::Shared;
 use crate::error::AlertingError;
 use crate::rule::target_of;
+use crate::silence::Silence;
 
 /// Alerts that one answer to somebody who sees a part looks at; the page after goes on from there.
 pub(crate) const CANDIDATES_MAX: usize = 200;
@@ -66,7 +68,13 @@ pub(crate) async fn page(
     let catalog = &*shared.store.catalog;
     // Title and entities say what the whole alert says: they are looked at when they are made anew.
     let (title, entity) = (query.text.as_deref().map(str::to_lowercase), &query.entity);
-    let wanted = AlertQuery { text: None, entity: None, limit: CANDIDATES_MAX, ..query.clone() };
+    // So do its numbers, and an order by them would tell of what is not seen.
+    let order = match query.order.by {
+        AlertKey::OpenedAt | AlertKey::Severity => query.order,
+        AlertKey::Events | AlertKey::LastEventAt => AlertOrder::default(),
+    };
+    let wanted =
+        AlertQuery { text: None, entity: None, order, limit: CANDIDATES_MAX, ..query.clone() };
     let found = tables::page(catalog, &wanted).await?;
     let ids: Vec<AlertId> = found.items.iter().map(|alert| alert.id).collect();
     let mut seen = seen_of(shared, &ids, viewer).await?;
@@ -76,7 +84,8 @@ pub(crate) async fn page(
         narrow(&mut alert, &events);
         let is_named = title.as_ref().is_none_or(|part| alert.title.to_lowercase().contains(part));
         let is_about = entity.as_ref().is_none_or(|value| is_in(value, &events));
-        if is_named && is_about {
+        let is_proven = query.event.is_none_or(|id| events.iter().any(|event| event.id() == id));
+        if is_named && is_about && is_proven {
             items.push(alert);
         }
     }
@@ -84,7 +93,7 @@ pub(crate) async fn page(
     let mut next = found.next;
     if items.len() > limit {
         items.truncate(limit);
-        next = items.last().map(tables::cursor_after);
+        next = items.last().map(|last| tables::cursor_after(last, order));
     }
     Ok(AlertPage { items, next, counts: counts(shared, viewer).await? })
 }
@@ -142,14 +151,57 @@ pub(crate) async fn one(
     Ok(alert)
 }
 
-/// How many of the newest alerts `viewer` sees, by state.
-async fn counts(shared: &Shared, viewer: &Viewer) -> Result<AlertCounts, AlertingError> {
-    let newest = AlertQuery { limit: CANDIDATES_MAX, ..AlertQuery::default() };
-    let found = tables::page(&*shared.store.catalog, &newest).await?.items;
+/// Of `silences` those that `viewer` sees: those of a rule alone, and those about something that one of the
+/// newest [`CANDIDATES_MAX`] alerts shows them. The words of others are left out.
+pub(crate) async fn silences(
+    shared: &Shared,
+    silences: Vec<Silence>,
+    viewer: &Viewer,
+) -> Result<Vec<Silence>, AlertingError> {
+    let alerts = newest(shared, viewer).await?;
+    let mut shown = Vec::new();
+    for mut silence in silences {
+        let is_seen = alerts.iter().any(|alert| silence.muted.covers(alert));
+        if silence.muted.entity.is_none() || is_seen {
+            if silence.author != viewer.name {
+                silence.reason.clear();
+            }
+            shown.push(silence);
+        }
+    }
+    Ok(shown)
+}
+
+/// Which of these alerts `viewer` sees something of.
+pub(crate) async fn visible_of(
+    shared: &Shared,
+    alerts: &[AlertId],
+    viewer: &Viewer,
+) -> Result<HashSet<AlertId>, AlertingError> {
+    Ok(seen_of(shared, alerts, viewer).await?.into_keys().collect())
+}
+
+/// The newest alerts that `viewer` sees, as they see them.
+pub(crate) async fn newest(
+    shared: &Shared,
+    viewer: &Viewer,
+) -> Result<Vec<AlertSummary>, AlertingError> {
+    let query = AlertQuery { limit: CANDIDATES_MAX, ..AlertQuery::default() };
+    let found = tables::page(&*shared.store.catalog, &query).await?.items;
     let ids: Vec<AlertId> = found.iter().map(|alert| alert.id).collect();
     let seen = seen_of(shared, &ids, viewer).await?;
+    let narrowed = found.into_iter().filter_map(|mut alert| {
+        let events = seen.get(&alert.id)?;
+        narrow(&mut alert, events);
+        Some(alert)
+    });
+    Ok(narrowed.collect())
+}
+
+/// How many of the newest alerts `viewer` sees, by state.
+async fn counts(shared: &Shared, viewer: &Viewer) -> Result<AlertCounts, AlertingError> {
     let mut counts = AlertCounts::default();
-    for alert in found.iter().filter(|alert| seen.contains_key(&alert.id)) {
+    for alert in newest(shared, viewer).await? {
         match alert.state {
             AlertState::Open => counts.open += 1,
             AlertState::Acknowledged => counts.acknowledged += 1,

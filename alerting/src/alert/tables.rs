@@ -8,9 +8,9 @@ use logwarden_store::{Catalog, Migration, Row, SqlValue, Statement};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ALERTS_PAGE_MAX, Alert, AlertCounts, AlertPage, AlertQuery, AlertRule, AlertState,
-    AlertSummary, Delivery, DeliveryState, Entity, EntityCount, Evidence, Latency, RelatedAlert,
-    Resolution, SearchLink, TimelineEntry, TimelineKind, Why,
+    ALERTS_PAGE_MAX, Alert, AlertCounts, AlertKey, AlertOrder, AlertPage, AlertQuery, AlertRule,
+    AlertState, AlertSummary, Delivery, DeliveryState, Entity, EntityCount, Evidence, Latency,
+    RelatedAlert, Resolution, SearchLink, TimelineEntry, TimelineKind, Why,
 };
 use crate::error::AlertingError;
 use crate::rule::Level;
@@ -268,20 +268,48 @@ fn alert_row(row: &Row) -> Result<AlertRow, AlertingError> {
     Ok(AlertRow { summary, body })
 }
 
-const SELECT_PAGE: &str = "SELECT id, title, severity, state, assignee, resolution, opened_ns,
-        updated_ns, first_event_ns, last_event_ns, ended_ns, detections, events, body
-    FROM alerting_alerts
-    WHERE (?1 = '' OR ?1 LIKE '%,' || state || ',%')
-        AND (?2 = '' OR ?2 LIKE '%,' || severity || ',%')
-        AND (?3 IS NULL OR rule_id = ?3 OR rule_name = ?3)
-        AND (?4 IS NULL OR EXISTS (SELECT 1 FROM alerting_alert_entities e
-            WHERE e.alert_id = alerting_alerts.id AND e.value = ?4))
-        AND (?5 IS NULL OR assignee = ?5)
-        AND (?6 IS NULL OR title_lower LIKE ?6 ESCAPE '\\')
-        AND (opened_ns < ?7 OR (opened_ns = ?7 AND id < ?8))
-    ORDER BY opened_ns DESC, id DESC LIMIT ?9";
+/// The page of a list that is ordered by `$key`, the largest first.
+macro_rules! select_page {
+    ($from:literal, $key:literal) => {
+        concat!(
+            "SELECT id, title, severity, state, assignee, resolution, opened_ns, updated_ns,
+                first_event_ns, last_event_ns, ended_ns, detections, events, body
+            FROM ",
+            $from,
+            " WHERE (?1 = '' OR ?1 LIKE '%,' || state || ',%')
+                AND (?2 = '' OR ?2 LIKE '%,' || severity || ',%')
+                AND (?3 IS NULL OR rule_id = ?3 OR rule_name = ?3)
+                AND (?4 IS NULL OR EXISTS (SELECT 1 FROM alerting_alert_entities e
+                    WHERE e.alert_id = alerting_alerts.id AND e.value = ?4))
+                AND (?5 IS NULL OR assignee = ?5)
+                AND (?6 IS NULL OR title_lower LIKE ?6 ESCAPE '\\')
+                AND (?7 IS NULL OR EXISTS (SELECT 1 FROM alerting_evidence v
+                    WHERE v.alert_id = alerting_alerts.id AND v.event_id = ?7))
+                AND (",
+            $key,
+            " < ?8 OR (",
+            $key,
+            " = ?8 AND id < ?9)) ORDER BY ",
+            $key,
+            " DESC, id DESC LIMIT ?10"
+        )
+    };
+}
 
-/// Answers a list of alerts, newest first.
+/// By the index, which other orders do not have.
+const SELECT_PAGE: &str = select_page!("alerting_alerts", "opened_ns");
+const SELECT_PAGE_ORDERED: &str = select_page!(
+    "(SELECT *, ?12 * CASE ?11
+        WHEN 'severity' THEN CASE severity WHEN 'critical' THEN 4 WHEN 'high' THEN 3
+            WHEN 'medium' THEN 2 WHEN 'low' THEN 1 ELSE 0 END
+        WHEN 'events' THEN events
+        WHEN 'last_event_at' THEN last_event_ns
+        ELSE opened_ns END AS sort_key
+        FROM alerting_alerts) AS alerting_alerts",
+    "sort_key"
+);
+
+/// Answers a list of alerts in its order.
 pub(crate) async fn page(
     catalog: &dyn Catalog,
     query: &AlertQuery,
@@ -291,9 +319,10 @@ pub(crate) async fn page(
         Some(cursor) => read_cursor(cursor)?,
         None => (i64::MAX, String::from("~")),
     };
+    let event = query.event.map(|id| id.to_string());
     let states = query.states.iter().map(|state| state.name());
     let severities = query.severities.iter().map(|level| level.name());
-    let page = Statement {
+    let mut page = Statement {
         sql: SELECT_PAGE,
         values: vec![
             text(word_list(states)),
@@ -302,11 +331,18 @@ pub(crate) async fn page(
             text_or_null(query.entity.as_deref()),
             text_or_null(query.assignee.as_deref()),
             query.text.as_deref().map_or(SqlValue::Null, |part| text(like_pattern(part))),
+            text_or_null(event.as_deref()),
             integer(before_ns),
             text(before_id),
             integer(limit + 1),
         ],
     };
+    if query.order != AlertOrder::default() {
+        page.sql = SELECT_PAGE_ORDERED;
+        let name = AlertOrder::KEYS.iter().find(|(_, by)| *by == query.order.by);
+        page.values.push(text(name.map_or("", |(name, _)| *name)));
+        page.values.push(integer(sign(query.order)));
+    }
     let counts = Statement {
         sql: "SELECT state, COUNT(*) FROM alerting_alerts GROUP BY state",
         values: Vec::new(),
@@ -318,7 +354,7 @@ pub(crate) async fn page(
     }
     let has_more = items.len() > limit;
     items.truncate(limit);
-    let next = items.last().filter(|_| has_more).map(cursor_after);
+    let next = items.last().filter(|_| has_more).map(|last| cursor_after(last, query.order));
     Ok(AlertPage { items, next, counts: read_counts(rows(&answers, 1))? })
 }
 
@@ -328,8 +364,19 @@ pub(crate) fn page_limit(query: &AlertQuery) -> usize {
 }
 
 /// Asks for the page after this alert.
-pub(crate) fn cursor_after(last: &AlertSummary) -> String {
-    format!("{}.{}", last.opened_at.nanos(), last.id)
+pub(crate) fn cursor_after(last: &AlertSummary, order: AlertOrder) -> String {
+    let key = match order.by {
+        AlertKey::OpenedAt => last.opened_at.nanos(),
+        AlertKey::Severity => last.severity as i64,
+        AlertKey::Events => i64::try_from(last.events).unwrap_or(i64::MAX),
+        AlertKey::LastEventAt => last.last_event_at.nanos(),
+    };
+    format!("{}.{}", key.saturating_mul(sign(order)), last.id)
+}
+
+/// Keys are compared as if the largest always came first.
+fn sign(order: AlertOrder) -> i64 {
+    if order.is_ascending { -1 } else { 1 }
 }
 
 /// The rows of the answer in this place; none when there is none.
@@ -428,7 +475,8 @@ pub(crate) async fn load(catalog: &dyn Catalog, id: AlertId) -> Result<Alert, Al
             ),
             by_id(
                 "SELECT id, alert_id, event, notifier, kind, state, attempts, last_ns, next_ns,
-                    answer, title, route, first_ns, sent_ns FROM alerting_outbox WHERE alert_id = ?1
+                    answer, title, route, created_ns, sent_ns, first_ns
+                FROM alerting_outbox WHERE alert_id = ?1
                 ORDER BY created_ns, id",
             ),
             by_id(
@@ -461,8 +509,8 @@ pub(crate) async fn load(catalog: &dyn Catalog, id: AlertId) -> Result<Alert, Al
             }
         };
         let mut last = row.0.iter().rev();
-        earliest(&mut first_sent_ns, last.next());
         earliest(&mut first_tried_ns, last.next());
+        earliest(&mut first_sent_ns, last.next());
     }
     let related = rows(&answers, 4).iter().map(related_row).collect::<Result<_, _>>()?;
     // The alert's transaction ended `evaluated_ms` after we received its first event.
@@ -526,6 +574,7 @@ fn delivery_row(row: &Row) -> Result<Delivery, AlertingError> {
     let answer = columns.text()?.to_owned();
     let title = columns.optional_text()?.map(str::to_owned);
     let route = Some(columns.text()?).filter(|route| !route.is_empty()).map(str::to_owned);
+    let (created_at, sent_at) = (columns.instant()?, columns.optional_instant()?);
     Ok(Delivery {
         id,
         alert_id,
@@ -539,6 +588,8 @@ fn delivery_row(row: &Row) -> Result<Delivery, AlertingError> {
         answer,
         title,
         route,
+        created_at,
+        sent_at,
     })
 }
 
@@ -603,7 +654,7 @@ pub(crate) async fn deliveries(
     let alert_id = query.alert_id.map(|id| id.to_string());
     let statement = Statement {
         sql: "SELECT id, alert_id, event, notifier, kind, state, attempts, last_ns, next_ns,
-                answer, title, route, created_ns
+                answer, title, route, created_ns, sent_ns
             FROM alerting_outbox
             WHERE (?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR state = ?2)
                 AND (created_ns < ?3 OR (created_ns = ?3 AND id < ?4))
@@ -620,12 +671,7 @@ pub(crate) async fn deliveries(
     let found = rows(&answers, 0);
     let items =
         found.iter().take(limit).map(delivery_row).collect::<Result<Vec<_>, AlertingError>>()?;
-    let next = match (found.len() > limit, found.get(limit.saturating_sub(1)), items.last()) {
-        (true, Some(row), Some(item)) => match row.0.last() {
-            Some(SqlValue::Integer(created)) => Some(format!("{created}.{}", item.id)),
-            _ => None,
-        },
-        _ => None,
-    };
+    let last = items.last().filter(|_| found.len() > limit);
+    let next = last.map(|last| format!("{}.{}", last.created_at.nanos(), last.id));
     Ok(DeliveryPage { items, next })
 }

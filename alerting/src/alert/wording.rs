@@ -1,6 +1,7 @@
 //! What an alert says: its title and why it was opened, with the numbers in it, and the search that
 //! shows its events. Values from records are cut and made visible; they never format anything.
 
+use logwarden_event::is_hidden;
 use logwarden_query::{Filter, Test};
 
 use super::tables::Body;
@@ -65,9 +66,7 @@ pub(crate) fn shown(value: &str) -> String {
 pub(crate) fn visible(text: &str, chars_max: usize) -> String {
     let mut out = String::with_capacity(text.len().min(4 * chars_max));
     for c in text.chars().take(chars_max) {
-        let is_invisible = c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}');
-        if is_invisible {
+        if is_hidden(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);

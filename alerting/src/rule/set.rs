@@ -215,6 +215,7 @@ impl RuleSet {
             attack: rule.attack.clone(),
             level: rule.level,
             state: rule.settings.state,
+            risk: rule.settings.risk,
             file: rule.file.clone(),
             problems: self.problems.iter().filter(|p| p.file == rule.file).cloned().collect(),
         };

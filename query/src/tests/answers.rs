@@ -288,15 +288,34 @@ async fn too_much_is_refused_with_a_hint() {
     assert!(matches!(engine.search(cursor, Control::default()).await, Err(QueryError::Invalid(_))));
 }
 
+/// Five events that can be read, and others of this time that cannot.
+fn damaged_engine(span: (Timestamp, Timestamp)) -> Arc<Engine> {
+    let (store, _simulation) = Store::simulated(1);
+    let pieces = vec![NaivePiece::new(0, shop()) as _, Arc::new(DamagedPiece { span }) as _];
+    Engine::over_pieces(pieces, store, Config::default())
+}
+
 #[tokio::test]
 async fn an_answer_says_what_it_could_not_read() {
-    let (store, _simulation) = Store::simulated(1);
-    let pieces = vec![NaivePiece::new(0, shop()) as _, Arc::new(DamagedPiece) as _];
-    let engine = Engine::over_pieces(pieces, store, Config::default());
-    let answer = engine.search(request("*", 10), Control::default()).await.expect("an answer");
+    let span = (Timestamp::MIN, Timestamp::MAX);
+    let answer = damaged_engine(span).search(request("*", 10), Control::default()).await;
+    let answer = answer.expect("an answer");
     assert_eq!((answer.total, answer.coverage.complete), (5, false));
     assert_eq!(answer.coverage.unreadable, ["damaged"]);
     assert_eq!((answer.coverage.splits.read, answer.coverage.splits.of), (1, 2));
+    assert_eq!(answer.coverage.unread, [span]);
+}
+
+#[tokio::test]
+async fn a_histogram_says_in_which_buckets_there_may_be_more() {
+    let at = Timestamp::from_secs;
+    let range = TimeRange { start: at(1_000), end: at(2_000) };
+    let engine = damaged_engine((at(1_250), at(1_410)));
+    let request = histogram("*", range, Cut::Buckets(10), None);
+    let answer = engine.histogram(request, Control::default()).await.expect("an answer");
+    let unread: Vec<bool> = answer.buckets.iter().map(|bucket| bucket.is_unread).collect();
+    let expected = [false, false, true, true, true, false, false, false, false, false];
+    assert_eq!(unread, expected);
 }
 
 #[tokio::test]

@@ -72,8 +72,10 @@ impl Piece for NaivePiece {
     }
 }
 
-/// A piece that cannot be read.
-pub(super) struct DamagedPiece;
+/// A piece with events of this time that cannot be read.
+pub(super) struct DamagedPiece {
+    pub(super) span: (Timestamp, Timestamp),
+}
 
 impl Piece for DamagedPiece {
     fn name(&self) -> String {
@@ -81,7 +83,7 @@ impl Piece for DamagedPiece {
     }
 
     fn time_span(&self) -> (Timestamp, Timestamp) {
-        (Timestamp::MIN, Timestamp::MAX)
+        self.span
     }
 
     fn event_count(&self) -> u64 {

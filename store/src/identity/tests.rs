@@ -322,3 +322,18 @@ async fn a_second_factor_is_kept_sealed_and_opens_with_its_key_only() {
     let signed_in = again.sign_in_with("ana", PASSWORD, Some(&code), PEER).await;
     assert!(signed_in.is_ok());
 }
+
+#[tokio::test]
+async fn what_a_command_did_is_handed_on_until_it_is_forgotten() {
+    let (command, store, simulation) = open(31).await;
+    command.tell("token.create", "shipper", "made token shipper").await.expect("left");
+    simulation.advance(Duration::from_secs(1));
+    command.tell("user.create", "ana", "made user ana").await.expect("left");
+    let server = Identity::open(store.catalog.clone(), store.clock.clone(), seal()).await;
+    let server = server.expect("opened");
+    let told = server.told().await.expect("read");
+    let actions: Vec<&str> = told.iter().map(|line| line.action.as_str()).collect();
+    assert_eq!(actions, ["token.create", "user.create"]);
+    server.forget(&told[0]).await.expect("forgotten");
+    assert_eq!(server.told().await.expect("read"), told[1..]);
+}

@@ -3,15 +3,18 @@
 mod view;
 
 use axum::extract::{Path, State as Extract};
-use logwarden_alerting::{Act, AlertQuery, AlertState, AlertingError, Level, Resolution, Viewer};
-use logwarden_event::AlertId;
-use logwarden_store::identity::Action;
-use serde::Deserialize;
+use logwarden_alerting::{
+    Act, AlertOrder, AlertQuery, AlertState, AlertingError, Level, Resolution, Viewer,
+};
+use logwarden_event::{AlertId, EventId};
+use logwarden_store::identity::{Action, Object, Principal, PrincipalKind, UserInfo, authorize};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::DropGuard;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::scope::control;
+use super::shape::List;
 use crate::App;
 use crate::audit::Entry;
 use crate::auth::{Caller, SignedIn};
@@ -39,8 +42,13 @@ struct AlertParams {
     entity: Option<String>,
     /// Only of this assignee.
     assignee: Option<String>,
+    /// Only those that the event of this id proves.
+    event: Option<String>,
     /// Only with this text in the title.
     q: Option<String>,
+    /// `opened_at`, `severity`, `events` or `last_event_at`, with `-` before it for descending; `-opened_at` when
+    /// nothing is said, and for whom sees a part of the events, instead of the last two.
+    sort: Option<String>,
     /// At most so many; 100 when nothing is said, never more than 1,000.
     limit: Option<usize>,
     /// What `next` of the page before held.
@@ -52,6 +60,12 @@ struct AlertParams {
 struct Assignment {
     /// A name; null: nobody.
     assignee: Option<String>,
+}
+
+/// Somebody who may handle alerts.
+#[derive(Debug, Serialize, ToSchema)]
+struct Assignee {
+    name: String,
 }
 
 /// Why an alert is done with.
@@ -77,6 +91,7 @@ struct Nothing {}
 pub(super) fn routes() -> Routes {
     Routes::new()
         .add(READ, routes!(list))
+        .add(HANDLE, routes!(assignees))
         .add(READ, routes!(show))
         .add(HANDLE, routes!(acknowledge))
         .add(HANDLE, routes!(assign))
@@ -85,7 +100,7 @@ pub(super) fn routes() -> Routes {
         .add(HANDLE, routes!(add_note))
 }
 
-/// Lists alerts, newest first.
+/// Lists alerts, newest first where no other order is asked for.
 #[utoipa::path(
     get, path = "/api/v1/alerts", tag = "alerts", params(AlertParams),
     responses((status = 200, body = AlertList))
@@ -101,7 +116,9 @@ async fn list(
         rule: given(params.rule),
         entity: given(params.entity),
         assignee: given(params.assignee),
+        event: given(params.event).map(|id| event_id(&id)).transpose()?,
         text: given(params.q),
+        order: given(params.sort).map_or(Ok(AlertOrder::default()), |text| order(&text))?,
         limit: params.limit.unwrap_or(0),
         cursor: given(params.cursor),
     };
@@ -112,6 +129,23 @@ async fn list(
         next: page.next,
         counts: page.counts.into(),
     }))
+}
+
+/// Lists the local accounts that may handle alerts, by name.
+#[utoipa::path(
+    get, path = "/api/v1/alerts/assignees", tag = "alerts",
+    responses((status = 200, body = List<Assignee>))
+)]
+async fn assignees(Extract(app): Extract<App>) -> axum::Json<List<Assignee>> {
+    let roles = app.identity.roles();
+    let may_handle = |user: &UserInfo| {
+        roles.get(&user.role).is_some_and(|grant| {
+            let them = Principal::unbound(&user.name, PrincipalKind::User, grant.role);
+            authorize(&them, Action::HandleAlerts, &Object::Any).is_ok()
+        })
+    };
+    let users = app.identity.list_users().into_iter().filter(may_handle);
+    axum::Json(List::whole(users.map(|user| Assignee { name: user.name }).collect()))
 }
 
 /// Gives one alert: why it was opened, its evidence, its timeline.
@@ -229,11 +263,23 @@ async fn act(
 }
 
 /// The caller as alerts know them. Dropping the guard stops what is searched for them.
-fn viewer(app: &App, caller: &Caller) -> Result<(Viewer, DropGuard), ApiError> {
+pub(super) fn viewer(app: &App, caller: &Caller) -> Result<(Viewer, DropGuard), ApiError> {
     let name = caller.principal.name.clone();
     let visibility = visibility::of(&caller.principal, app.audit.now())?;
     let (control, guard) = control(caller);
     Ok((Viewer { name, visibility, control }, guard))
+}
+
+fn event_id(text: &str) -> Result<EventId, ApiError> {
+    text.parse().map_err(|_| ApiError::bad_request("`event` is not the id of an event"))
+}
+
+fn order(text: &str) -> Result<AlertOrder, ApiError> {
+    AlertOrder::from_name(text).ok_or_else(|| {
+        let known: Vec<&str> = AlertOrder::KEYS.iter().map(|(name, _)| *name).collect();
+        let known = known.join(", ");
+        ApiError::bad_request(format!("`sort` must be one of {known}, with `-` for descending"))
+    })
 }
 
 fn alert_id(text: &str) -> Result<AlertId, ApiError> {

@@ -59,6 +59,9 @@ struct Bucket {
     /// Events by value, when `by` was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<BTreeMap<String, u64>>,
+    /// Not all that lies in it was read: there may be more. Left out when false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unread: bool,
 }
 
 pub(super) fn routes() -> Routes {
@@ -101,6 +104,7 @@ async fn histogram(
         timestamp: bucket.timestamp.to_string(),
         count: bucket.count,
         by: is_split.then(|| bucket.by.into_iter().collect()),
+        unread: bucket.is_unread,
     });
     Ok(axum::Json(Histogram {
         buckets: buckets.collect(),

@@ -1,5 +1,7 @@
 //! `/notifiers` and `/deliveries`: who can be told about alerts, and what became of it.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::alerts::refuse;
+use super::alerts::{refuse, viewer};
 use super::routing::{self, API, CONFIGURATION, expected, versioned};
 use super::shape::List;
 use crate::App;
@@ -102,6 +104,10 @@ struct Delivery {
     last_attempt_at: Option<String>,
     next_attempt_at: Option<String>,
     answer: String,
+    /// When it was made.
+    created_at: String,
+    /// From then until its receiver took it; null while none did.
+    latency_ms: Option<u64>,
 }
 
 impl From<AlertDelivery> for Delivery {
@@ -118,8 +124,14 @@ impl From<AlertDelivery> for Delivery {
             last_attempt_at: delivery.last_attempt_at.map(|at| at.to_string()),
             next_attempt_at: delivery.next_attempt_at.map(|at| at.to_string()),
             answer: delivery.answer,
+            created_at: delivery.created_at.to_string(),
+            latency_ms: delivery.sent_at.map(|at| milliseconds(at.since(delivery.created_at))),
         }
     }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Which deliveries to list.
@@ -299,13 +311,15 @@ async fn test(
     Ok(axum::Json(TestResult { ok: tested.ok, answer: tested.answer }))
 }
 
-/// Lists notifications, newest first.
+/// Lists notifications, newest first. Who sees a part of the events sees those about alerts that they see,
+/// without the receivers' answers; a page may then hold fewer than asked for.
 #[utoipa::path(
     get, path = "/api/v1/deliveries", tag = "notifications", params(DeliveryParams),
     responses((status = 200, body = List<Delivery>))
 )]
 async fn deliveries(
     Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
     Params(params): Params<DeliveryParams>,
 ) -> Result<axum::Json<List<Delivery>>, ApiError> {
     let wanted = params.state.filter(|text| !text.is_empty());
@@ -323,7 +337,8 @@ async fn deliveries(
         limit: params.limit.unwrap_or(0),
         cursor: params.cursor.filter(|text| !text.is_empty()),
     };
-    let page = app.alerting.deliveries(&query).await.map_err(refuse)?;
+    let (viewer, _guard) = viewer(&app, &caller)?;
+    let page = app.alerting.deliveries(&query, &viewer).await.map_err(refuse)?;
     let items = page.items.into_iter().map(Delivery::from).collect();
     Ok(axum::Json(List { items, next: page.next }))
 }

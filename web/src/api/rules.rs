@@ -4,7 +4,8 @@ use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use logwarden_alerting::{
-    Problem as RuleProblem, RuleFile, RuleSet, RuleSummary, RuleText, WriteRuleError, test_rules,
+    Problem as RuleProblem, RuleFile, RuleSet, RuleStatistics, RuleSummary, RuleText,
+    WriteRuleError, test_rules,
 };
 use logwarden_event::Event;
 use logwarden_store::identity::Action;
@@ -46,9 +47,62 @@ struct Rule {
     level: &'static str,
     /// `enabled`, `testing` or `disabled`.
     state: &'static str,
+    /// Points of risk that a detection of it is worth.
+    risk: Option<u64>,
     /// The file it stands in.
     file: String,
     problems: Vec<Problem>,
+    /// Null for whom sees a part of the events, and where a single rule is shown.
+    statistics: Option<Statistics>,
+}
+
+/// What the alerts of a rule say about it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleStatistics)]
+struct Statistics {
+    /// Alerts of each of the last 30 days, the oldest first.
+    alerts_per_day: Vec<u64>,
+    /// Alerts of the last seven days.
+    alerts_7d: u64,
+    /// The share of false ones among those of them that were resolved; null: none was.
+    false_share_7d: Option<f64>,
+    last_alert_at: Option<String>,
+    /// It opens more than 24 alerts a day, or more than half of at least ten resolved ones were false.
+    noisy: bool,
+    /// The groups that cause most alerts of a noisy rule, at most three.
+    groups: Vec<NoisyGroup>,
+    /// What 99 of 100 events that match it take less than in its windows, to the next power of two; null: none
+    /// came since it was loaded.
+    evaluation_p99_us: Option<f64>,
+}
+
+/// A group that causes many alerts.
+#[derive(Debug, Serialize, ToSchema)]
+struct NoisyGroup {
+    /// Its values; empty: all events are one group.
+    group: String,
+    count: u64,
+}
+
+impl From<RuleStatistics> for Statistics {
+    fn from(known: RuleStatistics) -> Self {
+        let (resolved, wrong) = known.resolved_of_week;
+        let values = |group: Vec<(String, String)>| {
+            group.into_iter().map(|(_, value)| value).collect::<Vec<_>>().join(", ")
+        };
+        let groups = known.groups.into_iter();
+        Self {
+            alerts_per_day: known.per_day.to_vec(),
+            alerts_7d: known.alerts_of_week,
+            false_share_7d: (resolved > 0).then(|| wrong as f64 / resolved as f64),
+            last_alert_at: known.last_alert_at.map(|at| at.to_string()),
+            noisy: known.is_noisy,
+            groups: groups
+                .map(|(group, count)| NoisyGroup { group: values(group), count })
+                .collect(),
+            evaluation_p99_us: known.evaluation_p99.map(|took| took.as_secs_f64() * 1e6),
+        }
+    }
 }
 
 /// Something wrong with a rule.
@@ -142,8 +196,10 @@ impl From<RuleSummary> for Rule {
             attack: rule.attack,
             level: rule.level.name(),
             state: rule.state.name(),
+            risk: rule.risk,
             file: rule.file,
             problems: rule.problems.into_iter().map(Problem::from).collect(),
+            statistics: None,
         }
     }
 }
@@ -166,10 +222,20 @@ pub(super) fn routes() -> Routes {
         .add(WRITE, routes!(remove))
 }
 
-/// Lists the rules in use, testing and disabled.
+/// Lists the rules in use, testing and disabled, with what their alerts say about them.
 #[utoipa::path(get, path = "/api/v1/rules", tag = "rules", responses((status = 200, body = List<Rule>)))]
-async fn list(Extract(app): Extract<App>) -> axum::Json<List<Rule>> {
-    axum::Json(List::whole(app.alerting.rules().into_iter().map(Rule::from).collect()))
+async fn list(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+) -> Result<axum::Json<List<Rule>>, ApiError> {
+    let mut rules: Vec<Rule> = app.alerting.rules().into_iter().map(Rule::from).collect();
+    if caller.principal.sees_everything() {
+        let mut known = app.alerting.rule_statistics().await.map_err(refuse)?;
+        for rule in &mut rules {
+            rule.statistics = Some(known.remove(&rule.id).unwrap_or_default().into());
+        }
+    }
+    Ok(axum::Json(List::whole(rules)))
 }
 
 /// Gives one rule with its text.

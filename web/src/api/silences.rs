@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::alerts::{AlertItem, refuse};
+use super::alerts::{AlertItem, refuse, viewer};
 use super::scope::duration;
 use super::shape::List;
 use crate::App;
@@ -98,14 +98,19 @@ pub(super) fn routes() -> Routes {
         .add(WRITE, routes!(end))
 }
 
-/// Lists the silences in force and those that ended in the last 30 days.
+/// Lists the silences in force and those that ended in the last 30 days. Who sees a part of the events sees
+/// those of a rule alone and those about what their alerts show, without the words of others.
 #[utoipa::path(
     get, path = "/api/v1/silences", tag = "notifications",
     responses((status = 200, body = List<Silence>))
 )]
-async fn list(Extract(app): Extract<App>) -> Result<axum::Json<List<Silence>>, ApiError> {
+async fn list(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+) -> Result<axum::Json<List<Silence>>, ApiError> {
     let now = app.audit.now();
-    let silences = app.alerting.silences().await.map_err(refuse)?;
+    let (viewer, _guard) = viewer(&app, &caller)?;
+    let silences = app.alerting.silences(&viewer).await.map_err(refuse)?;
     let items = silences.into_iter().map(|silence| Silence::of(silence, now)).collect();
     Ok(axum::Json(List::whole(items)))
 }
@@ -148,10 +153,12 @@ async fn create(
 )]
 async fn preview(
     Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
     Json(scope): Json<SilenceScope>,
 ) -> Result<axum::Json<List<AlertItem>>, ApiError> {
     let muted = Muted { rule_id: given(scope.rule_id), entity: given(scope.entity) };
-    let alerts = app.alerting.preview_silence(&muted).await.map_err(refuse)?;
+    let (viewer, _guard) = viewer(&app, &caller)?;
+    let alerts = app.alerting.preview_silence(&muted, &viewer).await.map_err(refuse)?;
     Ok(axum::Json(List::whole(alerts.into_iter().map(AlertItem::from).collect())))
 }
 

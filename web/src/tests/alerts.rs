@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use logwarden_alerting::{AlertQuery, Config, RulesConfig, Viewer};
+use logwarden_alerting::{AlertQuery, Config, NotifierConfig, RulesConfig, Viewer};
 use logwarden_event::{Event, EventBuilder, FieldOptions, Value};
 use logwarden_store::identity::{NewToken, Role, RoleConfig, Roles};
 use serde_json::Value as Json;
@@ -61,8 +61,18 @@ async fn world() -> World {
     let rules = tempfile::tempdir().expect("a directory");
     std::fs::write(rules.path().join("rules.yml"), RULES).expect("written");
     let dirs = vec![rules.path().to_owned()];
-    let config =
-        Config { rules: RulesConfig { bundled: false, dirs, written: None }, ..Config::default() };
+    // Nobody is there: what is told about alerts waits.
+    let settings = serde_json::json!({ "url": "https://hooks.invalid/x" });
+    let pager = NotifierConfig {
+        name: "pager".to_owned(),
+        kind: "webhook".to_owned(),
+        settings: settings.as_object().expect("an object").clone(),
+    };
+    let config = Config {
+        rules: RulesConfig { bundled: false, dirs, written: None },
+        notifiers: vec![pager],
+        ..Config::default()
+    };
     harness.alerting.reload(config).await.expect("taken");
     assert_eq!(harness.alerting.rule_problems(), []);
     let shutdown = CancellationToken::new();
@@ -174,4 +184,139 @@ async fn who_sees_a_part_handles_what_they_see_and_nothing_else() {
         }
     }
     assert_eq!(refused, 3);
+}
+
+#[tokio::test]
+async fn who_sees_a_part_sees_silences_and_deliveries_of_what_they_see() {
+    let world = world().await;
+    let admin = world.harness.token(Role::Admin).await;
+    for (entity, reason) in [("eu", "planned"), (CANARY, "of others")] {
+        let body = format!(r#"{{"entity":"{entity}","reason":"{reason}"}}"#);
+        let begun = world.harness.call("POST", "/api/v1/silences", Some(&admin), &body).await;
+        assert_eq!(begun.status, 201, "{}", begun.text);
+    }
+    let silences = world.get("silences").await["items"].clone();
+    let entities: Vec<&Json> =
+        silences.as_array().expect("a list").iter().map(|one| &one["entity"]).collect();
+    assert_eq!(entities, ["eu"]);
+    assert_eq!(silences[0]["reason"], "", "the words of others are not theirs to read");
+    let body = format!(r#"{{"entity":"{CANARY}"}}"#);
+    let path = "/api/v1/silences/preview";
+    let preview = world.harness.call("POST", path, Some(&world.token), &body).await;
+    assert_eq!(preview.json()["items"], serde_json::json!([]));
+    let refused = world.harness.call("POST", "/api/v1/silences", Some(&world.token), &body).await;
+    assert_eq!(refused.status, 403, "a silence mutes alerts of all events");
+
+    let all = world.harness.call("GET", "/api/v1/deliveries", Some(&admin), "").await.json();
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(3), "{all}");
+    let seen = world.get("deliveries").await["items"].clone();
+    assert_eq!(seen.as_array().map(Vec::len), Some(2), "{seen}");
+    assert!(seen.as_array().expect("a list").iter().all(|one| one["answer"] == ""), "{seen}");
+}
+
+#[tokio::test]
+async fn alerts_are_listed_in_the_order_that_is_asked_for_and_by_the_event_that_proves_them() {
+    let world = world().await;
+    let admin = world.harness.token(Role::Admin).await;
+    let list = async |query: &str| {
+        let path = format!("/api/v1/alerts?{query}");
+        world.harness.call("GET", &path, Some(&admin), "").await
+    };
+    let titles = async |query: &str| {
+        let page = list(query).await.json();
+        let items = page["items"].as_array().expect("a list").clone();
+        let events = items.iter().map(|item| item["events"].as_u64().expect("a number"));
+        (events.collect::<Vec<u64>>(), page["next"].clone(), items)
+    };
+    assert_eq!(titles("sort=-events").await.0, [9, 5, 4]);
+    assert_eq!(titles("sort=events").await.0, [4, 5, 9]);
+    let severities = titles("sort=-severity").await.2;
+    assert_eq!(severities[2]["severity"], "low");
+    // Page after page in that order.
+    let (first, next, _) = titles("sort=events&limit=2").await;
+    assert_eq!(first, [4, 5]);
+    let next = next.as_str().expect("a next page").to_owned();
+    assert_eq!(titles(&format!("sort=events&limit=2&cursor={next}")).await.0, [9]);
+    assert_eq!(list("sort=title").await.status, 400);
+
+    let id = severities[0]["id"].as_str().expect("an id");
+    let one = world.harness.call("GET", &format!("/api/v1/alerts/{id}"), Some(&admin), "").await;
+    let event = one.json()["evidence"][0]["event_id"].as_str().expect("an id").to_owned();
+    let proven = titles(&format!("event={event}")).await.2;
+    assert_eq!(proven.len(), 2, "that of its zone and that of all");
+    assert_eq!(list("event=none").await.status, 400);
+    // Who does not see the event does not learn which alerts it proves.
+    let foreign = one.json()["group"]["zone"] == CANARY;
+    let seen = world.titles(&format!("alerts?event={event}")).await;
+    assert_eq!(seen.is_empty(), foreign);
+}
+
+#[tokio::test]
+async fn alerts_can_be_given_to_those_who_may_handle_them() {
+    let harness = Harness::new().await;
+    for (name, role) in [("ana", "analyst"), ("rita", "reader"), ("adam", "admin")] {
+        harness.identity.create_user(name, role, super::harness::PASSWORD).await.expect("made");
+    }
+    let token = harness.token(Role::Analyst).await;
+    let list = harness.call("GET", "/api/v1/alerts/assignees", Some(&token), "").await.json();
+    let names: Vec<&Json> =
+        list["items"].as_array().expect("a list").iter().map(|one| &one["name"]).collect();
+    assert!(names.contains(&&"ana".into()) && names.contains(&&"adam".into()), "{list}");
+    assert!(!names.contains(&&"rita".into()), "{list}");
+}
+
+#[tokio::test]
+async fn a_thousand_ways_to_ask_for_alerts_tell_nothing_foreign() {
+    let world = world().await;
+    let admin = world.harness.token(Role::Admin).await;
+    let all = world.harness.call("GET", "/api/v1/alerts", Some(&admin), "").await.json();
+    let alerts = all["items"].as_array().expect("a list");
+    let ids: Vec<String> =
+        alerts.iter().map(|alert| alert["id"].as_str().expect("an id").to_owned()).collect();
+    let own = ["Login: 4 events", "Logins in a zone: 4 events, zone eu"];
+    let mut events = Vec::new();
+    for id in &ids {
+        let path = format!("/api/v1/alerts/{id}");
+        let one = world.harness.call("GET", &path, Some(&admin), "").await.json();
+        events.extend(one["evidence"].as_array().expect("evidence").clone());
+    }
+    let events: Vec<&str> =
+        events.iter().map(|event| event["event_id"].as_str().expect("an id")).collect();
+    // Numbers of a linear congruential generator (Knuth's), so that every run asks the same.
+    let mut state: u64 = 7;
+    let mut next = |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let words = [CANARY, "bank", "shop", "eu", "login", "zone", "4", "5", "9", "%25", "_", "zq9*"];
+    let sorts = ["opened_at", "-opened_at", "severity", "-severity", "events", "-last_event_at"];
+    let states = ["open", "acknowledged", "resolved", "open,resolved"];
+    let severities = ["low", "high", "critical", "low,high"];
+    for _ in 0..1_000 {
+        let mut query = Vec::new();
+        for place in 0..8 {
+            if next(3) > 0 {
+                continue;
+            }
+            query.push(match place {
+                0 => format!("q={}", words[next(words.len())]),
+                1 => format!("entity={}", words[next(words.len())]),
+                2 => format!("sort={}", sorts[next(sorts.len())]),
+                3 => format!("state={}", states[next(states.len())]),
+                4 => format!("severity={}", severities[next(severities.len())]),
+                5 => format!("rule={}", ["login", "logins", "none"][next(3)]),
+                6 => format!("event={}", events[next(events.len())]),
+                _ => format!("limit={}", 1 + next(3)),
+            });
+        }
+        let query = query.join("&");
+        let list = world.get(&format!("alerts?{query}")).await;
+        assert_eq!(list["counts"]["open"], 2, "{query}");
+        for item in list["items"].as_array().expect("a list") {
+            let title = item["title"].as_str().expect("a title");
+            assert!(own.contains(&title), "{query}: {item}");
+            assert_eq!(item["events"], 4, "{query}");
+        }
+    }
 }

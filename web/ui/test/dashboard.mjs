@@ -6,6 +6,8 @@
 import {
   BASE, NARROW, USER, WIDE, check, conclude, count_status, expect, launch, main, open, shot, sign_in, titled, watch,
 } from './browser.mjs';
+import { keyboard, pointer } from './hands.mjs';
+import { walk_journey } from './journey.mjs';
 import { walk_pages } from './pages.mjs';
 
 async function walk_search(page) {
@@ -497,6 +499,10 @@ try {
   });
   await page.context().close();
   await walk_narrow(browser);
+  await walk_journey(browser, WIDE, 'light', pointer);
+  await walk_journey(browser, WIDE, 'dark', keyboard);
+  await walk_journey(browser, NARROW, 'dark', pointer);
+  await walk_journey(browser, NARROW, 'light', keyboard);
   await walk_pages(browser, WIDE, 'light');
   await walk_pages(browser, NARROW, 'dark');
   if (process.argv[3] === 'all') {

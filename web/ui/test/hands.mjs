@@ -7,6 +7,7 @@ const STOPS_MAX = 600;
 export function pointer(page) {
   return {
     name: 'pointer',
+    reach: (target) => target.click(),
     press: (target) => target.click(),
     write: (target, text) => target.fill(text),
     tab: (target) => target.click(),
@@ -68,6 +69,7 @@ export function keyboard(page) {
 
   return {
     name: 'keyboard',
+    reach,
     press,
     async write(target, text) {
       await reach(target);

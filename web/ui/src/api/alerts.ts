@@ -1,6 +1,6 @@
 // Alerts: the list, one alert, and what a person does with it.
 import { request } from './client';
-import type { AlertDetail, AlertPage, Resolution } from './types';
+import type { AlertDetail, AlertPage, Page, Resolution } from './types';
 
 export interface AlertFilter {
   state?: string | undefined;
@@ -8,6 +8,9 @@ export interface AlertFilter {
   rule?: string | undefined;
   entity?: string | undefined;
   assignee?: string | undefined;
+  /** Id of an event that proves them. */
+  event?: string | undefined;
+  sort?: string | undefined;
   q?: string | undefined;
   limit?: number;
   cursor?: string;
@@ -20,6 +23,9 @@ export function list_alerts(filter: AlertFilter, signal?: AbortSignal): Promise<
 export function get_alert(id: string): Promise<AlertDetail> {
   return request('GET', `/alerts/${encodeURIComponent(id)}`);
 }
+
+/** Those that alerts can be given to. */
+export const list_assignees = (): Promise<Page<{ name: string }>> => request('GET', '/alerts/assignees');
 
 function act(id: string, verb: string, body: object): Promise<AlertDetail> {
   return request('POST', `/alerts/${encodeURIComponent(id)}/${verb}`, { body });

@@ -60,6 +60,9 @@ export type AlertRule = { id: string; labels: Record<string, string>; name: stri
 /** Some splits. */
 export type Amount = { size_bytes: number; splits: number; };
 
+/** Somebody who may handle alerts. */
+export type Assignee = { name: string; };
+
 /** Who is to handle an alert. */
 export type Assignment = { assignee?: string | null; };
 
@@ -82,7 +85,7 @@ export type BacktestResult = {
 };
 
 /** Events in one span of time. */
-export type Bucket = { by?: Record<string, number> | null; count: number; timestamp: string; };
+export type Bucket = { by?: Record<string, number> | null; count: number; timestamp: string; unread?: boolean; };
 
 /** What a device is to sign. */
 export type Challenge = { challenge: string; host: string; };
@@ -119,10 +122,12 @@ export type Delivery = {
   alert_id: string;
   answer: string;
   attempts: number;
+  created_at: string;
   event: string;
   id: string;
   kind: string;
   last_attempt_at?: string | null;
+  latency_ms?: number | null;
   next_attempt_at?: string | null;
   notifier: string;
   route?: string | null;
@@ -346,6 +351,9 @@ export type NewToken = { expires?: string | null; filter?: string | null; name: 
 /** An account to make. */
 export type NewUser = { name: string; password: string; role: string; };
 
+/** A group that causes many alerts. */
+export type NoisyGroup = { count: number; group: string; };
+
 /** Something somebody wrote down. */
 export type Note = { actor?: string | null; at: string; id: string; text: string; };
 
@@ -485,7 +493,9 @@ export type Rule = {
   level: string;
   name: string;
   problems: RuleProblem[];
+  risk?: number | null;
   state: string;
+  statistics?: RuleStatistics | null;
   title: string;
   type: string;
 };
@@ -501,6 +511,17 @@ export type RuleMatch = { event_index: number; rule_id: string; };
 
 /** Something wrong with a rule. */
 export type RuleProblem = { column: number; file: string; line: number; message: string; };
+
+/** What the alerts of a rule say about it. */
+export type RuleStatistics = {
+  alerts_7d: number;
+  alerts_per_day: number[];
+  evaluation_p99_us?: number | null;
+  false_share_7d?: number | null;
+  groups: NoisyGroup[];
+  last_alert_at?: string | null;
+  noisy: boolean;
+};
 
 /** Rules and records to run them over. */
 export type RuleTrial = { events: string[]; rules: string; };

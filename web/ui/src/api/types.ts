@@ -85,6 +85,8 @@ export interface Bucket {
   timestamp: string;
   count: number;
   by?: Record<string, number>;
+  /** Not all that lies in it was read. */
+  unread?: boolean;
 }
 
 export interface HistogramAnswer {
@@ -166,7 +168,8 @@ export interface AlertDetail extends AlertItem {
 
 export type RuleProblem = Schema.RuleProblem;
 
-export type RuleItem = Full<Schema.Rule> & { level: Level; state: 'enabled' | 'testing' | 'disabled' };
+export type RuleStatistics = Full<Schema.RuleStatistics>;
+export type RuleItem = Omit<Full<Schema.Rule>, 'statistics'> & { statistics: RuleStatistics | null; level: Level; state: 'enabled' | 'testing' | 'disabled' };
 
 /** A rule with the text it stands in. */
 export type RuleDetail = RuleItem & Pick<Schema.SingleRule, 'description' | 'text' | 'editable'>;

@@ -3,8 +3,10 @@
 export interface Bar {
   at_ms: number;
   count: number;
-  /** Stacked parts, from the bottom, the same series in every bar; together `count`. */
-  parts?: { count: number; series: number }[];
+  /** Stacked parts, from the bottom, the same colours in every bar, named as in `tokens.css`; together `count`. */
+  parts?: { count: number; colour: string }[];
+  /** Not all of it was read: hatched. */
+  unread?: boolean;
 }
 
 /** An instant to mark above the bars, and what explains it. */
@@ -22,7 +24,7 @@ export interface Plot {
   cursor?: number | null;
   selection?: [number, number] | null;
   marks?: Mark[];
-  /** Not everything was read: hatched. */
+  /** Nothing of it was read: hatched as a whole. */
   unread?: boolean;
 }
 

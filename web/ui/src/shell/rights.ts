@@ -23,7 +23,7 @@ const RIGHTS: Record<Role, Right[]> = {
   admin: [...ANALYST, 'write_notifiers', 'manage_tokens', 'administer'],
 };
 /** Those that tell nothing about all events: who sees a part of them has no others. */
-const OF_A_PART: Right[] = ['read_alerts', 'handle_alerts', 'write_saved', 'manage_tokens', 'administer'];
+const OF_A_PART: Right[] = ['read_alerts', 'handle_alerts', 'read_rules', 'read_notifiers', 'write_saved', 'manage_tokens', 'administer'];
 
 export function may(who: Principal | null, right: Right): boolean {
   if (!who || !RIGHTS[who.role].includes(right)) return false;
