@@ -90,7 +90,7 @@ impl Sender {
     ) -> Option<Self> {
         let mut sender = Self::admitted(connection, protocol)?;
         let origin = Origin { comes_again: true, ..Origin::clone(&sender.origin) };
-        sender.session = Some(connection.pipeline.doubts.session(&origin));
+        sender.session = Some(connection.session(&origin));
         sender.origin = Arc::new(origin);
         Some(sender)
     }

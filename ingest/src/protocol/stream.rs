@@ -13,8 +13,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use logwarden_store::Secret;
 use metrics::counter;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -37,9 +40,47 @@ const READ_BYTES: usize = 64 << 10;
 /// A peer that reads nothing of what it is told for this long has gone, or wants to hold us up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A peer that takes nothing it is told, or does not say that it is there, for this long has gone. Beats
+/// sends again over another connection after 30 s, librelp after 90 s.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// Asks an idle peer so often whether it is there.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
 /// A byte stream: TCP, TLS or, in tests, a duplex in memory.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The TCP connection below.
+    fn socket(&self) -> Option<&TcpStream>;
+}
+
+impl Stream for TcpStream {
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self.get_ref().0)
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Stream for tokio::io::DuplexStream {
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
+/// Lets a connection fail within about [`SILENCE_MAX`] of its peer's last sign of life, where it would
+/// wait for an hour: machines that lose power or their network take no leave.
+fn expect_signs_of_life(socket: &TcpStream) -> io::Result<()> {
+    let millis = u32::try_from(SILENCE_MAX.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(socket, millis)?;
+    sockopt::set_tcp_keepidle(socket, PROBE_INTERVAL)?;
+    sockopt::set_tcp_keepintvl(socket, PROBE_INTERVAL)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    Ok(())
+}
 
 /// An accepted connection and what is known of its peer.
 pub(crate) struct Connection {
@@ -86,6 +127,15 @@ impl Connection {
             mask_secrets: self.pipeline.config.masks_secrets_of(source),
             comes_again: false,
         }
+    }
+
+    /// Begins to look after a peer that sends again what it has not heard of. One that is gone without a
+    /// word must be missed before it comes again.
+    pub(crate) fn session(&self, origin: &Origin) -> Session {
+        if let Some(Err(error)) = self.stream.socket().map(expect_signs_of_life) {
+            debug!(peer = %self.peer, error = %error, "connection cannot be watched: {error}");
+        }
+        self.pipeline.doubts.session(origin)
     }
 
     /// Reads on.

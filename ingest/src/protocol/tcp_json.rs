@@ -80,7 +80,7 @@ impl Protocol for TcpJson {
         let pump = Pump {
             framing,
             content: Content::Json,
-            session: acknowledges.then(|| connection.pipeline.doubts.session(&origin)),
+            session: acknowledges.then(|| connection.session(&origin)),
             origin: Arc::new(origin),
             quota: connection.pipeline.quotas.of(&source),
             token: token.map(|token| Secret::new(token.to_owned())),

@@ -1,12 +1,16 @@
 //! Beats: windows, compression, acknowledgements, and what is no frame.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
+use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
+use super::listening::ANY_PORT;
 use super::tcp::open;
 use super::{Node, lines, node};
 use crate::config::{ListenerConfig, ListenerKind};
@@ -127,4 +131,29 @@ proptest! {
             node.beats(&stream, 17).await;
         });
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_vanishes_is_missed_before_it_comes_again() {
+    let node = node(|_| {}).await;
+    let listening = TcpListener::bind(ANY_PORT).await.expect("a port");
+    let address = listening.local_addr().expect("bound");
+    let mut peer = TcpStream::connect(address).await.expect("there");
+    let (socket, _) = listening.accept().await.expect("a connection");
+    let socket = socket.into_std().expect("a socket");
+    let shown = socket.try_clone().expect("a descriptor");
+    let socket = TcpStream::from_std(socket).expect("a socket");
+    let served =
+        node.serve(Box::new(socket), ListenerConfig { kind: ListenerKind::Beats, ..open() });
+    let stream = [window(1), event(1, "{}")].concat();
+    peer.write_all(&stream).await.expect("open");
+    let mut answer = [0; 6];
+    peer.read_exact(&mut answer).await.expect("an answer");
+    assert!(sockopt::socket_keepalive(&shown).expect("a socket"));
+    // Elastic's Beats come again after 30 s.
+    assert_eq!(sockopt::tcp_user_timeout(&shown), Ok(20_000));
+    let probed = [sockopt::tcp_keepidle(&shown), sockopt::tcp_keepintvl(&shown)];
+    assert_eq!(probed, [Ok(Duration::from_secs(5)); 2]);
+    drop(peer);
+    served.await.expect("no panic");
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Node, lines, node, token};
 use crate::config::{ListenerConfig, ListenerKind};
 use crate::listener;
-use crate::protocol::stream::Connection;
+use crate::protocol::stream::{Connection, Stream};
 
 /// A listener that admits loopback as `edge`.
 pub(super) fn open() -> ListenerConfig {
@@ -28,8 +28,17 @@ impl Node {
         listener: ListenerConfig,
     ) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
+        (theirs, self.serve(Box::new(ours), listener))
+    }
+
+    /// Serves a stream.
+    pub(super) fn serve(
+        &self,
+        stream: Box<dyn Stream>,
+        listener: ListenerConfig,
+    ) -> tokio::task::JoinHandle<()> {
         let connection = Connection {
-            stream: Box::new(ours),
+            stream,
             buffer: BytesMut::new(),
             listener: Arc::new(listener),
             peer: "127.0.0.1:5".parse().expect("an address"),
@@ -37,7 +46,7 @@ impl Node {
             pipeline: Arc::clone(&self.pipeline),
             shutdown: CancellationToken::new(),
         };
-        (theirs, tokio::spawn(listener::serve(connection)))
+        tokio::spawn(listener::serve(connection))
     }
 
     /// Sends `stream` in pieces, ends it, and gives what the server said.
