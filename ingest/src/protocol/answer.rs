@@ -8,10 +8,12 @@ use axum::response::Response;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use logwarden_store::config::Durability;
+use metrics::counter;
 use serde::Serialize;
 
 use super::body::BodyError;
 use crate::batch::{LineError, Tally};
+use crate::metrics::BATCHES_REFUSED_TOTAL;
 use crate::pipeline::{Refusal, Stored};
 
 /// Seconds after which it is worth trying again when nothing better is known.
@@ -135,6 +137,11 @@ impl Failure {
                     .retry_after(RETRY_AFTER_SECS)
             }
         }
+    }
+
+    /// Counts it: who has sent may be gone, and then hears no answer.
+    pub(super) fn count(&self) {
+        counter!(BATCHES_REFUSED_TOTAL, "reason" => self.code).increment(1);
     }
 
     /// The status of the answer.

@@ -22,7 +22,6 @@ use http::{HeaderMap, Method};
 use logwarden_event::{Event, Position, Timestamp};
 use logwarden_store::identity::ClientNames;
 use logwarden_store::{IdempotencyKey, Receipt};
-use metrics::counter;
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
@@ -33,7 +32,6 @@ use super::stream::Taker;
 use super::tcp_json::source_if_allowed;
 use crate::batch::{Batch, Tally};
 use crate::doubt::{self, Answered};
-use crate::metrics::BATCHES_REFUSED_TOTAL;
 use crate::normalize::scan::Malformed;
 use crate::normalize::{Origin, Wrapped};
 use crate::pipeline::{Pipeline, Refusal, Stored};
@@ -72,6 +70,15 @@ pub(super) struct Admission {
 impl Admission {
     /// Looks at credential, method and headers, in this order.
     pub(super) fn of(
+        pipeline: &Arc<Pipeline>,
+        request: &Request,
+        protocol: &'static str,
+        methods: &[Method],
+    ) -> Result<Self, Failure> {
+        Self::of_head(pipeline, request, protocol, methods).inspect_err(Failure::count)
+    }
+
+    fn of_head(
         pipeline: &Arc<Pipeline>,
         request: &Request,
         protocol: &'static str,
@@ -134,25 +141,24 @@ impl Admission {
     /// The same once the message has said how long it is.
     pub(super) fn expecting(self, length: usize, encoding: Encoding) -> Result<Self, Failure> {
         if length > self.pipeline.limits().body_bytes_max {
-            return Err(Failure::of_body(BodyError::TooLarge));
+            return Err(Failure::of_body(BodyError::TooLarge)).inspect_err(Failure::count);
         }
         Ok(Self { encoding, length: Some(length), ..self })
     }
 
     /// Whether the source may send now.
     pub(super) fn within_quota(&self) -> Result<(), Failure> {
-        self.quota.check(self.pipeline.now()).map_err(|over| {
-            let refusal = Refusal::Quota(over);
-            counter!(BATCHES_REFUSED_TOTAL, "reason" => refusal.code()).increment(1);
-            Failure::refused(refusal)
-        })
+        self.quota
+            .check(self.pipeline.now())
+            .map_err(|over| Failure::refused(Refusal::Quota(over)))
+            .inspect_err(Failure::count)
     }
 
     /// Takes room in memory and reads the body into it.
     pub(super) async fn read(self, body: Body) -> Result<Shipment, Failure> {
         let mut room = self.take_room().await?;
         let read = body::read(body, self.pipeline.limits(), &self.quota, &mut room).await;
-        let (body, is_slow) = read.map_err(Failure::of_body)?;
+        let (body, is_slow) = read.map_err(Failure::of_body).inspect_err(Failure::count)?;
         if is_slow && self.encoding != Encoding::Identity {
             // It will grow, and its room was given back while it came.
             drop(room);
@@ -176,10 +182,8 @@ impl Admission {
         let is_plain = self.encoding == Encoding::Identity;
         let expected = if is_plain { length } else { length.saturating_mul(GROWTH) };
         let room = self.quota.room(expected.min(limits.body_bytes_max));
-        tokio::time::timeout(limits.room_wait, room).await.map_err(|_| {
-            counter!(BATCHES_REFUSED_TOTAL, "reason" => "busy").increment(1);
-            Failure::busy()
-        })
+        let room = tokio::time::timeout(limits.room_wait, room).await;
+        room.map_err(|_| Failure::busy()).inspect_err(Failure::count)
     }
 
     /// What the key of this request stands for, with this body.
@@ -251,7 +255,8 @@ impl Shipment {
             batch.id = channel.map(|channel| doubt::batch_id(&admission.origin, channel, &body));
             Ok(Cut { admission, batch, idempotency, found, _room: room })
         };
-        pipeline.compute(bytes, work).await.map_err(Failure::refused)?
+        let cut = pipeline.compute(bytes, work).await.map_err(Failure::refused);
+        cut.flatten().inspect_err(Failure::count)
     }
 }
 

@@ -68,7 +68,7 @@ async fn handle(pipeline: &Arc<Pipeline>, request: Request) -> Result<(), Failur
     let mut body = request.into_body();
     let mut entries = Entries::new(entry_bytes_max);
     let mut part = Part::default();
-    while entries.read(&mut body).await? {
+    while entries.read(&mut body).await.inspect_err(Failure::count)? {
         while let Some(entry) = entries.next() {
             part.add(entry);
             if part.is_full() {

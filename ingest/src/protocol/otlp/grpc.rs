@@ -128,6 +128,8 @@ pub(super) async fn serve(connection: Connection) {
             }
         }
     }
+    // Nobody has heard these; an equal call waits until that is said.
+    drop(unwritten);
     // What has come whole is stored, whether or not somebody still hears of it.
     while calls.join_next().await.is_some() {}
 }
@@ -199,7 +201,8 @@ impl Caller {
         admission.within_quota()?;
         let grace = self.pipeline.limits().body_grace;
         let prefix = timeout(grace, Prefix::read(&mut body)).await;
-        let prefix = prefix.unwrap_or(Err(BodyError::TooSlow)).map_err(Failure::of_body)?;
+        let prefix = prefix.unwrap_or(Err(BodyError::TooSlow)).map_err(Failure::of_body);
+        let prefix = prefix.inspect_err(Failure::count)?;
         let encoding = match (prefix.is_compressed, encoding) {
             (false, _) => Encoding::Identity,
             (true, Encoding::Identity) => {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use bytes::Bytes;
 use http::Request;
 use serde_json::json;
 
+use super::counting::Counters;
 use super::grpc::{self, PATH, framed};
 use super::otlp::{export, record, text};
 use super::{Node, node};
@@ -139,4 +142,58 @@ async fn a_call_whose_sender_went_is_stored_once() {
         served.await.expect("no panic");
     }
     assert_eq!(node.records().await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_calls_of_a_connection_that_ends_do_not_wait_for_each_other() {
+    let message = framed(&export(vec![record(text("a"))]), false);
+    // Ends at every point between the first byte and the answers.
+    for moments in 0..64 {
+        let node = node(|_| {}).await;
+        let (peer, served) = node.connect(grpc::otlp());
+        let (sender, connection) = h2::client::handshake(peer).await.expect("HTTP/2");
+        let driven = tokio::spawn(connection);
+        let mut sender = sender.ready().await.expect("open");
+        let mut calls = Vec::new();
+        for _ in 0..2 {
+            let request = Request::post(format!("http://localhost{PATH}"))
+                .header("content-type", "application/grpc")
+                .header("authorization", format!("Bearer {}", node.token));
+            let request = request.body(()).expect("a request");
+            let (response, mut sending) = sender.send_request(request, false).expect("open");
+            sending.send_data(message.clone(), true).expect("open");
+            calls.push((response, sending));
+        }
+        for _ in 0..moments {
+            tokio::task::yield_now().await;
+        }
+        driven.abort();
+        let ended = tokio::time::timeout(Duration::from_secs(3_600), served).await;
+        ended.unwrap_or_else(|_| panic!("waits after {moments} moments")).expect("no panic");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_is_counted_when_its_sender_has_gone() {
+    let request = "POST /api/v1/ingest\nauthorization: Bearer TOKEN";
+    let begun = || {
+        let broken = Err(std::io::Error::other("the sender has gone"));
+        Body::from_stream(futures_util::stream::iter([Ok(Bytes::from_static(b"{}")), broken]))
+    };
+    for (request, body, counted) in [
+        (request, begun(), "incomplete_body 1"),
+        ("POST /api/v1/ingest\nauthorization: Bearer lw_x", Body::empty(), "unauthorized 1"),
+        (&format!("{request}\ncontent-encoding: gzip"), Body::from("no"), "bad_encoding 1"),
+        ("POST /upload\nauthorization: Bearer TOKEN", begun(), "incomplete_body 1"),
+    ] {
+        let counters = Counters::default();
+        let _counting = counters.start();
+        let node = node(|_| {}).await;
+        tokio::select! {
+            biased;
+            answer = node.ship(request, body) => panic!("answered {}", answer.status),
+            () = std::future::ready(()) => {}
+        }
+        counters.wait_for("batches_refused", counted).await;
+    }
 }
