@@ -211,6 +211,9 @@ impl Parser for Windows {
         for service in services {
             reading.add_class(service);
             classify(reading, service, id);
+            if service == SYSMON {
+                data::name_hashes(reading, id);
+            }
             if service == RPC_FIREWALL {
                 let (path, channel) =
                     (reading.keep("EventLog"), reading.keep(RPC_FIREWALL_CHANNEL));

@@ -202,3 +202,52 @@ fn what_a_shipper_hides_has_its_plain_name_too() {
         "Event.EventData.param1=x\nparam1=x\nNewName=y",
     );
 }
+
+#[test]
+fn what_has_no_name_is_found_as_data_where_it_is_counted() {
+    check(
+        r#"{"winlog":{"channel":"Windows PowerShell","event_id":"400","event_data":{"param1":"Available","param2":"None","param3":"HostName=x"}}}"#,
+        "winlog.event_data.Data=Available None HostName=x
+         winlog.event_data.param3=HostName=x
+         param1=Available
+         class=windows//powershell-classic;windows/ps_classic_start/",
+    );
+    let list = serde_json::json!([{"@Name": "PackageFamilyName", "#text": "a"}, {"#attributes": {"Name": "Bundle Name"}, "#text": "b"}]);
+    let event = |data: serde_json::Value| {
+        let system = serde_json::json!({"EventID": 1, "Channel": "Microsoft-Windows-AppModel-Runtime/Admin"});
+        serde_json::json!({"Event": {"System": system, "UserData": {"EventXML": {"Data": data}}}})
+            .to_string()
+    };
+    check(&event(list), "PackageFamilyName=a\nBundleName=b");
+    check(&event(serde_json::json!(["a", "b"])), "Data=a b");
+    check(&event(serde_json::json!({"#text": "a", "@Name": "Family"})), "Family=a");
+}
+
+#[test]
+fn hashes_of_sysmon_have_names_of_their_own() {
+    let sysmon = |id: u16, data: serde_json::Value, wanted: &str| {
+        let record = serde_json::json!({"Event": {"System": {"EventID": id, "Channel": SYSMON}, "EventData": data}});
+        check(&record.to_string(), wanted);
+    };
+    let hashes = "SHA1=AA01,MD5=BB02,SHA256=CC03,IMPHASH=DD04";
+    sysmon(
+        1,
+        serde_json::json!({"Image": "C:\\a.exe", "Hashes": hashes}),
+        "Event.EventData.Hashes=SHA1=AA01,MD5=BB02,SHA256=CC03,IMPHASH=DD04
+         process.hash.sha1=aa01
+         process.hash.md5=bb02
+         process.hash.sha256=cc03
+         process.hash.imphash=dd04
+         file.hash.sha1=-",
+    );
+    sysmon(7, serde_json::json!({"Hashes": hashes}), "file.hash.imphash=dd04\nprocess.hash.md5=-");
+    sysmon(
+        15,
+        serde_json::json!({"Hash": "SHA256=CC03"}),
+        "file.hash.sha256=cc03\nfile.hash.md5=-",
+    );
+    check(
+        r#"{"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":"1","event_data":{"Hashes":"MD5=BB02,X=1,SHA1"}},"process":{"hash":{"md5":"ee"}}}"#,
+        "process.hash.md5=ee\nprocess.hash.sha1=-\nprocess.hash.x=-",
+    );
+}

@@ -2,8 +2,9 @@
 //!
 //! Input: the fields of an event as the sender named them. Output: the same values once more under
 //! the names that rules use: without blanks (Defender's `New Value`), without what stands around a name
-//! in lower case (`param1`) or the element of `UserData`, and those of `Data` with attributes. At most
-//! [`NAMED_MAX`] of an event; what the sender named stays as it is.
+//! in lower case (`param1`) or the element of `UserData`, those of `Data` with attributes, and `Data`
+//! itself where Winlogbeat counts what has no name. Each of Sysmon's hashes has a name of its own. At
+//! most [`NAMED_MAX`] names of an event; what the sender named stays as it is.
 
 use logwarden_event::FieldOptions;
 
@@ -17,6 +18,25 @@ const NAMED_MAX: usize = 100;
 const DATA: [&str; 3] = ["Event.EventData.", "winlog.event_data.", "EventData."];
 /// What an event of a provider with elements of its own says, before the name of the element.
 const USER_DATA: [&str; 3] = ["Event.UserData.", "winlog.user_data.", "UserData."];
+/// What Winlogbeat calls an item without a name, before its number.
+const COUNTED: &str = "winlog.event_data.param";
+/// What rules call all items without a name together.
+const UNNAMED: &str = "winlog.event_data.Data";
+/// Where Sysmon's `SHA1=…,MD5=…` stands; that of a stream has the other name.
+const HASHES: [&str; 8] = [
+    "Event.EventData.Hashes",
+    "Event.EventData.Hash",
+    "winlog.event_data.Hashes",
+    "winlog.event_data.Hash",
+    "EventData.Hashes",
+    "EventData.Hash",
+    "Hashes",
+    "Hash",
+];
+/// The hashes that Sysmon knows.
+const HASH_KINDS: [&str; 4] = ["md5", "sha1", "sha256", "imphash"];
+/// Sysmon's event of a process; those of other events are of a file.
+const PROCESS_STARTED: i64 = 1;
 /// What an item of a list of `Data` has its name and its value under.
 const LISTED: [(&str, &str); 3] = [("@Name", "#text"), ("Name", "Value"), ("Name", "#text")];
 
@@ -27,11 +47,15 @@ pub(super) fn name_plainly(reading: &mut Reading<'_>) {
         if entry.is_dropped || entry.path.is_empty() || found.len() >= NAMED_MAX {
             continue;
         }
-        if let Some(name) = plain_name(reading.str(entry.path)) {
-            found.push((name, Said::Held(entry.value, entry.options)));
-        } else if let Some((place, name, said)) = datum(reading, entry) {
+        let path = reading.str(entry.path);
+        if let Some((place, name, said)) = datum(reading, entry) {
             found.extend(shortened(&name).map(|name| (name, said.clone())));
             found.push((format!("{place}{name}"), said));
+        } else if let Some(name) = plain_name(path) {
+            found.push((name, Said::Held(entry.value, entry.options)));
+        }
+        if path.strip_prefix(COUNTED).is_some_and(|number| number.parse::<u16>().is_ok()) {
+            found.push((UNNAMED.to_owned(), Said::Held(entry.value, entry.options)));
         }
     }
     if found.is_empty() {
@@ -46,6 +70,27 @@ pub(super) fn name_plainly(reading: &mut Reading<'_>) {
         reading.push(path, value, options);
     }
     names::resolve(reading);
+}
+
+/// Adds each hash that Sysmon has of a process or file, in lower case as lists of indicators have them.
+pub(super) fn name_hashes(reading: &mut Reading<'_>, id: i64) {
+    let Some(hashes) = HASHES.iter().find_map(|path| reading.sent_str(path)) else { return };
+    let owner = if id == PROCESS_STARTED { "process" } else { "file" };
+    let hashes: Vec<_> = hashes
+        .split(',')
+        .filter_map(|hash| {
+            let (kind, value) = hash.split_once('=')?;
+            let kind = HASH_KINDS.iter().find(|known| known.eq_ignore_ascii_case(kind.trim()))?;
+            Some((format!("{owner}.hash.{kind}"), value.trim().to_ascii_lowercase()))
+        })
+        .take(HASH_KINDS.len())
+        .collect();
+    for (name, value) in hashes {
+        if reading.sent(&name).is_none() {
+            let (path, value) = (reading.keep(&name), reading.keep(&value));
+            reading.push(path, Held::Text(value), FieldOptions::default());
+        }
+    }
 }
 
 /// What stands under a name.
@@ -81,16 +126,27 @@ fn shortened(name: &str) -> Option<String> {
 fn datum<'r>(reading: &'r Reading<'_>, entry: &Entry) -> Option<(&'r str, String, Said)> {
     let path = reading.str(entry.path);
     if let (Some(place), Held::Json(item)) = (path.strip_suffix("Data"), entry.value) {
-        let (name, value) = item_of(reading.str(item)).filter(|_| DATA.contains(&place))?;
-        return Some((place, name, Said::Text(value)));
+        let found = found_in(place)?;
+        let (name, value) = item_of(reading.str(item))?;
+        return Some((found, name, Said::Text(value)));
     }
-    let place = path.strip_suffix("Data.#text").filter(|place| DATA.contains(place))?;
+    let place = path.strip_suffix("Data.#text")?;
+    let found = found_in(place)?;
     if entry.options.is_inner {
         return None;
     }
     let names = ["Data.@Name", "Data.#attributes.Name"].map(|name| format!("{place}{name}"));
     let name = names.iter().find_map(|name| reading.sent_str(name)).unwrap_or("Data");
-    Some((place, name.to_owned(), Said::Held(entry.value, entry.options)))
+    Some((found, name.to_owned(), Said::Held(entry.value, entry.options)))
+}
+
+/// Where rules find the items of the `Data` at this place: in it, and of an element of `UserData` by
+/// their names alone.
+fn found_in(place: &str) -> Option<&str> {
+    if DATA.contains(&place) {
+        return Some(place);
+    }
+    USER_DATA.iter().any(|outer| place.starts_with(outer)).then_some("")
 }
 
 /// Name and value of an item of a list of `Data`, which also has its name as `#attributes`.
