@@ -35,7 +35,7 @@ enum Action {
         /// A file or directory of rules; the bundled ones when it is not said.
         #[arg(long)]
         rules: Option<PathBuf>,
-        /// Records, one per line; they go through the same normalization as live.
+        /// Records, one per line, or one as JSON over several; they go through the same normalization as live.
         #[arg(long)]
         events: Option<PathBuf>,
         /// How to print what was found.
@@ -171,13 +171,22 @@ fn read_rules(path: &Path) -> Result<Vec<RuleFile>, Failure> {
     }
 }
 
-/// Every line is a record; an empty one too, so that line numbers and `event_index` agree.
+/// Every line is a record; an empty one too, so that line numbers and `event_index` agree. One object of
+/// JSON over several lines is one record.
 fn read_events(path: &Path) -> Result<Vec<Event>, Failure> {
     let records =
         std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let normalizer = Normalizer;
+    if is_one_object(&records) {
+        return Ok(vec![normalize(&normalizer, &records)]);
+    }
     let lines = records.strip_suffix(b"\n").unwrap_or(&records).split(|byte| *byte == b'\n');
     Ok(lines.map(|line| normalize(&normalizer, line)).collect())
+}
+
+fn is_one_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{")
+        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn normalize(normalizer: &Normalizer, record: &[u8]) -> Event {

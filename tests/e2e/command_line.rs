@@ -233,6 +233,17 @@ fn rules_are_checked_and_tested_without_a_node() {
     // The tenth failure, at line 10 counted from zero.
     let spike = json!({ "rule_id": "5a2f8f2e-6b63-4f0e-9a55-1f6c0e0b7a10", "event_index": 10 });
     assert_eq!(matches, [spike], "{said}");
+    let rule = "title: r\nid: r\nlogsource: { product: windows }\n\
+                detection: { s: { EventID: 104, SubjectUserName: bob }, condition: s }\n";
+    fs::write(place.file("cleared.yml"), rule).expect("a file");
+    let cleared = json!({ "Event": { "System": { "EventID": 104, "Channel": "System" },
+        "UserData": { "LogFileCleared": { "SubjectUserName": "bob" } } } });
+    fs::write(place.file("event.json"), format!("{cleared:#}\n")).expect("a file");
+    let (said, _) = check(
+        place.command(&["rules", "test", "--rules", "cleared.yml", "--events", "event.json"]),
+        GOOD,
+    );
+    assert_eq!(said, "{\"rule_id\":\"r\",\"event_index\":0}\n");
 
     write_rule(&place.file("wrong.yml"), "condition: sel and nothing", 1);
     let (said, _) = check(place.command(&["rules", "check", "wrong.yml"]), BAD);
