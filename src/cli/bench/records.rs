@@ -474,7 +474,7 @@ impl Scene {
         write_to(
             line,
             format_args!(
-                r#""rtt":0.{:06},"query":"n{label:06x}.{domain}","qclass":1,"qclass_name":"C_INTERNET","qtype":1,"qtype_name":"A","AA":false,"TC":false,"RD":true,"RA":true,"#,
+                r#""rtt":0.{:06},"query":"n{label:06x}.{domain}","qclass":1,"qclass_name":"C_INTERNET","qtype":1,"qtype_name":"A","AA":false,"TC":false,"RD":true,"RA":true,"Z":0,"#,
                 self.random.below(90_000),
             ),
         );

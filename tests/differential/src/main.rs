@@ -99,7 +99,8 @@ fn main() -> anyhow::Result<()> {
     std::process::exit(i32::from(differences > 0));
 }
 
-/// Both stages over the lines of a file, and parsing them, in microseconds a line.
+/// Both stages over the lines of a file, and parsing them, in microseconds a line. Both stages are
+/// charged for the second half: the first brings all classes, whose indexes are made then.
 fn cost_of_records(records: &str, rules: &Arc<RuleSet>) -> Value {
     let mut events: Vec<Event> = records.lines().map(normalized).collect();
     for (event, seq) in events.iter_mut().zip(1..) {
@@ -129,15 +130,18 @@ fn cost_of_records(records: &str, rules: &Arc<RuleSet>) -> Value {
             matcher.match_event(event, &mut hits);
         }
     });
-    let both = cost(&mut || {
+    let (first, second) = events.split_at(events.len() / 2);
+    let round = |_: usize| {
         let mut engine = logwarden_alerting::engine::Engine::new(rules.clone());
-        for event in &events {
-            std::hint::black_box(engine.process(event));
-        }
-    });
+        first.iter().for_each(|event| drop(engine.process(event)));
+        let before = cpu_secs();
+        second.iter().for_each(|event| drop(std::hint::black_box(engine.process(event))));
+        cpu_secs() - before
+    };
+    let both = (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min) / second.len() as f64 * 1e6;
     json!({ "rules": rules.rules().len(), "records": events.len(), "parse_us": micros(parse),
-        "match_us": micros(matching), "match_and_windows_us": micros(both),
-        "rules_to_parse": both / parse })
+        "match_us": micros(matching), "match_and_windows_us": both,
+        "rules_to_parse": both / micros(parse) })
 }
 
 fn their_rules(dirs: &[PathBuf]) -> anyhow::Result<Vec<SigmaRule>> {
