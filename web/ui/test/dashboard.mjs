@@ -9,6 +9,7 @@ import {
 import { keyboard, pointer } from './hands.mjs';
 import { walk_journey } from './journey.mjs';
 import { walk_pages } from './pages.mjs';
+import { walk_sight } from './sight.mjs';
 
 async function walk_search(page) {
   await check('search runs and says how many events there are', async () => {
@@ -499,6 +500,7 @@ try {
   });
   await page.context().close();
   await walk_narrow(browser);
+  await walk_sight(browser);
   await walk_journey(browser, WIDE, 'light', pointer);
   await walk_journey(browser, WIDE, 'dark', keyboard);
   await walk_journey(browser, NARROW, 'dark', pointer);

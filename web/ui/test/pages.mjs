@@ -2,7 +2,7 @@
 import { BASE, check, expect, no_axe_findings, no_sideways, open, shot, sign_in, titled } from './browser.mjs';
 
 /** Every page with its title; those behind a link of a list are found on the way. */
-const PAGES = [
+export const PAGES = [
   ['/', 'Overview'],
   ['/search?from=all', 'Search'],
   ['/search?from=all&view=patterns', 'Search'],

@@ -1,4 +1,5 @@
 // What a plot of bars over time shows.
+import { in_px } from '../shell/narrow.svelte';
 
 export interface Bar {
   at_ms: number;
@@ -28,5 +29,5 @@ export interface Plot {
   unread?: boolean;
 }
 
-/** What lies around the bars; a pointer is placed by them. */
-export const MARGIN_PX = { left: 46, right: 6, top: 10, bottom: 20 };
+/** What lies around the bars, as large as text needs it; a pointer is placed by them. */
+export const MARGIN_PX = { left: in_px(2.875), right: 6, top: 10, bottom: in_px(1.25) };

@@ -36,12 +36,12 @@ export function column_title(column: string): string {
 }
 
 const WIDTHS: Record<string, string> = {
-  timestamp: '202px',
-  'lw.observed_at': '202px',
-  severity: '104px',
-  dataset: '132px',
-  'lw.source': '110px',
-  message: 'minmax(300px, 4fr)',
+  timestamp: '12.625rem',
+  'lw.observed_at': '12.625rem',
+  severity: '6.5rem',
+  dataset: '8.25rem',
+  'lw.source': '6.875rem',
+  message: 'minmax(18.75rem, 4fr)',
 };
 
 /** Widths that somebody chose, in pixels, by column. */
@@ -53,11 +53,11 @@ export const bounded_width = (px: number): number => Math.round(Math.min(WIDTH_M
 
 /** The columns as `grid-template-columns`. */
 export function track_list(columns: string[], widths: Widths): string {
-  return columns.map((column) => (widths[column] ? `${widths[column]}px` : (WIDTHS[column] ?? 'minmax(130px, 1fr)'))).join(' ');
+  return columns.map((column) => (widths[column] ? `${widths[column]}px` : (WIDTHS[column] ?? 'minmax(8.125rem, 1fr)'))).join(' ');
 }
 
 /** The least width of a row, so that many columns scroll sideways inside the box. */
-export function least_width_px(columns: string[], widths: Widths): number {
-  const each = columns.map((column) => widths[column] ?? Number(/\d+/.exec(WIDTHS[column] ?? '130')?.[0] ?? 130));
-  return each.reduce((sum, width) => sum + width, 0) + 20;
+export function least_width(columns: string[], widths: Widths): string {
+  const each = columns.map((column) => (widths[column] ? `${widths[column]}px` : (/[\d.]+rem/.exec(WIDTHS[column] ?? '')?.[0] ?? '8.125rem')));
+  return `calc(${[...each, '20px'].join(' + ')})`;
 }

@@ -1,6 +1,7 @@
-// Whether the screen is narrow: tables become cards, panels become pages.
+// How much text the screen holds: where it is narrow, tables become cards and panels become pages.
 
-const query = matchMedia('(max-width: 899px)');
+/** 899 px where the browser's text has its usual size, and more where it is larger. */
+const query = matchMedia('(max-width: 56.1875em)');
 
 class Narrow {
   is = $state(query.matches);
@@ -11,3 +12,6 @@ class Narrow {
 }
 
 export const narrow = new Narrow();
+
+/** `rem` in pixels, at the size of text that the browser has. */
+export const in_px = (rem: number): number => rem * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
