@@ -15,6 +15,7 @@ use logwarden_alerting::{
 };
 use logwarden_event::{Clock, Event, SystemClock};
 use logwarden_ingest::{Normalizer, Origin};
+use serde::de::IgnoredAny;
 
 use crate::cli::Failure;
 use crate::cli::terminal::printable;
@@ -35,7 +36,7 @@ enum Action {
         /// A file or directory of rules; the bundled ones when it is not said.
         #[arg(long)]
         rules: Option<PathBuf>,
-        /// Records, one per line, or one as JSON over several; they go through the same normalization as live.
+        /// Records, one per line, or as JSON over several; they go through the same normalization as live.
         #[arg(long)]
         events: Option<PathBuf>,
         /// How to print what was found.
@@ -171,22 +172,34 @@ fn read_rules(path: &Path) -> Result<Vec<RuleFile>, Failure> {
     }
 }
 
-/// Every line is a record; an empty one too, so that line numbers and `event_index` agree. One object of
-/// JSON over several lines is one record.
+/// Every line is a record; an empty one too, so that line numbers and `event_index` agree. Objects of JSON
+/// of which the first goes over several lines are a record each.
 fn read_events(path: &Path) -> Result<Vec<Event>, Failure> {
     let records =
         std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let normalizer = Normalizer;
-    if is_one_object(&records) {
-        return Ok(vec![normalize(&normalizer, &records)]);
+    if let Some(objects) = objects_over_lines(&records) {
+        return Ok(objects.into_iter().map(|object| normalize(&normalizer, object)).collect());
     }
     let lines = records.strip_suffix(b"\n").unwrap_or(&records).split(|byte| *byte == b'\n');
     Ok(lines.map(|line| normalize(&normalizer, line)).collect())
 }
 
-fn is_one_object(text: &[u8]) -> bool {
-    text.trim_ascii_start().starts_with(b"{")
-        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+/// The objects of a text that is nothing else, unless its first line is one already.
+fn objects_over_lines(text: &[u8]) -> Option<Vec<&[u8]>> {
+    let text = text.trim_ascii_start();
+    let is_json = |text| serde_json::from_slice::<IgnoredAny>(text).is_ok();
+    if !text.starts_with(b"{") || text.split(|byte| *byte == b'\n').next().is_some_and(is_json) {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+    let (mut objects, mut start) = (Vec::new(), 0);
+    while let Some(value) = values.next() {
+        value.ok()?;
+        objects.push(text[start..values.byte_offset()].trim_ascii());
+        start = values.byte_offset();
+    }
+    Some(objects)
 }
 
 fn normalize(normalizer: &Normalizer, record: &[u8]) -> Event {

@@ -105,11 +105,7 @@ impl Seal {
         reference: Option<&SecretRef>,
         before: &[SecretRef],
     ) -> Result<Self, KeyError> {
-        let text = match reference {
-            Some(reference) => reference.resolve()?.expose().clone(),
-            None => key_of_file(data_dir)?,
-        };
-        Self::of_texts(&text, before)
+        Self::of(reference, before, || key_of_file(data_dir))
     }
 
     /// The same for a node that runs already: a key file that is missing is not made anew, for under another
@@ -123,18 +119,22 @@ impl Seal {
         reference: Option<&SecretRef>,
         before: &[SecretRef],
     ) -> Result<Self, KeyError> {
-        let text = match reference {
-            Some(reference) => reference.resolve()?.expose().clone(),
-            None => std::fs::read_to_string(data_dir.join(KEY_FILE))?,
-        };
-        Self::of_texts(&text, before)
+        Self::of(reference, before, || std::fs::read_to_string(data_dir.join(KEY_FILE)))
     }
 
-    fn of_texts(text: &str, before: &[SecretRef]) -> Result<Self, KeyError> {
+    fn of(
+        reference: Option<&SecretRef>,
+        before: &[SecretRef],
+        key_file: impl FnOnce() -> std::io::Result<String>,
+    ) -> Result<Self, KeyError> {
+        let text = match reference {
+            Some(reference) => reference.resolve()?.expose().clone(),
+            None => key_file()?,
+        };
         let key = |text: &str| parse_key(text.trim()).ok_or(KeyError::NoKey);
         let before =
             before.iter().map(|reference| Ok(Key::new(&key(reference.resolve()?.expose())?)));
-        Ok(Self { key: Key::new(&key(text)?), before: before.collect::<Result<_, KeyError>>()? })
+        Ok(Self { key: Key::new(&key(&text)?), before: before.collect::<Result<_, KeyError>>()? })
     }
 
     /// Seals under a key that nobody else has and that ends with this process.

@@ -238,12 +238,13 @@ fn rules_are_checked_and_tested_without_a_node() {
     fs::write(place.file("cleared.yml"), rule).expect("a file");
     let cleared = json!({ "Event": { "System": { "EventID": 104, "Channel": "System" },
         "UserData": { "LogFileCleared": { "SubjectUserName": "bob" } } } });
-    fs::write(place.file("event.json"), format!("{cleared:#}\n")).expect("a file");
+    fs::write(place.file("event.json"), format!("{cleared:#}\n{cleared:#}\n")).expect("a file");
     let (said, _) = check(
         place.command(&["rules", "test", "--rules", "cleared.yml", "--events", "event.json"]),
         GOOD,
     );
-    assert_eq!(said, "{\"rule_id\":\"r\",\"event_index\":0}\n");
+    let hit = |index: u32| format!("{{\"rule_id\":\"r\",\"event_index\":{index}}}\n");
+    assert_eq!(said, hit(0) + &hit(1));
 
     write_rule(&place.file("wrong.yml"), "condition: sel and nothing", 1);
     let (said, _) = check(place.command(&["rules", "check", "wrong.yml"]), BAD);
