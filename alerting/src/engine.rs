@@ -138,6 +138,8 @@ pub struct Engine {
     matcher: Matcher,
     lateness: Arc<Lateness>,
     groups: Vec<Option<Groups>>,
+    /// The places of the rules that keep groups, and of some that did: most rules of a set never match.
+    busy: BTreeSet<usize>,
     /// By rule: the fields that say who a match of a plain rule is about.
     subjects: Vec<Arc<[GroupPart]>>,
     counters: Vec<Counters>,
@@ -182,6 +184,7 @@ impl Engine {
             rules,
             lateness,
             groups,
+            busy: BTreeSet::new(),
             trends,
             judged,
             judged_before: i64::MIN,
@@ -241,11 +244,14 @@ impl Engine {
     /// event observed before `now` was processed.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Finding> {
         let mut found = Vec::new();
-        for rule in 0..self.groups.len() {
+        for rule in self.busy.iter().copied().collect::<Vec<_>>() {
             let Some(groups) = &mut self.groups[rule] else { continue };
             for (key, episode) in groups.expire(now.nanos()) {
                 let group = group_of_key(&key);
                 found.push(Finding { rule, key, group, what: Found::Ended { episode } });
+            }
+            if groups.groups.is_empty() {
+                self.busy.remove(&rule);
             }
         }
         let mut findings = Findings { found, ..Findings::default() };
@@ -372,6 +378,9 @@ impl Engine {
         }
         let point = (member.at, member.id, tag);
         let (outcome, evicted) = groups.insert(&window, key, point, arrival.observed);
+        if groups.groups.len() == 1 {
+            self.busy.insert(place);
+        }
         if outcome.coarsened > 0 {
             let count = outcome.coarsened as u64;
             ::metrics::counter!(metrics::POINTS_COARSENED_TOTAL, "rule" => rule_id())

@@ -28,7 +28,7 @@ use logwarden_query::Target;
 
 use crate::rule::{Logic, RuleSet, RuleState};
 
-use index::{Entry, Index};
+use index::{Belonging, Entry, Index};
 use predicates::{Node, PredicateId, Predicates, Way};
 
 /// Classes remembered by name; when there are more, all are forgotten and worked out again.
@@ -180,10 +180,10 @@ impl Scratch {
                 continue;
             }
             for name in [Some(entry.name), entry.alias].into_iter().flatten() {
-                for &(target, rank) in index.targets_of(name, parts.buffer) {
+                for &Belonging { target, rank, is_gate } in index.targets_of(name, parts.buffer) {
                     self.places.push(Place { field, target, rank });
                     self.note(target, rank);
-                    has_gate |= index.is_gate(target);
+                    has_gate |= is_gate;
                 }
             }
         }
@@ -384,7 +384,10 @@ impl Pass<'_> {
 
 /// Whether there is nothing to lower.
 fn is_lower(text: &str) -> bool {
-    !text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
+    text.as_bytes().chunks(16).all(|bytes| {
+        let is_other = |byte: &u8| byte.is_ascii_uppercase() | !byte.is_ascii();
+        !bytes.iter().fold(false, |found, byte| found | is_other(byte))
+    })
 }
 
 /// Puts the value's text in lower case into `lower`, by the definition filters use.

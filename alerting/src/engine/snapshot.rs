@@ -105,6 +105,7 @@ impl Engine {
         let (age, part) = (group.last_observed(), part_bit(&key));
         groups.by_age.insert((age, key.clone()));
         groups.groups.insert(key, Slot { group, age, part });
+        self.busy.insert(place);
         true
     }
 }

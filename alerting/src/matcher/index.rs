@@ -48,6 +48,16 @@ pub(super) struct Literals {
     entries: Vec<Vec<Entry>>,
 }
 
+/// A target that a field belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Belonging {
+    pub target: u32,
+    /// Which of the target's names the field goes by.
+    pub rank: u16,
+    /// Whether a rule can only hold when the target has a value.
+    pub is_gate: bool,
+}
+
 /// The index of one class.
 #[derive(Debug)]
 pub(super) struct Index {
@@ -55,13 +65,13 @@ pub(super) struct Index {
     always: Box<[u32]>,
     applies: Box<[bool]>,
     /// By letters: the targets that a field of this name belongs to, and which of their names it is.
-    names: HashMap<Box<[u8]>, Vec<(u32, u16)>, Hashing>,
+    names: HashMap<Box<[u8]>, Vec<Belonging>, Hashing>,
     names_marked: Marks,
-    /// The same by place among the standard fields.
-    standard: Box<[Vec<(u32, u16)>]>,
+    /// The same of all standard fields, one after the other.
+    standard: Box<[Belonging]>,
+    /// By place among the standard fields: where its own begin; one more says where the last end.
+    standard_starts: Box<[u32]>,
     by_target: Vec<Option<Box<Literals>>>,
-    /// By target: whether a rule can only hold when it has a value.
-    gates: Box<[bool]>,
     /// Whether nothing can hold of an event that has none of the gates.
     is_gated: bool,
     /// Targets that are no fields.
@@ -153,25 +163,38 @@ impl Index {
             applies: applies.into(),
             names: HashMap::default(),
             names_marked: Marks::none(),
-            standard: vec![Vec::new(); STANDARD_FIELDS.len()].into(),
+            standard: Box::default(),
+            standard_starts: Box::default(),
             by_target: Vec::new(),
-            gates: gates.into(),
             is_gated: false,
             attributes: Vec::new(),
             record: None,
         };
+        let mut standard = vec![Vec::new(); STANDARD_FIELDS.len()];
         for ((target, building), place) in predicates.targets().iter().zip(building).zip(0u32..) {
             if building.is_some() {
-                index.add_target(place, target);
+                index.add_target(place, target, gates[place as usize], &mut standard);
             }
             index.by_target.push(building.map(|building| Box::new(building.finish())));
         }
+        let ends = standard.iter().scan(0, |end, of_field: &Vec<Belonging>| {
+            *end += of_field.len() as u32;
+            Some(*end)
+        });
+        index.standard_starts = std::iter::once(0).chain(ends).collect();
+        index.standard = standard.concat().into();
         // What is no field has a value more often than not.
         index.is_gated = index.always.is_empty() && index.attributes.is_empty();
         index
     }
 
-    fn add_target(&mut self, place: u32, target: &Target) {
+    fn add_target(
+        &mut self,
+        place: u32,
+        target: &Target,
+        is_gate: bool,
+        standard_fields: &mut [Vec<Belonging>],
+    ) {
         let names = match target {
             Target::Field(name) => std::slice::from_ref(name),
             Target::FirstOf(names) => names.as_slice(),
@@ -185,9 +208,10 @@ impl Index {
         };
         for (name, rank) in names.iter().zip(0u16..) {
             self.names_marked.add(name.as_bytes());
-            self.names.entry(name.as_bytes().into()).or_default().push((place, rank));
+            let belonging = Belonging { target: place, rank, is_gate };
+            self.names.entry(name.as_bytes().into()).or_default().push(belonging);
             if let Some(standard) = standard_field(name) {
-                self.standard[usize::from(standard)].push((place, rank));
+                standard_fields[usize::from(standard)].push(belonging);
             }
         }
     }
@@ -206,9 +230,13 @@ impl Index {
     }
 
     /// The targets that a field of this name of the event belongs to, and which of their names it is.
-    pub(super) fn targets_of(&self, name: Name, buffer: &[u8]) -> &[(u32, u16)] {
+    pub(super) fn targets_of(&self, name: Name, buffer: &[u8]) -> &[Belonging] {
         match name {
-            Name::Standard(place) => &self.standard[usize::from(place)],
+            Name::Standard(place) => {
+                let place = usize::from(place);
+                let [start, end] = [place, place + 1].map(|at| self.standard_starts[at] as usize);
+                &self.standard[start..end]
+            }
             Name::Text(span) => {
                 let start = span.start as usize;
                 let letters = &buffer[start..start + span.len as usize];
@@ -218,11 +246,6 @@ impl Index {
                 self.names.get(letters).map_or(&[], Vec::as_slice)
             }
         }
-    }
-
-    /// Whether a rule can only hold when this target has a value.
-    pub(super) fn is_gate(&self, target: u32) -> bool {
-        self.gates[target as usize]
     }
 
     /// Whether no rule can hold of an event of which no gate has a value.
@@ -311,7 +334,7 @@ impl Building {
             self.literals.automaton =
                 Some(automaton.expect("rules and their values are bounded far below its limits"));
             self.literals.part_bytes_min = self.texts.iter().map(String::len).min().unwrap_or(0);
-            self.literals.pairs = Pairs::of(&self.texts);
+            self.literals.pairs = Some(Pairs::of(&self.texts));
         }
         self.literals
     }

@@ -10,9 +10,13 @@ const SORTS: usize = 64;
 /// Pairs that are looked at between two decisions.
 const STEP: usize = 16;
 
-/// By sort of the first byte: a bit for each sort of the second one.
 #[derive(Debug)]
-pub(super) struct Pairs(Box<[u64; SORTS]>);
+pub(super) struct Pairs {
+    /// By sort of the first byte: a bit for each sort of the second one.
+    rows: Box<[u64; SORTS]>,
+    /// Whether one of the texts is a single byte, which stands in pairs with every other one.
+    has_single: bool,
+}
 
 static SORT_OF: [u8; 256] = {
     let mut sorts = [0; 256];
@@ -31,32 +35,46 @@ static SORT_OF: [u8; 256] = {
 };
 
 impl Pairs {
-    /// Knows these texts; `None` when one is too short to have a pair.
-    pub(super) fn of(texts: &[String]) -> Option<Self> {
-        let mut pairs = Self(Box::new([0; SORTS]));
+    /// Knows these texts, none of which is empty.
+    pub(super) fn of(texts: &[String]) -> Self {
+        let mut pairs = Self { rows: Box::new([0; SORTS]), has_single: false };
         for text in texts {
-            let rarest = text.as_bytes().windows(2).min_by_key(|pair| {
+            if let [single] = text.as_bytes() {
+                pairs.add_single(*single);
+                continue;
+            }
+            let rarest = text.as_bytes().array_windows::<2>().min_by_key(|pair| {
                 let is_known = pairs.has(pair[0], pair[1]);
                 (frequency(pair[0]) * frequency(pair[1]), !is_known)
-            })?;
-            let (first, second) = (SORT_OF[rarest[0] as usize], SORT_OF[rarest[1] as usize]);
-            pairs.0[first as usize] |= 1 << second;
+            });
+            let Some(&[first, second]) = rarest else { continue };
+            pairs.rows[SORT_OF[first as usize] as usize] |= 1 << SORT_OF[second as usize];
         }
-        Some(pairs)
+        pairs
+    }
+
+    fn add_single(&mut self, single: u8) {
+        let sort = SORT_OF[single as usize];
+        self.rows.iter_mut().for_each(|row| *row |= 1 << sort);
+        self.rows[sort as usize] = !0;
+        self.has_single = true;
     }
 
     fn has(&self, first: u8, second: u8) -> bool {
-        self.0[SORT_OF[first as usize] as usize] >> SORT_OF[second as usize] & 1 != 0
+        self.rows[SORT_OF[first as usize] as usize] >> SORT_OF[second as usize] & 1 != 0
     }
 
     /// Whether one of the texts may stand in `ascii`.
     pub(super) fn may_stand_in(&self, ascii: &str) -> bool {
         let bytes = ascii.as_bytes();
         let Some((_, seconds)) = bytes.split_first() else { return false };
+        if seconds.is_empty() {
+            return self.has_single;
+        }
         let mut pairs = bytes.chunks(STEP).zip(seconds.chunks(STEP));
         pairs.any(|(firsts, seconds)| {
             let found = firsts.iter().zip(seconds).fold(0, |found, (first, second)| {
-                let row = self.0[SORT_OF[*first as usize] as usize & (SORTS - 1)];
+                let row = self.rows[SORT_OF[*first as usize] as usize & (SORTS - 1)];
                 found | row >> (SORT_OF[*second as usize] & 63)
             });
             found & 1 != 0
@@ -83,7 +101,7 @@ mod tests {
     #[test]
     fn no_text_is_missed_whatever_its_case_and_place() {
         let texts = ["select ", "../", "x'", "{jndi", "0a", "zz", "\u{7f}~"].map(String::from);
-        let pairs = Pairs::of(&texts).expect("all have pairs");
+        let pairs = Pairs::of(&texts);
         for text in &texts {
             for before in 0..40 {
                 let mut value = "-".repeat(before) + text;
@@ -95,6 +113,12 @@ mod tests {
         for value in ["", "a", "4bf92f3577b34da6a3ce929d0e0e4736", "GET /api/v2/orders/17 200"] {
             assert!(!pairs.may_stand_in(value), "{value}");
         }
-        assert!(Pairs::of(&[String::from("a")]).is_none());
+        let pairs = Pairs::of(&[String::from("@"), String::from("ab")]);
+        for value in ["@", "x", "@ b", "4@", "1 @ 2", "cab"] {
+            assert!(pairs.may_stand_in(value), "{value}");
+        }
+        for value in ["", "a b", "b a"] {
+            assert!(!pairs.may_stand_in(value), "{value}");
+        }
     }
 }
