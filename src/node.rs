@@ -371,6 +371,8 @@ fn health(store: &Store, index: &Index, alerting: &Alerting, ingest: &Handle) ->
                 visible,
                 lag_events: end.saturating_sub(visible),
                 splits: index.split_count(),
+                size_bytes: index.split_bytes(),
+                day_bytes: index.split_bytes_of_a_day(),
             },
             detector: DetectorDetails { lag_events: alerting.lag_events },
             inputs: sources::inputs(ingest),

@@ -5,6 +5,7 @@
 
 pub(crate) mod desk;
 pub(crate) mod kept;
+pub(crate) mod latency;
 pub(crate) mod lifecycle;
 pub mod link;
 pub(crate) mod sight;

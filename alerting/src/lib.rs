@@ -46,6 +46,7 @@ use tracing::{info, warn};
 use notify::Routing;
 use notify::stored::Stored;
 
+pub use alert::latency::AlertLatency;
 pub use alert::lifecycle::{Act, NOTE_BYTES_MAX};
 pub use alert::link::{KnownLink, Link, LinkState};
 pub use alert::sight::Viewer;

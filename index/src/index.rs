@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use logwarden_event::Position;
 use logwarden_store::{Checkpoint, Replay, Store};
@@ -22,6 +23,7 @@ use crate::reader::{Readers, SplitPiece};
 pub(crate) const CONSUMER: &str = "index";
 /// The lane that is followed; the embedded journal has only this one.
 pub(crate) const LANE: u32 = 0;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Everything that is searchable at one moment: each event in exactly one piece.
 pub struct Snapshot {
@@ -141,6 +143,20 @@ impl Index {
     /// Splits published.
     pub fn split_count(&self) -> u64 {
         self.state().splits.len() as u64
+    }
+
+    /// Bytes of the splits published.
+    pub fn split_bytes(&self) -> u64 {
+        self.state().splits.iter().map(|split| split.meta.size_bytes).sum()
+    }
+
+    /// Bytes of splits that the events of the last 24 hours take, by their own time; `None` while no event is older.
+    pub fn split_bytes_of_a_day(&self) -> Option<u64> {
+        let since = self.store.clock.now().saturating_sub(DAY);
+        let state = self.state();
+        let metas = || state.splits.iter().map(|split| &split.meta);
+        let is_a_day_known = metas().any(|meta| meta.first < since);
+        is_a_day_known.then(|| metas().map(|meta| meta.bytes_since(since)).sum())
     }
 
     /// Everything that is searchable now. Later events never appear in it.

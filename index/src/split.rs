@@ -74,6 +74,16 @@ pub(crate) struct SplitMeta {
 }
 
 impl SplitMeta {
+    /// Bytes that its events from `since` on take, if they lie evenly in its time.
+    pub(crate) fn bytes_since(&self, since: Timestamp) -> u64 {
+        if self.first >= since {
+            return self.size_bytes;
+        }
+        let (all, newer) = (self.last.since(self.first), self.last.since(since));
+        let part = u128::from(self.size_bytes) * newer.as_nanos() / all.as_nanos().max(1);
+        u64::try_from(part).unwrap_or(self.size_bytes)
+    }
+
     /// The name of its blob.
     pub(crate) fn blob(&self) -> String {
         format!("{BLOB_PREFIX}{}.lws", self.id)
@@ -529,4 +539,28 @@ fn check_footer(footer: &Footer, meta: &SplitMeta) -> Result<(), String> {
         && footer.seq_last == meta.seq_last
         && u64::from(footer.event_count) == meta.event_count;
     if is_the_one { Ok(()) } else { Err("it holds other events than the catalog says".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_counted_for_the_part_of_the_time_that_is_asked_for() {
+        let at = |second: i64| Timestamp::from_millis(second * 1_000);
+        let meta = SplitMeta {
+            id: SplitId::from_u128(1),
+            lane: 0,
+            seq_first: 0,
+            seq_last: 9,
+            event_count: 10,
+            first: at(100),
+            last: at(200),
+            size_bytes: 1_000,
+            raw_bytes: 9_000,
+        };
+        for (since, bytes) in [(0, 1_000), (100, 1_000), (150, 500), (200, 0), (300, 0)] {
+            assert_eq!(meta.bytes_since(at(since)), bytes, "since {since}");
+        }
+    }
 }

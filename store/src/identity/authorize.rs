@@ -125,6 +125,8 @@ pub enum Action {
     ReadAudit,
     /// See alerts.
     ReadAlerts,
+    /// See how long alerts took, all together.
+    ReadAlertLatency,
     /// Acknowledge, assign, resolve, reopen alerts and write notes.
     HandleAlerts,
     /// See, check and test rules.
@@ -214,6 +216,7 @@ fn is_about_all_events(action: Action) -> bool {
         action,
         A::ReadOwnRecords
             | A::ReadAudit
+            | A::ReadAlertLatency
             | A::WriteRules
             | A::WriteSilences
             | A::WriteNotifiers
@@ -238,6 +241,7 @@ fn reader_may(action: Action) -> bool {
         A::Search
             | A::Export
             | A::ReadAlerts
+            | A::ReadAlertLatency
             | A::ReadRules
             | A::ReadSilences
             | A::ReadSources

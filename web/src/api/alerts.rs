@@ -68,6 +68,17 @@ struct Assignee {
     name: String,
 }
 
+/// How long alerts took, each from receiving the event that fired to the alert.
+#[derive(Debug, Serialize, ToSchema)]
+struct AlertLatency {
+    /// Alerts looked at: those of the last 24 hours, at most the newest 1,000.
+    alerts: u64,
+    /// What half of them took at most; null without an alert.
+    p50_ms: Option<i64>,
+    /// What 99 of 100 of them took at most; null without an alert.
+    p99_ms: Option<i64>,
+}
+
 /// Why an alert is done with.
 #[derive(Debug, Deserialize, ToSchema)]
 struct Resolving {
@@ -92,6 +103,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .add(READ, routes!(list))
         .add(HANDLE, routes!(assignees))
+        .add(Permission::May(Action::ReadAlertLatency), routes!(latency))
         .add(READ, routes!(show))
         .add(HANDLE, routes!(acknowledge))
         .add(HANDLE, routes!(assign))
@@ -146,6 +158,16 @@ async fn assignees(Extract(app): Extract<App>) -> axum::Json<List<Assignee>> {
     };
     let users = app.identity.list_users().into_iter().filter(may_handle);
     axum::Json(List::whole(users.map(|user| Assignee { name: user.name }).collect()))
+}
+
+/// Says how long the alerts of the last 24 hours took from the event to the alert.
+#[utoipa::path(
+    get, path = "/api/v1/alerts/latency", tag = "alerts",
+    responses((status = 200, body = AlertLatency))
+)]
+async fn latency(Extract(app): Extract<App>) -> Result<axum::Json<AlertLatency>, ApiError> {
+    let took = app.alerting.alert_latency().await.map_err(refuse)?;
+    Ok(axum::Json(AlertLatency { alerts: took.alerts, p50_ms: took.p50_ms, p99_ms: took.p99_ms }))
 }
 
 /// Gives one alert: why it was opened, its evidence, its timeline.

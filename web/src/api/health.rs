@@ -95,6 +95,10 @@ pub struct IndexDetails {
     pub lag_events: u64,
     /// Splits published.
     pub splits: u64,
+    /// Bytes they take on the volume.
+    pub size_bytes: u64,
+    /// Bytes of them that the events of the last 24 hours take; null while no event is older than that.
+    pub day_bytes: Option<u64>,
 }
 
 /// The detector in numbers.

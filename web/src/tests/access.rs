@@ -53,6 +53,7 @@ const TABLE: &str = "
     GET    /api/v1/exports/{id}/header          reader analyst admin
     GET    /api/v1/alerts                       reader analyst admin
     GET    /api/v1/alerts/assignees             analyst admin
+    GET    /api/v1/alerts/latency               reader analyst admin
     GET    /api/v1/alerts/{id}                  reader analyst admin
     POST   /api/v1/alerts/{id}/acknowledge      analyst admin
     POST   /api/v1/alerts/{id}/assign           analyst admin

@@ -239,6 +239,13 @@ async fn alerts_are_listed_in_the_order_that_is_asked_for_and_by_the_event_that_
     assert_eq!(titles(&format!("sort=events&limit=2&cursor={next}")).await.0, [9]);
     assert_eq!(list("sort=title").await.status, 400);
 
+    let took = world.harness.call("GET", "/api/v1/alerts/latency", Some(&admin), "").await.json();
+    assert_eq!(took["alerts"], 3, "{took}");
+    assert!(
+        took["p50_ms"].as_i64() <= took["p99_ms"].as_i64() && took["p50_ms"].is_i64(),
+        "{took}"
+    );
+
     let id = severities[0]["id"].as_str().expect("an id");
     let one = world.harness.call("GET", &format!("/api/v1/alerts/{id}"), Some(&admin), "").await;
     let event = one.json()["evidence"][0]["event_id"].as_str().expect("an id").to_owned();

@@ -292,7 +292,13 @@ fn report() -> HealthReport {
         status: "ready",
         details: HealthDetails {
             journal: JournalDetails { end: 1, free_bytes: 2, durability: "fsync" },
-            index: IndexDetails { visible: 1, lag_events: 0, splits: 0 },
+            index: IndexDetails {
+                visible: 1,
+                lag_events: 0,
+                splits: 0,
+                size_bytes: 0,
+                day_bytes: None,
+            },
             detector: DetectorDetails { lag_events: 0 },
             inputs: Vec::new(),
             enrichments: Vec::new(),

@@ -90,6 +90,7 @@ async fn no_endpoint_tells_of_what_a_role_does_not_see() {
     for (path, status) in [
         ("audit", 403),
         ("deadletters", 403),
+        ("alerts/latency", 403),
         ("rules", 200),
         ("silences", 200),
         ("notifiers", 200),

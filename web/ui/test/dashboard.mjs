@@ -453,6 +453,8 @@ try {
     expect((await nav.locator('[aria-current=page]').count()) === 1, 'not exactly one present page');
     await page.getByRole('combobox', { name: /Time zone/ }).waitFor();
     await page.getByRole('application', { name: /Events over time/ }).waitFor();
+    await main(page).getByRole('region', { name: 'Event to alert' }).getByText('p99').waitFor();
+    await main(page).getByRole('region', { name: 'Storage' }).getByText('Free disk').waitFor();
   });
   await shot(page, 'overview');
   await walk_search(page);

@@ -1,6 +1,6 @@
 // Alerts: the list, one alert, and what a person does with it.
 import { request } from './client';
-import type { AlertDetail, AlertPage, Page, Resolution } from './types';
+import type { AlertDetail, AlertLatency, AlertPage, Page, Resolution } from './types';
 
 export interface AlertFilter {
   state?: string | undefined;
@@ -26,6 +26,9 @@ export function get_alert(id: string): Promise<AlertDetail> {
 
 /** Those that alerts can be given to. */
 export const list_assignees = (): Promise<Page<{ name: string }>> => request('GET', '/alerts/assignees');
+
+/** What alerts of the last 24 hours took. */
+export const alert_latency = (): Promise<AlertLatency> => request('GET', '/alerts/latency');
 
 function act(id: string, verb: string, body: object): Promise<AlertDetail> {
   return request('POST', `/alerts/${encodeURIComponent(id)}/${verb}`, { body });

@@ -39,6 +39,9 @@ export type AlertItem = {
   updated_at: string;
 };
 
+/** How long alerts took, each from receiving the event that fired to the alert. */
+export type AlertLatency = { alerts: number; p50_ms?: number | null; p99_ms?: number | null; };
+
 /** A page of alerts. */
 export type AlertList = { counts: Counts; items: AlertItem[]; next?: string | null; };
 
@@ -254,7 +257,7 @@ export type Hit = {
 };
 
 /** The index in numbers. */
-export type IndexDetails = { lag_events: number; splits: number; visible: number; };
+export type IndexDetails = { day_bytes?: number | null; lag_events: number; size_bytes: number; splits: number; visible: number; };
 
 /** What became of a batch, after it is durable. */
 export type IngestReceipt = {

@@ -182,6 +182,8 @@ export type RuleImport = Schema.RuleImport;
 /** What a rule would have done. */
 export type Backtest = Schema.BacktestResult;
 
+export type AlertLatency = Schema.AlertLatency;
+
 export type Health = Schema.Health;
 
 /** How a sender is, by what it has sent. */

@@ -3,6 +3,7 @@ import type { Principal, Role } from '../api/types';
 
 export type Right =
   | 'read_alerts'
+  | 'read_alert_latency'
   | 'handle_alerts'
   | 'read_rules'
   | 'read_notifiers'
@@ -13,7 +14,7 @@ export type Right =
   | 'manage_tokens'
   | 'administer';
 
-const READER: Right[] = ['read_alerts', 'read_rules'];
+const READER: Right[] = ['read_alerts', 'read_alert_latency', 'read_rules'];
 const ANALYST: Right[] = [...READER, 'handle_alerts', 'read_notifiers', 'write_rules', 'write_saved', 'write_silences'];
 const RIGHTS: Record<Role, Right[]> = {
   ingest: [],
