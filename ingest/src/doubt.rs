@@ -13,12 +13,14 @@
 mod digest;
 mod exchange;
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{Hash, RandomState};
+use std::collections::VecDeque;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
+use foldhash::{HashMap, HashMapExt as _};
 use logwarden_event::{Clock, Timestamp};
 use logwarden_store::Record;
 use metrics::counter;
@@ -67,8 +69,10 @@ struct State {
     /// The same, oldest first; some are not in doubt any more.
     order: VecDeque<(RecordId, u64, Timestamp)>,
     number: u64,
-    /// How many sessions are storing a record, or have not been seen to live since; a batch has one.
-    under_way: HashMap<RecordId, usize>,
+    /// Who stores a record, or has not been seen to live since: a session by its number. Others wait,
+    /// so that there is one at most; a batch is stored by nobody in particular.
+    under_way: HashMap<RecordId, Option<u64>>,
+    sessions: u64,
 }
 
 impl State {
@@ -112,26 +116,24 @@ impl State {
 
     fn release(&mut self, ids: &[RecordId]) {
         for id in ids {
-            if let Some(sessions) = self.under_way.get_mut(id) {
-                *sessions -= 1;
-                if *sessions == 0 {
-                    self.under_way.remove(id);
-                }
-            }
+            self.under_way.remove(id);
         }
     }
 }
 
 impl Doubts {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        let (hasher, ended) = (RandomState::new(), Notify::new());
+        let (hasher, ended) = (RandomState::default(), Notify::new());
         Self { hasher, clock, state: Mutex::default(), ended }
     }
 
     /// A connection over which records of `origin` come.
     pub(crate) fn session(self: &Arc<Self>, origin: &Origin) -> Session {
         let (protocol, peer) = (origin.protocol, origin.peer);
+        let mut state = self.state();
+        state.sessions += 1;
         Session {
+            number: state.sessions,
             sender: self.sender(&origin.source, protocol, peer),
             newest_max: newest_max(protocol),
             protocol,
@@ -235,6 +237,7 @@ fn newest_max(protocol: &str) -> usize {
 /// They are [held](Self::hold) while they are stored, then [kept](Self::keep). Others who send the same
 /// wait until the session is [seen to live](Self::live) or ends.
 pub(crate) struct Session {
+    number: u64,
     doubts: Arc<Doubts>,
     sender: SenderId,
     protocol: &'static str,
@@ -292,22 +295,17 @@ impl Session {
         let now = self.doubts.clock.now();
         let mut state = self.doubts.state();
         // Its own do not count.
-        state.release(&self.under_way);
-        let is_free =
-            state.under_way.is_empty() || !ids.iter().any(|id| state.under_way.contains_key(id));
-        let mut repeats = None;
-        if is_free {
-            state.expire(now);
-            let known: Vec<_> = ids.iter().map(|id| state.resolve(*id).is_some()).collect();
-            let count = known.iter().filter(|is_known| **is_known).count();
-            counter!(REPEATS_TOTAL, "protocol" => self.protocol).increment(count as u64);
-            self.under_way.extend_from_slice(ids);
-            repeats = Some(known);
+        let is_others = |id| state.under_way.get(id).is_some_and(|one| *one != Some(self.number));
+        if ids.iter().any(is_others) {
+            return None;
         }
-        for id in &self.under_way {
-            *state.under_way.entry(*id).or_default() += 1;
-        }
-        repeats
+        state.expire(now);
+        let known: Vec<_> = ids.iter().map(|id| state.resolve(*id).is_some()).collect();
+        let count = known.iter().filter(|is_known| **is_known).count();
+        counter!(REPEATS_TOTAL, "protocol" => self.protocol).increment(count as u64);
+        state.under_way.extend(ids.iter().map(|id| (*id, Some(self.number))));
+        self.under_way.extend_from_slice(ids);
+        Some(known)
     }
 
     /// What is held is stored.

@@ -62,6 +62,7 @@ impl Doors {
         let served = tokio::spawn(listener::serve(Connection {
             stream: Box::new(ours),
             buffer: BytesMut::new(),
+            ended: None,
             listener: Arc::new(admitting(kind)),
             peer: PEER,
             certified: None,

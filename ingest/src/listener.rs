@@ -262,6 +262,7 @@ impl Meeting {
         serve(Connection {
             stream,
             buffer: BytesMut::new(),
+            ended: None,
             listener: self.listener,
             peer: self.peer,
             certified,

@@ -4,12 +4,14 @@
 //! objects, for the same members in any order: Filebeat writes the members of a map as they come to
 //! hand. What is nested deeper than [`DEPTH_MAX`] counts by its bytes.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::quality::RandomState;
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 
-use crate::protocol::members::{items, members};
+use crate::normalize::scan::{Malformed, Scanner};
+use crate::protocol::members::{each_item, each_member};
 
 /// Levels of objects and lists that are looked into.
 const DEPTH_MAX: usize = 16;
@@ -21,28 +23,40 @@ impl Digest<'_> {
     pub(super) fn of(&self, record: &[u8]) -> u64 {
         let text = std::str::from_utf8(record).ok().map(str::trim);
         let object = text.filter(|text| text.starts_with('{'));
-        object
-            .and_then(|object| self.of_value(object, 0))
-            .unwrap_or_else(|| self.0.hash_one(record))
+        object.and_then(|object| self.of_object(object)).unwrap_or_else(|| self.0.hash_one(record))
     }
 
     /// Nothing for what is no JSON.
-    fn of_value(&self, value: &str, depth: usize) -> Option<u64> {
-        match value.as_bytes().first()? {
-            b'{' if depth < DEPTH_MAX => {
+    fn of_object(&self, text: &str) -> Option<u64> {
+        let mut scanner = Scanner::new(text);
+        let digest = self.of_value(&mut scanner, 0).ok()?;
+        (scanner.pos == text.len()).then_some(digest)
+    }
+
+    fn of_value(&self, scanner: &mut Scanner<'_>, depth: usize) -> Result<u64, Malformed> {
+        match scanner.peek() {
+            Some(b'{') if depth < DEPTH_MAX => {
                 let mut sum = 1u64;
-                for member in members(value) {
-                    let (key, value) = member.ok()?;
-                    let value = self.of_value(value, depth + 1)?;
-                    sum = sum.wrapping_add(self.0.hash_one((&*key, value)));
-                }
-                Some(sum)
+                each_member(scanner, |scanner, key| {
+                    let value = self.of_value(scanner, depth + 1)?;
+                    sum = sum.wrapping_add(self.0.hash_one((key, value)));
+                    Ok(())
+                })?;
+                Ok(sum)
             }
-            b'[' if depth < DEPTH_MAX => {
-                let values = items(value).map(|item| self.of_value(item.ok()?, depth + 1));
-                Some(self.0.hash_one(values.collect::<Option<Vec<_>>>()?))
+            Some(b'[') if depth < DEPTH_MAX => {
+                let mut all = 0u64;
+                each_item(scanner, |scanner| {
+                    all = self.0.hash_one((all, self.of_value(scanner, depth + 1)?));
+                    Ok(())
+                })?;
+                Ok(self.0.hash_one([all]))
             }
-            _ => Some(self.0.hash_one(value)),
+            _ => {
+                let start = scanner.pos;
+                scanner.skip_value(0)?;
+                Ok(self.0.hash_one(&scanner.text()[start..scanner.pos]))
+            }
         }
     }
 }
@@ -77,7 +91,7 @@ mod tests {
 
     #[test]
     fn members_may_come_in_any_order_and_all_else_may_not() {
-        let hasher = RandomState::new();
+        let hasher = RandomState::default();
         let digest = |record: &str| Digest(&hasher).of(record.as_bytes());
         let first = digest(r#"{"a":1,"b":{"c":[{"d":1,"e":2}],"f":"x"}}"#);
         assert_eq!(first, digest(r#"{"b":{"f":"x","c":[{"e":2,"d":1}]},"a":1} "#));

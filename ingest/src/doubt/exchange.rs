@@ -67,7 +67,7 @@ impl Doubts {
         if state.under_way.contains_key(&id) {
             return None;
         }
-        state.under_way.insert(id, 1);
+        state.under_way.insert(id, None);
         state.expire(now);
         Some(state.resolve(id))
     }

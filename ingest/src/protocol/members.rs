@@ -19,7 +19,7 @@ pub(crate) fn items(text: &str) -> Items<'_> {
 
 /// Goes through the object that begins at the scanner's place. `take` gets each key and must take its
 /// value.
-pub(super) fn each_member<'t>(
+pub(crate) fn each_member<'t>(
     scanner: &mut Scanner<'t>,
     mut take: impl FnMut(&mut Scanner<'t>, &str) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
@@ -49,7 +49,7 @@ pub(super) fn each_member<'t>(
 }
 
 /// Goes through the array that begins at the scanner's place. `take` must take each item.
-pub(super) fn each_item<'t>(
+pub(crate) fn each_item<'t>(
     scanner: &mut Scanner<'t>,
     mut take: impl FnMut(&mut Scanner<'t>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {

@@ -229,12 +229,10 @@ impl Frames {
 
     /// How many at the end may go on with the next.
     fn open(&self) -> usize {
-        let record = |frame: &'_ Frame| match frame.command {
-            Command::Syslog => frame.data.clone(),
-            _ => Bytes::new(),
-        };
-        let records: Vec<_> = self.frames.iter().map(record).collect();
-        join::open_records(records.iter().map(|record| record.trim_ascii_end()))
+        join::open_records(self.frames.iter().map(|frame| match frame.command {
+            Command::Syslog => frame.data.trim_ascii_end(),
+            _ => &[],
+        }))
     }
 
     fn answers(&self) -> String {

@@ -36,6 +36,9 @@ use crate::quota::Quota;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
+/// More follows what filled so much of a read, within this.
+const FLOW_BYTES: usize = READ_BYTES / 2;
+const FLOW_PAUSE: Duration = Duration::from_millis(2);
 
 /// A peer that reads nothing of what it is told for this long has gone, or wants to hold us up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,6 +90,8 @@ pub(crate) struct Connection {
     pub(crate) stream: Box<dyn Stream>,
     /// Bytes read and not yet understood.
     pub(crate) buffer: BytesMut,
+    /// How the stream ended, behind what is in the buffer.
+    pub(crate) ended: Option<Reading>,
     pub(crate) listener: Arc<ListenerConfig>,
     pub(crate) peer: SocketAddr,
     /// The source that a client certificate of the configured authority stands for.
@@ -140,6 +145,9 @@ impl Connection {
 
     /// Reads on.
     pub(crate) async fn read(&mut self) -> Reading {
+        if let Some(ended) = self.ended {
+            return ended;
+        }
         self.buffer.reserve(READ_BYTES);
         let read = self.stream.read_buf(&mut self.buffer);
         let read = tokio::time::timeout(self.pipeline.limits().idle_timeout, read);
@@ -158,28 +166,49 @@ impl Connection {
         }
     }
 
-    /// Reads on. Who waits to hear of the records of `session` need not once its peer waits too.
+    /// Reads on as long as it flows, up to about half of what a connection may hold: what comes together
+    /// is stored together. Who waits to hear of the records of `session` need not once its peer waits too.
     pub(crate) async fn read_in(&mut self, session: Option<&mut Session>) -> Reading {
-        if let Some(session) = session {
-            if let Some(reading) = self.try_read().await {
+        let length = self.buffer.len();
+        let reading = match session {
+            Some(session) => match self.try_read().await {
+                Some(reading) => reading,
+                None => {
+                    session.live();
+                    self.read().await
+                }
+            },
+            None => self.read().await,
+        };
+        if reading == Reading::More {
+            self.ended = self.read_flow(length).await;
+        }
+        reading
+    }
+
+    /// Reads what follows the bytes from `start` on; answers how the stream ended, if it did.
+    async fn read_flow(&mut self, mut start: usize) -> Option<Reading> {
+        let bytes_max = self.pipeline.limits().connection_bytes_max / 2;
+        while self.buffer.len() < bytes_max {
+            let is_flowing = self.buffer.len() - start >= FLOW_BYTES;
+            start = self.buffer.len();
+            let reading = if is_flowing {
+                tokio::time::timeout(FLOW_PAUSE, self.read()).await.ok()
+            } else {
+                self.try_read().await
+            };
+            if reading != Some(Reading::More) {
                 return reading;
             }
-            session.live();
         }
-        self.read().await
+        None
     }
 
     /// Reads on when that needs no waiting.
     async fn try_read(&mut self) -> Option<Reading> {
-        self.buffer.reserve(READ_BYTES);
-        let read = self.stream.read_buf(&mut self.buffer);
         tokio::select! {
             biased;
-            read = read => Some(match read {
-                Ok(0) => Reading::End,
-                Ok(_) => Reading::More,
-                Err(_) => Reading::Gone,
-            }),
+            reading = self.read() => Some(reading),
             () = std::future::ready(()) => None,
         }
     }

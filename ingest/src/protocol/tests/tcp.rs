@@ -40,6 +40,7 @@ impl Node {
         let connection = Connection {
             stream,
             buffer: BytesMut::new(),
+            ended: None,
             listener: Arc::new(listener),
             peer: "127.0.0.1:5".parse().expect("an address"),
             certified: None,
