@@ -6,6 +6,7 @@
 //! read as syslog; the last ones wait for a moment when they may go on in the next (a stack trace). After a frame that is none nothing more can be read: it is kept
 //! as a dead letter and the connection ends.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -155,16 +156,19 @@ struct Frame {
 }
 
 impl Frame {
-    /// What the peer is told once its record is durable.
-    fn answer(&self) -> String {
+    /// Adds what the peer is told once its record is durable.
+    fn answer(&self, answers: &mut String) {
         let number = self.number;
-        let text = match self.command {
-            Command::Open => format!("200 OK\n{OFFERS}"),
-            Command::Syslog => "200 OK".to_owned(),
-            Command::Other => "500 command not known".to_owned(),
-            Command::Close => return format!("{number} rsp 0\n0 serverclose 0\n"),
+        // Writing to a string cannot fail.
+        let _ = match self.command {
+            Command::Open => {
+                let length = "200 OK\n".len() + OFFERS.len();
+                writeln!(answers, "{number} rsp {length} 200 OK\n{OFFERS}")
+            }
+            Command::Syslog => writeln!(answers, "{number} rsp 6 200 OK"),
+            Command::Other => writeln!(answers, "{number} rsp 21 500 command not known"),
+            Command::Close => writeln!(answers, "{number} rsp 0\n0 serverclose 0"),
         };
-        format!("{number} rsp {} {text}\n", text.len())
     }
 }
 
@@ -236,7 +240,9 @@ impl Frames {
     }
 
     fn answers(&self) -> String {
-        self.frames.iter().map(Frame::answer).collect()
+        let mut answers = String::new();
+        self.frames.iter().for_each(|frame| frame.answer(&mut answers));
+        answers
     }
 }
 

@@ -204,7 +204,10 @@ impl Sender {
             () = connection.shutdown.cancelled() => return false,
             is_stored = session.hold(ids) => is_stored,
         };
-        let cut = move |pieces: &mut Pieces<'_>| message.cut(&is_stored, pieces);
+        let cut = move |pieces: &mut Pieces<'_>| {
+            pieces.expect(is_stored.len());
+            message.cut(&is_stored, pieces);
+        };
         if !self.store(connection, (bytes, room), None, cut).await {
             return false;
         }
@@ -289,6 +292,12 @@ impl Pieces<'_> {
             self.batches.push(Batch::joining());
         }
         self.batches.last_mut().expect("there is one at least")
+    }
+
+    /// Makes room for so many records, as far as they go into one batch.
+    fn expect(&mut self, records: usize) {
+        let records = records.min(self.batch_records_max as usize);
+        self.batches.iter_mut().for_each(|batch| batch.drafts.reserve(records));
     }
 
     /// Whether a record may be looked into; one that is too long is rejected.
