@@ -36,8 +36,8 @@ use crate::quota::Quota;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
-/// More follows what filled so much of a read, within this.
-const FLOW_BYTES: usize = READ_BYTES / 2;
+/// Behind so much there is more, within this.
+const FLOW_BYTES: usize = 32 << 10;
 const FLOW_PAUSE: Duration = Duration::from_millis(2);
 
 /// A peer that reads nothing of what it is told for this long has gone, or wants to hold us up.
@@ -190,12 +190,12 @@ impl Connection {
     async fn read_flow(&mut self, mut start: usize) -> Option<Reading> {
         let bytes_max = self.pipeline.limits().connection_bytes_max / 2;
         while self.buffer.len() < bytes_max {
-            let is_flowing = self.buffer.len() - start >= FLOW_BYTES;
-            start = self.buffer.len();
-            let reading = if is_flowing {
-                tokio::time::timeout(FLOW_PAUSE, self.read()).await.ok()
-            } else {
-                self.try_read().await
+            let reading = match self.try_read().await {
+                None if self.buffer.len() - start >= FLOW_BYTES => {
+                    start = self.buffer.len();
+                    tokio::time::timeout(FLOW_PAUSE, self.read()).await.ok()
+                }
+                reading => reading,
             };
             if reading != Some(Reading::More) {
                 return reading;

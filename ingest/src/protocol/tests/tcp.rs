@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Node, lines, node, token};
 use crate::config::{ListenerConfig, ListenerKind};
 use crate::listener;
-use crate::protocol::stream::{Connection, Stream};
+use crate::protocol::stream::{Connection, Reading, Stream};
 
 /// A listener that admits loopback as `edge`.
 pub(super) fn open() -> ListenerConfig {
@@ -37,7 +37,12 @@ impl Node {
         stream: Box<dyn Stream>,
         listener: ListenerConfig,
     ) -> tokio::task::JoinHandle<()> {
-        let connection = Connection {
+        tokio::spawn(listener::serve(self.accepted(stream, listener)))
+    }
+
+    /// A stream that was accepted.
+    fn accepted(&self, stream: Box<dyn Stream>, listener: ListenerConfig) -> Connection {
+        Connection {
             stream,
             buffer: BytesMut::new(),
             ended: None,
@@ -46,8 +51,7 @@ impl Node {
             certified: None,
             pipeline: Arc::clone(&self.pipeline),
             shutdown: CancellationToken::new(),
-        };
-        tokio::spawn(listener::serve(connection))
+        }
     }
 
     /// Sends `stream` in pieces, ends it, and gives what the server said.
@@ -253,4 +257,25 @@ async fn many_records_keep_their_order() {
     node.talk(open(), &pieces).await;
     let expected: Vec<_> = (0..100).map(|number| format!("edge edge {number}")).collect();
     assert_eq!(node.journal().await, expected.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_flows_is_read_together_up_to_its_bound_and_its_end_comes_last() {
+    let node = node(|_| {}).await;
+    let (ours, mut peer) = tokio::io::duplex(1 << 16);
+    let mut connection = node.accepted(Box::new(ours), open());
+    let half = connection.pipeline.limits().connection_bytes_max / 2;
+    let sent = half + 200_000;
+    let send = tokio::spawn(async move {
+        peer.write_all(&vec![b'a'; sent]).await.expect("open");
+        peer.shutdown().await.expect("open");
+    });
+    assert_eq!(connection.read_in(None).await, Reading::More);
+    let first = connection.buffer.split().len();
+    assert!(first >= half && first < half + (1 << 17), "{first} bytes");
+    assert_eq!(connection.read_in(None).await, Reading::More);
+    assert_eq!(first + connection.buffer.len(), sent, "the rest");
+    assert_eq!(connection.read_in(None).await, Reading::End);
+    assert_eq!(connection.read_in(None).await, Reading::End, "it stays so");
+    send.await.expect("no panic");
 }
