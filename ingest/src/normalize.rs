@@ -220,7 +220,7 @@ impl<'w> Wrapped<'w> {
 
 /// The record as text: itself, or with replacements where it is no UTF-8. Records are nearly always
 /// text, so that is tried by itself.
-fn text_of(record: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text_of(record: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(record).map_or_else(|_| String::from_utf8_lossy(record), Cow::Borrowed)
 }
 

@@ -19,8 +19,8 @@ use super::documents::Sink as _;
 use super::door::{Admission, Records};
 use super::members::{Object, members, string};
 use super::{Protocol, documents};
-use crate::normalize::Wrapped;
 use crate::normalize::scan::Malformed;
+use crate::normalize::{Wrapped, text_of};
 use crate::pipeline::Pipeline;
 
 const PATHS: [&str; 2] = ["/api/v2/logs", "/v1/input"];
@@ -98,7 +98,7 @@ struct Taker<'r, 'a> {
 
 impl documents::Sink for Taker<'_, '_> {
     fn take(&mut self, line: u64, document: &[u8]) -> Result<(), Malformed> {
-        let text = String::from_utf8_lossy(document);
+        let text = text_of(document);
         let mut envelope = self.common.clone();
         let mut around = Object::default();
         let mut message = None;

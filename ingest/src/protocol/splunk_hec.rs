@@ -30,7 +30,7 @@ use super::door::{self, Admission, Records};
 use super::members::{Object, is_object, items, members, string};
 use super::{Protocol, documents};
 use crate::normalize::scan::Malformed;
-use crate::normalize::{Wrapped, time};
+use crate::normalize::{Wrapped, text_of, time};
 use crate::pipeline::Pipeline;
 
 const EVENT_PATHS: [&str; 3] =
@@ -281,7 +281,7 @@ struct Taker<'r, 'a> {
 
 impl documents::Sink for Taker<'_, '_> {
     fn take(&mut self, line: u64, document: &[u8]) -> Result<(), Malformed> {
-        let text = String::from_utf8_lossy(document);
+        let text = text_of(document);
         let event = EventObject::read(&text, self.records.zone(), self.records.now())?;
         let content = event.content.as_bytes();
         let wrapped = Wrapped {
