@@ -28,6 +28,7 @@ use tokio::sync::Notify;
 
 use crate::metrics::{DOUBTS_FORGOTTEN_TOTAL, REPEATS_TOTAL};
 use crate::normalize::Origin;
+use crate::normalize::secret::without_secrets;
 use digest::Digest;
 pub(crate) use exchange::{Answered, batch_id};
 
@@ -52,6 +53,14 @@ struct SenderId(u64);
 /// Sender and record, or a batch, hashed by a key of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RecordId(u64);
+
+/// What a record is known by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name {
+    id: RecordId,
+    /// The same without secrets, which is all that the journal holds of those that are masked.
+    masked: Option<RecordId>,
+}
 
 /// The records of all senders that are in doubt, or about to be.
 pub(crate) struct Doubts {
@@ -98,7 +107,13 @@ impl State {
         is_oldest && self.resolve(id).is_some()
     }
 
-    /// The number of a record that was in doubt; once less it is then.
+    /// Whether a record was in doubt; once less it is then.
+    fn resolve_name(&mut self, name: Name) -> bool {
+        let number = self.resolve(name.id);
+        number.or_else(|| self.resolve(name.masked?)).is_some()
+    }
+
+    /// The number of what was in doubt; once less it is then.
     fn resolve(&mut self, id: RecordId) -> Option<u64> {
         let numbers = self.doubtful.get_mut(&id)?;
         let number = numbers.pop_front();
@@ -137,6 +152,7 @@ impl Doubts {
             sender: self.sender(&origin.source, protocol, peer),
             newest_max: newest_max(protocol),
             protocol,
+            masks: origin.mask_secrets,
             doubts: Arc::clone(self),
             newest: VecDeque::new(),
             under_way: Vec::new(),
@@ -180,8 +196,8 @@ pub(crate) struct Recalling<'d> {
 }
 
 impl Recalling<'_> {
-    /// Takes the next one, with its number.
-    pub(crate) fn take(&mut self, record: &Record, seq: u64) {
+    /// Takes the next one, with its number; `raw` is what its record is known by.
+    pub(crate) fn take(&mut self, record: &Record, raw: &[u8], seq: u64) {
         let event = &record.event;
         self.take_batch(record.batch_id, seq, event.observed_at());
         let text = |name| event.value_of(name).map(|value| value.to_string());
@@ -194,7 +210,7 @@ impl Recalling<'_> {
         let sender = self.doubts.sender(event.source(), &protocol, peer);
         let joined = text("lw.joined").and_then(|count| count.parse().ok()).unwrap_or(1);
         let ids = self.newest.entry(sender).or_default();
-        for record in digest::records(event.raw(), joined) {
+        for record in digest::records(raw, joined) {
             ids.push_back(self.doubts.id(sender, &protocol, record));
             if ids.len() > newest_max {
                 ids.pop_front();
@@ -241,6 +257,8 @@ pub(crate) struct Session {
     doubts: Arc<Doubts>,
     sender: SenderId,
     protocol: &'static str,
+    /// Secrets in its records are masked.
+    masks: bool,
     newest_max: usize,
     /// Stored records, oldest first.
     newest: VecDeque<RecordId>,
@@ -258,32 +276,38 @@ pub(crate) struct Names {
     doubts: Arc<Doubts>,
     sender: SenderId,
     protocol: &'static str,
+    masks: bool,
 }
 
 impl Names {
     /// What tells each record from others.
-    pub(crate) fn of<'r>(&self, records: impl Iterator<Item = &'r [u8]>) -> Vec<RecordId> {
-        let Self { doubts, sender, protocol } = self;
-        records.map(|record| doubts.id(*sender, protocol, record)).collect()
+    pub(crate) fn of<'r>(&self, records: impl Iterator<Item = &'r [u8]>) -> Vec<Name> {
+        records.map(|record| self.name(record)).collect()
+    }
+
+    fn name(&self, record: &[u8]) -> Name {
+        let id = |record: &[u8]| self.doubts.id(self.sender, self.protocol, record);
+        let masked = if self.masks { without_secrets(record) } else { None };
+        Name { id: id(record), masked: masked.map(|masked| id(&masked)) }
     }
 }
 
 impl Session {
     /// What names its records, which takes a while when they are many.
     pub(crate) fn names(&self) -> Names {
-        let Self { sender, protocol, .. } = *self;
-        Names { doubts: Arc::clone(&self.doubts), sender, protocol }
+        let Self { sender, protocol, masks, .. } = *self;
+        Names { doubts: Arc::clone(&self.doubts), sender, protocol, masks }
     }
 
     /// Says of each record whether it is stored already, and holds them all. Waits while another
     /// session has one of them under way; who waits holds nothing.
-    pub(crate) async fn hold(&mut self, ids: Vec<RecordId>) -> Vec<bool> {
+    pub(crate) async fn hold(&mut self, names: Vec<Name>) -> Vec<bool> {
         let doubts = Arc::clone(&self.doubts);
         loop {
             let mut ended = std::pin::pin!(doubts.ended.notified());
             ended.as_mut().enable();
-            if let Some(repeats) = self.try_hold(&ids) {
-                self.storing = ids;
+            if let Some(repeats) = self.try_hold(&names) {
+                self.storing = names.iter().map(|name| name.id).collect();
                 return repeats;
             }
             self.live();
@@ -291,20 +315,22 @@ impl Session {
         }
     }
 
-    fn try_hold(&mut self, ids: &[RecordId]) -> Option<Vec<bool>> {
+    fn try_hold(&mut self, names: &[Name]) -> Option<Vec<bool>> {
         let now = self.doubts.clock.now();
         let mut state = self.doubts.state();
         // Its own do not count.
-        let is_others = |id| state.under_way.get(id).is_some_and(|one| *one != Some(self.number));
-        if ids.iter().any(is_others) {
+        let is_others = |name: &Name| {
+            state.under_way.get(&name.id).is_some_and(|one| *one != Some(self.number))
+        };
+        if names.iter().any(is_others) {
             return None;
         }
         state.expire(now);
-        let known: Vec<_> = ids.iter().map(|id| state.resolve(*id).is_some()).collect();
+        let known: Vec<_> = names.iter().map(|name| state.resolve_name(*name)).collect();
         let count = known.iter().filter(|is_known| **is_known).count();
         counter!(REPEATS_TOTAL, "protocol" => self.protocol).increment(count as u64);
-        state.under_way.extend(ids.iter().map(|id| (*id, Some(self.number))));
-        self.under_way.extend_from_slice(ids);
+        state.under_way.extend(names.iter().map(|name| (name.id, Some(self.number))));
+        self.under_way.extend(names.iter().map(|name| name.id));
         Some(known)
     }
 

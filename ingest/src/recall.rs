@@ -4,10 +4,13 @@
 //! [remembered](crate::remembered), and records and batches that are [in doubt](crate::doubt). What cannot be read is
 //! taken for new when it comes again.
 
-use logwarden_event::Position;
+use std::borrow::Cow;
+
+use logwarden_event::{Event, Position};
 use logwarden_store::{Chunk, RecordKind, Store};
 use tracing::warn;
 
+use crate::normalize::secret::without_secrets;
 use crate::pipeline::Pipeline;
 
 /// Records that are looked at.
@@ -27,10 +30,11 @@ pub(crate) async fn recall(pipeline: &Pipeline, store: &Store) {
         match store.journal.read(at, READ_RECORDS).await {
             Ok(Chunk::Records { records, next }) => {
                 for (record, seq) in records.iter().zip(at.seq..) {
+                    let raw = known_by(pipeline, &record.event);
                     if record.kind == RecordKind::Event {
-                        pipeline.remembered.recall(&record.event, seq);
+                        pipeline.remembered.recall(&record.event, &raw, seq);
                     }
-                    newest.take(record, seq);
+                    newest.take(record, &raw, seq);
                 }
                 at = next;
             }
@@ -42,4 +46,12 @@ pub(crate) async fn recall(pipeline: &Pipeline, store: &Store) {
         }
     }
     newest.doubt();
+}
+
+/// The bytes that tell a stored record from others. Where secrets are masked they count for nothing: what
+/// comes again has them, and hashes of an earlier start are others.
+pub(crate) fn known_by<'e>(pipeline: &Pipeline, event: &'e Event) -> Cow<'e, [u8]> {
+    let masks = pipeline.config.masks_secrets_of(event.source());
+    let without = if masks { without_secrets(event.raw()) } else { None };
+    without.map_or(Cow::Borrowed(event.raw()), Cow::Owned)
 }

@@ -67,7 +67,8 @@ impl State {
 }
 
 impl Remembered {
-    /// What tells this document from others; `record` is its event's raw bytes.
+    /// What tells this document from others; `record` is what its event is
+    /// [known by](crate::recall::known_by).
     pub(crate) fn id(&self, source: &str, index: &str, id: &str, record: &[u8]) -> DocumentId {
         let mut hasher = self.hasher.build_hasher();
         for part in [source.as_bytes(), index.as_bytes(), id.as_bytes(), record] {
@@ -116,11 +117,11 @@ impl Remembered {
     }
 
     /// Takes a record of the journal's end.
-    pub(crate) fn recall(&self, event: &Event, seq: u64) {
+    pub(crate) fn recall(&self, event: &Event, record: &[u8], seq: u64) {
         let text = |name| event.value_of(name).map(|value| value.to_string());
         if let Some(id) = text("_id") {
             let index = text("_index").unwrap_or_default();
-            let id = self.id(event.source(), &index, &id, event.raw());
+            let id = self.id(event.source(), &index, &id, record);
             self.state().keep(id, seq);
         }
     }

@@ -12,20 +12,20 @@ fn session(doubts: &Arc<Doubts>) -> Session {
     doubts.session(&Origin { protocol: "relp", ..Origin::new("hosts") })
 }
 
-fn ids(session: &Session, records: &[&str]) -> Vec<RecordId> {
+fn names(session: &Session, records: &[&str]) -> Vec<Name> {
     session.names().of(records.iter().map(|record| record.as_bytes()))
 }
 
 async fn store(session: &mut Session, records: &[&str]) -> Vec<bool> {
-    let repeats = session.hold(ids(session, records)).await;
+    let repeats = session.hold(names(session, records)).await;
     session.keep();
     repeats
 }
 
 /// Whether `session` still waits after everybody had a turn.
 async fn waits(session: &mut Session, records: &[&str]) -> bool {
-    let ids = ids(session, records);
-    let held = session.hold(ids);
+    let names = names(session, records);
+    let held = session.hold(names);
     tokio::pin!(held);
     tokio::select! {
         biased;
@@ -84,7 +84,7 @@ async fn who_waits_holds_nothing() {
 async fn what_was_not_stored_is_new() {
     let doubts = doubts();
     let mut first = session(&doubts);
-    let held = ids(&first, &["a"]);
+    let held = names(&first, &["a"]);
     first.hold(held).await;
     drop(first);
     assert_eq!(store(&mut session(&doubts), &["a"]).await, [false]);

@@ -24,6 +24,7 @@ const VALUE_BYTES_MAX: usize = 1_024;
 const NAME_BYTES_MAX: usize = 64;
 const PRIVATE_KEY_BYTES_MAX: usize = 16 << 10;
 const HASH_BYTES: usize = 4;
+const STARS: &[u8] = b"***";
 
 /// What secrets begin with, or what is in the name of one. No case is folded, for speed: the first
 /// letter is left out where it may be a capital.
@@ -172,6 +173,33 @@ pub(crate) fn mask(record: &[u8]) -> Option<Masked> {
     }
     masked.bytes.extend_from_slice(&record[end..]);
     Some(masked)
+}
+
+/// The record with stars for each secret, masked or not; `None` when there is none. It is the same of a
+/// record and of what was kept of it in an earlier life of the server, where hashes were others.
+pub(crate) fn without_secrets(record: &[u8]) -> Option<Vec<u8>> {
+    let masked = mask(record);
+    let mut rest = masked.as_ref().map_or(record, |masked| &masked.bytes);
+    let (mut blank, mut has_secrets) = (Vec::new(), false);
+    while let Some(at) = memchr::memmem::find(rest, STARS) {
+        blank.extend_from_slice(&rest[..at]);
+        let mark = mark_bytes(&rest[at..]);
+        has_secrets |= mark.is_some();
+        blank.extend_from_slice(if mark.is_some() { STARS } else { b"*" });
+        rest = &rest[at + mark.unwrap_or(1)..];
+    }
+    blank.extend_from_slice(rest);
+    has_secrets.then_some(blank)
+}
+
+/// How long the mark is that `text` begins with.
+fn mark_bytes(text: &[u8]) -> Option<usize> {
+    let kind = &text[STARS.len()..];
+    let kind_bytes = run(kind, |byte| byte.is_ascii_lowercase() || byte == b'_');
+    let hash = kind[kind_bytes..].strip_prefix(b":")?;
+    let hash_bytes = run(hash, |byte| byte.is_ascii_hexdigit());
+    let is_mark = hash_bytes == 2 * HASH_BYTES && hash[hash_bytes..].starts_with(STARS);
+    is_mark.then_some(STARS.len() + kind_bytes + 1 + hash_bytes + STARS.len())
 }
 
 fn hash(secret: &[u8]) -> String {
@@ -471,6 +499,20 @@ mod tests {
         assert!(mask(b"nothing here").is_none());
     }
 
+    #[test]
+    fn without_secrets_a_record_is_what_was_kept_of_it_in_another_life() {
+        let check = |record: &str, expected: Option<&str>| {
+            let blank = without_secrets(record.as_bytes());
+            assert_eq!(blank.as_deref(), expected.map(str::as_bytes), "{record}");
+        };
+        check("a password=hunter2 b", Some("a password=*** b"));
+        check("a password=***password:0a1b2c3d*** b", Some("a password=*** b"));
+        check("**** ***jwt:00000000*** ***", Some("**** *** ***"));
+        for none in ["a b", "***password:0a1b2c3***", "***password:0a1b2c3d", "****", "***"] {
+            check(none, None);
+        }
+    }
+
     proptest! {
         #[test]
         fn every_byte_string_is_survived(
@@ -490,7 +532,9 @@ mod tests {
             for pair in found.windows(2) {
                 prop_assert!(pair[0].end <= pair[1].start);
             }
-            mask(&record);
+            if let Some(masked) = mask(&record) {
+                prop_assert_eq!(without_secrets(&masked.bytes), without_secrets(&record));
+            }
             let text = String::from_utf8_lossy(&record);
             for secret in find(text.as_bytes()) {
                 prop_assert!(text.get(secret.start..secret.end).is_some());

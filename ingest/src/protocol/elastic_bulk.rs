@@ -24,6 +24,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
+use logwarden_event::Event;
 use serde::Serialize;
 
 use super::Protocol;
@@ -33,7 +34,8 @@ use super::door::{self, Admission, Cut, Records};
 use super::members::{Object, is_object, members, string};
 use crate::normalize::Wrapped;
 use crate::pipeline::{Pipeline, Stored};
-use crate::remembered::{DocumentId, Known, Remembered};
+use crate::recall::known_by;
+use crate::remembered::{DocumentId, Known};
 
 /// Their clients refuse every answer without it.
 static PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
@@ -196,12 +198,10 @@ async fn handle(
     let methods = [Method::POST, Method::PUT];
     let admission = Admission::of(pipeline, &request, ElasticBulk.name(), &methods)?;
     let allowed = admission.within_quota();
-    let source = admission.origin.source.clone();
     let shipment = admission.read(request.into_body()).await?;
     let known = Arc::clone(pipeline);
     let cutter = move |body: &Bytes, records: &mut Records<'_>| {
-        let identify =
-            |item: &Item, record: &[u8]| item.document(&known.remembered, &source, record);
+        let identify = |item: &Item, event: &Event| item.document(&known, event);
         Ok(cut_pairs(body, &index, &identify, records))
     };
     let mut cut = shipment.cut(cutter).await?;
@@ -417,9 +417,11 @@ impl Item {
         Self { op, index, id, place, document: None, seq: None, fault }
     }
 
-    /// What it is known by, with the raw bytes of its event.
-    fn document(&self, remembered: &Remembered, source: &str, record: &[u8]) -> Option<DocumentId> {
-        Some(remembered.id(source, &self.index, self.id.as_deref()?, record))
+    /// What it is known by, with its event.
+    fn document(&self, pipeline: &Pipeline, event: &Event) -> Option<DocumentId> {
+        let id = self.id.as_deref()?;
+        let record = known_by(pipeline, event);
+        Some(pipeline.remembered.id(event.source(), &self.index, id, &record))
     }
 
     /// `first` is the number of the first record of the batch.
@@ -445,7 +447,7 @@ impl Item {
 fn cut_pairs(
     body: &[u8],
     default_index: &str,
-    identify: &dyn Fn(&Item, &[u8]) -> Option<DocumentId>,
+    identify: &dyn Fn(&Item, &Event) -> Option<DocumentId>,
     records: &mut Records<'_>,
 ) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
@@ -479,7 +481,7 @@ fn cut_pairs(
         // A list of records is not known by the id of their document.
         if item.fault.is_none() && records.drafts() == item.place + 1 {
             let event = records.last_event();
-            item.document = event.and_then(|event| identify(&item, event.raw()));
+            item.document = event.and_then(|event| identify(&item, event));
         }
         items.push(item);
     }

@@ -1,6 +1,7 @@
 //! What was stored and not heard of comes again over another connection, as shippers send it when one
 //! breaks between our disk and their ear.
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 
@@ -176,6 +177,40 @@ async fn after_a_restart_the_newest_records_are_in_doubt() {
         assert_eq!(shown, "a⏎b⏎Error: c⏎    at d⏎e", "{way:?}");
         peer.go().await;
     }
+}
+
+#[tokio::test]
+async fn what_is_masked_is_known_after_a_restart_too() {
+    for way in WAYS {
+        let node = masking().await;
+        let records = ["a password=hunter2", "b", "c password=hunter2", "c password=hunter3"];
+        let peer = Peer::send(&node, way, &records).await;
+        let after = node.restarted().await;
+        Peer::send(&after, way, &[&records[..], &["d password=hunter2"]].concat()).await.go().await;
+        let shown = messages(&after).await;
+        let shown: Vec<_> = shown.split(' ').filter(|word| !word.starts_with("pass")).collect();
+        assert_eq!(shown, ["a", "b", "c", "c", "d"], "{way:?}");
+        peer.go().await;
+    }
+}
+
+#[tokio::test]
+async fn what_differs_in_a_masked_secret_alone_is_another_record() {
+    for way in WAYS {
+        let node = masking().await;
+        drop(Peer::send(&node, way, &["a password=hunter2"]).await.stream);
+        Peer::send(&node, way, &["a password=hunter3"]).await.go().await;
+        assert_eq!(node.events().await.len(), 2, "{way:?}");
+    }
+}
+
+/// A node where nobody's secrets are kept.
+async fn masking() -> Node {
+    node(|config| {
+        let masks = |name| serde_json::from_value(json!({"name": name, "mask_secrets": true}));
+        config.sources = ["edge", "shop"].map(|name| masks(name).expect("a source")).to_vec();
+    })
+    .await
 }
 
 #[tokio::test]
