@@ -15,10 +15,10 @@ use super::syslog;
 use crate::protocol::members::{Object, members, string};
 
 static PARTIAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"partial_message\""));
+/// What every entry of Docker's json-file has, and little else.
+static STREAM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream\""));
 /// How rsyslog writes a tab.
 const TAB: &[u8] = b"#011";
-/// How Docker's json-file begins.
-const LOG: &[u8] = br#"{"log":""#;
 /// Members that hold the text of a record.
 const TEXTS: [&str; 2] = ["log", "message"];
 
@@ -52,10 +52,11 @@ impl<'r> Piece<'r> {
     /// `has_open`: some record before may go on.
     pub(super) fn of(record: &'r [u8], has_open: bool) -> Option<Self> {
         match record.first()? {
-            b'{' if record.starts_with(LOG) || has_open || PARTIAL.find(record).is_some() => {
-                Self::of_object(record)
+            b'{' => {
+                let finders = [&STREAM, &PARTIAL];
+                let may_be = has_open || finders.iter().any(|one| one.find(record).is_some());
+                may_be.then(|| Self::of_object(record)).flatten()
             }
-            b'{' => None,
             b'<' => Self::of_syslog(record),
             b'0'..=b'9' => Self::of_cri(record).or_else(|| Some(Self::of_text(record))),
             _ => Some(Self::of_text(record)),
@@ -95,9 +96,13 @@ impl<'r> Piece<'r> {
     fn of_object(record: &[u8]) -> Option<Self> {
         let document = std::str::from_utf8(record).ok()?;
         let (mut text, mut output, mut id, mut container) = (None, None, None, None);
-        let (mut is_partial, mut is_last, mut has_time) = (false, None, false);
+        let (mut is_partial, mut is_last) = (false, None);
+        // An entry of json-file has these and no others, whoever wrote it anew.
+        let (mut has_log, mut has_time, mut has_others) = (false, false, false);
         for member in members(document) {
             let (key, value) = member.ok()?;
+            has_log |= key == "log";
+            has_others |= !matches!(&*key, "log" | "stream" | "time" | "attrs");
             match &*key {
                 key if TEXTS.contains(&key) && text.is_none() => text = string(value),
                 "stream" => output = string(value),
@@ -110,9 +115,9 @@ impl<'r> Piece<'r> {
             }
         }
         let mut text = text?.into_owned().into_bytes();
-        let is_of_file = record.starts_with(LOG) && has_time && container.is_none();
+        let is_of_file = has_log && has_time && !has_others;
         let (form, is_whole, is_last) = match (is_partial, &output) {
-            (false, Some(output)) if is_of_file => {
+            (false, Some(output)) if is_of_file && ["stdout", "stderr"].contains(&&**output) => {
                 let is_whole = text.pop_if(|byte| *byte == b'\n').is_some();
                 (Form::Docker { is_error: output == "stderr" }, is_whole, false)
             }

@@ -136,6 +136,16 @@ fn lines_that_a_runtime_split_are_whole_again_by_stream() {
         2: {"log":"one two","stream":"stdout","time":"t1"}
         1 partial: {"log":"three","stream":"stdout","time":"t4"}"#,
     );
+    // Written anew on the way, with other spaces and in another order.
+    check(
+        r#"{"time": "t1", "stream": "stdout", "log": "one "}
+        { "stream":"stdout","attrs":{"tag":"a"},"log":"two\n", "time":"t2"}
+        {"stream":"stdout","log":"three","time":"t3","logtag":"F"}
+        {"stream":"events","log":"four","time":"t4"}"#,
+        r#"2: {"time":"t1","stream":"stdout","log":"one two"}
+        0: {"stream":"stdout","log":"three","time":"t3","logtag":"F"}
+        0: {"stream":"events","log":"four","time":"t4"}"#,
+    );
     check(
         r#"{"container_id":"c","log":"one ","partial_message":"true","partial_id":"p","partial_ordinal":"1","partial_last":"false"}
         {"container_id":"c","log":"other"}

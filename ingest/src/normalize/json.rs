@@ -4,7 +4,7 @@
 //! mean is found out by [`super::names`]. An array is one field per item; an object or array inside
 //! an array is shown as it was sent and searched leaf by leaf. Of a key that stands twice the last
 //! one counts, a number that fits no type is kept as text, and what lies beyond the bounds is kept
-//! as text too: each is flagged, nothing is lost.
+//! as text too, or its name is cut: each is flagged, nothing is lost.
 
 mod skeleton;
 
@@ -16,7 +16,7 @@ use skeleton::{ROOT, Skeletons, Step};
 
 use super::names;
 use super::reading::{FIELDS_MAX, Held, Reading, Text};
-use super::scan::{Literal, Malformed, Number, Problem, Scanner, unescape};
+use super::scan::{DEPTH_MAX, Literal, Malformed, Number, Problem, Scanner, unescape};
 
 /// Bytes of one key (security requirement: key 512 B).
 const KEY_BYTES_MAX: usize = 512;
@@ -136,7 +136,8 @@ struct Flattener<'f, 'a, 't> {
     reading: &'f mut Reading<'a>,
     /// The text is not part of the record.
     is_beside: bool,
-    /// The dotted path of the object that is open, with its last dot.
+    /// The dotted path of the object that is open, with its last dot; at most [`PATH_BYTES_MAX`] and a dot
+    /// per level.
     prefix: String,
     /// Keys of the objects that are open, outermost first.
     keys: Vec<Key>,
@@ -212,7 +213,6 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
     }
 
     fn object(&mut self, depth: usize, is_inner: bool) -> Result<(), Malformed> {
-        self.scanner.check_depth(depth)?;
         self.scanner.pos += 1;
         self.scanner.skip_whitespace();
         if self.scanner.peek() == Some(b'}') {
@@ -228,13 +228,15 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
                 self.keys.truncate(keys_start);
                 return self.overflow_object(depth, is_inner);
             }
-            let key = self.key()?;
-            let kind = kind_of(self.reading.str(key));
-            if kinds & kind != 0 {
-                self.drop_earlier(key, keys_start);
+            let (key, is_cut) = self.key()?;
+            if !is_cut {
+                let kind = kind_of(self.reading.str(key));
+                if kinds & kind != 0 {
+                    self.drop_earlier(key, keys_start);
+                }
+                kinds |= kind;
+                self.keys.push(Key { text: key, first_entry: self.reading.entries.len() });
             }
-            kinds |= kind;
-            self.keys.push(Key { text: key, first_entry: self.reading.entries.len() });
             self.member(key, depth, is_inner)?;
             if self.scanner.ends_object()? {
                 self.keys.truncate(keys_start);
@@ -243,18 +245,23 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
         }
     }
 
-    /// Takes a key and its colon.
-    fn key(&mut self) -> Result<Text, Malformed> {
+    /// Takes a key and its colon; true when only its beginning is kept, as it is too long.
+    fn key(&mut self) -> Result<(Text, bool), Malformed> {
         let literal = self.scanner.string("a key in quotes")?;
         self.is_plain &= !literal.has_escapes;
-        let length = literal.end - literal.start;
-        if length > KEY_BYTES_MAX || self.prefix.len() + length > PATH_BYTES_MAX {
-            return Err(Malformed { offset: literal.start, problem: Problem::KeyTooLong });
-        }
         self.scanner.skip_whitespace();
         self.scanner.take(b':', "`:`")?;
         self.scanner.skip_whitespace();
-        Ok(self.literal(literal))
+        let key = self.literal(literal);
+        let bytes_max = KEY_BYTES_MAX.min(PATH_BYTES_MAX.saturating_sub(self.prefix.len()));
+        let text = self.reading.str(key);
+        if text.len() <= bytes_max {
+            return Ok((key, false));
+        }
+        let cut = self.reading.part(key, &text[..text.floor_char_boundary(bytes_max)]);
+        self.is_plain = false;
+        self.reading.flag("lw.truncated");
+        Ok((cut, true))
     }
 
     /// What stands between two places of the text.
@@ -315,7 +322,7 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
 
     /// Takes the value of `key`.
     fn member(&mut self, key: Text, depth: usize, is_inner: bool) -> Result<(), Malformed> {
-        if self.scanner.peek() == Some(b'{') && !self.is_empty_object() {
+        if self.scanner.peek() == Some(b'{') && depth < DEPTH_MAX && !self.is_empty_object() {
             let length = self.prefix.len();
             self.prefix.push_str(self.reading.str(key));
             self.prefix.push('.');
@@ -353,8 +360,15 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
             }
             Some(b'{' | b'[') => {
                 let start = self.scanner.pos;
+                self.scanner.was_deep = false;
                 self.scanner.skip_value(depth)?;
-                Held::Json(self.span(start, self.scanner.pos))
+                let value = self.span(start, self.scanner.pos);
+                if self.scanner.was_deep {
+                    self.reading.flag("lw.truncated");
+                    Held::Text(value)
+                } else {
+                    Held::Json(value)
+                }
             }
             Some(b't') => self.scanner.keyword("true").map(|()| Held::Bool(true))?,
             Some(b'f') => self.scanner.keyword("false").map(|()| Held::Bool(false))?,
@@ -385,7 +399,9 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
 
     /// Takes an array: its items first, side by side, then the leaves of what is nested in it.
     fn array(&mut self, path: Text, depth: usize, is_inner: bool) -> Result<(), Malformed> {
-        self.scanner.check_depth(depth)?;
+        if depth > DEPTH_MAX {
+            return self.leaf(path, depth - 1, FieldOptions { is_array_item: false, is_inner });
+        }
         let start = self.scanner.pos;
         self.scanner.pos += 1;
         self.scanner.skip_whitespace();
@@ -428,6 +444,10 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
         loop {
             self.scanner.skip_whitespace();
             match self.scanner.peek() {
+                Some(b'{' | b'[') if depth >= DEPTH_MAX => {
+                    self.scanner.skip_value(depth)?;
+                    self.reading.flag("lw.truncated");
+                }
                 _ if self.is_full() => {
                     self.scanner.skip_value(depth)?;
                     self.reading.flag("lw.truncated");
@@ -531,131 +551,4 @@ fn kind_of(key: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fmt::Write as _;
-
-    use logwarden_event::Timestamp;
-
-    use super::*;
-    use crate::normalize::Origin;
-
-    /// Shows the fields of `record`, one per line, as `path=value`, with marks for items and leaves.
-    fn check(record: &str, expected: &str) {
-        let origin = Origin::new("test");
-        let mut reading = Reading::new(record, &origin, Timestamp::default());
-        let mut shown = String::new();
-        if let Err(malformed) = flatten(&mut reading, 0, record.len()) {
-            write!(shown, "{malformed}").expect("a String takes everything");
-        }
-        let event = reading.build(record.as_bytes());
-        if shown.is_empty() {
-            for field in event.fields() {
-                let mark = match (field.options.is_array_item, field.options.is_inner) {
-                    (true, _) => "[]",
-                    (_, true) => "~",
-                    _ => "",
-                };
-                let kind = field.value.type_name();
-                writeln!(shown, "{}{mark}={} {kind}", field.path, field.value)
-                    .expect("a String takes everything");
-            }
-        }
-        let expected: Vec<_> = expected.lines().map(str::trim).collect();
-        assert_eq!(shown.lines().collect::<Vec<_>>(), expected, "{record}");
-    }
-
-    #[test]
-    fn leaves_become_dotted_paths() {
-        check(
-            r#"{"a":{"b":{"c":1},"d":"x\\ty"},"e.f":null,"g":[],"h":{},"i":18446744073709551615}"#,
-            "a.b.c=1 integer
-             a.d=x\\ty string
-             e.f=null null
-             g=[] json
-             h={} json
-             i=18446744073709551615 integer",
-        );
-    }
-
-    #[test]
-    fn an_array_is_one_field_per_item_and_its_objects_are_searched_leaf_by_leaf() {
-        check(
-            r#"{"t":["a",2],"o":[{"x":1,"y":[3,{"z":4}]},5,[6]],"after":true}"#,
-            r#"t[]=a string
-             t[]=2 integer
-             o[]={"x":1,"y":[3,{"z":4}]} json
-             o[]=5 integer
-             o[]=[6] json
-             o.x~=1 integer
-             o.y~=3 integer
-             o.y.z~=4 integer
-             o~=6 integer
-             after=true bool"#,
-        );
-    }
-
-    #[test]
-    fn of_a_key_that_stands_twice_the_last_counts() {
-        check(
-            r#"{"a":{"x":1,"y":2},"b":3,"\u0061":4,"c":{"k":1,"k":2},"b":5}"#,
-            "lw.duplicate_keys=a string
-             a=4 integer
-             lw.duplicate_keys=c.k string
-             c.k=2 integer
-             lw.duplicate_keys=b string
-             b=5 integer",
-        );
-    }
-
-    #[test]
-    fn numbers_that_fit_no_type_are_kept_as_text() {
-        check(
-            r#"{"a":1e400,"b":123456789012345678901,"c":NaN,"d":-0.5}"#,
-            "lw.number_as_text=a string
-             a=1e400 string
-             lw.number_as_text=b string
-             b=123456789012345678901 string
-             lw.number_as_text=c string
-             c=NaN string
-             d=-0.5 float",
-        );
-    }
-
-    #[test]
-    fn nul_and_other_control_characters_are_text() {
-        check("{\"a\":\"x\u{0}\ty\\u0000\"}", "a=x\u{0}\ty\u{0} string");
-        check(r#"{"a":"\ud800"}"#, "lw.invalid_utf8=true bool\na=\u{FFFD} string");
-    }
-
-    #[test]
-    fn what_lies_beyond_the_bound_is_kept_as_text() {
-        let mut record = String::from(r#"{"o":{"#);
-        for number in 0..1_200 {
-            write!(record, r#""k{number}":{number},"#).expect("a String takes everything");
-        }
-        record.push_str(r#""last":"here"},"p":[1,2]}"#);
-        let origin = Origin::new("test");
-        let mut reading = Reading::new(&record, &origin, Timestamp::default());
-        assert_eq!(flatten(&mut reading, 0, record.len()), Ok(()));
-        let event = reading.build(record.as_bytes());
-        assert_eq!(event.fields().count(), FIELDS_MAX + 2);
-        let overflow = event.value_of("lw.overflow").expect("overflow").to_string();
-        let parsed: serde_json::Value = serde_json::from_str(&overflow).expect("JSON");
-        assert_eq!(parsed["o"]["k1000"], 1_000);
-        assert_eq!(parsed["o"]["last"], "here");
-        assert_eq!(parsed["p"][1], 2);
-        assert_eq!(event.value_of("lw.truncated").map(|v| v.to_string()), Some("true".into()));
-    }
-
-    #[test]
-    fn long_keys_long_paths_and_deep_nesting_are_refused() {
-        check(&format!(r#"{{"{}":1}}"#, "k".repeat(513)), "key is too long at column 3");
-        let deep = format!("{}1{}", r#"{"a":"#.repeat(65), "}".repeat(65));
-        check(&deep, "more than 64 levels deep at column 321");
-        let long =
-            format!("{}1{}", format!(r#"{{"{}":"#, "k".repeat(500)).repeat(6), "}".repeat(6));
-        check(&long, "key is too long at column 2019");
-        check("[1]", "expected an object at column 1");
-        check(r#"{"a":1} x"#, "expected the end of the record at column 9");
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! Input: text and an offset. Output: where a literal ends, and what it says. Strict in its grammar,
 //! with two liberties that real senders take: control characters inside strings are taken as they
 //! are, and the `NaN` and `Infinity` of Python count as numbers out of range. Never recurses deeper
-//! than [`DEPTH_MAX`].
+//! than [`DEPTH_MAX`]: what lies deeper is passed over as one value.
 
 use std::fmt;
 
@@ -25,10 +25,6 @@ pub(crate) enum Problem {
     Expected(&'static str),
     /// The text ends before the value does.
     Incomplete,
-    /// More than [`DEPTH_MAX`] levels.
-    TooDeep,
-    /// A key above the limit.
-    KeyTooLong,
     /// A value, but no object.
     NotAnObject,
 }
@@ -38,8 +34,6 @@ impl Problem {
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Expected(_) | Self::Incomplete => "invalid_json",
-            Self::TooDeep => "too_deep",
-            Self::KeyTooLong => "key_too_long",
             Self::NotAnObject => "not_an_object",
         }
     }
@@ -52,8 +46,6 @@ impl fmt::Display for Malformed {
         match self.problem {
             Problem::Expected(what) => write!(f, "expected {what} at column {column}"),
             Problem::Incomplete => write!(f, "the value is not finished at column {column}"),
-            Problem::TooDeep => write!(f, "more than {DEPTH_MAX} levels deep at column {column}"),
-            Problem::KeyTooLong => write!(f, "key is too long at column {column}"),
             Problem::NotAnObject => write!(f, "expected an object at column {column}"),
         }
     }
@@ -82,18 +74,20 @@ pub(crate) enum Number {
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     pub(crate) pos: usize,
+    /// A value was passed over that has more than [`DEPTH_MAX`] levels.
+    pub(crate) was_deep: bool,
     /// A line break inside a string is an error: it shows where a broken line ends.
     refuses_line_breaks: bool,
 }
 
 impl<'t> Scanner<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, pos: 0, refuses_line_breaks: false }
+        Self { text, pos: 0, was_deep: false, refuses_line_breaks: false }
     }
 
     /// Starts at `pos`; a line break inside a string is an error.
     pub(crate) const fn over_lines(text: &'t str, pos: usize) -> Self {
-        Self { text, pos, refuses_line_breaks: true }
+        Self { text, pos, was_deep: false, refuses_line_breaks: true }
     }
 
     pub(crate) const fn text(&self) -> &'t str {
@@ -275,20 +269,73 @@ impl<'t> Scanner<'t> {
     pub(crate) fn skip_value(&mut self, depth: usize) -> Result<&'t str, Malformed> {
         let start = self.pos;
         match self.peek() {
-            Some(b'"') => self.string("a value").map(drop)?,
+            Some(b'{' | b'[') if depth >= DEPTH_MAX => self.skip_deep()?,
             Some(b'{') => self.skip_object(depth + 1)?,
             Some(b'[') => self.skip_array(depth + 1)?,
-            Some(b't') => self.keyword("true")?,
-            Some(b'f') => self.keyword("false")?,
-            Some(b'n') => self.keyword("null")?,
-            Some(b'N') => self.keyword("NaN")?,
-            _ => self.number().map(drop)?,
+            _ => self.skip_scalar()?,
         }
         Ok(&self.text[start..self.pos])
     }
 
+    fn skip_scalar(&mut self) -> Result<(), Malformed> {
+        match self.peek() {
+            Some(b'"') => self.string("a value").map(drop),
+            Some(b't') => self.keyword("true"),
+            Some(b'f') => self.keyword("false"),
+            Some(b'n') => self.keyword("null"),
+            Some(b'N') => self.keyword("NaN"),
+            _ => self.number().map(drop),
+        }
+    }
+
+    /// Takes an object or array with as many levels as it likes: it is not recursed into.
+    fn skip_deep(&mut self) -> Result<(), Malformed> {
+        self.was_deep = true;
+        // The brackets that close what is open.
+        let mut open = Vec::new();
+        loop {
+            match self.peek() {
+                Some(bracket @ (b'{' | b'[')) => {
+                    self.pos += 1;
+                    self.skip_whitespace();
+                    let closing = if bracket == b'{' { b'}' } else { b']' };
+                    if self.peek() == Some(closing) {
+                        self.pos += 1;
+                    } else {
+                        self.skip_key_in(closing)?;
+                        open.push(closing);
+                        continue;
+                    }
+                }
+                _ => self.skip_scalar()?,
+            }
+            while let Some(closing) = open.last() {
+                let ends = if *closing == b'}' { self.ends_object()? } else { self.ends_array()? };
+                if !ends {
+                    self.skip_whitespace();
+                    self.skip_key_in(*closing)?;
+                    break;
+                }
+                open.pop();
+            }
+            if open.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what stands before a value: a key, in an object.
+    fn skip_key_in(&mut self, closing: u8) -> Result<(), Malformed> {
+        if closing == b'}' {
+            self.string("a key in quotes")?;
+            self.skip_whitespace();
+            self.take(b':', "`:`")?;
+            self.skip_whitespace();
+        }
+        Ok(())
+    }
+
     fn skip_object(&mut self, depth: usize) -> Result<(), Malformed> {
-        self.check_depth(depth)?;
         self.pos += 1;
         self.skip_whitespace();
         if self.peek() == Some(b'}') {
@@ -297,10 +344,7 @@ impl<'t> Scanner<'t> {
         }
         loop {
             self.skip_whitespace();
-            self.string("a key in quotes")?;
-            self.skip_whitespace();
-            self.take(b':', "`:`")?;
-            self.skip_whitespace();
+            self.skip_key_in(b'}')?;
             self.skip_value(depth)?;
             if self.ends_object()? {
                 return Ok(());
@@ -309,7 +353,6 @@ impl<'t> Scanner<'t> {
     }
 
     fn skip_array(&mut self, depth: usize) -> Result<(), Malformed> {
-        self.check_depth(depth)?;
         self.pos += 1;
         self.skip_whitespace();
         if self.peek() == Some(b']') {
@@ -323,13 +366,6 @@ impl<'t> Scanner<'t> {
                 return Ok(());
             }
         }
-    }
-
-    pub(crate) fn check_depth(&self, depth: usize) -> Result<(), Malformed> {
-        if depth > DEPTH_MAX {
-            return Err(Malformed { offset: self.pos, problem: Problem::TooDeep });
-        }
-        Ok(())
     }
 
     /// After a member: takes `,` (false) or `}` (true).
@@ -467,7 +503,30 @@ mod tests {
         check("tru", "the value is not finished at column 4");
         check("trux", "expected a value at column 1");
         check("1.x", "expected a digit at column 3");
-        check(&"[".repeat(100_000), "more than 64 levels deep at column 65");
+        check(&"[".repeat(100_000), "the value is not finished at column 100001");
+    }
+
+    #[test]
+    fn what_is_deep_is_passed_over_as_strictly() {
+        let check_in = |inner: &str, expected: &str| {
+            let (open, close) = (r#"[{"a":"#.repeat(500), "}]".repeat(500));
+            let text = format!("{open}{inner}{close} rest");
+            let place = |offset: usize| offset.saturating_sub(open.len());
+            let mut scanner = Scanner::new(&text);
+            let said = match scanner.skip_value(0) {
+                Ok(value) => format!("{} {}", value.len() == text.len() - 5, scanner.was_deep),
+                Err(malformed) => {
+                    Malformed { offset: place(malformed.offset), ..malformed }.to_string()
+                }
+            };
+            assert_eq!(said, expected, "{inner}");
+        };
+        check_in(r#" {"b" : [1 , "]"], "c":{ },"d":[ ]} "#, "true true");
+        check_in(r#"{"b":1,}"#, "expected a key in quotes at column 8");
+        check_in(r#"{"b":1]"#, "expected `,` or `}` at column 7");
+        check_in("[1}", "expected `,` or `]` at column 3");
+        check_in("[1,]", "expected a value at column 4");
+        check_in("[", "expected a value at column 2");
     }
 
     #[test]
@@ -506,7 +565,11 @@ mod tests {
 
         #[test]
         fn every_text_is_survived(text in "[\\[\\]{}\",:\\\\u0-9a-f\\-. etrnN]{0,60}") {
-            let _ = Scanner::new(&text).skip_value(0);
+            let shallow = Scanner::new(&text).skip_value(0);
+            let mut deep = Scanner::new(&text);
+            prop_assert_eq!(deep.skip_value(DEPTH_MAX), shallow);
+            let is_open = matches!(text.as_bytes().first(), Some(b'{' | b'['));
+            prop_assert_eq!(deep.was_deep, is_open);
             let _ = Scanner::over_lines(&text, 0).skip_value(0);
             unescape(&text, &mut String::new());
         }

@@ -111,7 +111,8 @@ impl Admission {
         protocol: &'static str,
         (metadata, answered): (&HeaderMap, Answered),
     ) -> Result<Self, Failure> {
-        let admission = Self::new(pipeline, source, Some(peer), protocol, key_of(metadata)?);
+        let key = key_of(metadata).inspect_err(Failure::count)?;
+        let admission = Self::new(pipeline, source, Some(peer), protocol, key);
         Ok(Self { answered, ..admission })
     }
 

@@ -431,12 +431,11 @@ impl Message {
         }
         let mut json = Vec::with_capacity(record.len() * 2);
         if let Err(unfit) = msgpack::write_json(record, &mut json, 1) {
-            let (code, reason) = match unfit {
-                Unfit::Broken => ("bad_entry", "the record is no MessagePack"),
-                Unfit::TooDeep => ("too_deep", "the record has too many levels"),
-                Unfit::Key => ("bad_entry", "the record has a key that is no text"),
+            let reason = match unfit {
+                Unfit::Broken => "the record is no MessagePack",
+                Unfit::Key => "the record has a key that is no text",
             };
-            return pieces.reject(record, code, reason.to_owned());
+            return pieces.reject(record, "bad_entry", reason.to_owned());
         }
         let envelope = envelope.finish();
         pieces.take(&Wrapped {

@@ -2,7 +2,7 @@
 //!
 //! Input: bytes that may end anywhere or be anything. Output: lengths, heads and text. Nothing is
 //! built of a value: its end is found by counting, so that neither depth nor a claimed length costs
-//! memory, and what becomes JSON has at most [`DEPTH_MAX`] levels.
+//! memory, and what becomes JSON has at most [`DEPTH_MAX`] levels: deeper values become Base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,8 +20,6 @@ pub(super) struct Broken;
 pub(super) enum Unfit {
     /// It is none.
     Broken,
-    /// It has too many levels.
-    TooDeep,
     /// A key is no text, number or truth.
     Key,
 }
@@ -212,7 +210,9 @@ pub(super) fn write_json<'v>(
     depth: usize,
 ) -> Result<&'v [u8], Unfit> {
     if depth > DEPTH_MAX {
-        return Err(Unfit::TooDeep);
+        let (value, rest) = split(value)?;
+        out.extend_from_slice(quoted(&STANDARD.encode(value)).as_bytes());
+        return Ok(rest);
     }
     let (head, start) = head(value)?.ok_or(Broken)?;
     let payload = value.get(start..).and_then(|rest| rest.get(..head.payload())).ok_or(Broken)?;
@@ -310,7 +310,11 @@ mod tests {
         check(b"\x81\x90\x06", Err(Unfit::Key));
         check(b"\xc1", Err(Unfit::Broken));
         check(b"\xdd\xff\xff\xff\xff\x01", Err(Unfit::Broken));
-        check(&b"\x91".repeat(200), Err(Unfit::TooDeep));
+        check(&b"\x91".repeat(200), Err(Unfit::Broken));
+        let deep = [&b"\x91".repeat(DEPTH_MAX)[..], b"\x92\x01\x02"].concat();
+        let levels = (1..=DEPTH_MAX).map(|_| ("[", "]"));
+        let (open, close): (String, String) = levels.unzip();
+        check(&deep, Ok(&format!("{open}\"kgEC\"{close}")));
     }
 
     #[test]

@@ -39,6 +39,8 @@ use crate::pipeline::Pipeline;
 const PATH: &str = "/v1/logs";
 const BINARY_TYPE: &str = "application/x-protobuf";
 const JSON_TYPE: &str = "application/json";
+/// Values inside each other that are written as plain JSON; what lies deeper stands as it was sent.
+const DEPTH_MAX: usize = 20;
 
 /// OpenTelemetry logs.
 pub(super) struct Otlp;

@@ -22,9 +22,7 @@ pub(super) struct Record {
 
 const INVALID: Verdict = DeadLetter("invalid_json");
 const NO_OBJECT: Verdict = DeadLetter("not_an_object");
-const TOO_DEEP: Verdict = DeadLetter("too_deep");
 const TOO_LONG: Verdict = DeadLetter("line_too_long");
-const KEY_TOO_LONG: Verdict = DeadLetter("key_too_long");
 
 /// A member `a` with this text as its value.
 fn value(text: impl AsRef<[u8]>) -> Vec<u8> {
@@ -64,12 +62,12 @@ type Row = (&'static str, Vec<u8>, Verdict);
 
 fn shapes() -> Vec<Row> {
     vec![
-        ("arrays 100,000 deep", value(nested("[", "", "]", 100_000)), TOO_DEEP),
-        ("arrays 100,000 deep, never closed", value("[".repeat(100_000)), TOO_DEEP),
-        ("objects 100,000 deep", nested("{\"a\":", "1", "}", 100_000), TOO_DEEP),
-        ("arrays and objects in turn", nested("{\"a\":[", "1", "]}", 50_000), TOO_DEEP),
+        ("arrays 100,000 deep", value(nested("[", "", "]", 100_000)), Event),
+        ("arrays 100,000 deep, never closed", value("[".repeat(100_000)), INVALID),
+        ("objects 100,000 deep", nested("{\"a\":", "1", "}", 100_000), Event),
+        ("arrays and objects in turn", nested("{\"a\":[", "1", "]}", 50_000), Event),
         ("63 levels", nested("{\"a\":", "1", "}", 63), Event),
-        ("65 levels", nested("{\"a\":", "1", "}", 65), TOO_DEEP),
+        ("65 levels", nested("{\"a\":", "1", "}", 65), Event),
         ("20,000 fields", members(20_000), Event),
         ("50,000 items", value(format!("[{}1]", "1,".repeat(49_999))), Event),
         ("50,000 empty objects", value(format!("[{}{{}}]", "{},".repeat(49_999))), Event),
@@ -77,11 +75,7 @@ fn shapes() -> Vec<Row> {
         ("an empty object", b"{}".to_vec(), Event),
         ("an empty key", b"{\"\":1}".to_vec(), Event),
         ("a key of dots", b"{\"...\":1,\".a.\":2}".to_vec(), Event),
-        (
-            "a key of 100 KB",
-            format!("{{\"{}\":1}}", "k".repeat(100_000)).into_bytes(),
-            KEY_TOO_LONG,
-        ),
+        ("a key of 100 KB", format!("{{\"{}\":1}}", "k".repeat(100_000)).into_bytes(), Event),
         (
             "keys of a prototype",
             br#"{"__proto__":{"x":1},"constructor":{"prototype":{"y":2}}}"#.to_vec(),

@@ -12,10 +12,8 @@ use super::super::documents::Sink as _;
 use super::super::door::Records;
 use super::super::members::{Object, quoted};
 use super::super::protobuf::{Broken, Value, fields, put_bytes, put_varint};
-use super::LogRecord;
+use super::{DEPTH_MAX, LogRecord};
 
-/// Values inside each other; the JSON they become may be as deep.
-const DEPTH_MAX: usize = 20;
 const CODE: &str = "invalid_protobuf";
 
 /// Takes every log record of an `ExportLogsServiceRequest`: `resource_logs` (1).
@@ -240,7 +238,9 @@ impl Form {
 
     /// `AnyValue` as the plain JSON it stands for.
     fn plain(&mut self, any: &[u8], depth: usize) -> Result<String, Broken> {
-        check_depth(depth)?;
+        if depth > DEPTH_MAX {
+            return Ok(quoted(&STANDARD.encode(any)));
+        }
         Ok(match one_of(any)? {
             Some((5, array)) => {
                 let mut written = Vec::new();
@@ -264,7 +264,9 @@ impl Form {
 
     /// `AnyValue` in OTLP's JSON.
     fn tagged(&mut self, any: &[u8], depth: usize) -> Result<String, Broken> {
-        check_depth(depth)?;
+        if depth > DEPTH_MAX {
+            return Ok(format!(r#"{{"bytesValue":{}}}"#, quoted(&STANDARD.encode(any))));
+        }
         Ok(match one_of(any)? {
             Some((5, array)) => {
                 let mut written = Vec::new();
@@ -312,10 +314,6 @@ impl Form {
 /// The field that is set; of several the last one counts.
 fn one_of(any: &[u8]) -> Result<Option<(u32, Value<'_>)>, Broken> {
     fields(any).try_fold(None, |_, field| field.map(Some))
-}
-
-fn check_depth(depth: usize) -> Result<(), Broken> {
-    if depth > DEPTH_MAX { Err(Broken { offset: 0 }) } else { Ok(()) }
 }
 
 /// JSON has no words for what is no number; OTLP's JSON says them as text.

@@ -181,9 +181,11 @@ impl Caller {
         answered: Answered,
     ) -> Result<Vec<u8>, Status> {
         let headers = &parts.headers;
-        let source = door::source_by_token(&self.pipeline, headers)?
-            .or_else(|| self.admitted.clone())
-            .ok_or_else(Failure::unauthorized)?;
+        let source = door::source_by_token(&self.pipeline, headers)
+            .and_then(|source| {
+                source.or_else(|| self.admitted.clone()).ok_or_else(Failure::unauthorized)
+            })
+            .inspect_err(Failure::count)?;
         if parts.uri.path() != PATH {
             let message = format!("there is no `{}` here", parts.uri.path());
             return Err(Status::new(Code::Unimplemented, message));
@@ -191,6 +193,7 @@ impl Caller {
         let named = headers.get(&GRPC_ENCODING).map_or("", |name| name.to_str().unwrap_or("?"));
         let Some(encoding) = Encoding::from_name(named).filter(|one| *one != Encoding::Snappy)
         else {
+            Failure::unsupported_encoding().count();
             let message = format!("`grpc-encoding` is one of {ENCODINGS}");
             return Err(Status::new(Code::Unimplemented, message));
         };
@@ -206,6 +209,7 @@ impl Caller {
         let encoding = match (prefix.is_compressed, encoding) {
             (false, _) => Encoding::Identity,
             (true, Encoding::Identity) => {
+                Failure::of_body(BodyError::BadEncoding).count();
                 let message = "the message is compressed, and `grpc-encoding` says not how";
                 return Err(Status::new(Code::Internal, message.to_owned()));
             }
@@ -214,7 +218,9 @@ impl Caller {
         let admission = admission.expecting(prefix.length, encoding)?;
         let shipment = admission.read(prefix.message(body)).await?;
         if shipment.body.len() != prefix.length {
-            return Err(Failure::of_body(BodyError::Broken).into());
+            let broken = Failure::of_body(BodyError::Broken);
+            broken.count();
+            return Err(broken.into());
         }
         let cut = shipment.cut(|body, records| Ok(binary::take(body, records)));
         let mut cut = cut.await?;

@@ -10,7 +10,7 @@ use super::super::door::Records;
 use super::super::members::{
     Object, each_item, each_member, is_object, items, members, quoted, string,
 };
-use super::LogRecord;
+use super::{DEPTH_MAX, LogRecord};
 use crate::normalize::scan::{Malformed, Scanner};
 
 /// Takes every log record of an `ExportLogsServiceRequest`.
@@ -116,7 +116,7 @@ fn read(record: &str) -> Result<LogRecord<'_>, Malformed> {
             "timeUnixNano" => read.time_nanos = number(value),
             "observedTimeUnixNano" => read.observed_nanos = number(value),
             "body" => (read.content, read.is_text) = content(value)?,
-            "attributes" => put_attributes(value, &mut read.around)?,
+            "attributes" => put_attributes(value, 1, &mut read.around)?,
             "droppedAttributesCount" | "flags" if value == "0" => {}
             "traceId" | "spanId" if value == "\"\"" => {}
             _ => read.around.put(&key, value),
@@ -143,7 +143,7 @@ fn content(body: &str) -> Result<(Cow<'_, [u8]>, bool), Malformed> {
         return Ok((said, true));
     }
     let mut plain = String::new();
-    write_plain(body, &mut plain)?;
+    write_plain(body, 1, &mut plain)?;
     Ok((Cow::Owned(plain.into_bytes()), false))
 }
 
@@ -152,7 +152,7 @@ fn put_attributes_of(resource: &str, object: &mut Object) -> Result<(), Malforme
     for member in members(resource) {
         let (key, value) = member?;
         if key == "attributes" {
-            put_attributes(value, object)?;
+            put_attributes(value, 1, object)?;
         }
     }
     Ok(())
@@ -164,7 +164,7 @@ fn put_scope(scope: &str, object: &mut Object) -> Result<(), Malformed> {
         match &*key {
             "name" if value != "\"\"" => object.put("otel.scope.name", value),
             "version" if value != "\"\"" => object.put("otel.scope.version", value),
-            "attributes" => put_attributes(value, object)?,
+            "attributes" => put_attributes(value, 1, object)?,
             _ => {}
         }
     }
@@ -172,7 +172,7 @@ fn put_scope(scope: &str, object: &mut Object) -> Result<(), Malformed> {
 }
 
 /// `[{"key":"a","value":{"stringValue":"b"}}]` as members.
-fn put_attributes(list: &str, object: &mut Object) -> Result<(), Malformed> {
+fn put_attributes(list: &str, depth: usize, object: &mut Object) -> Result<(), Malformed> {
     if list == "null" {
         return Ok(());
     }
@@ -186,14 +186,18 @@ fn put_attributes(list: &str, object: &mut Object) -> Result<(), Malformed> {
             }
         }
         let mut plain = String::new();
-        write_plain(value, &mut plain)?;
+        write_plain(value, depth, &mut plain)?;
         object.put(&name, &plain);
     }
     Ok(())
 }
 
-/// Writes the plain JSON that a tagged value stands for. It is as deep as the scanner lets it be.
-fn write_plain(value: &str, out: &mut String) -> Result<(), Malformed> {
+/// Writes the plain JSON that a tagged value stands for; `depth` values are around it, itself included.
+fn write_plain(value: &str, depth: usize, out: &mut String) -> Result<(), Malformed> {
+    if depth > DEPTH_MAX {
+        out.push_str(value);
+        return Ok(());
+    }
     // A value that is not tagged stands for itself.
     let Some((kind, inner)) =
         is_object(value).then(|| members(value).next()).flatten().transpose()?
@@ -212,13 +216,13 @@ fn write_plain(value: &str, out: &mut String) -> Result<(), Malformed> {
                 if index > 0 {
                     out.push(',');
                 }
-                write_plain(item?, out)?;
+                write_plain(item?, depth + 1, out)?;
             }
             out.push(']');
         }
         "kvlistValue" => {
             let mut object = Object::default();
-            put_attributes(values_of(inner)?, &mut object)?;
+            put_attributes(values_of(inner)?, depth + 1, &mut object)?;
             let object = object.finish();
             out.push_str(if object.is_empty() { "{}" } else { &object });
         }

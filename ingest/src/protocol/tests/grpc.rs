@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
+use super::counting::Counters;
 use super::listening::{connect, start, tls};
 use super::otlp::{export, noise, record, text};
 use super::shipping::{gzip, node_over_quota};
@@ -206,6 +207,27 @@ async fn what_is_no_good_call_is_refused_for_good() {
     assert_eq!((answer.status(), answer.body.len()), ("12", 0));
     let answer = node.call(otlp(), "content-type: application/json", &[good]).await;
     assert_eq!((answer.status(), answer.headers.get("content-type")), ("", None));
+}
+
+#[tokio::test]
+async fn calls_that_are_refused_are_counted() {
+    let good = framed(&export(vec![record(text("a"))]), false);
+    let bare = "content-type: application/grpc";
+    for (headers, body, counted) in [
+        (bare, good.clone(), "unauthorized 1"),
+        (&format!("{bare}\nauthorization: Bearer lw_nonsense"), good.clone(), "unauthorized 1"),
+        (&format!("{PLAIN}\nidempotency-key: é"), good.clone(), "bad_idempotency_key 1"),
+        (&format!("{PLAIN}\ngrpc-encoding: snappy"), good.clone(), "unsupported_encoding 1"),
+        (PLAIN, framed(b"x", true), "bad_encoding 1"),
+        (PLAIN, good.slice(..good.len() - 1), "incomplete_body 1"),
+        (PLAIN, Bytes::from([&good[..], &good[..]].concat()), "incomplete_body 1"),
+    ] {
+        let counters = Counters::default();
+        let _counting = counters.start();
+        let node = node(|_| {}).await;
+        node.call(otlp(), headers, &[body]).await;
+        assert_eq!(counters.of("batches_refused"), counted, "{headers}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

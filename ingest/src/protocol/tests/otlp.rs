@@ -275,15 +275,20 @@ async fn text_that_is_no_utf_8_keeps_its_bytes() {
 }
 
 #[tokio::test]
-async fn values_deep_inside_each_other_are_a_dead_letter() {
+async fn values_deep_inside_each_other_are_kept() {
     let node = node(|_| {}).await;
-    let mut deep = text("x");
-    for _ in 0..30 {
+    let (mut deep, mut written) = (text("x"), r#"{"stringValue":"x"}"#.to_owned());
+    for _ in 0..200 {
         deep = value(Kind::Array(Array { values: vec![deep] }));
+        written = format!(r#"{{"arrayValue":{{"values":[{written}]}}}}"#);
     }
     let answer = node.ship(BINARY, gzip(&export(vec![record(deep), record(text("b"))]))).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(node.shown("dataset").await, "logwarden.deadletter\nshop");
+    let logs =
+        format!(r#"{{"logRecords":[{{"body":{written}}},{{"body":{{"stringValue":"b"}}}}]}}"#);
+    let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{logs}]}}]}}"#);
+    assert_eq!(node.ship(JSON, body).await.status, 200);
+    assert_eq!(node.shown("lw.code").await, "-\n-\n-\n-");
 }
 
 #[tokio::test]
