@@ -225,6 +225,10 @@ pub static TARGETS: &[Target] = &[
         b"type=EXECVE msg=audit(1735787045.123:45): argc=2 a0=\"curl\" a1=2F612062",
         b"node=h type=SYSCALL msg=audit(1735787045.123:45): arch=c000003e syscall=59 success=yes exe=\"/bin/a\" key=(null)\x1DUID=\"root\"",
     ]),
+    record("sysmon", b"<Event><System><Provider Name=\"Linux-Sysmon\"", &[
+        b"/><EventID>1</EventID><TimeCreated SystemTime=\"2026-01-02T03:04:05.6Z\"/><Channel>a</Channel></System><EventData><Data Name=\"Image\">/a</Data><Data Name=\"CommandLine\">a &quot;&#x41;&amp;</Data></EventData></Event>",
+        b"/></System><EventData><Data Name=\"Hashes\"/><Data Name=\"a",
+    ]),
     record("cef", b"CEF:", &[b"0|a|b|1.0|d|e\\|f|5|src=192.0.2.1 msg=a\\=b c cs1=d cs1Label=e"]),
     record("leef", b"LEEF:", &[b"2.0|a|b|1|d|^|src=192.0.2.1^usrName=a^devTime=1735787045", b"1.0|a|b|1|d|x=y\tz=1"]),
     record("container", b"2025-01-02T03:04:05.1Z ", &[b"stdout F {\"a\":1}", b"stderr P half"]),

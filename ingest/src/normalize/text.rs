@@ -20,6 +20,7 @@ mod flow;
 mod line;
 mod pairs;
 mod proxy;
+mod sysmon;
 mod system;
 
 use std::net::IpAddr;
@@ -100,6 +101,8 @@ enum Fact<'t> {
     Text(&'t str),
     /// With backslashes before what would end it.
     Escaped(&'t str),
+    /// With entities of XML.
+    Xml(&'t str),
     /// Bytes in hexadecimal, with NUL between arguments.
     Hex(&'t str),
     Word(&'static str),
@@ -182,6 +185,7 @@ pub(crate) static LAYOUTS: &[Layout] = &[
     Layout { name: "cef", kind: "cef", starts: Starts::Bytes(b"C"), read: cef::cef },
     Layout { name: "leef", kind: "leef", starts: Starts::Bytes(b"L"), read: cef::leef },
     Layout { name: "auditd", kind: "auditd", starts: Starts::Bytes(b"tna"), read: audit::auditd },
+    Layout { name: "sysmon", kind: "sysmon", starts: Starts::Bytes(b"<"), read: sysmon::sysmon },
     Layout { name: "cisco", kind: "cisco", starts: Starts::Bytes(b"%"), read: devices::cisco },
     Layout { name: "huawei", kind: "huawei", starts: Starts::Bytes(b"%"), read: devices::huawei },
     Layout { name: "panos", kind: "paloalto", starts: Starts::Digit, read: devices::panos },
@@ -321,6 +325,7 @@ enum Named {
 enum Value {
     Held(Held),
     Escaped(Text),
+    Xml(Text),
     Hex(Text),
     Word(&'static str),
 }
@@ -341,6 +346,8 @@ impl Said {
                 Fact::Text(text) => Value::Held(Held::Text(part(text))),
                 Fact::Escaped(text) if text.contains('\\') => Value::Escaped(part(text)),
                 Fact::Escaped(text) => Value::Held(Held::Text(part(text))),
+                Fact::Xml(text) if text.contains('&') => Value::Xml(part(text)),
+                Fact::Xml(text) => Value::Held(Held::Text(part(text))),
                 Fact::Hex(text) => Value::Hex(part(text)),
                 Fact::Word(word) => Value::Word(word),
                 Fact::Integer(number) => Value::Held(Held::Signed(*number)),
@@ -420,6 +427,10 @@ fn add(reading: &mut Reading<'_>, named: Named, value: Value) {
         Value::Escaped(text) => {
             let escaped = reading.str(text).to_owned();
             Held::Text(reading.keep_with(|scratch| line::unescape(&escaped, scratch)))
+        }
+        Value::Xml(text) => {
+            let escaped = reading.str(text).to_owned();
+            Held::Text(reading.keep_with(|scratch| sysmon::unescape(&escaped, scratch)))
         }
         Value::Hex(text) => match audit::decoded(reading.str(text)) {
             Some(decoded) => Held::Text(reading.keep(&decoded)),

@@ -32,6 +32,7 @@ pub(super) const SHEETS: &[(&str, &str)] = &[
     ("cef", include_str!("../sources/cef.toml")),
     ("leef", include_str!("../sources/leef.toml")),
     ("auditd", include_str!("../sources/auditd.toml")),
+    ("sysmon", include_str!("../sources/sysmon.toml")),
     ("kong", include_str!("../sources/kong.toml")),
     ("envoy", include_str!("../sources/envoy.toml")),
     ("traefik", include_str!("../sources/traefik.toml")),

@@ -237,6 +237,54 @@ fn records_of_the_audit_system() {
 }
 
 #[test]
+fn sysmon_for_linux_in_syslog() {
+    // In the form of SysmonForLinux 1.3.
+    let event = |id: u8, data: &str| {
+        format!(
+            r#"<14>Jan  2 03:04:05 web-1 sysmon: <Event><System><Provider Name="Linux-Sysmon" Guid="{{ff032593-a8d3-4f13-b0d6-01fc615a0f97}}"/><EventID>{id}</EventID><Version>5</Version><Level>4</Level><Task>{id}</Task><Opcode>0</Opcode><Keywords>0x8000000000000000</Keywords><TimeCreated SystemTime="2026-01-02T03:04:05.678910000Z"/><EventRecordID>35705</EventRecordID><Correlation/><Execution ProcessID="681" ThreadID="681"/><Channel>Linux-Sysmon/Operational</Channel><Computer>web-1.local</Computer><Security UserId="0"/></System><EventData>{data}</EventData></Event>"#
+        )
+    };
+    let data = r#"<Data Name="RuleName">-</Data><Data Name="UtcTime">2026-01-02 03:04:05.678</Data><Data Name="ProcessGuid">{de9527a5-6a3f-616f-a52f-d98154560000}</Data><Data Name="ProcessId">7210</Data><Data Name="Image">/usr/bin/curl</Data><Data Name="FileVersion">-</Data><Data Name="CommandLine">curl -s &quot;http://x/?a=1&amp;b&#61;2&quot; &gt; /tmp/a &bad; &</Data><Data Name="User">root</Data><Data Name="Hashes"/><Data Name="ParentImage">/usr/bin/bash</Data><Data Name="ParentProcessId">7200</Data><Data Name="Image">/bin/forged</Data>"#;
+    check(
+        &event(1, data),
+        "at=2026-01-02T03:04:05.678Z
+         dataset=sysmon
+         class=linux//sysmon;linux/process_creation/
+         event.provider=Linux-Sysmon
+         event.code=1 (EventID)
+         EventRecordID=35705
+         Channel=Linux-Sysmon/Operational
+         host.name=web-1
+         Computer=web-1.local
+         process.executable=/usr/bin/curl (Image)
+         process.command_line=curl -s \"http://x/?a=1&b=2\" > /tmp/a &bad; & (CommandLine)
+         process.pid=7210 (ProcessId)
+         user.name=root (User)
+         Hashes=-
+         process.parent.executable=/usr/bin/bash (ParentImage)
+         process.parent.pid=7200 (ParentProcessId)
+         event.category=process",
+    );
+    check(
+        &event(
+            3,
+            r#"<Data Name="Protocol">tcp</Data><Data Name="SourceIp">10.0.0.4</Data><Data Name="DestinationIp">192.0.2.9</Data><Data Name="DestinationPort">443</Data>"#,
+        ),
+        "class=linux//sysmon;linux/network_connection/
+         source.ip=10.0.0.4 (SourceIp)
+         destination.ip=192.0.2.9 (DestinationIp)
+         destination.port=443 (DestinationPort)",
+    );
+    for (id, class) in [(11, "file_event"), (23, "file_delete"), (5, "process_termination")] {
+        let class =
+            format!("class=linux//sysmon;linux/{class}/\nfile.path=/tmp/a (TargetFilename)");
+        check(&event(id, r#"<Data Name="TargetFilename">/tmp/a</Data>"#), &class);
+    }
+    // Cut off, it is what came.
+    check("<14>Jan  2 03:04:05 web-1 sysmon: <Event><System>", "message=<Event><System>\nclass=");
+}
+
+#[test]
 fn a_record_of_the_journal_is_a_line_of_its_program() {
     check(
         r#"{"__REALTIME_TIMESTAMP":"1767323045678000","_HOSTNAME":"web-1","SYSLOG_IDENTIFIER":"sudo","_PID":"812","_COMM":"sudo","_EXE":"/usr/bin/sudo","_CMDLINE":"sudo ls","PRIORITY":"5","MESSAGE":"alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls"}"#,
