@@ -33,6 +33,7 @@ use super::tcp_json::source_if_allowed;
 use crate::batch::{Batch, Tally};
 use crate::doubt::{self, Answered};
 use crate::normalize::scan::Malformed;
+use crate::normalize::secret::without_secrets;
 use crate::normalize::{Origin, Wrapped};
 use crate::pipeline::{Pipeline, Refusal, Stored};
 use crate::quota::{Quota, Room};
@@ -251,9 +252,12 @@ impl Shipment {
             }
             let is_repeatable = records.is_repeatable;
             let mut batch = records.taker.batch;
-            let idempotency = admission.idempotency(&body, is_repeatable);
+            // What stands in the journal must not tell a secret to who tries all that it may be.
+            let masked = if admission.origin.mask_secrets { without_secrets(&body) } else { None };
+            let body = masked.as_deref().unwrap_or(&body);
+            let idempotency = admission.idempotency(body, is_repeatable);
             let channel = admission.channel.as_ref().filter(|_| idempotency.is_none());
-            batch.id = channel.map(|channel| doubt::batch_id(&admission.origin, channel, &body));
+            batch.id = channel.map(|channel| doubt::batch_id(&admission.origin, channel, body));
             Ok(Cut { admission, batch, idempotency, found, _room: room })
         };
         let cut = pipeline.compute(bytes, work).await.map_err(Failure::refused);

@@ -28,7 +28,8 @@ use super::unfold::TEXTS;
 use crate::config::{Limits, ListenerConfig, ListenerKind};
 use crate::join;
 use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
-use crate::normalize::{Wrapped, time};
+use crate::normalize::secret::without_secrets;
+use crate::normalize::{Origin, Wrapped, time};
 use crate::quota::Room;
 
 /// The longest answer to our greeting.
@@ -134,7 +135,7 @@ async fn store(
     if let [Found::Message(message)] = &together[..]
         && let Some(asked) = &message.chunk
     {
-        (chunk, key) = (Some(asked.clone()), Some(message.key(&sender.origin.source, asked)));
+        (chunk, key) = (Some(asked.clone()), Some(message.key(&sender.origin, asked)));
     }
     let cut = move |records: &mut Pieces<'_>| {
         together.iter().for_each(|one| one.cut(bytes_max, records));
@@ -334,7 +335,7 @@ impl Message {
     }
 
     /// The same chunk with the same entries is the same message, sent again.
-    fn key(&self, source: &str, chunk: &[u8]) -> IdempotencyKey {
+    fn key(&self, origin: &Origin, chunk: &[u8]) -> IdempotencyKey {
         let hash = |parts: &[&[u8]]| {
             let mut hasher = Sha256::new();
             parts.iter().for_each(|part| hasher.update(part));
@@ -342,10 +343,13 @@ impl Message {
             short.copy_from_slice(&hasher.finalize()[..16]);
             short
         };
-        let (source, tag) = (source.as_bytes(), self.tag.as_bytes());
+        let (source, tag) = (origin.source.as_bytes(), self.tag.as_bytes());
+        // The hash stands in the journal, where it must not tell a secret.
+        let masked = if origin.mask_secrets { without_secrets(&self.body) } else { None };
+        let body = masked.as_deref().unwrap_or(&self.body);
         IdempotencyKey {
             key: hash(&[source, b"\0\0forward\0", chunk]),
-            body: hash(&[tag, b"\0", &self.body]),
+            body: hash(&[tag, b"\0", body]),
         }
     }
 

@@ -205,7 +205,7 @@ async fn what_differs_in_a_masked_secret_alone_is_another_record() {
 }
 
 /// A node where nobody's secrets are kept.
-async fn masking() -> Node {
+pub(super) async fn masking() -> Node {
     node(|config| {
         let masks = |name| serde_json::from_value(json!({"name": name, "mask_secrets": true}));
         config.sources = ["edge", "shop"].map(|name| masks(name).expect("a source")).to_vec();

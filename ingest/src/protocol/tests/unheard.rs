@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
+use logwarden_event::Position;
+use logwarden_store::Chunk;
 use serde_json::json;
 
 use super::counting::Counters;
@@ -99,6 +101,27 @@ async fn what_was_stored_long_before_the_end_was_heard() {
         node.ship(request, body).await;
         assert_eq!(node.records().await, 3, "{request}");
     }
+}
+
+#[tokio::test]
+async fn what_a_masked_batch_is_known_by_does_not_tell_its_secrets() {
+    let mut known = Vec::new();
+    for secret in ["hunter2", "hunter3"] {
+        let node = super::again::masking().await;
+        let said = format!("a password={secret}");
+        node.ship(requests()[1].0, export(vec![record(text(&said))])).await;
+        let chunk = node.store.journal.read(Position { lane: 0, seq: 1 }, 10).await;
+        let Ok(Chunk::Records { records, .. }) = chunk else { panic!("no record") };
+        known.push(records[0].batch_id.expect("an id"));
+        // By a key: a body with another secret is no conflict, one with another word is.
+        let keyed = "POST /api/v1/ingest\nauthorization: Bearer TOKEN\nidempotency-key: k";
+        for (body, status) in [(&*said, 200), ("a password=hunter4", 200), ("b password=x123", 422)]
+        {
+            let answer = node.ship(keyed, json!({"message": body}).to_string()).await;
+            assert_eq!(answer.status, status, "{body}");
+        }
+    }
+    assert_eq!(known[0], known[1]);
 }
 
 #[tokio::test]
