@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
 
 use logwarden_event::{Event, Value};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use crate::error::QueryError;
 use crate::filter::{Subject, Target};
 use crate::language::SortKey;
 use crate::scan::Memory;
+
+/// Between two times that the first events are told.
+const TELL_PAUSE: Duration = Duration::from_millis(100);
 
 /// An event's place in the order of a search: by its sort keys, then newest first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,12 +136,22 @@ pub(crate) struct FirstHits {
     heap: BinaryHeap<Hit>,
     /// More were offered than fit.
     pub(crate) has_more: bool,
+    /// They have changed since they were told.
+    has_news: bool,
+    told_at: Option<Instant>,
 }
 
 impl FirstHits {
     /// Keeps the first `limit` after a cursor.
     pub(crate) fn new(limit: usize, after: Option<HitKey>) -> Self {
-        Self { limit, after, heap: BinaryHeap::new(), has_more: false }
+        Self {
+            limit,
+            after,
+            heap: BinaryHeap::new(),
+            has_more: false,
+            has_news: false,
+            told_at: None,
+        }
     }
 
     /// Whether an event at this place would still be kept.
@@ -170,6 +184,7 @@ impl FirstHits {
         }
         memory.take(event.size_bytes())?;
         self.heap.push(Hit { key, event: event.clone() });
+        self.has_news = true;
         if self.heap.len() > self.limit
             && let Some(last) = self.heap.pop()
         {
@@ -179,8 +194,15 @@ impl FirstHits {
         Ok(())
     }
 
-    /// The events in order so far.
-    pub(crate) fn so_far(&self) -> Vec<Event> {
+    /// The events in order so far; none when they have not changed, or were told within
+    /// [`TELL_PAUSE`]: they are many, and the next ones come with the next piece or the answer.
+    pub(crate) fn news(&mut self) -> Vec<Event> {
+        let now = Instant::now();
+        let is_soon = self.told_at.is_some_and(|at| now.duration_since(at) < TELL_PAUSE);
+        if !self.has_news || is_soon {
+            return Vec::new();
+        }
+        (self.has_news, self.told_at) = (false, Some(now));
         let mut hits: Vec<&Hit> = self.heap.iter().collect();
         hits.sort();
         hits.into_iter().map(|hit| hit.event.clone()).collect()

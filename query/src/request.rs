@@ -22,7 +22,8 @@ pub struct Progress {
     pub splits: Splits,
     /// Events found so far.
     pub total: u64,
-    /// The first events so far, in order; empty when they have not changed.
+    /// The first events so far, in order; empty when they have not changed, or were told a tenth of a
+    /// second ago.
     pub hits: Vec<Event>,
 }
 

@@ -194,7 +194,7 @@ impl Collector {
         );
         scan.add_total(count.get().unwrap_or(read));
         if scan.has_audience() {
-            let hits = lock(&self.first).so_far();
+            let hits = lock(&self.first).news();
             scan.tell(hits);
         }
         result

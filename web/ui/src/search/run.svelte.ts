@@ -94,14 +94,11 @@ export class SearchRun {
     this.is_complete = false;
     this.splits = { read: 0, of: 0 };
     this.#next = null;
-    let found: Hit[] = [];
     try {
       for await (const step of api.search_stream({ ...scope, limit: PAGE_HITS, sort: wanted.sort }, signal)) {
         if (signal.aborted) return;
         if (step.kind === 'hits') {
-          found = [...found, ...step.hits];
-          if (wanted.sort === '-timestamp') found.sort(newest_first);
-          this.#show(found.slice(0, PAGE_HITS));
+          this.#show(step.hits);
         } else if (step.kind === 'progress') {
           this.splits = step.splits;
           this.total = step.total;
@@ -252,11 +249,6 @@ export class SearchRun {
       this.facets_state = 'failed';
     }
   }
-}
-
-/** Times may have any number of digits after the point; without the Z the shorter one is the earlier. */
-function newest_first(a: Hit, b: Hit): number {
-  return a.timestamp.replace('Z', '') < b.timestamp.replace('Z', '') ? 1 : -1;
 }
 
 /** Pages may overlap when events arrive between them. */
