@@ -84,6 +84,7 @@ impl Place {
             identity.set_roles(config.roles);
             identity.set_breached_passwords(config.users.breached_passwords_file);
         }
+        identity.leave_lines();
         Ok(identity)
     }
 }
@@ -114,13 +115,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let lifetime = expires.as_deref().map(parse_lifetime).transpose()?;
             let expires_at = lifetime.map(|lifetime| SystemClock.now().saturating_add(lifetime));
             let identity = place.open_identity().await?;
-            let (called, granted) = (name.clone(), role.clone());
             let token = identity
                 .create_token(NewToken { name, role, source, filter, expires_at })
                 .await
                 .map_err(refuse)?;
-            let message = format!("made token {called} with role {granted}");
-            identity.tell("token.create", &called, &message).await.map_err(refuse)?;
             until_seen().await;
             let _ = writeln!(out, "{token}");
         }
@@ -134,8 +132,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Revoke { name, place } => {
             let identity = place.open_identity().await?;
             identity.revoke_token(&name).await.map_err(refuse)?;
-            let message = format!("revoked token {name}");
-            identity.tell("token.revoke", &name, &message).await.map_err(refuse)?;
             until_seen().await;
         }
     }

@@ -51,8 +51,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let password = password.lines().next().unwrap_or_default();
     let identity = place.open_identity().await?;
     identity.create_user(&name, &role, password).await.map_err(refuse)?;
-    let message = format!("made user {name} with role {role}");
-    identity.tell("user.create", &name, &message).await.map_err(refuse)?;
     until_seen().await;
     Ok(())
 }

@@ -21,6 +21,7 @@ mod users;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -178,6 +179,7 @@ pub struct Identity {
     attempts: Attempts,
     challenges: Challenges,
     password_checks: Arc<Semaphore>,
+    leaves_lines: AtomicBool,
 }
 
 #[derive(Default)]
@@ -214,6 +216,7 @@ impl Identity {
             attempts: Attempts::default(),
             challenges: Challenges::default(),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
+            leaves_lines: AtomicBool::new(false),
         };
         identity.reload().await?;
         identity.seal_second_factors().await?;

@@ -82,10 +82,32 @@ async fn tokens_are_made_listed_and_revoked_while_the_node_runs() {
         (late.ingest("{}").await.refusal() == "401 unauthorized").then_some(())
     })
     .await;
+    audited(&node, &place.token("admin", "auditor")).await;
     let (said, _) = check(local(&place, &["token", "list"]), GOOD);
     let line = |name: &str| said.lines().find(|line| line.starts_with(name)).unwrap_or_default();
     assert!(line("late ").ends_with("revoked") && !line("early ").ends_with("revoked"), "{said}");
     assert!(!said.contains(&early), "the list shows tokens");
+}
+
+/// What the commands did is in the audit records, whether a node ran then or not, and what they did not do is not.
+async fn audited(node: &Node, auditor: &str) {
+    let auditor = Client::new(node, auditor);
+    let done = async || {
+        let query = "dataset:logwarden.audit AND lw.principal:\"command line\"";
+        let found = auditor.search(query, 100).await;
+        let mut said: Vec<String> =
+            found["hits"].as_array().into_iter().flatten().map(done_by).collect();
+        said.sort();
+        (said.len() >= 5).then_some(said)
+    };
+    let lines = until("the audit records", LONG, done).await;
+    let made = ["auditor", "desk", "early", "late"].map(|name| format!("token.create {name}"));
+    assert_eq!(lines, [&made[..], &["token.revoke late".to_owned()]].concat());
+}
+
+fn done_by(hit: &Value) -> String {
+    let field = |name: &str| hit["fields"][name].as_str().unwrap_or_default().to_owned();
+    format!("{} {}", field("event.action"), field("lw.object"))
 }
 
 #[tokio::test]

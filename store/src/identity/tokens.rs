@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::authorize::{Principal, PrincipalKind};
+use super::told::Made;
 use super::{Identity, IdentityError, check_name, rows};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::random;
@@ -81,7 +82,15 @@ impl Identity {
         }
         let token =
             format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random::unguessable::<32>()));
-        let changed = self.change_and_reload(vec![insert(&new, &token, now, expires_at)]).await?;
+        let mut statements = vec![insert(&new, &token, now, expires_at)];
+        let message = format!("made token {} with role {}", new.name, new.role);
+        statements.extend(self.line(
+            &Made::Token(&hash(&token)),
+            "token.create",
+            &new.name,
+            &message,
+        ));
+        let changed = self.change_and_reload(statements).await?;
         if changed.first() == Some(&0) && !self.has_token(&token) {
             return Err(IdentityError::Taken(new.name));
         }
@@ -101,11 +110,13 @@ impl Identity {
     ///
     /// [`IdentityError::NotFound`] when there is none of this name.
     pub async fn revoke_token(&self, name: &str) -> Result<(), IdentityError> {
-        let statement = Statement {
+        let mut statements = vec![Statement {
             sql: "UPDATE tokens SET revoked_at = COALESCE(revoked_at, ?2) WHERE name = ?1",
             values: vec![rows::from_text(name), rows::from_time(self.now())],
-        };
-        match self.change_and_reload(vec![statement]).await?.first() {
+        }];
+        let message = format!("revoked token {name}");
+        statements.extend(self.line(&Made::Revoked(name), "token.revoke", name, &message));
+        match self.change_and_reload(statements).await?.first() {
             Some(0) => Err(IdentityError::NotFound(name.to_owned())),
             _ => Ok(()),
         }

@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::authorize::Role;
 use super::tokens::hash;
+use super::told::Made;
 use super::{Identity, IdentityError, breached, check_name, password, rows};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::random;
@@ -82,12 +83,14 @@ impl Identity {
         check_name(name)?;
         self.check_role(role)?;
         let password_hash = self.hash_password(name, password).await?;
-        let statement = Statement {
+        let mut statements = vec![Statement {
             sql: "INSERT INTO users (name, role, password_hash, created_at)
                   VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO NOTHING",
             values: user_values(name, role, &password_hash, self.now()),
-        };
-        let changed = self.change_and_reload(vec![statement]).await?;
+        }];
+        let message = format!("made user {name} with role {role}");
+        statements.extend(self.line(&Made::User(&password_hash), "user.create", name, &message));
+        let changed = self.change_and_reload(statements).await?;
         if changed.first() == Some(&0) && !self.has_password_hash(name, &password_hash) {
             return Err(IdentityError::Taken(name.to_owned()));
         }
