@@ -35,4 +35,5 @@ mod senders;
 mod signals;
 mod sources;
 mod troubles;
+mod vault;
 mod windows_fields;
