@@ -1,6 +1,6 @@
 // Rules: one with its text, checking, trying over the past, writing.
 import { request, send } from './client';
-import type { Backtest, CheckedRules, RuleDetail, RuleImport } from './types';
+import type { Backtest, CheckedRules, Page, RuleCoverage, RuleDetail, RuleImport } from './types';
 
 const one = (id: string) => `/rules/${encodeURIComponent(id)}`;
 
@@ -8,6 +8,9 @@ export const get_rule = (id: string): Promise<RuleDetail> => request('GET', one(
 export const create_rule = (text: string): Promise<RuleDetail> => request('POST', '/rules', { yaml: text });
 export const replace_rule = (id: string, text: string): Promise<RuleDetail> => request('PUT', one(id), { yaml: text });
 export const remove_rule = (id: string): Promise<Response> => send('DELETE', one(id));
+
+/** Whether each rule can match what was received since `from`. */
+export const rule_coverage = (from: string): Promise<Page<RuleCoverage>> => request('GET', '/rules/coverage', { query: { from } });
 
 /** What is wrong with a text beside all rules in use; `replaces` is the id of the rule it is the text of. */
 export const check_rule = (text: string, replaces: string | null, signal?: AbortSignal): Promise<CheckedRules> =>

@@ -175,6 +175,7 @@ export type RuleItem = Omit<Full<Schema.Rule>, 'statistics'> & { statistics: Rul
 export type RuleDetail = RuleItem & Pick<Schema.SingleRule, 'description' | 'text' | 'editable'>;
 
 export type CheckedRules = Schema.CheckedRules;
+export type RuleCoverage = Schema.Coverage;
 
 export type RuleImportItem = Schema.RuleImportItem;
 export type RuleImport = Schema.RuleImport;
