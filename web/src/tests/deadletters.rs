@@ -17,7 +17,7 @@ async fn letters_are_found_by_source_and_reason() {
     let mut harness = Harness::new().await;
     let letters = vec![
         letter("shop", "invalid_json", "good"),
-        letter("shop", "too_deep", "bad"),
+        letter("shop", "bad_framing", "bad"),
         letter("depot", "invalid_json", "before"),
     ];
     harness.ship(letters).await;
@@ -30,7 +30,7 @@ async fn letters_are_found_by_source_and_reason() {
     assert!(all["items"][1]["replayed_at"].is_null(), "{all}");
     assert_eq!(count(&get("/api/v1/deadletters?source=shop").await), Some(2));
     assert_eq!(count(&get("/api/v1/deadletters?code=invalid_json").await), Some(2));
-    let one = get("/api/v1/deadletters?source=shop&code=too_deep&q=bad").await;
+    let one = get("/api/v1/deadletters?source=shop&code=bad_framing&q=bad").await;
     assert_eq!((count(&one), &one["items"][0]["message"]), (Some(1), &"bad".into()));
 
     let replay =
