@@ -314,6 +314,9 @@ impl Node {
             alerting: Arc::clone(&self.alerting),
             audit: Arc::clone(&self.audit),
             journal: Arc::clone(&store.journal),
+            found_by: Arc::new(move |record| {
+                normalizer.found_by(record, &Origin::new("shown"), SystemClock.now())
+            }),
             normalize: Arc::new(move |record| {
                 normalizer.normalize(record, &Origin::new("test"), SystemClock.now())
             }),

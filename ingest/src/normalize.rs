@@ -24,10 +24,11 @@ mod text;
 mod windows;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono_tz::Tz;
-use logwarden_event::{Event, Timestamp};
+use logwarden_event::{Event, STANDARD_FIELDS, Timestamp};
 
 use crate::enrich::Enrichment;
 use reading::{Held, Reading};
@@ -165,21 +166,37 @@ impl Normalizer {
         now: Timestamp,
     ) -> Result<Event, Malformed> {
         let text = text_of(wrapped.content);
-        if wrapped.must_be_json {
-            return from_json(known, wrapped, masked, (&text, now), origin);
-        }
-        if text.trim_ascii_start().starts_with('{')
-            && let Ok(event) = from_json(known, wrapped, masked, (&text, now), origin)
-        {
-            return Ok(event);
-        }
-        let mut reading = start(wrapped.content, &text, origin, now);
-        if !syslog::parse(&mut reading) {
-            reading.message = Reading::of_record(0, text.trim_ascii_end().len());
-        }
-        open_envelope(&mut reading, wrapped)?;
-        names::resolve(&mut reading);
+        let reading = open(wrapped, (&text, now), origin)?;
         Ok(finish(reading, known, wrapped.record, masked))
+    }
+
+    /// What finds the standard fields of a record as it would be read now: the name of the source file that names the
+    /// field, or of the parser that adds it. What has its name by general knowledge alone is not there.
+    pub fn found_by(
+        &self,
+        record: &[u8],
+        origin: &Origin,
+        now: Timestamp,
+    ) -> BTreeMap<&'static str, &'static str> {
+        let mut found = BTreeMap::new();
+        let text = text_of(record);
+        let Ok(mut reading) = open(&Wrapped::bare(record), (&text, now), origin) else {
+            return found;
+        };
+        open_message(&mut reading);
+        for parser in PARSERS {
+            let before = reading.entries.len();
+            parser.parse(&mut reading);
+            let by = match (parser.name(), reading.kind) {
+                // These two do what the source file says.
+                ("text" | "sources", Some(kind)) => kind.name,
+                (name, _) => name,
+            };
+            let added = reading.entries.iter().skip(before).filter_map(Reading::standard_of);
+            found.extend(added.map(|place| (STANDARD_FIELDS[usize::from(place)].name, by)));
+        }
+        found.extend(source::named_by_file(&reading));
+        found
     }
 }
 
@@ -245,19 +262,40 @@ fn start<'a>(content: &[u8], text: &'a str, origin: &'a Origin, now: Timestamp) 
 pub(crate) const SYSLOG_UDP: &str = "syslog_udp";
 pub(crate) const GELF_UDP: &str = "gelf_udp";
 
-fn from_json(
-    known: Option<&Enrichment>,
+/// Takes the envelope off a record and resolves the names of what is in it.
+fn open<'a>(
     wrapped: &Wrapped<'_>,
-    masked: Option<&Masked>,
-    (text, now): (&str, Timestamp),
-    origin: &Origin,
-) -> Result<Event, Malformed> {
+    (text, now): (&'a str, Timestamp),
+    origin: &'a Origin,
+) -> Result<Reading<'a>, Malformed> {
+    if wrapped.must_be_json {
+        return open_json(wrapped, (text, now), origin);
+    }
+    if text.trim_ascii_start().starts_with('{')
+        && let Ok(reading) = open_json(wrapped, (text, now), origin)
+    {
+        return Ok(reading);
+    }
+    let mut reading = start(wrapped.content, text, origin, now);
+    if !syslog::parse(&mut reading) {
+        reading.message = Reading::of_record(0, text.trim_ascii_end().len());
+    }
+    open_envelope(&mut reading, wrapped)?;
+    names::resolve(&mut reading);
+    Ok(reading)
+}
+
+fn open_json<'a>(
+    wrapped: &Wrapped<'_>,
+    (text, now): (&'a str, Timestamp),
+    origin: &'a Origin,
+) -> Result<Reading<'a>, Malformed> {
     let mut reading = start(wrapped.content, text, origin, now);
     json::flatten(&mut reading, 0, text.len())?;
     reading.is_json = true;
     open_envelope(&mut reading, wrapped)?;
     names::resolve(&mut reading);
-    Ok(finish(reading, known, wrapped.record, masked))
+    Ok(reading)
 }
 
 /// Adds what was said around the record.
@@ -278,22 +316,26 @@ fn open_envelope(reading: &mut Reading<'_>, wrapped: &Wrapped<'_>) -> Result<(),
     Ok(())
 }
 
+/// A message of a container runtime or a journal may be a record of its own.
+fn open_message(reading: &mut Reading<'_>) {
+    let line = if reading.is_json && !json::take_inner(reading) {
+        syslog::read_message(reading)
+    } else {
+        None
+    };
+    reading.content = line.unwrap_or(reading.message);
+    if line.is_some() || reading.kind.is_some_and(|kind| kind.name == "journald") {
+        syslog::name_kind(reading);
+    }
+}
+
 fn finish(
     mut reading: Reading<'_>,
     known: Option<&Enrichment>,
     record: &[u8],
     masked: Option<&Masked>,
 ) -> Event {
-    // A message of a container runtime or a journal may be a record of its own.
-    let line = if reading.is_json && !json::take_inner(&mut reading) {
-        syslog::read_message(&mut reading)
-    } else {
-        None
-    };
-    reading.content = line.unwrap_or(reading.message);
-    if line.is_some() || reading.kind.is_some_and(|kind| kind.name == "journald") {
-        syslog::name_kind(&mut reading);
-    }
+    open_message(&mut reading);
     for parser in PARSERS {
         parser.parse(&mut reading);
     }

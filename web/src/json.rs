@@ -4,7 +4,7 @@
 //! into bytes lets a value of type JSON stand in the answer letter for letter, and costs no tree of
 //! values per event. Whatever an event holds, what comes out is one line of valid JSON.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -115,8 +115,13 @@ pub(crate) fn write_letter(letter: &Event, replayed_at: Option<&str>, out: &mut 
     object.end();
 }
 
-/// Writes one event with everything that is known of it: the raw record, classes, senders' names.
-pub(crate) fn write_event(event: &Event, out: &mut Vec<u8>) {
+/// Writes one event with everything that is known of it: the raw record, classes, senders' names, and who found its
+/// fields.
+pub(crate) fn write_event(
+    event: &Event,
+    found_by: &BTreeMap<&'static str, &'static str>,
+    out: &mut Vec<u8>,
+) {
     let mut object = ObjectWriter::begin(out);
     write_hit_members(event, &[], &mut object);
     object.member("raw", String::from_utf8_lossy(event.raw()));
@@ -135,6 +140,14 @@ pub(crate) fn write_event(event: &Event, out: &mut Vec<u8>) {
         }
     }
     aliases.end();
+    let out = object.key("parsers");
+    let mut parsers = ObjectWriter::begin(out);
+    // What the caller does not see of the event is not named here either.
+    let is_seen = |name: &str| event.fields().any(|field| field.path == name);
+    for (name, by) in found_by.iter().filter(|(name, _)| is_seen(name)) {
+        parsers.member(name, *by);
+    }
+    parsers.end();
     object.end();
 }
 
@@ -336,11 +349,13 @@ mod tests {
         let single = event(|builder| {
             builder.field_with("source.ip", Some("src.ip"), Value::Bool(true), Default::default());
         });
-        write_event(&single, &mut out);
+        let found_by = BTreeMap::from([("source.ip", "sshd"), ("user.name", "sshd")]);
+        write_event(&single, &found_by, &mut out);
         let text = String::from_utf8(out).expect("text");
         assert!(
             text.ends_with(
-                "\"raw\":\"raw \u{fffd} record\",\"raw_base64\":\"cmF3IP8gcmVjb3Jk\",\"class\":[],\"aliases\":{\"source.ip\":\"src.ip\"}}"
+                "\"raw\":\"raw \u{fffd} record\",\"raw_base64\":\"cmF3IP8gcmVjb3Jk\",\"class\":[],\"aliases\":{\"source.ip\":\"src.ip\"},\
+                 \"parsers\":{\"source.ip\":\"sshd\"}}"
             ),
             "{text}"
         );

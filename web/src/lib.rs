@@ -23,6 +23,7 @@ mod route;
 mod saved;
 mod visibility;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -56,6 +57,9 @@ use origin::Scheme;
 /// Makes an event of a raw record, as ingest would.
 pub type Normalize = Arc<dyn Fn(&[u8]) -> Event + Send + Sync>;
 
+/// Standard fields of a raw record, each with the parser or source file that finds it.
+pub type FoundBy = Arc<dyn Fn(&[u8]) -> BTreeMap<&'static str, &'static str> + Send + Sync>;
+
 /// What the routes work with; cheap to clone.
 #[derive(Clone)]
 pub struct State {
@@ -75,6 +79,8 @@ pub struct State {
     pub journal: Arc<dyn Journal>,
     /// For trying rules on raw records.
     pub normalize: Normalize,
+    /// For saying of one event who found its fields.
+    pub found_by: FoundBy,
     /// How the node is, now.
     pub health: Arc<dyn Fn() -> HealthReport + Send + Sync>,
     /// How every source is, by name.

@@ -13,7 +13,7 @@ mod registry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
-use logwarden_event::{Severity, standard_field};
+use logwarden_event::{STANDARD_FIELDS, Severity, standard_field};
 use serde::Deserialize;
 
 use super::Parser;
@@ -321,6 +321,19 @@ pub(crate) fn recognise(reading: &Reading<'_>) -> Option<&'static Source> {
         }
     }
     vocabulary.sources.get(best)
+}
+
+/// The standard fields that have their names by the source file of the record, and that file.
+pub(crate) fn named_by_file<'r>(
+    reading: &'r Reading<'_>,
+) -> impl Iterator<Item = (&'static str, &'static str)> + 'r {
+    reading.known.iter().filter_map(|known| {
+        let kind = reading.kind?;
+        let place = Reading::standard_of(&reading.entries[known.index()])?;
+        let mut says = kind.says(known.slot.key).names.iter();
+        let is_its = says.any(|name| name.meaning == Meaning::Field(place));
+        is_its.then_some((STANDARD_FIELDS[usize::from(place)].name, kind.name))
+    })
 }
 
 /// Adds what the source file says of records of its kind.

@@ -36,6 +36,24 @@ fn event(record: &str) -> Event {
     Normalizer.normalize(record.as_bytes(), &origin, now())
 }
 
+#[test]
+fn who_found_a_field_is_known_of_each_that_was_not_just_sent() {
+    let found = |record: &str| Normalizer.found_by(record.as_bytes(), &Origin::new("shop"), now());
+    let okta =
+        found(r#"{"legacyEventType":"x","client":{"ipAddress":"192.0.2.1"},"hostname":"a"}"#);
+    assert_eq!((okta.get("source.ip"), okta.get("host.name")), (Some(&"okta"), None), "{okta:?}");
+    let line = "<38>Mar  1 12:00:00 a sshd[1]: Failed password for root from 192.0.2.1 port 5 ssh2";
+    let sshd = found(line);
+    assert_eq!((sshd.get("source.ip"), sshd.get("user.name")), (Some(&"sshd"), Some(&"sshd")));
+    let nginx =
+        found(r#"192.0.2.1 - - [01/Mar/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8""#);
+    assert!(nginx.contains_key("source.ip") && nginx.contains_key("url.path"), "{nginx:?}");
+    // A field that it is said of is a field of the event.
+    let (event, found) = (event(line), sshd);
+    assert!(found.keys().all(|name| event.fields().any(|field| field.path == *name)), "{found:?}");
+    assert_eq!(Normalizer.found_by(b"\xff{", &Origin::new("shop"), now()).len(), 0);
+}
+
 /// Shows what is asked for in `wanted`, one `name=value` or `name (alias)=value` each line: a field,
 /// or one of `at`, `severity`, `message`, `dataset`, `class`. `-` stands for what is not there.
 fn check(record: &str, wanted: &str) {

@@ -67,7 +67,8 @@ async fn show(
     let event = app.engine.event(id, scope.visibility.clone(), control).await.map_err(refuse)?;
     scope.text = format!("event {id}");
     scope.note(&app, &caller, "event", 1);
-    Ok(json::response(|out| json::write_event(&event, out)))
+    let found_by = (app.found_by)(event.raw());
+    Ok(json::response(|out| json::write_event(&event, &found_by, out)))
 }
 
 /// Gives the events around one.

@@ -62,6 +62,9 @@ pub(super) struct SingleEvent {
     class: Vec<String>,
     /// Field to the name the sender gave it, where that differs.
     aliases: BTreeMap<String, String>,
+    /// Field to the parser, or the file of a kind of source, that finds it in the record now. What the sender named
+    /// itself, or what has a standard name by general knowledge, is not here.
+    parsers: BTreeMap<String, String>,
 }
 
 /// How many parts of the index were read.

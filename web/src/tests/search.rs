@@ -155,6 +155,8 @@ async fn one_event_has_its_record_and_its_neighbours() {
         (&"the record".into(), &"dGhlIHJlY29yZA==".into())
     );
     assert_eq!(event["aliases"], serde_json::json!({ "user.name": "usr" }));
+    // A field that the event does not have is not named.
+    assert_eq!(event["parsers"], serde_json::json!({ "user.name": "sshd" }));
     let path = format!("/api/v1/events/{id}/context?before=5&after=5&by=source");
     let context = harness.call("GET", &path, Some(&token), "").await.json();
     assert_eq!(context["anchor"]["id"], id);

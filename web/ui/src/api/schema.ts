@@ -165,13 +165,7 @@ export type Escalation = { after_mins: number; notify: string[]; };
 export type EscalationVerdict = { after_mins: number; told: ToldName[]; };
 
 /** One event as the alert keeps it. */
-export type EvidenceEvent = {
-  event_id: string;
-  fields: Record<string, unknown>;
-  flag?: string | null;
-  message: string;
-  timestamp: string;
-};
+export type EvidenceEvent = { event_id: string; fields: Record<string, unknown>; flag?: string | null; message: string; timestamp: string; };
 
 /** What to export, and as what. */
 export type ExportBody = {
@@ -340,13 +334,7 @@ export type NewSavedItem = { content: unknown; name: string; shared?: boolean; }
 export type NewSecondFactor = { secret: string; url: string; };
 
 /** A silence to begin. */
-export type NewSilence = {
-  ends_at?: string | null;
-  entity?: string | null;
-  lasts?: string | null;
-  reason: string;
-  rule_id?: string | null;
-};
+export type NewSilence = { ends_at?: string | null; entity?: string | null; lasts?: string | null; reason: string; rule_id?: string | null; };
 
 /** A token to make. */
 export type NewToken = { expires?: string | null; filter?: string | null; name: string; role: string; source?: string | null; };
@@ -364,15 +352,7 @@ export type Note = { actor?: string | null; at: string; id: string; text: string
 export type Nothing = Record<string, unknown>;
 
 /** Somebody who can be told. */
-export type Notifier = {
-  id: string;
-  kind: string;
-  name: string;
-  origin: string;
-  paused_until?: string | null;
-  state: string;
-  target: string;
-};
+export type Notifier = { id: string; kind: string; name: string; origin: string; paused_until?: string | null; state: string; target: string; };
 
 /** How a notifier is set. */
 export type NotifierSettings = { kind: string; name: string; origin?: string | null; settings: Record<string, unknown>; };
@@ -432,13 +412,7 @@ export type Replays = {
 export type Resolving = { note?: string | null; reason: string; };
 
 /** Retention as it is, and what it would remove now. */
-export type Retention = {
-  change_waits_until?: string | null;
-  due: Amount;
-  held: Amount;
-  policies: Policy[];
-  refused?: string | null;
-};
+export type Retention = { change_waits_until?: string | null; due: Amount; held: Amount; policies: Policy[]; refused?: string | null; };
 
 /** A role: one there always is, or one of the configuration that narrows it. */
 export type RoleItem = { filters: string[]; mask: string[]; name: string; role: string; };
@@ -569,14 +543,7 @@ export type SecondFactor = { enabled: boolean; };
 export type SeriesPoint = { count: number; timestamp: string; };
 
 /** Who is signed in. */
-export type Session = {
-  kind: string;
-  name: string;
-  role: string;
-  role_name: string;
-  sees_everything: boolean;
-  time_zone?: string | null;
-};
+export type Session = { kind: string; name: string; role: string; role_name: string; sees_everything: boolean; time_zone?: string | null; };
 
 /** Whether anybody can sign in yet. */
 export type SetupState = { needed: boolean; };
@@ -614,7 +581,7 @@ export type SingleEvent = {
   severity: string;
   source: string;
   timestamp: string;
-} & Record<string, unknown> & { aliases: Record<string, string>; class: string[]; raw: string; raw_base64: string; };
+} & Record<string, unknown> & { aliases: Record<string, string>; class: string[]; parsers: Record<string, string>; raw: string; raw_base64: string; };
 
 /** A rule with its text. */
 export type SingleRule = Rule & { description: string; editable: boolean; text: string; };

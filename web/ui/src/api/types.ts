@@ -63,6 +63,8 @@ export interface EventDetail extends Hit {
   class?: string[];
   /** Common name to the sender's own name. */
   aliases?: Record<string, string>;
+  /** Common name to the parser or source file that finds it. */
+  parsers?: Record<string, string>;
 }
 
 export type Splits = Schema.Splits;
