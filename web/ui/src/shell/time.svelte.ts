@@ -85,6 +85,7 @@ export function second(ms: number): string {
 export function tick(ms: number, span_ms: number): string {
   const { date, time } = parts(ms);
   if (span_ms > 2 * 86_400_000) return span_ms > 20 * 86_400_000 ? date : `${date.slice(5)} ${time.slice(0, 5)}`;
+  if (span_ms < 10_000) return time.slice(0, 12);
   return span_ms < 600_000 ? time.slice(0, 8) : time.slice(0, 5);
 }
 
