@@ -228,8 +228,8 @@ impl Pipeline {
         receipt: Bytes,
     ) -> Result<Stored, Refusal> {
         let (cost, glance) = (batch.cost(), self.glance(origin, &batch));
-        let append = Append { drafts: batch.drafts, idempotency, batch_id: batch.id, receipt };
-        let stored = self.try_append(append).await.inspect_err(|refusal| {
+        let mut append = Append { drafts: batch.drafts, idempotency, batch_id: batch.id, receipt };
+        let stored = self.try_append(&mut append).await.inspect_err(|refusal| {
             counter!(BATCHES_REFUSED_TOTAL, "reason" => refusal.code()).increment(1);
         })?;
         if !stored.is_duplicate {
@@ -252,10 +252,11 @@ impl Pipeline {
         counter!(BYTES_TOTAL, &labels).increment(cost.bytes);
     }
 
-    /// Makes records durable that nobody is charged for.
-    pub(crate) async fn try_append(&self, append: Append) -> Result<Stored, Refusal> {
+    /// Makes records durable that nobody is charged for; what is refused is in `append` again, see
+    /// [`Journal::offer`](logwarden_store::journal::Journal::offer).
+    pub(crate) async fn try_append(&self, append: &mut Append) -> Result<Stored, Refusal> {
         let started = Instant::now();
-        let outcome = self.journal.append(append).await;
+        let outcome = self.journal.offer(append).await;
         histogram!(APPEND_SECONDS).record(started.elapsed().as_secs_f64());
         match outcome {
             Ok(AppendOutcome::Appended(receipt)) => {
@@ -294,7 +295,7 @@ impl Pipeline {
         loop {
             let refusal = match self.within_quota(quota) {
                 Err(over) => Refusal::Quota(over),
-                Ok(()) => match self.try_append(append.clone()).await {
+                Ok(()) => match self.try_append(&mut append).await {
                     Ok(stored) => {
                         if !stored.is_duplicate {
                             self.count(origin, quota, cost, glance);
@@ -306,7 +307,8 @@ impl Pipeline {
                 },
             };
             counter!(WAITS_TOTAL, "reason" => refusal.code()).increment(1);
-            if matches!(refusal, Refusal::TooLarge | Refusal::KeyConflict) {
+            let is_gone = append.drafts.is_empty();
+            if is_gone || matches!(refusal, Refusal::TooLarge | Refusal::KeyConflict) {
                 warn!(source.id = %origin.source, "batch of a connection refused: {}", refusal.code());
                 return false;
             }

@@ -178,8 +178,8 @@ async fn store(pipeline: &Pipeline, id: EventId, batch: Batch) -> Result<(), Ref
     key.copy_from_slice(&hasher.finalize()[..16]);
     // The parser may have changed between two tries; the letter has not.
     let idempotency = Some(IdempotencyKey { key, body: key });
-    let append = Append { drafts: batch.drafts, idempotency, ..Append::default() };
-    pipeline.try_append(append).await.map(|_| ())
+    let mut append = Append { drafts: batch.drafts, idempotency, ..Append::default() };
+    pipeline.try_append(&mut append).await.map(|_| ())
 }
 
 /// Marks letters as begun, and says since when each is and whether it is done.

@@ -168,7 +168,13 @@ pub enum JournalError {
 pub trait Journal: Send + Sync {
     /// Makes a batch durable, or answers why not. A sender is told so only after this returned
     /// [`AppendOutcome::Appended`] or [`AppendOutcome::Duplicate`].
-    async fn append(&self, batch: Append) -> Result<AppendOutcome, JournalError>;
+    async fn append(&self, mut batch: Append) -> Result<AppendOutcome, JournalError> {
+        self.offer(&mut batch).await
+    }
+
+    /// [`Journal::append`] for those who try again: drafts that were refused, or may not be durable,
+    /// are in `batch` afterwards. After an error there may be none: it will not be taken later either.
+    async fn offer(&self, batch: &mut Append) -> Result<AppendOutcome, JournalError>;
 
     /// Reads what is durable from `from` on, at most `records_max` records (at least one); waits
     /// while there are none. The newest batches come from memory.

@@ -13,8 +13,9 @@ use logwarden_event::{Clock as _, EventBuilder, Position, Timestamp};
 use logwarden_store::config::OnForeignJournal;
 use logwarden_store::simulation::{DiskFaults, Faults};
 use logwarden_store::{
-    Append, AppendOutcome, CatalogError, Checkpoint, Chunk, Draft, IdempotencyKey, JournalError,
-    JournalState, Receipt, RecordKind, Recovery, Simulation, Step, StepOutcome, Store,
+    Append, AppendOutcome, CatalogError, Checkpoint, Chunk, Draft, IdempotencyKey, Journal,
+    JournalError, JournalState, Receipt, RecordKind, Recovery, Simulation, Step, StepOutcome,
+    Store,
 };
 
 const SEEDS: u64 = 2_000;
@@ -98,6 +99,24 @@ impl Seen {
             assert!(count > 0, "no run reached: {what}");
         }
     }
+}
+
+/// Appends a batch and checks that it has it again, as it was, when it may have to be sent again.
+async fn offer(journal: &dyn Journal, batch: Append) -> Result<AppendOutcome, JournalError> {
+    let mut offered = batch.clone();
+    let outcome = journal.offer(&mut offered).await;
+    let raw = |append: &Append| -> Vec<Vec<u8>> {
+        append.drafts.iter().map(|draft| draft.event.raw().to_vec()).collect()
+    };
+    match &outcome {
+        Ok(AppendOutcome::Appended(_)) => assert!(offered.drafts.is_empty()),
+        Ok(AppendOutcome::Duplicate(_)) | Err(_) => {}
+        Ok(refused) => {
+            assert_eq!(raw(&offered), raw(&batch), "{refused:?}");
+            assert_eq!(offered.receipt, batch.receipt, "{refused:?}");
+        }
+    }
+    outcome
 }
 
 /// The same numbers for the same seed.
@@ -279,7 +298,7 @@ impl Run {
             let journal = self.store.journal.clone();
             async move {
                 match append {
-                    Some(append) => Some(journal.append(append).await),
+                    Some(append) => Some(offer(&*journal, append).await),
                     None => None,
                 }
             }
@@ -296,7 +315,7 @@ impl Run {
 
     async fn send_again(&mut self, seen: &mut Seen) {
         if let Some(index) = self.any_keyed() {
-            let outcome = self.store.journal.append(self.sent[index].append(1)).await;
+            let outcome = offer(&*self.store.journal, self.sent[index].append(1)).await;
             self.note(index, outcome, seen);
         }
     }
@@ -308,7 +327,7 @@ impl Run {
         if !matches!(self.sent[index].promise, Promise::Stored(_)) {
             return;
         }
-        match self.store.journal.append(self.sent[index].append(2)).await {
+        match offer(&*self.store.journal, self.sent[index].append(2)).await {
             Ok(AppendOutcome::KeyConflict) => seen.key_conflicts += 1,
             Err(JournalError::Failed(_)) => {}
             other => panic!("{:?} with another body: {other:?}", self.sent[index]),

@@ -294,8 +294,8 @@ pub(super) struct Torn {
 
 #[async_trait]
 impl Journal for Torn {
-    async fn append(&self, batch: Append) -> Result<AppendOutcome, JournalError> {
-        self.inner.append(batch).await
+    async fn offer(&self, batch: &mut Append) -> Result<AppendOutcome, JournalError> {
+        self.inner.offer(batch).await
     }
 
     async fn read(&self, from: Position, records_max: usize) -> Result<Chunk, JournalError> {

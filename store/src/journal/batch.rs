@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::format::{
     self, COMMIT_BYTES, Commit, HEADER_BYTES, RECEIPT_PREFIX_BYTES, RecordHeader, RecordType, Salt,
 };
-use super::{Append, IdempotencyKey, JournalError, Record};
+use super::{Append, Draft, IdempotencyKey, JournalError, Record};
 
 /// Records in one batch.
 pub const BATCH_RECORDS_MAX: usize = 10_000;
@@ -30,8 +30,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Encodes the drafts; their place and time come later.
-    pub(crate) fn encode(append: Append) -> Result<Self, JournalError> {
+    /// Takes the drafts and encodes them; their place and time come later.
+    pub(crate) fn encode(append: &mut Append) -> Result<Self, JournalError> {
         check(append.drafts.len(), BATCH_RECORDS_MAX, "records")?;
         check(append.receipt.len(), RECEIPT_BYTES_MAX, "bytes of receipt")?;
         let raw_bytes = append.drafts.iter().map(|draft| draft.event.raw().len()).sum();
@@ -44,7 +44,7 @@ impl Batch {
         let mut records = Vec::with_capacity(append.drafts.len());
         let batch_id = append.idempotency.map(|key| key.key).or(append.batch_id);
         let mut last_source = (String::new(), source_number(""));
-        for draft in append.drafts {
+        for draft in std::mem::take(&mut append.drafts) {
             if draft.event.source() != last_source.0 {
                 let source = draft.event.source();
                 last_source = (source.to_owned(), source_number(source));
@@ -55,7 +55,7 @@ impl Batch {
             records.push(Record { kind: draft.kind, event: draft.event, batch_id });
             check(payloads.len(), BATCH_ENCODED_BYTES_MAX, "bytes with what normalization added")?;
         }
-        let (key, receipt) = (append.idempotency, append.receipt);
+        let (key, receipt) = (append.idempotency, std::mem::take(&mut append.receipt));
         Ok(Self { records, shapes, payloads, batch_id, key, receipt })
     }
 
@@ -118,6 +118,13 @@ impl Batch {
             };
             format::write_record(&header, &payload, salt, out);
         }
+    }
+
+    /// Puts the drafts back where they came from.
+    pub(crate) fn give_back(self, append: &mut Append) {
+        let drafts = self.records.into_iter();
+        append.drafts = drafts.map(|Record { kind, event, .. }| Draft { kind, event }).collect();
+        append.receipt = self.receipt;
     }
 
     /// The stamped records.

@@ -173,15 +173,14 @@ impl Drop for LocalJournal {
 
 #[async_trait]
 impl Journal for LocalJournal {
-    async fn append(&self, batch: Append) -> Result<AppendOutcome, JournalError> {
+    async fn offer(&self, append: &mut Append) -> Result<AppendOutcome, JournalError> {
         let shared = &self.shared;
         if shared.queue.is_closed() {
             return Err(JournalError::Closed);
         }
         // What the server says of itself is little, and must be said while there is room for it.
-        let is_own = batch.drafts.iter().all(|draft| draft.kind.is_own());
-        let batch = Batch::encode(batch)?;
-        let reservation = match batch.key {
+        let is_own = append.drafts.iter().all(|draft| draft.kind.is_own());
+        let reservation = match append.idempotency {
             Some(key) => match self.claim(key).await? {
                 Claimed::Answer(outcome) => return Ok(outcome),
                 Claimed::Mine(reservation) => Some(reservation),
@@ -197,24 +196,27 @@ impl Journal for LocalJournal {
             counter!(JOURNAL_REFUSED_FULL).increment(1);
             return Ok(AppendOutcome::Full(fullness));
         }
+        let batch = Batch::encode(append)?;
         let permit = Some(shared.wait_for_room(batch.group_bytes()).await?);
         let (answer, mut answered) = oneshot::channel();
         let submission = Submission { batch, reservation, answer, permit };
         if !shared.queue.push(submission) {
             return Err(JournalError::Closed);
         }
-        if self.driver == Driver::Inline {
+        let answered = if self.driver == Driver::Inline {
             // Others may join the group.
             tokio::task::yield_now().await;
             shared.commit(shared.queue.take());
             // Whoever took this batch has answered before it let others run.
-            let outcome = answered.try_recv().map_err(|_| JournalError::Closed)?;
-            shared.spill_when_over_memory().await;
-            return outcome;
+            answered.try_recv().map_err(|_| JournalError::Closed)?
+        } else {
+            answered.await.map_err(|_| JournalError::Closed)?
+        };
+        if let Some(batch) = answered.back {
+            batch.give_back(append);
         }
-        let outcome = answered.await.map_err(|_| JournalError::Closed)?;
         shared.spill_when_over_memory().await;
-        outcome
+        answered.outcome
     }
 
     async fn read(&self, from: Position, records_max: usize) -> Result<Chunk, JournalError> {

@@ -24,9 +24,16 @@ pub(crate) const GROUP_RECORDS: usize = 4096;
 pub(crate) struct Submission {
     pub(crate) batch: Batch,
     pub(crate) reservation: Option<Reservation>,
-    pub(crate) answer: oneshot::Sender<Result<AppendOutcome, JournalError>>,
+    pub(crate) answer: oneshot::Sender<Answer>,
     /// Its share of the bytes under way.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What became of a batch.
+pub(crate) struct Answer {
+    pub(crate) outcome: Result<AppendOutcome, JournalError>,
+    /// The batch again, unless it is durable.
+    pub(crate) back: Option<Batch>,
 }
 
 #[derive(Default)]

@@ -15,13 +15,13 @@ use super::cache::Cache;
 use super::damage::{self, Lost};
 use super::idempotency::{Keys, Known};
 use super::local::{Driver, Setup};
-use super::queue::{Next, Queue, Submission};
+use super::queue::{Answer, Next, Queue, Submission};
 use super::reader::Reader;
 use super::recovery::Recovered;
 use super::segment::Segments;
 use super::space::Space;
 use super::upkeep::Upkeep;
-use super::writer::{Committed, PreparedSlot, Writer, WriterSettings};
+use super::writer::{Committed, PreparedSlot, Uncommitted, Writer, WriterSettings};
 use super::{Append, AppendOutcome, Draft, Fullness, JournalError, Receipt, Record};
 use crate::catalog::Catalog;
 use crate::config::{Durability, OnFull};
@@ -159,7 +159,7 @@ impl Shared {
     /// Appends records of our own, also when there is no room for those of senders; says whether
     /// they are durable. With threads this waits for the writer, so it is not for async callers.
     pub(super) fn put_on_record(&self, drafts: Vec<Draft>, driver: Driver) -> bool {
-        let batch = match Batch::encode(Append { drafts, ..Append::default() }) {
+        let batch = match Batch::encode(&mut Append { drafts, ..Append::default() }) {
             Ok(batch) => batch,
             Err(error) => {
                 error!(error = %error, "records of our own cannot be made: {error}");
@@ -178,7 +178,7 @@ impl Shared {
                 is_queued.then(|| answered.blocking_recv().ok()).flatten()
             }
         };
-        matches!(outcome, Some(Ok(AppendOutcome::Appended(_))))
+        matches!(outcome, Some(Answer { outcome: Ok(AppendOutcome::Appended(_)), .. }))
     }
 
     /// Notes what a reader has found lost; answers what is not on record yet, or nothing when it was
@@ -253,8 +253,8 @@ impl Shared {
         if wants_upkeep {
             self.upkeep.wake();
         }
-        let refusal: Result<AppendOutcome, JournalError> = match committed {
-            Committed::Durable { firsts, at, records } => {
+        let (failure, batches) = match committed {
+            Ok(Committed { firsts, at, records }) => {
                 self.publish(records, at);
                 for ((answer, (key, records, receipt), reservation, _), seq) in
                     waiting.into_iter().zip(firsts)
@@ -265,33 +265,37 @@ impl Shared {
                     }
                     drop(reservation);
                     // The caller may have gone; the batch is stored all the same.
-                    let _ = answer.send(Ok(AppendOutcome::Appended(receipt)));
+                    let outcome = Ok(AppendOutcome::Appended(receipt));
+                    let _ = answer.send(Answer { outcome, back: None });
                 }
                 return;
             }
-            Committed::NoRoom => {
+            Err(uncommitted) => uncommitted,
+        };
+        let refusal: Result<AppendOutcome, JournalError> = match failure {
+            Uncommitted::NoRoom => {
                 let now = self.clock.now();
                 self.space.ran_out(now);
                 counter!(JOURNAL_REFUSED_FULL).increment(waiting.len() as u64);
                 let full = Fullness { is_full: true, retry_after_secs: 30 };
                 Ok(AppendOutcome::Full(self.space.refusal(now).unwrap_or(full)))
             }
-            Committed::Stopped(reason) => {
+            Uncommitted::Stopped(reason) => {
                 self.has_failed.store(true, Ordering::Relaxed);
                 Err(JournalError::Failed(reason))
             }
-            Committed::Unknown => {
+            Uncommitted::Unknown => {
                 self.has_failed.store(true, Ordering::Relaxed);
                 Ok(AppendOutcome::Unknown)
             }
         };
-        for (answer, (key, ..), reservation, _) in waiting {
+        for ((answer, (key, ..), reservation, _), batch) in waiting.into_iter().zip(batches) {
             // Before the key is free again: it must not be told that nothing was stored.
             if let (Ok(AppendOutcome::Unknown), Some(key)) = (&refusal, key) {
                 self.keys.insert_unknown(key);
             }
             drop(reservation);
-            let _ = answer.send(refusal.clone());
+            let _ = answer.send(Answer { outcome: refusal.clone(), back: Some(batch) });
         }
     }
 

@@ -30,17 +30,18 @@ pub(crate) const OPENING_BYTES: u64 = 8 * 1024 * 1024;
 /// Files a segment is tried to be made in before the writer gives up.
 const SEGMENT_ATTEMPTS: usize = 2;
 
-/// What became of a group.
-pub(crate) enum Committed {
-    /// It is durable and can be read.
-    Durable {
-        /// The seq of the first record of every batch, in order.
-        firsts: Vec<u64>,
-        /// When the group was written.
-        at: Timestamp,
-        /// All records, stamped.
-        records: Arc<[Record]>,
-    },
+/// A group that is durable and can be read.
+pub(crate) struct Committed {
+    /// The seq of the first record of every batch, in order.
+    pub(crate) firsts: Vec<u64>,
+    /// When the group was written.
+    pub(crate) at: Timestamp,
+    /// All records, stamped.
+    pub(crate) records: Arc<[Record]>,
+}
+
+/// Why a group is not known to be durable.
+pub(crate) enum Uncommitted {
     /// There is no room for another segment. Nothing was written.
     NoRoom,
     /// Nothing was written, and nothing will be.
@@ -162,27 +163,31 @@ impl Writer {
     }
 
     /// Makes one durable group of `batches`.
-    pub(crate) fn commit(&mut self, mut batches: Vec<Batch>) -> Committed {
+    pub(crate) fn commit(
+        &mut self,
+        mut batches: Vec<Batch>,
+    ) -> Result<Committed, (Uncommitted, Vec<Batch>)> {
         if let Some(reason) = &self.stopped {
-            return Committed::Stopped(reason.clone());
+            return Err((Uncommitted::Stopped(reason.clone()), batches));
         }
         let now = self.clock.now();
         let firsts = self.stamp(&mut batches, now);
-        match self.write(&batches, now) {
+        let failure = match self.write(&batches, now) {
             Ok(()) => {
                 let records = batches.into_iter().flat_map(Batch::into_records).collect();
-                Committed::Durable { firsts, at: self.last_observed, records }
+                return Ok(Committed { firsts, at: self.last_observed, records });
             }
-            Err(WriteError::NoRoom) => Committed::NoRoom,
+            Err(WriteError::NoRoom) => Uncommitted::NoRoom,
             Err(WriteError::Before(error)) => {
                 self.stop(&error);
-                Committed::Stopped(error.to_string())
+                Uncommitted::Stopped(error.to_string())
             }
             Err(WriteError::During(error)) => {
                 self.stop(&error);
-                Committed::Unknown
+                Uncommitted::Unknown
             }
-        }
+        };
+        Err((failure, batches))
     }
 
     /// Makes durable what was acknowledged without a sync.
