@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use ipnet::IpNet;
 use logwarden_alerting::{AlertingError, NotifierConfig, RotaConfig, RouteConfig, RulesConfig};
 use logwarden_event::{Clock, SystemClock};
@@ -17,6 +17,7 @@ use logwarden_store::identity::{CertificateConfig, RoleConfig, Roles};
 use logwarden_web::ProviderConfig;
 use serde::Deserialize;
 use toml::de::DeTable;
+use url::Url;
 
 /// Where the API and the dashboard listen when nothing is said.
 const HTTP_DEFAULT: SocketAddr =
@@ -330,6 +331,11 @@ fn assemble(
     let index = logwarden_index::Config { retention: retention(file.retention)?, ..file.index };
     let query = logwarden_query::Config::default();
     let (roles, public_url) = (roles(&file.roles)?, file.public_url);
+    if let Some(address) = &public_url {
+        let is_page = Url::parse(address)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+        ensure!(is_page, "public_url: must begin with `https://` or `http://` and name a host");
+    }
     let providers = providers(file.oidc, &roles, base)?;
     CertificateConfig::check(&file.certificates, &roles).map_err(|reason| anyhow!(reason))?;
     let breached = file.users.breached_passwords_file.map(|file| base.join(file));
@@ -454,7 +460,7 @@ fn masked(value: serde_json::Value) -> serde_json::Value {
 
 /// A URL up to its path, which often is a webhook's password.
 fn without_path(text: &str) -> String {
-    match url::Url::parse(text) {
+    match Url::parse(text) {
         Ok(url) if url.path() == "/" && url.query().is_none() => text.to_owned(),
         Ok(url) => format!("{}/***", url.origin().ascii_serialization()),
         Err(_) => "***".to_owned(),

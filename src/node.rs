@@ -336,8 +336,8 @@ impl Node {
             }),
             settings: settings.clone(),
         };
-        let router = logwarden_web::framed(self.ingest.http_routes(), &settings)
-            .merge(logwarden_web::router(state));
+        let doors = logwarden_web::on_record(self.ingest.http_routes(), &state);
+        let router = logwarden_web::framed(doors, &settings).merge(logwarden_web::router(state));
         logwarden_web::framed(self.ingest.greet_clients(router), &settings)
     }
 }

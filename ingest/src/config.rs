@@ -340,9 +340,11 @@ impl Config {
     }
 }
 
-/// Names under which our own records stand.
+/// Names under which our own records stand, in whatever case: searches do not tell them apart.
 pub(crate) fn is_own_name(name: &str) -> bool {
-    name == "logwarden" || name.starts_with("logwarden.")
+    const OWN: &str = "logwarden";
+    let (head, rest) = name.split_at_checked(OWN.len()).unwrap_or((name, ""));
+    head.eq_ignore_ascii_case(OWN) && (rest.is_empty() || rest.starts_with('.'))
 }
 
 impl ListenerConfig {
@@ -369,12 +371,14 @@ impl ListenerConfig {
         if self.shared_key.as_ref().is_some_and(|key| key.resolve().is_err()) {
             return Err(("shared_key", "the secret cannot be read, or is empty"));
         }
-        let takes_datagrams =
-            matches!(self.kind, ListenerKind::Auto | ListenerKind::Syslog | ListenerKind::Gelf);
+        let takes_datagrams = matches!(
+            self.kind,
+            ListenerKind::Auto | ListenerKind::Syslog | ListenerKind::Gelf | ListenerKind::Json
+        );
         if self.udp.is_some() && !takes_datagrams {
             return Err((
                 "udp",
-                "only listeners of kind `auto`, `syslog` and `gelf` take datagrams",
+                "only listeners of kind `auto`, `syslog`, `gelf` and `json` take datagrams",
             ));
         }
         if self.udp.is_some() && self.allow.is_empty() {

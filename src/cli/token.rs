@@ -108,9 +108,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create { role, name, source, filter, expires, place } => {
             if let Some(filter) = &filter {
-                logwarden_query::parse_query(filter, SystemClock.now()).map_err(|error| {
+                let query = logwarden_query::parse_query(filter, SystemClock.now());
+                let query = query.map_err(|error| {
                     Failure::Usage(anyhow!("the filter is not a query: {error}"))
                 })?;
+                if !query.pipes.is_empty() {
+                    return Err(Failure::Usage(anyhow!("a filter has no pipes")));
+                }
             }
             let lifetime = expires.as_deref().map(parse_lifetime).transpose()?;
             let expires_at = lifetime.map(|lifetime| SystemClock.now().saturating_add(lifetime));

@@ -11,10 +11,10 @@ pub enum OpenError {
     /// Another process works with it.
     #[error("data directory `{0}` is in use by another process")]
     Locked(PathBuf),
-    /// Others may read it; `chmod 700` helps.
-    #[error("data directory `{path}` has mode {mode:o}, others may read it")]
+    /// Others may read it; `chmod o-rwx` helps.
+    #[error("`{path}` of the data directory has mode {mode:o}, others may read it")]
     Readable {
-        /// The directory.
+        /// The directory, or a file in it.
         path: PathBuf,
         /// Its mode.
         mode: u32,

@@ -17,6 +17,7 @@ mod sessions;
 mod tokens;
 mod told;
 mod totp;
+mod url;
 mod users;
 
 use std::collections::HashMap;
@@ -42,6 +43,7 @@ pub use roles::{Grant, RoleConfig, RoleError, Roles};
 pub use sessions::{SessionInfo, SessionToken, SignInError};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo};
 pub use told::Told;
+pub use url::is_credential_in_url;
 pub use users::{SetupError, UserInfo};
 
 use attempts::Attempts;
@@ -142,6 +144,9 @@ pub enum IdentityError {
     /// Names have 1 to 128 letters, digits and `-._@`.
     #[error("`{0}` is no name: 1 to 128 letters, digits, `-`, `.`, `_` and `@`")]
     BadName(String),
+    /// Sources have 1 to 128 characters, none of which controls a terminal.
+    #[error("a source has 1 to 128 characters and no control characters")]
+    BadSource,
     /// A password that anybody would guess.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -382,6 +387,13 @@ fn check_name(name: &str) -> Result<(), IdentityError> {
     let is_name = (1..=NAME_CHARS_MAX).contains(&name.chars().count())
         && name.chars().all(|letter| letter.is_alphanumeric() || "-._@".contains(letter));
     if is_name { Ok(()) } else { Err(IdentityError::BadName(name.to_owned())) }
+}
+
+/// Sources are named by whoever makes them; only what a terminal would obey is refused.
+fn check_source(source: &str) -> Result<(), IdentityError> {
+    let is_name = (1..=NAME_CHARS_MAX).contains(&source.chars().count())
+        && !source.chars().any(char::is_control);
+    if is_name { Ok(()) } else { Err(IdentityError::BadSource) }
 }
 
 #[cfg(test)]

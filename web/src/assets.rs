@@ -97,11 +97,15 @@ impl Assets {
         let Some(index) = self.0.get("index.html") else {
             return ApiError::not_found().into_response();
         };
-        if method != Method::GET && method != Method::HEAD {
-            return ApiError::method_not_allowed().into_response();
-        }
         let name = path.strip_prefix('/').unwrap_or(path);
-        if let Some(asset) = self.0.get(name).filter(|_| name != "index.html") {
+        let asset = self.0.get(name).filter(|_| name != "index.html");
+        if method != Method::GET && method != Method::HEAD {
+            let is_there = asset.is_some() || is_page(path);
+            let error =
+                if is_there { ApiError::method_not_allowed() } else { ApiError::not_found() };
+            return error.into_response();
+        }
+        if let Some(asset) = asset {
             let cache = if name.starts_with("assets/") { IMMUTABLE } else { REVALIDATE };
             return asset.answer(StatusCode::OK, cache, headers);
         }

@@ -145,6 +145,7 @@ fn set_headers(headers: &mut HeaderMap, request_id: &RequestId, is_tls: bool) {
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id.0) {
-        headers.insert(X_REQUEST_ID.clone(), value);
+        // The doors of senders have told an id of their own.
+        headers.entry(X_REQUEST_ID.clone()).or_insert(value);
     }
 }

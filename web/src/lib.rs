@@ -184,6 +184,16 @@ pub fn framed(router: Router, settings: &Settings) -> Router {
     router.layer(middleware::from_fn_with_state(Scheme::new(settings), frame::frame))
 }
 
+/// Puts on record whom the doors of senders turn away; the API's own routes do so themselves.
+pub fn on_record(doors: Router, state: &State) -> Router {
+    let watch = route::Watch {
+        identity: Arc::clone(&state.identity),
+        audit: Arc::clone(&state.audit),
+        scheme: Scheme::new(&state.settings),
+    };
+    doors.layer(middleware::from_fn_with_state(watch, route::note_denial))
+}
+
 /// Answers every path while the node is not ready yet: 503 with the code `recovering`.
 pub fn recovering(settings: &Settings) -> Router {
     framed(Router::new().fallback(api::recovering), settings)

@@ -10,17 +10,19 @@ use axum::Router;
 use axum::extract::{Request, State as Extract};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::request::Parts;
-use logwarden_store::identity::{Action, Object, authorize};
+use logwarden_store::identity::{Action, Identity, Object, authorize, is_credential_in_url};
 use utoipa::openapi::{
     ContentBuilder, OpenApi, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder,
 };
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::App;
-use crate::audit::Entry;
+use crate::audit::{Audit, Entry};
 use crate::auth::{self, Caller};
 use crate::error::ApiError;
+use crate::origin::Scheme;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +186,7 @@ async fn admit(
     parts: &Parts,
 ) -> Result<Option<Caller>, ApiError> {
     let caller = match (permission, identify(app, parts).await) {
-        (Permission::Open, _) if auth::is_credential_in_url(parts.uri.query()) => {
+        (Permission::Open, _) if is_credential_in_url(parts.uri.query()) => {
             return Err(ApiError::unauthorized());
         }
         // An old cookie must not keep its owner from signing in again.
@@ -209,7 +211,7 @@ pub(crate) async fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>,
     if let Some(token) = auth::foreign_token(&parts.headers) {
         app.providers.prepare(&token).await;
     }
-    let found = if auth::is_credential_in_url(parts.uri.query()) {
+    let found = if is_credential_in_url(parts.uri.query()) {
         Err(auth::Unknown)
     } else {
         auth::authenticate(&app.identity, &origin, &parts.headers, &parts.extensions)
@@ -219,6 +221,38 @@ pub(crate) async fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>,
         app.audit.note_stranger(entry.failed().from_peer(origin.peer));
         ApiError::unauthorized()
     })
+}
+
+/// What it takes to know whom a door has turned away.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) scheme: Scheme,
+}
+
+/// Notes a request that a door of senders refused for its credential or its role. Anybody can make
+/// them, so beyond a number per second they are but counted.
+pub(crate) async fn note_denial(
+    Extract(watch): Extract<Watch>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let seen = parts.clone();
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        let origin = watch.scheme.of(&seen);
+        let known = auth::authenticate(&watch.identity, &origin, &seen.headers, &seen.extensions);
+        let (name, message) = match known {
+            Ok(Some(caller)) => (caller.principal.name, "was denied"),
+            Ok(None) => (String::new(), "came without a credential"),
+            Err(auth::Unknown) => (String::new(), "came with an unknown credential"),
+        };
+        let entry = Entry::new("access", name, target(&seen), message);
+        watch.audit.note_stranger(entry.failed().from_peer(origin.peer));
+    }
+    response
 }
 
 /// What a request asks for, without the query string: it may hold a credential.

@@ -15,6 +15,7 @@ use logwarden_event::{
 use super::Origin;
 use super::names::table::Slot;
 use super::source::Source;
+use crate::config::is_own_name;
 
 /// Fields of one event; what lies beyond becomes `lw.overflow` (security requirement).
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -351,8 +352,7 @@ impl<'a> Reading<'a> {
     /// Names the dataset; names of our own are not for senders.
     pub(crate) fn set_dataset(&mut self, dataset: Text) {
         let name = self.str(dataset);
-        let is_ours = name == "logwarden" || name.starts_with("logwarden.");
-        if !name.is_empty() && name.len() <= 256 && !is_ours {
+        if !name.is_empty() && name.len() <= 256 && !is_own_name(name) {
             self.dataset = dataset;
         }
     }

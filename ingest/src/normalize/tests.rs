@@ -120,6 +120,10 @@ fn a_sender_cannot_say_what_only_we_say() {
          dataset=shop
          source=z",
     );
+    for dataset in ["LOGWARDEN.audit", "Logwarden", "logwarden.x"] {
+        check(&serde_json::json!({ "event.dataset": dataset }).to_string(), "dataset=shop");
+    }
+    check(r#"{"dataset":"logwardens"}"#, "dataset=logwardens");
 }
 
 proptest! {

@@ -16,6 +16,9 @@ use crate::batch::{LineError, Tally};
 use crate::metrics::BATCHES_REFUSED_TOTAL;
 use crate::pipeline::{Refusal, Stored};
 
+/// By what a refusal can be found again; the same as in its body.
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Seconds after which it is worth trying again when nothing better is known.
 const RETRY_AFTER_SECS: u64 = 1;
 
@@ -170,7 +173,9 @@ impl Failure {
 
     pub(super) fn into_response(self) -> Response {
         let error = ErrorBody::new(self.code, self.message);
+        let request_id = error.request_id.clone();
         let mut response = json(self.status, &FailureBody { error });
+        set(&mut response, X_REQUEST_ID.clone(), &request_id);
         if let Some(secs) = self.retry_after_secs {
             set(&mut response, RETRY_AFTER, &secs.to_string());
         }

@@ -20,7 +20,7 @@ use chrono_tz::Tz;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method};
 use logwarden_event::{Event, Position, Timestamp};
-use logwarden_store::identity::ClientNames;
+use logwarden_store::identity::{ClientNames, is_credential_in_url};
 use logwarden_store::{IdempotencyKey, Receipt};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
@@ -49,9 +49,6 @@ const GROWTH: usize = 16;
 const ENVELOPED_GROWTH: usize = 2;
 /// Headers of other vendors whose whole value is the token.
 const TOKEN_HEADERS: [&str; 2] = ["dd-api-key", "x-amz-firehose-access-key"];
-/// Names of query parameters that would put a credential into logs.
-const CREDENTIAL_PARAMETERS: [&str; 6] =
-    ["token", "access_token", "api_key", "apikey", "key", "dd-api-key"];
 
 /// A sender that may write, and what the head of its request says about the body.
 #[derive(Clone)]
@@ -530,12 +527,7 @@ pub(super) async fn see_through(mut request: Request, next: Next) -> Response {
 
 /// The source of what the request sends, by its token, its certificate or its network.
 pub(super) fn authenticate(pipeline: &Pipeline, request: &Request) -> Result<String, Failure> {
-    let query = request.uri().query().unwrap_or_default();
-    let names_credential = query.split('&').any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        CREDENTIAL_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
-    });
-    if names_credential {
+    if is_credential_in_url(request.uri().query()) {
         return Err(Failure::credential_in_url());
     }
     if let Some(source) = source_by_token(pipeline, request.headers())? {

@@ -1,4 +1,5 @@
-//! Elasticsearch and OpenSearch bulk, and the calls that their clients make around it.
+//! Elasticsearch and OpenSearch bulk, single documents, and the calls that their clients make around
+//! them.
 //!
 //! Input: lines in pairs, an action and its document. Output: one item per action, in order. The
 //! record is the document's line as it was sent; `_index`, `_id` and `pipeline` of the action become
@@ -40,6 +41,7 @@ use crate::remembered::{DocumentId, Known};
 /// Their clients refuse every answer without it.
 static PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 const VENDOR_TYPE: &str = "application/vnd.elasticsearch+json";
+const METHODS: [Method; 2] = [Method::POST, Method::PUT];
 /// How many members of an action line are looked at for the action itself.
 const ACTION_MEMBERS_MAX: usize = 16;
 
@@ -80,7 +82,10 @@ impl Protocol for ElasticBulk {
             .route("/_bulk", any(bulk))
             .route("/{index}/_bulk", any(bulk_into))
             // Clients of version 6 name a type behind the index.
-            .route("/{index}/{kind}/_bulk", any(bulk_into_kind));
+            .route("/{index}/{kind}/_bulk", any(bulk_into_kind))
+            .route("/{index}/_doc", any(index_document))
+            .route("/{index}/_doc/{id}", any(index_document_as))
+            .route("/{index}/_create/{id}", any(create_document));
         for (path, body) in SIDE_CALLS {
             let side = move |State(pipeline): State<Arc<Pipeline>>, request: Request| async move {
                 side_call(&pipeline, &request, body)
@@ -189,21 +194,75 @@ async fn respond(pipeline: &Arc<Pipeline>, request: Request, index: String) -> R
     }
 }
 
+async fn index_document(
+    State(pipeline): State<Arc<Pipeline>>,
+    Path(index): Path<String>,
+    request: Request,
+) -> Response {
+    respond_to_document(&pipeline, request, Action::new(Op::Index, index, None, None)).await
+}
+
+async fn index_document_as(
+    State(pipeline): State<Arc<Pipeline>>,
+    Path((index, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    respond_to_document(&pipeline, request, Action::new(Op::Index, index, Some(id), None)).await
+}
+
+async fn create_document(
+    State(pipeline): State<Arc<Pipeline>>,
+    Path((index, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    respond_to_document(&pipeline, request, Action::new(Op::Create, index, Some(id), None)).await
+}
+
+/// Answers a document that came alone, as one item of a bulk.
+async fn respond_to_document(
+    pipeline: &Arc<Pipeline>,
+    request: Request,
+    action: Action,
+) -> Response {
+    let content_type = vendor_type(request.headers());
+    match take_alone(pipeline, request, action).await {
+        Ok((status, body)) => dress((status, body).into_response(), &content_type),
+        Err(failure) => refuse(failure),
+    }
+}
+
+async fn take_alone(
+    pipeline: &Arc<Pipeline>,
+    request: Request,
+    action: Action,
+) -> Result<(StatusCode, String), Failure> {
+    let admission = Admission::of(pipeline, &request, ElasticBulk.name(), &METHODS)?;
+    admission.within_quota()?;
+    let shipment = admission.read(request.into_body()).await?;
+    let known = Arc::clone(pipeline);
+    let cutter = move |body: &Bytes, records: &mut Records<'_>| {
+        Ok(vec![take_identified(1, body.trim_ascii(), action, &known, records)])
+    };
+    let mut cut = shipment.cut(cutter).await?;
+    let stored = store(pipeline, &mut cut).await?;
+    let first = stored.map_or(0, |stored| stored.receipt.first.seq);
+    let item = &cut.found[0];
+    let status = if item.fault.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::CREATED };
+    Ok((status, item.answer(first, None)))
+}
+
 async fn handle(
     pipeline: &Arc<Pipeline>,
     request: Request,
     index: String,
 ) -> Result<String, Failure> {
     let started = Instant::now();
-    let methods = [Method::POST, Method::PUT];
-    let admission = Admission::of(pipeline, &request, ElasticBulk.name(), &methods)?;
+    let admission = Admission::of(pipeline, &request, ElasticBulk.name(), &METHODS)?;
     let allowed = admission.within_quota();
     let shipment = admission.read(request.into_body()).await?;
     let known = Arc::clone(pipeline);
-    let cutter = move |body: &Bytes, records: &mut Records<'_>| {
-        let identify = |item: &Item, event: &Event| item.document(&known, event);
-        Ok(cut_pairs(body, &index, &identify, records))
-    };
+    let cutter =
+        move |body: &Bytes, records: &mut Records<'_>| Ok(cut_pairs(body, &index, &known, records));
     let mut cut = shipment.cut(cutter).await?;
     let stored = match allowed {
         Ok(()) => store(pipeline, &mut cut).await,
@@ -342,7 +401,10 @@ impl Action {
                 _ => {}
             }
         }
-        let index = index.unwrap_or_else(|| default_index.to_owned());
+        Self::new(op, index.unwrap_or_else(|| default_index.to_owned()), id, pipeline)
+    }
+
+    fn new(op: Op, index: String, id: Option<String>, pipeline: Option<String>) -> Self {
         let mut envelope = Object::default();
         let named =
             [("_index", Some(&index)), ("_id", id.as_ref()), ("pipeline", pipeline.as_ref())];
@@ -447,7 +509,7 @@ impl Item {
 fn cut_pairs(
     body: &[u8],
     default_index: &str,
-    identify: &dyn Fn(&Item, &Event) -> Option<DocumentId>,
+    known: &Pipeline,
     records: &mut Records<'_>,
 ) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
@@ -477,13 +539,7 @@ fn cut_pairs(
                 None => Action::missing(default_index),
             },
         };
-        let mut item = take_document(number, line, action, records);
-        // A list of records is not known by the id of their document.
-        if item.fault.is_none() && records.drafts() == item.place + 1 {
-            let event = records.last_event();
-            item.document = event.and_then(|event| identify(&item, event));
-        }
-        items.push(item);
+        items.push(take_identified(number, line, action, known, records));
     }
     if let Some((number, line, action)) = pending {
         let reason = "the document of this action is missing".to_owned();
@@ -492,6 +548,21 @@ fn cut_pairs(
     }
     records.is_repeatable = !items.is_empty() && items.iter().all(|item| item.id.is_some());
     items
+}
+
+fn take_identified(
+    line: u64,
+    document: &[u8],
+    action: Action,
+    known: &Pipeline,
+    records: &mut Records<'_>,
+) -> Item {
+    let mut item = take_document(line, document, action, records);
+    // A list of records is not known by the id of their document.
+    if item.fault.is_none() && records.drafts() == item.place + 1 {
+        item.document = records.last_event().and_then(|event| item.document(known, event));
+    }
+    item
 }
 
 fn take_document(line: u64, document: &[u8], action: Action, records: &mut Records<'_>) -> Item {

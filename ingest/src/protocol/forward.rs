@@ -433,6 +433,13 @@ impl Message {
                 return;
             }
         }
+        if let Some(text) = msgpack::text(record) {
+            // Python's handler without a formatter sends what was logged, and no more.
+            let envelope = envelope.finish();
+            let wrapped =
+                Wrapped { content: text, envelope: &envelope, time, ..Wrapped::bare(record) };
+            return pieces.take(&wrapped);
+        }
         let mut json = Vec::with_capacity(record.len() * 2);
         if let Err(unfit) = msgpack::write_json(record, &mut json, 1) {
             let reason = match unfit {

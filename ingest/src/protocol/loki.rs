@@ -1,4 +1,4 @@
-//! Loki's push API: `POST /loki/api/v1/push`.
+//! Loki's push API: `POST /loki/api/v1/push`, and `/api/prom/push` as it was called before.
 //!
 //! Input: streams of entries, as JSON or as Protocol Buffers in one raw Snappy block. Output: 204 and
 //! nothing else, which some clients insist on. The record is the line of an entry, byte for byte what
@@ -30,7 +30,8 @@ use crate::normalize::scan::{Malformed, Scanner};
 use crate::normalize::{Wrapped, time};
 use crate::pipeline::Pipeline;
 
-const PATH: &str = "/loki/api/v1/push";
+/// The second is that of senders of before 2019.
+const PATHS: [&str; 2] = ["/loki/api/v1/push", "/api/prom/push"];
 /// Structured metadata that is looked for among the labels.
 const REPEATED_MAX: usize = 64;
 
@@ -44,7 +45,11 @@ impl Protocol for Loki {
     }
 
     fn routes(&self, pipeline: &Arc<Pipeline>) -> Option<Router> {
-        Some(Router::new().route(PATH, any(push)).with_state(Arc::clone(pipeline)))
+        let mut router = Router::new();
+        for path in PATHS {
+            router = router.route(path, any(push));
+        }
+        Some(router.with_state(Arc::clone(pipeline)))
     }
 }
 
@@ -118,9 +123,15 @@ impl Taker<'_, '_> {
     /// One stream: its labels, then its entries. The entries may stand first.
     fn stream(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Malformed> {
         let (mut labels, mut early) = (None, None);
-        each_member(scanner, |scanner, key| match (key, labels) {
+        each_member(scanner, |scanner, key| match (key, &labels) {
             ("stream", _) => {
-                labels = Some(scanner.skip_value(3)?).filter(|labels| is_object(labels));
+                let object = Some(scanner.skip_value(3)?).filter(|labels| is_object(labels));
+                labels = object.map(Cow::Borrowed);
+                Ok(())
+            }
+            ("labels", _) => {
+                let said = string(scanner.skip_value(3)?);
+                labels = said.map(|labels| Cow::Owned(object_of_labels(&labels)));
                 Ok(())
             }
             ("values" | "entries", Some(labels)) => self.entries(scanner, labels),
@@ -133,7 +144,7 @@ impl Taker<'_, '_> {
         if let Some(pos) = early {
             let mut again = *scanner;
             again.pos = pos;
-            self.entries(&mut again, labels.unwrap_or_default())?;
+            self.entries(&mut again, &labels.unwrap_or_default())?;
         }
         Ok(())
     }
@@ -146,14 +157,22 @@ impl Taker<'_, '_> {
         })
     }
 
-    /// `["nanoseconds", "line", {structured metadata}]`.
+    /// `["nanoseconds", "line", {structured metadata}]`, or as senders of before 2019 have it,
+    /// `{"ts": "RFC 3339", "line": "line"}`.
     fn entry(&mut self, entry: &str, labels: &str) {
         if self.records.is_full() {
             return;
         }
         self.entries += 1;
         let number = self.entries;
-        let parts: Vec<_> = items(entry).take(3).filter_map(Result::ok).collect();
+        let parts: Vec<_> = if is_object(entry) {
+            let of = |name: &str| {
+                members(entry).filter_map(Result::ok).find(|(key, _)| key == name).map(|(_, v)| v)
+            };
+            of("ts").into_iter().chain(of("line")).collect()
+        } else {
+            items(entry).take(3).filter_map(Result::ok).collect()
+        };
         let (Some(at), Some(line)) = (parts.first(), parts.get(1).and_then(|line| string(line)))
         else {
             let reason = "an entry is `[\"nanoseconds\", \"line\"]`".to_owned();

@@ -39,6 +39,9 @@ const RAW_PATHS: [&str; 2] = ["/services/collector/raw", "/services/collector/ra
 const HEALTH_PATHS: [&str; 2] = ["/services/collector/health", "/services/collector/health/1.0"];
 const ACK_PATHS: [&str; 2] = ["/services/collector/ack", "/services/collector/ack/1.0"];
 const CHANNEL_HEADER: &str = "x-splunk-request-channel";
+/// What an event object may consist of.
+const EVENT_MEMBERS: [&str; 7] =
+    ["event", "time", "host", "source", "sourcetype", "index", "fields"];
 /// Ids in one question for acknowledgements; more: 400.
 const ACKS_MAX: usize = 10_000;
 
@@ -365,6 +368,16 @@ fn unwrap_message<'t>(event: &'t str, envelope: &mut Object) -> Result<&'t str, 
     Ok(message)
 }
 
+/// The line taken apart, where a handler sends to `raw` what it would send to `event`.
+fn event_object<'t>(line: &'t str, records: &Records<'_>) -> Option<EventObject<'t>> {
+    let mut keys = members(line).map(|member| member.ok().map(|(key, _)| key));
+    let is_event_object = is_object(line)
+        && keys.all(|key| key.is_some_and(|key| EVENT_MEMBERS.contains(&&*key)))
+        && members(line).flatten().any(|(key, _)| key == "event");
+    let read = || EventObject::read(line, records.zone(), records.now()).ok();
+    is_event_object.then(read).flatten()
+}
+
 /// Takes each line as a record; the query says what the lines have in common.
 fn take_lines(body: &[u8], query: &str, records: &mut Records<'_>) -> Option<u64> {
     let mut envelope = Object::default();
@@ -380,7 +393,17 @@ fn take_lines(body: &[u8], query: &str, records: &mut Records<'_>) -> Option<u64
     let mut first_bad = None;
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     for (number, line) in (0..).zip(lines.filter(|line| !line.is_empty())) {
-        let wrapped = Wrapped { envelope: &envelope, time, ..Wrapped::bare(line) };
+        let text = text_of(line);
+        let event = event_object(&text, records);
+        let wrapped = match &event {
+            Some(event) => Wrapped {
+                content: event.content.as_bytes(),
+                envelope: if event.envelope.is_empty() { &envelope } else { &event.envelope },
+                time: event.time.or(time),
+                ..Wrapped::bare(line)
+            },
+            None => Wrapped { envelope: &envelope, time, ..Wrapped::bare(line) },
+        };
         if records.take_wrapped(number + 1, &wrapped).is_some() {
             first_bad.get_or_insert(number);
         }

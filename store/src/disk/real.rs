@@ -22,10 +22,17 @@ pub(crate) struct RealDisk {
     _lock: File,
 }
 
+/// What in the directory would tell secrets or events to whoever can read it. A directory that is
+/// closed itself hides them, but its files may be copied elsewhere as they are.
+const PRIVATE: [&str; 3] = ["catalog.db", "master.key", "wal"];
+
 impl RealDisk {
     /// Makes or opens `root`, checks its modes and takes its lock.
     pub(crate) fn open(root: &Path) -> Result<Self, OpenError> {
         create_private_dir(root)?;
+        for name in PRIVATE {
+            check_private(&root.join(name))?;
+        }
         let path = root.join("lock");
         let lock = options().create(true).truncate(false).open(&path);
         let lock = lock.map_err(|error| OpenError::io(&path, &error))?;
@@ -49,10 +56,19 @@ pub(crate) fn create_private_dir(root: &Path) -> Result<(), OpenError> {
         .mode(0o700)
         .create(root)
         .map_err(|error| OpenError::io(root, &error))?;
-    let metadata = fs::metadata(root).map_err(|error| OpenError::io(root, &error))?;
+    check_private(root)
+}
+
+/// Refuses what others may read; what is not there is nobody's.
+fn check_private(path: &Path) -> Result<(), OpenError> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(OpenError::io(path, &error)),
+    };
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {
-        return Err(OpenError::Readable { path: root.to_path_buf(), mode });
+        return Err(OpenError::Readable { path: path.to_path_buf(), mode });
     }
     Ok(())
 }

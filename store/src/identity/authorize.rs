@@ -207,7 +207,8 @@ pub fn authorize(principal: &Principal, action: Action, object: &Object<'_>) -> 
 
 /// Whether it tells about all events: who sees a part of them must not do it.
 ///
-/// A rule can be written to count any event, and a silence mutes alerts about any. Rules, routes and
+/// A rule can be written to count any event, a silence mutes alerts about any, retention deletes any, and
+/// whoever makes tokens and users makes one that sees all. Rules, routes and
 /// notifiers themselves are no events: they can be read. Of alerts, and of the silences and deliveries about
 /// them, who sees a part sees what is seen of their evidence.
 fn is_about_all_events(action: Action) -> bool {
@@ -221,6 +222,9 @@ fn is_about_all_events(action: Action) -> bool {
             | A::WriteSilences
             | A::WriteNotifiers
             | A::HandleDeadLetters
+            | A::ManageRetention
+            | A::ManageTokens
+            | A::ManageUsers
     )
 }
 
@@ -301,7 +305,14 @@ mod tests {
         let check = |bind: fn(&mut Principal)| {
             let mut bound = principal(Role::Admin);
             bind(&mut bound);
-            for action in [Action::ReadAudit, Action::WriteSilences, Action::WriteRules] {
+            for action in [
+                Action::ReadAudit,
+                Action::WriteSilences,
+                Action::WriteRules,
+                Action::ManageTokens,
+                Action::ManageUsers,
+                Action::ManageRetention,
+            ] {
                 assert!(authorize(&bound, action, &Object::Any).is_err(), "{action:?}");
             }
             for action in [Action::Search, Action::ReadAlerts, Action::ReadRules] {

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::authorize::{Principal, PrincipalKind};
 use super::told::Made;
-use super::{Identity, IdentityError, check_name, rows};
+use super::{Identity, IdentityError, check_name, check_source, rows};
 use crate::catalog::{CatalogError, Row, SqlValue, Statement};
 use crate::random;
 
@@ -73,6 +73,9 @@ impl Identity {
     /// fails.
     pub async fn create_token(&self, new: NewToken) -> Result<String, IdentityError> {
         check_name(&new.name)?;
+        if let Some(source) = &new.source {
+            check_source(source)?;
+        }
         self.check_role(&new.role)?;
         let now = self.now();
         let latest = now.saturating_add(LIFE_MAX);

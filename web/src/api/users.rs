@@ -186,6 +186,7 @@ pub(super) fn refuse(error: IdentityError) -> ApiError {
         | IdentityError::NoRole(_)
         | IdentityError::External(_)
         | IdentityError::Password(_)
+        | IdentityError::BadSource
         | IdentityError::BadExpiry => ApiError::bad_request(error.to_string()),
         IdentityError::Catalog(_) | IdentityError::WrongKey(_) => ApiError::internal(error),
     }

@@ -68,6 +68,8 @@ pub(super) const SHEETS: &[(&str, &str)] = &[
     ("zap", include_str!("../sources/zap.toml")),
     ("slog", include_str!("../sources/slog.toml")),
     ("tracing", include_str!("../sources/tracing.toml")),
+    ("python_logstash", include_str!("../sources/python_logstash.toml")),
+    ("loguru", include_str!("../sources/loguru.toml")),
     ("python", include_str!("../sources/python.toml")),
     ("serilog", include_str!("../sources/serilog.toml")),
     ("monolog", include_str!("../sources/monolog.toml")),

@@ -154,3 +154,47 @@ fn the_sender_may_name_the_dataset() {
     check(r#"{"event":{"dataset":"shop.auth"}}"#, "dataset=shop.auth\nevent.dataset=shop.auth");
     check(r#"{"dataset":"shop.web"}"#, "dataset=shop.web");
 }
+
+#[test]
+fn loguru_says_the_record_beside_its_text() {
+    check(
+        r#"{"text":"2026-01-02 03:04:05.678 | ERROR    | shop:pay:19 - went wrong\n","record":{"elapsed":{"repr":"0:00:00.02","seconds":0.02},"exception":{"type":"ZeroDivisionError","value":"division by zero","traceback":true},"extra":{"order":7},"file":{"name":"pay.py","path":"/srv/pay.py"},"function":"pay","level":{"icon":"x","name":"CRITICAL","no":50},"line":19,"message":"went wrong","module":"pay","name":"shop","process":{"id":42,"name":"MainProcess"},"thread":{"id":1,"name":"MainThread"},"time":{"repr":"2026-01-02 03:04:05.678000+00:00","timestamp":1767323045.678}}}"#,
+        "at=2026-01-02T03:04:05.678Z
+         severity=critical
+         message=went wrong
+         log.logger=shop (record.name)
+         process.pid=42 (record.process.id)
+         error.type=ZeroDivisionError (record.exception.type)
+         error.message=division by zero (record.exception.value)
+         record.extra.order=7
+         class=python/application/",
+    );
+}
+
+#[test]
+fn handlers_of_python_for_logstash() {
+    check(
+        r#"{"@timestamp":"2026-01-02T03:04:05.678Z","@message":"refused","@source":"logstash://vm//srv/pay.py","@source_host":"vm","@source_path":"/srv/pay.py","@tags":[],"@type":"logstash","@fields":{"levelname":"ERROR","logger":"shop.pay"}}"#,
+        "at=2026-01-02T03:04:05.678Z
+         severity=error
+         message=refused
+         host.name=vm (@source_host)
+         log.logger=shop.pay (@fields.logger)",
+    );
+    check(
+        r#"{"@timestamp":"2026-01-02T03:04:05.678Z","@version":"1","message":"refused","host":"vm","path":"/srv/pay.py","tags":[],"type":"logstash","level":"ERROR","logger_name":"shop.pay"}"#,
+        "severity=error
+         message=refused
+         host.name=vm (host)
+         path=/srv/pay.py
+         url.path=-
+         log.logger=shop.pay (logger_name)",
+    );
+    check(
+        r#"{"@timestamp":"2026-01-02T03:04:05.678Z","@version":"1","host":"vm","level":"ERROR","logsource":"vm","message":"refused","pid":42,"program":"pay.py","type":"python-logstash","extra":{"func_name":"charge","interpreter":"/usr/bin/python","line":42,"logger_name":"shop.pay","path":"/srv/pay.py","process_name":"MainProcess","thread_name":"MainThread"}}"#,
+        "severity=error
+         url.path=-
+         log.logger=shop.pay (extra.logger_name)
+         process.thread.name=MainThread (extra.thread_name)",
+    );
+}

@@ -241,3 +241,31 @@ async fn every_spelling_of_a_token_is_taken() {
         assert_eq!(answer.status, 401, "{credential}");
     }
 }
+
+#[tokio::test]
+async fn a_document_may_come_alone() {
+    let node = node(|_| {}).await;
+    let head = |call: &str| {
+        format!("{call}\n    content-type: application/json\n    authorization: Bearer TOKEN")
+    };
+    let document = "{\n  \"message\": \"alone\"\n}\n";
+    let answer = node.ship(&head("POST /logs/_doc"), document).await;
+    let done = |id: &str, seq: u64| {
+        json!({"_index": "logs", "_id": id, "status": 201, "_version": 1, "result": "created",
+            "_seq_no": seq, "_primary_term": 1})
+    };
+    assert_eq!((answer.status, answer.json()), (201, done("1", 1)));
+    for _ in 0..2 {
+        let answer = node.ship(&head("PUT /logs/_doc/a%20b"), document).await;
+        assert_eq!((answer.status, answer.json()), (201, done("a b", 2)), "sent again");
+    }
+    let answer = node.ship(&head("PUT /logs/_create/c"), document).await;
+    assert_eq!((answer.status, answer.json()), (201, done("c", 3)));
+    assert_eq!(node.ship(&head("POST /logs/_doc"), "{broken").await.status, 400);
+    let shown = node.shown("message _index _id lw.code").await;
+    let expected = "alone | logs | - | -
+        alone | logs | a b | -
+        alone | logs | c | -";
+    assert!(shown.starts_with(&lines(expected)), "{shown}");
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+}

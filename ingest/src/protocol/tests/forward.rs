@@ -140,7 +140,7 @@ async fn what_is_bad_is_kept_and_its_neighbours_are_taken() {
     check(
         &[text("t"), binary(&[entry("a"), bad, vec![7], entry("b"), vec![0xC1]].concat())],
         "edge edge a
-         logwarden.deadletter edge 2:not_an_object 8
+         edge edge no map
          logwarden.deadletter edge 3:bad_entry 1
          edge edge b
          logwarden.deadletter edge 5:bad_framing 1",

@@ -101,6 +101,24 @@ async fn protobuf_is_a_snappy_block_without_saying_so() {
 }
 
 #[tokio::test]
+async fn entries_of_old_senders_are_objects() {
+    let node = node(|_| {}).await;
+    let body = r#"{"streams":[{"labels":"{app=\"shop\", severity=\"warning\"}","entries":[
+        {"ts":"2025-01-02T03:04:05.5+00:00","line":"paid"},{"ts":"2025-01-02T03:04:05Z"}]}]}"#;
+    assert_eq!(node.ship(JSON, body).await.status, 204);
+    assert_eq!(node.ship(&JSON.replace("loki/api/v1", "api/prom"), body).await.status, 204);
+    let once = "shop | paid | warning | 2025-01-02T03:04:05.500Z | -
+        - | {\"ts\":\"2025-01-02T03:04:05Z\"} | warning | - | not_an_entry";
+    let shown = node.shown("service.name message severity timestamp lw.code").await;
+    let shown: Vec<_> = shown.lines().map(|line| line.to_owned()).collect();
+    assert_eq!(shown.len(), 4, "{shown:?}");
+    for line in [0, 2] {
+        assert_eq!(shown[line], lines(once).lines().next().expect("one"));
+        assert!(shown[line + 1].ends_with("not_an_entry"), "{shown:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_broken_is_named_and_the_rest_kept() {
     let node = node(|_| {}).await;
     let body = r#"{"streams":[{"stream":{"app":"a"},"values":[
