@@ -1,7 +1,8 @@
-//! Prometheus Alertmanager: API version 2. An alert is sent with its end when it is resolved.
+//! Prometheus Alertmanager: API version 2. An alert ends when it is resolved, or after a year.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,6 +12,10 @@ use super::post::Receiver;
 use super::service::{Request, Shape, build};
 use super::{Notifier, NotifierKind, Outgoing, read_settings};
 use crate::error::AlertingError;
+
+/// How long an open alert stands when nothing more is said of it: without an end Alertmanager would
+/// resolve it by itself after minutes, for Prometheus repeats what is still so and we do not.
+const OPEN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The kind `alertmanager`.
 pub(super) struct Alertmanager;
@@ -55,16 +60,23 @@ impl Shape for Service {
         }
         let opened = outgoing.alert.as_ref().map(|alert| alert.summary.opened_at);
         let opened = opened.or(outgoing.trouble.as_ref().map(|trouble| trouble.began_at));
+        let ended = ["alert.resolved", "server.recovered"].contains(&outgoing.event.as_str());
+        let ends_at =
+            outgoing.sent_at.saturating_add(if ended { Duration::ZERO } else { OPEN_MAX });
         let mut alert = json!({
             "labels": labels,
-            "annotations": { "summary": said.title, "description": said.text, "runbook": said.what_to_do },
+            "annotations": {
+                "summary": said.title, "description": said.text, "what_to_do": said.what_to_do,
+            },
             "startsAt": opened.unwrap_or(outgoing.sent_at).to_string(),
+            "endsAt": ends_at.to_string(),
         });
+        let rule = outgoing.alert.as_ref().map(|alert| &alert.summary.rule);
+        if let Some(runbook) = rule.and_then(|rule| rule.runbook.as_ref()) {
+            alert["annotations"]["runbook_url"] = runbook.clone().into();
+        }
         if said.link.starts_with("http") {
             alert["generatorURL"] = said.link.clone().into();
-        }
-        if ["alert.resolved", "server.recovered"].contains(&outgoing.event.as_str()) {
-            alert["endsAt"] = outgoing.sent_at.to_string().into();
         }
         let mut url = receiver.url.clone();
         url.path_segments_mut().ok()?.pop_if_empty().extend(["api", "v2", "alerts"]);
