@@ -30,7 +30,7 @@ use crate::normalize::scan::{Malformed, Scanner};
 use crate::normalize::{Wrapped, time};
 use crate::pipeline::Pipeline;
 
-/// The second is that of senders of before 2019.
+/// The second is that of senders of before Loki 1.0.
 const PATHS: [&str; 2] = ["/loki/api/v1/push", "/api/prom/push"];
 /// Structured metadata that is looked for among the labels.
 const REPEATED_MAX: usize = 64;
@@ -157,7 +157,7 @@ impl Taker<'_, '_> {
         })
     }
 
-    /// `["nanoseconds", "line", {structured metadata}]`, or as senders of before 2019 have it,
+    /// `["nanoseconds", "line", {structured metadata}]`, or as senders of before Loki 1.0 have it,
     /// `{"ts": "RFC 3339", "line": "line"}`.
     fn entry(&mut self, entry: &str, labels: &str) {
         if self.records.is_full() {
