@@ -13,6 +13,7 @@ pub(crate) mod secret;
 pub(crate) mod time;
 
 mod authentication;
+mod flatted;
 mod logsource;
 mod names;
 mod pam;
@@ -166,6 +167,11 @@ impl Normalizer {
         now: Timestamp,
     ) -> Result<Event, Malformed> {
         let text = text_of(wrapped.content);
+        if let Some(object) = flatted::object_of(&text) {
+            let wrapped = Wrapped { content: object.as_bytes(), ..*wrapped };
+            let reading = open(&wrapped, (&object, now), origin)?;
+            return Ok(finish(reading, known, wrapped.record, masked));
+        }
         let reading = open(wrapped, (&text, now), origin)?;
         Ok(finish(reading, known, wrapped.record, masked))
     }
@@ -180,6 +186,8 @@ impl Normalizer {
     ) -> BTreeMap<&'static str, &'static str> {
         let mut found = BTreeMap::new();
         let text = text_of(record);
+        let text = flatted::object_of(&text).map_or(text, Cow::Owned);
+        let record = text.as_bytes();
         let Ok(mut reading) = open(&Wrapped::bare(record), (&text, now), origin) else {
             return found;
         };

@@ -91,7 +91,7 @@ pub(super) fn is_object(value: &str) -> bool {
 }
 
 /// A text as JSON.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("text can always be written as JSON")
 }
 

@@ -380,29 +380,27 @@ fn event_object<'t>(line: &'t str, records: &Records<'_>) -> Option<EventObject<
 
 /// Takes each line as a record; the query says what the lines have in common.
 fn take_lines(body: &[u8], query: &str, records: &mut Records<'_>) -> Option<u64> {
-    let mut envelope = Object::default();
+    let mut common = Object::default();
     let mut time = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
-            "host" | "source" | "sourcetype" | "index" => envelope.put_text(&name, &value),
+            "host" | "source" | "sourcetype" | "index" => common.put_text(&name, &value),
             "time" => time = time::from_text(&value, records.zone(), records.now()),
             _ => {}
         }
     }
-    let envelope = envelope.finish();
+    let common = common.finish();
     let mut first_bad = None;
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     for (number, line) in (0..).zip(lines.filter(|line| !line.is_empty())) {
         let text = text_of(line);
         let event = event_object(&text, records);
-        let wrapped = match &event {
-            Some(event) => Wrapped {
-                content: event.content.as_bytes(),
-                envelope: if event.envelope.is_empty() { &envelope } else { &event.envelope },
-                time: event.time.or(time),
-                ..Wrapped::bare(line)
-            },
-            None => Wrapped { envelope: &envelope, time, ..Wrapped::bare(line) },
+        let envelope = event.as_ref().map(|event| around(&event.envelope, &common));
+        let wrapped = Wrapped {
+            content: event.as_ref().map_or(line, |event| event.content.as_bytes()),
+            envelope: envelope.as_deref().unwrap_or(&common),
+            time: event.as_ref().and_then(|event| event.time).or(time),
+            ..Wrapped::bare(line)
         };
         if records.take_wrapped(number + 1, &wrapped).is_some() {
             first_bad.get_or_insert(number);
@@ -412,4 +410,18 @@ fn take_lines(body: &[u8], query: &str, records: &mut Records<'_>) -> Option<u64
         }
     }
     first_bad
+}
+
+/// What stands around an event object: what is common to all lines where it does not say it itself.
+fn around(own: &str, common: &str) -> String {
+    let mut envelope = Object::default();
+    for (name, value) in members(common).flatten() {
+        if !members(own).flatten().any(|(key, _)| key == name) {
+            envelope.put(&name, value);
+        }
+    }
+    for (name, value) in members(own).flatten() {
+        envelope.put(&name, value);
+    }
+    envelope.finish()
 }

@@ -69,6 +69,7 @@ pub(super) const SHEETS: &[(&str, &str)] = &[
     ("slog", include_str!("../sources/slog.toml")),
     ("tracing", include_str!("../sources/tracing.toml")),
     ("python_logstash", include_str!("../sources/python_logstash.toml")),
+    ("log4js", include_str!("../sources/log4js.toml")),
     ("loguru", include_str!("../sources/loguru.toml")),
     ("python", include_str!("../sources/python.toml")),
     ("serilog", include_str!("../sources/serilog.toml")),

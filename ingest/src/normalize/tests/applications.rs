@@ -198,3 +198,25 @@ fn handlers_of_python_for_logstash() {
          process.thread.name=MainThread (extra.thread_name)",
     );
 }
+
+#[test]
+fn log4js_writes_its_events_flatted() {
+    check(
+        r#"[{"startTime":"1","categoryName":"2","data":"3","level":"4","context":"5","pid":24660,"error":"6"},"2026-01-02T03:04:05.678Z","shop.sub",["7","8","9"],{"level":30000,"levelStr":"10","colour":"11"},{"user":"12"},"__LOG4JS_undefined__","hello %s","x",{"a":1},"WARN","yellow","ann"]"#,
+        "at=2026-01-02T03:04:05.678Z
+         severity=warning
+         message=hello %s
+         log.logger=shop.sub (categoryName)
+         process.pid=24660 (pid)
+         user.name=ann (context.user)
+         error=-
+         class=nodejs/application/",
+    );
+    check(
+        r#"[{"startTime":"1","categoryName":"2","data":"3","level":"4","context":"5","pid":24660,"error":"6"},"2026-01-02T03:04:05.678Z","shop.sub",["7"],{"level":40000,"levelStr":"8","colour":"9"},{"user":"10"},{"message":"11","stack":"12"},{"message":"11","stack":"12"},"ERROR","red","ann","boom","Error: boom\n    at Server.<anonymous> ([eval]:2:360)"]"#,
+        "severity=error
+         message=boom
+         error.message=boom
+         error.stack_trace=Error: boom⏎    at Server.<anonymous> ([eval]:2:360) (error.stack)",
+    );
+}
