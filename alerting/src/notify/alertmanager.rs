@@ -44,6 +44,10 @@ impl NotifierKind for Alertmanager {
 }
 
 impl Shape for Service {
+    fn is_chat(&self) -> bool {
+        false
+    }
+
     fn wants(&self, event: &str) -> bool {
         event != "alert.acknowledged"
     }

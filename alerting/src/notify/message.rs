@@ -253,7 +253,13 @@ pub(super) fn said(outgoing: &Outgoing) -> Said {
     };
     let summary = &alert.summary;
     let heading = heading(&outgoing.event);
-    let title = visible(&summary.title, 200);
+    let all = || std::iter::once(summary).chain(&outgoing.also);
+    let (title, path) = match all().count() {
+        1 => (visible(&summary.title, 200), format!("/alerts/{}", summary.id)),
+        count => {
+            (format!("{count} alerts: {}", visible(&summary.title, 200)), String::from("/alerts"))
+        }
+    };
     let mut text = visible(&alert.why.text, 1_000);
     if outgoing.held_back > 0 {
         text.push_str(&format!(
@@ -273,12 +279,12 @@ pub(super) fn said(outgoing: &Outgoing) -> Said {
         key: summary.id.to_string(),
         title: if heading.is_empty() { title } else { format!("{heading}: {title}") },
         text,
-        level: summary.severity,
+        level: all().map(|one| one.severity).max().unwrap_or(summary.severity),
         state: summary.state,
         rule: (visible(&summary.rule.title, 200), summary.rule.id.clone()),
         labels: shown(&mut summary.rule.labels.iter()),
         facts: facts.map(|(name, value)| (visible(name, 64), visible(value, 200))).collect(),
-        link: link(outgoing, &format!("/alerts/{}", summary.id)),
+        link: link(outgoing, &path),
         what_to_do: visible(&alert.what_to_do, 1_000),
     }
 }

@@ -51,6 +51,10 @@ impl NotifierKind for Opsgenie {
 }
 
 impl Shape for Service {
+    fn is_chat(&self) -> bool {
+        false
+    }
+
     fn request(&self, receiver: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request> {
         let verb = match outgoing.event.as_str() {
             "alert.acknowledged" => Some("acknowledge"),

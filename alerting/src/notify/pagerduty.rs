@@ -50,6 +50,10 @@ impl NotifierKind for PagerDuty {
 }
 
 impl Shape for Service {
+    fn is_chat(&self) -> bool {
+        false
+    }
+
     fn request(&self, _: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request> {
         let action = match outgoing.event.as_str() {
             "alert.acknowledged" => "acknowledge",

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::message::{self, Said};
 use super::post::Receiver;
-use super::{Notifier, Outgoing, SendError};
+use super::{Notifier, Outgoing, PER_HOUR_MAX_DEFAULT, SendError};
 use crate::error::AlertingError;
 
 /// Bytes of a template.
@@ -44,9 +44,15 @@ pub(super) trait Shape: Send + Sync {
     /// The request for a notification; `None`: the service has no word for such an occasion.
     fn request(&self, receiver: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request>;
 
-    /// Whether it tells about such occasions.
-    fn wants(&self, _event: &str) -> bool {
+    /// Whether people read it as it comes: what they did themselves is then not told, and what comes at once is
+    /// one message, up to a bound per hour.
+    fn is_chat(&self) -> bool {
         true
+    }
+
+    /// Whether it tells about such occasions.
+    fn wants(&self, event: &str) -> bool {
+        !(self.is_chat() && matches!(event, "alert.acknowledged" | "alert.reopened"))
     }
 }
 
@@ -106,11 +112,12 @@ impl<S: Shape> Notifier for Service<S> {
     }
 
     fn per_hour_max(&self) -> Option<u32> {
-        self.receiver.per_hour_max
+        let bound = self.shape.is_chat().then_some(PER_HOUR_MAX_DEFAULT);
+        self.receiver.per_hour_max.or(bound)
     }
 
     fn lists_alerts(&self) -> bool {
-        false
+        self.shape.is_chat()
     }
 
     fn heartbeat(&self) -> Option<Duration> {

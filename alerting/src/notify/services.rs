@@ -57,6 +57,48 @@ async fn chats_get_text_that_mentions_nobody() {
     assert_eq!((&body["topic"], &body["priority"]), (&json!("t"), &json!(5)));
 }
 
+#[test]
+fn chats_are_quiet_where_pagers_are_told_all() {
+    let (_file, key) = key_file("k3y");
+    for (kind, own, is_chat) in [
+        ("slack", json!({}), true),
+        ("mattermost", json!({}), true),
+        ("discord", json!({}), true),
+        ("teams", json!({}), true),
+        ("ntfy", json!({"topic": "t"}), true),
+        ("telegram", json!({"token": key, "chat": "1"}), true),
+        ("pagerduty", json!({"routing_key": key}), false),
+        ("opsgenie", json!({"api_key": key}), false),
+    ] {
+        let mut settings = json!({"url": "https://192.0.2.1/in"});
+        settings
+            .as_object_mut()
+            .expect("an object")
+            .extend(own.as_object().cloned().into_iter().flatten());
+        let notifier = build(kind, settings).expect("settings");
+        let told = ["alert.opened", "alert.updated", "alert.resolved", "alert.acknowledged"];
+        let told = told.map(|event| notifier.wants(event));
+        assert_eq!(told, [true, true, true, !is_chat], "{kind}");
+        assert_eq!(notifier.wants("alert.reopened"), !is_chat, "{kind}");
+        assert_eq!(notifier.lists_alerts(), is_chat, "{kind}");
+        assert_eq!(notifier.per_hour_max(), is_chat.then_some(30), "{kind}");
+    }
+}
+
+#[test]
+fn a_chat_is_told_of_several_alerts_in_one_message() {
+    let mut several = outgoing("9 failures");
+    let mut other = several.alert.clone().expect("an alert").summary;
+    other.title = String::from("port scan");
+    several.also = vec![other];
+    let said = super::message::said(&several);
+    assert_eq!(
+        (said.title.as_str(), said.link.as_str()),
+        ("2 alerts: 9 failures", "https://logs.example/alerts")
+    );
+    assert!(said.text.ends_with(" Also: port scan."), "{}", said.text);
+}
+
 #[tokio::test]
 async fn pagers_acknowledge_and_resolve_under_the_same_key() {
     let (_file, key) = key_file("k3y");
