@@ -183,6 +183,10 @@ pub static TARGETS: &[Target] = &[
         br#""level":30,"time":1735787045000,"pid":1,"hostname":"h","msg":"a","v":1}"#,
         br#""_path":"dns","ts":1735787045.1,"id.orig_h":"10.0.0.1","query":"a.example"}"#,
     ]),
+    record("flatted", b"[{", &[
+        br#""startTime":"1","level":"2","data":"3","error":"4","pid":7},"2026-01-02T03:04:05.6Z",{"levelStr":"5"},["6",1,null],"__LOG4JS_undefined__","WARN","text"]"#,
+        br#""a":"1","me":"0"},["1","2"],"x"]"#,
+    ]),
     record("syslog", b"<", &[
         b"34>1 2003-10-11T22:14:15.003Z host su 1 ID47 [a@1 b=\"c\\]\"][d@2 e=\"f\"] \xEF\xBB\xBFtext",
         b"13>Oct 11 22:14:15 host sshd[4721]: Accepted publickey for root from 192.0.2.1 port 22 ssh2",

@@ -9,13 +9,13 @@ use super::scan::{DEPTH_MAX, Scanner};
 use crate::protocol::members::{items, members, quoted, string};
 
 /// What log4js writes where JavaScript has no value.
-const UNDEFINED: &str = "__LOG4JS_undefined__";
+const UNDEFINED: &str = "\"__LOG4JS_undefined__\"";
 
-/// How much longer than the record its object may get: a value is written wherever it is named.
-const GROWTH_MAX: usize = 8;
+/// How many times the bytes of the record are read at most: a value is written wherever it is named.
+const READ_TIMES_MAX: usize = 8;
 
 /// The object that `text` says in this form; nothing when it is something else, names a value inside
-/// itself, or would be longer than [`GROWTH_MAX`] times the text.
+/// itself, or names values so often that they come to more than [`READ_TIMES_MAX`] times the text.
 pub(crate) fn object_of(text: &str) -> Option<String> {
     let text = text.trim_ascii();
     if !text.starts_with("[{\"") || !text.ends_with(']') || !begins_with_reference(text) {
@@ -25,8 +25,8 @@ pub(crate) fn object_of(text: &str) -> Option<String> {
     if values.iter().all(|value| value.starts_with('{')) {
         return None;
     }
-    let mut object =
-        Writer { values: &values, bytes_max: text.len() * GROWTH_MAX, json: String::new() };
+    let bytes_left = text.len() * READ_TIMES_MAX;
+    let mut object = Writer { values: &values, bytes_left, json: String::new() };
     object.put(values[0], 0)?;
     Some(object.json)
 }
@@ -44,23 +44,23 @@ fn begins_with_reference(text: &str) -> bool {
 
 struct Writer<'t> {
     values: &'t [&'t str],
-    bytes_max: usize,
+    /// Bytes of values that may still be read.
+    bytes_left: usize,
     json: String,
 }
 
 impl<'t> Writer<'t> {
     /// Writes a value in which strings stand for others.
     fn put(&mut self, value: &'t str, depth: usize) -> Option<()> {
-        if depth > DEPTH_MAX || self.json.len() > self.bytes_max {
-            return None;
-        }
+        self.bytes_left =
+            self.bytes_left.checked_sub(value.len()).filter(|_| depth <= DEPTH_MAX)?;
         match value.as_bytes().first() {
             Some(b'{') => {
                 let mut separator = '{';
                 for member in members(value) {
                     let (key, value) = member.ok()?;
                     let value = self.named(value)?;
-                    if string(value).is_some_and(|said| said == UNDEFINED) {
+                    if value == UNDEFINED {
                         continue;
                     }
                     self.json.push(separator);
