@@ -2,10 +2,15 @@
 //!
 //! Order of the limits: number of connections, then the header of a proxy, then TLS, then size and
 //! time of the header (security requirements R28, R29), then whatever the route asks for. The router
-//! can be replaced while the server runs: it answers "recovering" until the store is open.
+//! can be replaced while the server runs: it answers "recovering" until the store is open. Whoever is
+//! refused while still writing can read why (`unread.rs`), also for what is no request (`turn.rs`).
+
+mod turn;
+mod unread;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
@@ -15,6 +20,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,15 +29,17 @@ use logwarden_store::identity::ClientNames;
 use logwarden_web::OverTls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
+use self::turn::{Turn, Wire};
+use self::unread::Watched;
 use crate::config::{HttpConfig, TlsFiles};
 
 /// Connections held open at once; more wait in the kernel's queue.
@@ -40,6 +48,7 @@ const CONNECTIONS_MAX: usize = 2_048;
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Lines in one request's header.
 const HEADERS_MAX: usize = 100;
+const URL_TOO_LONG: &str = "the address is over 16 KiB; a long query is sent with POST";
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may take after the stop was asked for.
@@ -158,10 +167,20 @@ impl Connection {
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin, names: Option<ClientNames>) {
+    async fn serve(
+        self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        names: Option<ClientNames>,
+    ) {
         let Self { peer, router, is_tls, shutdown } = self;
-        let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let turn = Turn::default();
+        let (rests_tx, rests) = mpsc::unbounded_channel();
+        let begin = turn.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            begin.begin();
+            let turn = begin.clone();
             let router = router.borrow().clone();
+            let request = Watched::of(request, &rests_tx);
             let request = admit(request, peer, is_tls).map(|mut request| {
                 if let Some(names) = &names {
                     request.extensions_mut().insert(names.clone());
@@ -178,34 +197,81 @@ impl Connection {
             // answer, and would not hear a sender that goes as soon as it has sent, as graypy does.
             let begun = answer.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
             async move {
-                match begun {
+                let answer = match begun {
                     Poll::Ready(answer) => answer,
                     Poll::Pending => answer.await,
-                }
+                };
+                answer.map(|answer| turn.end_with(answer))
             }
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .max_headers(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let wire = Wire { stream: &mut stream, turn: turn.clone() };
+        let ended = {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_headers(HEADERS_MAX)
+                .serve_connection(TokioIo::new(wire), service);
+            let (mut connection, mut discarding) =
+                (pin!(connection), pin!(unread::discard_rests(rests)));
+            let mut is_stopping = false;
+            loop {
+                tokio::select! {
+                    ended = connection.as_mut() => break ended,
+                    never = discarding.as_mut() => match never {},
+                    () = shutdown.cancelled(), if !is_stopping => {
+                        is_stopping = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
             }
         };
         if let Err(error) = ended {
             debug!(%peer, "connection ended: {error}");
         }
+        if let Some(status) = turn.refused()
+            && let Err(error) = refuse(&mut stream, status, is_tls).await
+        {
+            debug!(%peer, "refusal was not written: {error}");
+        }
     }
+}
+
+/// Writes to a connection that no request can come over any more why, and lets its sender read it.
+async fn refuse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    status: StatusCode,
+    is_tls: bool,
+) -> anyhow::Result<()> {
+    let (code, message) = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            ("header_too_large", "the header is over 16 KiB, or has more than 100 lines")
+        }
+        StatusCode::URI_TOO_LONG => ("url_too_long", URL_TOO_LONG),
+        _ => ("bad_request", "this is no request of HTTP/1.1"),
+    };
+    let (head, body) = logwarden_web::refusal(status, code, message, is_tls).into_parts();
+    let body = axum::body::to_bytes(body, HEADER_BYTES_MAX).await?;
+    let mut answer = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in &head.headers {
+        answer.extend_from_slice(name.as_str().as_bytes());
+        answer.extend_from_slice(b": ");
+        answer.extend_from_slice(value.as_bytes());
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+    answer.extend_from_slice(&body);
+    tokio::time::timeout(HEADER_TIMEOUT, async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await
+    })
+    .await??;
+    unread::discard_all(stream).await;
+    Ok(())
 }
 
 /// Checks the header's size and framing, and notes where the request came from.
 fn admit(
-    request: Request<hyper::body::Incoming>,
+    request: Request<Watched>,
     peer: SocketAddr,
     is_tls: bool,
 ) -> Result<Request<Body>, Box<Response<Body>>> {
@@ -217,8 +283,7 @@ fn admit(
     };
     // A query that is too long is a bad request, not a bad header.
     if url_bytes > HEADER_BYTES_MAX {
-        let message = "the address is over 16 KiB; a long query is sent with POST";
-        return refusal(StatusCode::BAD_REQUEST, "url_too_long", message);
+        return refusal(StatusCode::BAD_REQUEST, "url_too_long", URL_TOO_LONG);
     }
     if bytes + url_bytes > HEADER_BYTES_MAX {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -281,7 +346,7 @@ fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
 
     use super::*;
 
@@ -323,5 +388,98 @@ mod tests {
         let strangers = vec!["10.0.0.0/8".parse().expect("a network")];
         let stranger = HttpConfig { trusted_proxies: strangers, proxy_protocol: true, ..plain };
         assert_eq!(peer_seen(&stranger, request).await, "127.0.0.1");
+    }
+
+    /// Says these things one after the other over one connection, each whole before its answer is
+    /// read; what came back until the connection ended.
+    async fn say(router: Router, requests: &[Vec<u8>]) -> String {
+        let here =
+            HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..HttpConfig::default() };
+        let server = Server::bind(&here).await.expect("a free port");
+        let address = server.address().expect("it is bound");
+        let (_keep, router) = watch::channel(router);
+        let shutdown = CancellationToken::new();
+        let serving = server.serve(router, shutdown.clone());
+        let talking = async {
+            let mut stream = TcpStream::connect(address).await.expect("open");
+            let mut said = Vec::new();
+            for request in requests {
+                stream.write_all(request).await.expect("all of it can be written");
+                let before = said.len();
+                let is_whole = |said: &[u8]| said[before..].ends_with(b"}}");
+                while !is_whole(&said) && stream.read_buf(&mut said).await.expect("no reset") > 0 {}
+            }
+            shutdown.cancel();
+            String::from_utf8(said).expect("text")
+        };
+        tokio::join!(talking, serving).0
+    }
+
+    /// Answers like a door that does not read what it refuses.
+    fn refusing() -> Router {
+        Router::new().fallback(async || {
+            let (status, code) = (StatusCode::UNAUTHORIZED, "unauthorized");
+            let mut refusal = logwarden_web::refusal(status, code, "not you", false);
+            refusal.headers_mut().remove(header::CONNECTION);
+            refusal
+        })
+    }
+
+    #[tokio::test]
+    async fn who_writes_all_before_reading_reads_why_it_was_refused_and_can_go_on() {
+        // More than the system keeps of what nobody reads.
+        let body = vec![b'x'; 32 << 20];
+        let head = |line: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n");
+        let measured = head(&format!("Content-Length: {}", body.len())).into_bytes();
+        let chunk = format!("{:x}\r\n", body.len()).into_bytes();
+        let chunked = head("Transfer-Encoding: chunked").into_bytes();
+        let requests = [
+            [&measured[..], &body].concat(),
+            [&chunked[..], &chunk, &body, b"\r\n0\r\n\r\n"].concat(),
+            head("Content-Length: 0").into_bytes(),
+        ];
+        let said = say(refusing(), &requests).await;
+        assert_eq!(said.matches("HTTP/1.1 401 ").count(), 3, "{said}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_leave_to_write_is_not_told_to_begin() {
+        let head =
+            "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+        let said = say(refusing(), &[head.as_bytes().to_vec()]).await;
+        assert!(said.starts_with("HTTP/1.1 401 ") && !said.contains(" 100 "), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_answered_like_any_other_that_is_refused() {
+        let sound = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
+        let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(16 << 20));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: 1\r\n".repeat(101));
+        let far = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000));
+        let two = "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab";
+        for (bytes, status, code) in [
+            (long.as_bytes(), 431, "header_too_large"),
+            (many.as_bytes(), 431, "header_too_large"),
+            (far.as_bytes(), 414, "url_too_long"),
+            (two.as_bytes(), 400, "bad_request"),
+            (b"nonsense\r\n\r\n", 400, "bad_request"),
+            (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400, "bad_request"),
+        ] {
+            // As the first thing, and after a request that was one.
+            for requests in [vec![bytes.to_vec()], vec![sound.clone(), bytes.to_vec()]] {
+                let before = requests.len() - 1;
+                let said = say(refusing(), &requests).await;
+                assert_eq!(said.matches("HTTP/1.1 401 ").count(), before, "{said}");
+                let (_, refusal) = said.split_once(&format!("HTTP/1.1 {status} ")).expect(&said);
+                for text in [
+                    "\r\nx-content-type-options: nosniff\r\n",
+                    "\r\nx-request-id: ",
+                    "\r\nconnection: close\r\n",
+                    &format!("{{\"error\":{{\"code\":\"{code}\""),
+                ] {
+                    assert!(refusal.contains(text), "{text} in {refusal}");
+                }
+            }
+        }
     }
 }
