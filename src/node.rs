@@ -15,9 +15,9 @@ use logwarden_event::{Clock, SystemClock};
 use logwarden_index::Index;
 use logwarden_ingest::{Handle, Ingest, Normalizer, Origin, Progress};
 use logwarden_query::Engine;
-use logwarden_store::identity::{Identity, REFRESH_INTERVAL};
+use logwarden_store::identity::{Identity, IdentityError, REFRESH_INTERVAL};
 use logwarden_store::seal::Seal;
-use logwarden_store::{JournalState, Store};
+use logwarden_store::{CatalogError, JournalState, Store};
 use logwarden_web::{
     Audit, DetectorDetails, Entry, HealthDetails, HealthReport, IndexDetails, JournalDetails,
     Providers, Saved,
@@ -480,9 +480,16 @@ async fn run_until_failure(store: Store, shutdown: CancellationToken) -> anyhow:
     }
 }
 
-/// The code travels in the fragment, which browsers never send.
+/// The code travels in the fragment, which browsers never send. While the disk has no room for another
+/// one, that of the start before stays.
 async fn setup_link(identity: &Identity, url: &str) -> anyhow::Result<Option<String>> {
-    let code = identity.setup_code().await?;
+    let code = match identity.setup_code().await {
+        Err(IdentityError::Catalog(CatalogError::Full)) => {
+            warn!("no room is left for a new set-up link; the one before it stays good");
+            None
+        }
+        code => code?,
+    };
     Ok(code.map(|code| format!("{}/setup#code={code}", url.trim_end_matches('/'))))
 }
 

@@ -15,6 +15,8 @@ const VOLUME_MIB: u64 = 96;
 const FOREIGN_BYTES: u64 = 16 << 20;
 /// Batches that would fill any such volume.
 const BATCHES_MAX: usize = 200;
+/// What takes the last byte while the server is down, once for each time it is killed.
+const FILLERS_AFTER_KILLS: [&str; 3] = ["filler-1", "filler-2", "filler-3"];
 /// Records of a large batch, and bytes of one.
 const LARGE: (usize, usize) = (64, 8 << 10);
 
@@ -68,22 +70,30 @@ async fn fill_and_free(place: &Place, volume: &Volume) {
     volume.fill("filler-of-the-reserve", u64::MAX);
     assert_search_answers(&client, acked, large).await;
     let before = told(&receiver, "server.trouble");
-    node.kill9();
     load.aim_at_nothing();
-    let node = place.start().await;
-    let client = client.at(&node);
+    let (mut node, mut client) = (node, client);
+    for filler in FILLERS_AFTER_KILLS {
+        node.kill9();
+        // Whatever a start before gave up or freed is gone.
+        volume.fill(filler, u64::MAX);
+        node = place.start().await;
+        client = client.at(&node);
+        wait_until_full(&client).await;
+        assert_search_answers(&client, acked, large).await;
+    }
     load.aim_at(&node);
-    wait_until_full(&client).await;
-    assert_search_answers(&client, acked, large).await;
     // So is the disk itself, of which no alert can tell.
     until("the full disk is told of", LONG, async || {
         (told(&receiver, "server.trouble") > before).then_some(())
     })
     .await;
 
-    volume.free_room("filler");
-    volume.free_room("filler-of-the-reserve");
-    volume.free_room("foreign");
+    for foreign in ["filler", "filler-of-the-reserve", "foreign"] {
+        volume.free_room(foreign);
+    }
+    for filler in FILLERS_AFTER_KILLS {
+        volume.free_room(filler);
+    }
     until("batches are taken again", LONG, async || {
         (post(&client).await.status == 200 && health(&client).await == "200 ready").then_some(())
     })

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use logwarden_event::{AlertId, NotificationId, Timestamp};
-use logwarden_store::{Catalog, Row, Statement, Step, StepOutcome, Store};
+use logwarden_store::{Catalog, CatalogError, Row, Statement, Step, StepOutcome, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -70,14 +70,21 @@ const WAITING: &str = "waiting";
 pub(crate) type Report = Arc<dyn Fn(&str, NotifierState) + Send + Sync>;
 
 /// Frees what a process was sending that is gone. Whoever opens a data directory is alone in it, so
-/// nobody sends these rows, and to wait for their leases would keep people waiting for minutes.
+/// nobody sends these rows, and to wait for their leases would keep people waiting for minutes. Where the
+/// disk has no room for it they wait all the same.
 pub(crate) async fn free_leases(catalog: &dyn Catalog) -> Result<(), AlertingError> {
     let statement = Statement {
         sql: "UPDATE alerting_outbox SET lease_until_ns = 0
             WHERE state = 'pending' AND lease_until_ns > 0",
         values: Vec::new(),
     };
-    commit(catalog, Step { statements: vec![statement], ..Step::default() }).await
+    match commit(catalog, Step { statements: vec![statement], ..Step::default() }).await {
+        Err(AlertingError::Catalog(CatalogError::Full)) => {
+            warn!("no room is left; what was being sent waits until its lease is over");
+            Ok(())
+        }
+        freed => freed,
+    }
 }
 
 /// A row that is to be sent now.
@@ -288,7 +295,7 @@ impl Worker {
         };
         let step = Step { statements: group.iter().map(lease).collect(), ..Step::default() };
         let mut outcome = self.store.catalog.step(step.clone()).await;
-        if matches!(outcome, Err(logwarden_store::CatalogError::Unknown)) {
+        if matches!(outcome, Err(CatalogError::Unknown)) {
             outcome = self.store.catalog.step(step).await;
         }
         let StepOutcome::Done { changed, .. } = outcome? else { return Ok(Some(Vec::new())) };

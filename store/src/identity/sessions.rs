@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logwarden_event::Timestamp;
 use metrics::counter;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::authorize::{Principal, PrincipalKind};
 use super::tokens::hash;
@@ -191,8 +191,16 @@ impl Identity {
         if statements.is_empty() {
             return Ok(());
         }
-        info!("{} second factors are sealed with the present master key", statements.len());
-        self.change_and_reload(statements).await.map(drop)
+        let count = statements.len();
+        match self.change_and_reload(statements).await {
+            Ok(_) => info!("{count} second factors are sealed with the present master key"),
+            // The key before opens them still, or they could not have been opened here.
+            Err(IdentityError::Catalog(CatalogError::Full)) => {
+                warn!("no room is left; {count} second factors stay sealed as they are");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Signing in asks for no code any more.
