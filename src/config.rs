@@ -13,6 +13,7 @@ use logwarden_alerting::{AlertingError, NotifierConfig, RotaConfig, RouteConfig,
 use logwarden_event::{Clock, SystemClock};
 use logwarden_ingest::config::{EnrichConfig, InputConfig, ListenerConfig, SourceConfig};
 use logwarden_query::{Mask, parse_query};
+use logwarden_store::SecretRef;
 use logwarden_store::identity::{CertificateConfig, RoleConfig, Roles};
 use logwarden_web::ProviderConfig;
 use serde::Deserialize;
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) providers: Vec<ProviderConfig>,
     /// The address people use, for links.
     pub(crate) public_url: Option<String>,
+    /// Whom to tell about a weakness of this installation: a URL, such as `mailto:`.
+    pub(crate) security_contact: Option<String>,
     /// The file as it was written, secrets masked.
     pub(crate) shown: serde_json::Value,
 }
@@ -129,6 +132,7 @@ pub(crate) struct DemoInbox {
 struct File {
     data_dir: Option<PathBuf>,
     public_url: Option<String>,
+    security_contact: Option<String>,
     storage: logwarden_store::Config,
     index: logwarden_index::Config,
     http: HttpConfig,
@@ -336,6 +340,12 @@ fn assemble(
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
         ensure!(is_page, "public_url: must begin with `https://` or `http://` and name a host");
     }
+    if let Some(contact) = &file.security_contact {
+        let is_contact = !contact.contains(char::is_whitespace)
+            && Url::parse(contact)
+                .is_ok_and(|url| matches!(url.scheme(), "mailto" | "https" | "tel"));
+        ensure!(is_contact, "security_contact: must be a `mailto:`, `https:` or `tel:` address");
+    }
     let providers = providers(file.oidc, &roles, base)?;
     CertificateConfig::check(&file.certificates, &roles).map_err(|reason| anyhow!(reason))?;
     let breached = file.users.breached_passwords_file.map(|file| base.join(file));
@@ -352,6 +362,7 @@ fn assemble(
         certificates: file.certificates,
         providers,
         public_url,
+        security_contact: file.security_contact,
         shown,
     })
 }
@@ -458,8 +469,11 @@ fn masked(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
-/// A URL up to its path, which often is a webhook's password.
+/// A URL up to its path, which often is a webhook's password; a reference to one as it is.
 fn without_path(text: &str) -> String {
+    if SecretRef::is_reference(text) {
+        return text.to_owned();
+    }
     match Url::parse(text) {
         Ok(url) if url.path() == "/" && url.query().is_none() => text.to_owned(),
         Ok(url) => format!("{}/***", url.origin().ascii_serialization()),
@@ -494,6 +508,15 @@ mod tests {
             "http.proxy_protocol: `trusted_proxies` names nobody",
         );
         check("[http]\nlitsen = \"x\"", "line 2");
+        check("public_url = \"https://logs.example/lw\"", "127.0.0.1:7514");
+        check("security_contact = \"mailto:security@example.org\"", "127.0.0.1:7514");
+        for contact in ["security@example.org", "javascript:alert(1)", "mailto:a\\nExpires: x"] {
+            check(&format!("security_contact = \"{contact}\""), "security_contact: must be");
+        }
+        for address in ["javascript:alert(1)", "ftp://logs.example", "logs.example", "https://", ""]
+        {
+            check(&format!("public_url = \"{address}\""), "public_url: must begin with `https://`");
+        }
         check("[[retention]]\ndataset = \"a\"", "retention[0]: either `keep_days`");
         check("[[retention]]\ndataset = \"a\"\nkeep_days = 9", "127.0.0.1:7514");
         check("nonsense = 1", "unknown field `nonsense`");
@@ -523,6 +546,8 @@ mod tests {
         );
         let value = serde_json::json!({ "url": "https://hooks.example/services/T0/key?x=1" });
         assert_eq!(masked(value), serde_json::json!({ "url": "https://hooks.example/***" }));
+        let value = serde_json::json!({ "url": "env:HOOK_URL" });
+        assert_eq!(masked(value.clone()), value);
     }
 
     #[test]

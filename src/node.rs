@@ -133,6 +133,7 @@ impl Node {
             public_url: config.public_url.clone(),
             own_url: config.public_url.clone().unwrap_or_else(|| http_url.clone()),
             trusted_proxies: config.http.trusted_proxies.clone(),
+            security_contact: config.security_contact.clone(),
             exports_dir: config.store.data_dir.join("exports"),
         };
         let (router, routes) = watch::channel(logwarden_web::recovering(&settings));
@@ -193,7 +194,6 @@ impl Node {
             take_over_told(Arc::clone(&identity), Arc::clone(&audit), roles.consumers.clone());
         roles.follow("told", told);
         let saved = Saved::open(Arc::clone(&store.catalog), Arc::clone(&store.clock)).await?;
-        let shown = Arc::new(Mutex::new(config.shown));
         let node = Self {
             http_url,
             setup_link,
@@ -205,7 +205,7 @@ impl Node {
             ingest,
             audit,
             saved,
-            shown,
+            shown: Arc::new(Mutex::new(config.shown)),
             roles,
         };
         let (looker, events) = (node.ingest.handle(), node.store.clone());
@@ -216,6 +216,7 @@ impl Node {
         node.roles.follow("troubles", troubles::run(watched, node.ingest.handle(), stop));
         let (alerting, stop) = (Arc::clone(&node.alerting), node.roles.consumers.clone());
         node.roles.follow("late", look_again(alerting, Arc::clone(&engine), stop));
+        node.put_denials_on_record();
         node.note("server.start", "started").await;
         let _ = router.send_replace(node.router(engine, &index, metrics, settings));
         Ok(node)
@@ -289,6 +290,19 @@ impl Node {
         self.roles.consumers.cancel();
         Roles::finish("consumers", &self.roles.followers).await;
         self.store.journal.close().await;
+    }
+
+    /// Has the audit records tell whom the doors of senders turn away that speak no HTTP/1.1.
+    fn put_denials_on_record(&self) {
+        let audit = Arc::clone(&self.audit);
+        self.ingest.handle().on_denial(move |denial| {
+            let (name, message) = match denial.principal {
+                Some(name) => (name, "was denied"),
+                None => (String::new(), "came without a credential that counts"),
+            };
+            let entry = Entry::new("access", name, denial.protocol, message);
+            audit.note_stranger(entry.failed().from_peer(Some(denial.peer)));
+        });
     }
 
     /// Writes down what became of the server itself.

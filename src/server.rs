@@ -304,6 +304,15 @@ fn admit(
     Ok(request)
 }
 
+/// Whether the front could be served: its certificate, key, authority and list can be used.
+///
+/// # Errors
+///
+/// What of them cannot be read or used.
+pub(crate) fn check(config: &HttpConfig) -> anyhow::Result<()> {
+    config.tls.as_ref().map(acceptor).transpose().map(drop)
+}
+
 /// TLS 1.2 and 1.3 by rustls; clients must show a certificate when an authority for them is named.
 fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
     let certificates = CertificateDer::pem_file_iter(&files.cert)

@@ -325,8 +325,13 @@ impl Routing {
             AlertingError::config(format!("{path}.kind"), message)
         })?;
         let name = notifier.name.clone();
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.starts_with(ROTA) {
-            let message = format!("has 1 to {NAME_BYTES_MAX} bytes and does not begin with {ROTA}");
+        let is_name = (1..=NAME_BYTES_MAX).contains(&name.len())
+            && !name.starts_with(ROTA)
+            && !name.chars().any(char::is_control);
+        if !is_name {
+            let message = format!(
+                "has 1 to {NAME_BYTES_MAX} bytes, no control characters, and does not begin with {ROTA}"
+            );
             return Err(AlertingError::config(format!("{path}.name"), message));
         }
         if self.notifiers.iter().any(|known| known.name == name) {

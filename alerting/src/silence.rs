@@ -107,6 +107,16 @@ impl Alerting {
         Ok(known)
     }
 
+    /// One of them.
+    ///
+    /// # Errors
+    ///
+    /// [`AlertingError::NotFound`]; otherwise as [`Alerting::silences`].
+    pub async fn silence(&self, id: &str, viewer: &Viewer) -> Result<Silence, AlertingError> {
+        let known = self.silences(viewer).await?;
+        known.into_iter().find(|silence| silence.id == id).ok_or(AlertingError::NotFound)
+    }
+
     async fn known_silences(&self) -> Result<Vec<Silence>, AlertingError> {
         let store = &self.shared.store;
         load(&*store.catalog, store.clock.now().saturating_sub(KEPT_AFTER_END)).await
@@ -116,7 +126,8 @@ impl Alerting {
     ///
     /// # Errors
     ///
-    /// [`AlertingError::Invalid`] when it names nothing, has no reason or no sensible end;
+    /// [`AlertingError::Invalid`] when it names nothing or no rule that there is, has no reason or no
+    /// sensible end;
     /// [`AlertingError::Conflict`] when there are [`SILENCES_MAX`] already.
     pub async fn create_silence(
         &self,
@@ -127,28 +138,15 @@ impl Alerting {
     ) -> Result<Silence, AlertingError> {
         let store = &self.shared.store;
         let now = store.clock.now();
-        check(&muted)?;
-        let reason = reason.trim();
-        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-            return Err(invalid(format!("a reason has 1 to {REASON_BYTES_MAX} bytes")));
-        }
-        if ends_at <= now || ends_at.since(now) > SILENCE_MAX {
-            return Err(invalid("a silence ends within the next 90 days"));
-        }
+        let (muted, reason) = self.sound(muted, reason, ends_at)?;
         if load(&*store.catalog, now).await?.len() >= SILENCES_MAX {
             let message = format!("{SILENCES_MAX} silences are in force already");
             return Err(AlertingError::Conflict(message));
         }
-        let mut muted = muted;
-        if let Some(id) = &mut muted.rule_id
-            && let Some(rule) = self.shared.rules().find(id)
-        {
-            id.clone_from(&rule.id);
-        }
         let silence = Silence {
             id: new_id(&muted, author, now),
             muted,
-            reason: reason.to_owned(),
+            reason,
             author: author.to_owned(),
             created_at: now,
             ends_at,
@@ -170,6 +168,67 @@ impl Alerting {
         };
         commit(&*store.catalog, Step { statements: vec![statement], ..Step::default() }).await?;
         Ok(silence)
+    }
+
+    /// Gives a silence in force another scope, reason and end; its author stays.
+    ///
+    /// # Errors
+    ///
+    /// [`AlertingError::NotFound`], [`AlertingError::Conflict`] when it has ended, and otherwise as
+    /// [`Alerting::create_silence`].
+    pub async fn change_silence(
+        &self,
+        id: &str,
+        muted: Muted,
+        reason: &str,
+        ends_at: Timestamp,
+    ) -> Result<Silence, AlertingError> {
+        let store = &self.shared.store;
+        let viewer = Viewer::of_everything("");
+        self.silence(id, &viewer).await?;
+        let (muted, reason) = self.sound(muted, reason, ends_at)?;
+        let statement = Statement {
+            sql: "UPDATE alerting_silences SET rule_id = ?3, entity = ?4, reason = ?5, ends_ns = ?6
+                WHERE id = ?1 AND ends_ns > ?2",
+            values: vec![
+                text(id),
+                instant(store.clock.now()),
+                text_or_null(muted.rule_id.as_deref()),
+                text_or_null(muted.entity.as_deref()),
+                text(reason.clone()),
+                instant(ends_at),
+            ],
+        };
+        commit(&*store.catalog, Step { statements: vec![statement], ..Step::default() }).await?;
+        let changed = self.silence(id, &viewer).await?;
+        if (&changed.muted, &changed.reason, changed.ends_at) != (&muted, &reason, ends_at) {
+            return Err(AlertingError::Conflict(String::from("the silence has ended")));
+        }
+        Ok(changed)
+    }
+
+    /// What a silence mutes, by the rule's id, and why.
+    fn sound(
+        &self,
+        mut muted: Muted,
+        reason: &str,
+        ends_at: Timestamp,
+    ) -> Result<(Muted, String), AlertingError> {
+        let now = self.shared.store.clock.now();
+        check(&muted)?;
+        let reason = reason.trim();
+        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+            return Err(invalid(format!("a reason has 1 to {REASON_BYTES_MAX} bytes")));
+        }
+        if ends_at <= now || ends_at.since(now) > SILENCE_MAX {
+            return Err(invalid("a silence ends within the next 90 days"));
+        }
+        if let Some(id) = &mut muted.rule_id {
+            let rules = self.shared.rules();
+            let rule = rules.find(id).ok_or_else(|| invalid(format!("there is no rule `{id}`")))?;
+            id.clone_from(&rule.id);
+        }
+        Ok((muted, reason.to_owned()))
     }
 
     /// Ends a silence now; one that has ended stays as it is.
@@ -285,6 +344,9 @@ mod tests {
         Alerting::open(store, crate::Config::default()).await.expect("opened")
     }
 
+    /// One of the bundled rules.
+    const RULE: &str = "failed_login_spike";
+
     fn of_rule(id: &str) -> Muted {
         Muted { rule_id: Some(id.to_owned()), entity: None }
     }
@@ -294,15 +356,25 @@ mod tests {
         let alerting = opened().await;
         let now = alerting.shared.store.clock.now();
         let ends_at = now.saturating_add(Duration::from_secs(7_200));
-        let begun = alerting.create_silence(of_rule("r"), " load test ", ends_at, "ana").await;
+        let begun = alerting.create_silence(of_rule(RULE), " load test ", ends_at, "ana").await;
         let begun = begun.expect("begun");
         assert_eq!(begun.reason, "load test");
         let known = alerting.silences(&Viewer::of_everything("ana")).await.expect("read");
         assert_eq!(known, std::slice::from_ref(&begun));
         assert!(begun.words().starts_with("nobody is told: silenced by ana until "));
+        let about = Muted { rule_id: None, entity: Some("10.2.0.9".to_owned()) };
+        let later = ends_at.saturating_add(Duration::from_secs(60));
+        let change = alerting.change_silence(&begun.id, about.clone(), "longer", later).await;
+        let changed = change.expect("changed");
+        assert_eq!((&changed.muted, &*changed.reason, changed.ends_at), (&about, "longer", later));
+        assert_eq!((changed.author, changed.created_at), (begun.author, begun.created_at));
         let ended = alerting.end_silence(&begun.id, "bob").await.expect("ended");
         assert_eq!(ended.ended_by.as_deref(), Some("bob"));
         assert!(ended.ends_at <= alerting.shared.store.clock.now());
+        let late = alerting.change_silence(&begun.id, about.clone(), "longer", later).await;
+        assert!(matches!(late, Err(AlertingError::Conflict(_))), "{late:?}");
+        let missing = alerting.change_silence("none", about, "longer", later).await;
+        assert!(matches!(missing, Err(AlertingError::NotFound)), "{missing:?}");
         let missing = alerting.end_silence("none", "bob").await;
         assert!(matches!(missing, Err(AlertingError::NotFound)), "{missing:?}");
     }
@@ -316,9 +388,10 @@ mod tests {
         for (muted, reason, ends_at) in [
             (Muted::default(), "why", later),
             (of_rule(""), "why", later),
-            (of_rule("r"), "  ", later),
-            (of_rule("r"), "why", now),
-            (of_rule("r"), "why", too_late),
+            (of_rule("no_such_rule"), "why", later),
+            (of_rule(RULE), "  ", later),
+            (of_rule(RULE), "why", now),
+            (of_rule(RULE), "why", too_late),
         ] {
             let refused = alerting.create_silence(muted, reason, ends_at, "ana").await;
             assert!(matches!(refused, Err(AlertingError::Invalid(_))), "{refused:?}");

@@ -326,11 +326,8 @@ impl Config {
                 path: format!("sources[{index}].{key}"),
                 problem: problem.to_owned(),
             };
-            if source.name.is_empty() || is_own_name(&source.name) {
-                return Err(error(
-                    "name",
-                    "a source has a name that does not begin with `logwarden`",
-                ));
+            if !is_source_name(&source.name) {
+                return Err(error("name", SOURCE_NAME));
             }
             if !names.insert(&source.name) {
                 return Err(error("name", "another source has this name"));
@@ -338,6 +335,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+const SOURCE_NAME: &str =
+    "a source has a name without control characters that does not begin with `logwarden`";
+
+/// What a terminal would obey is no name, nor is one of ours.
+fn is_source_name(name: &str) -> bool {
+    !name.is_empty() && !is_own_name(name) && !name.chars().any(char::is_control)
 }
 
 /// Names under which our own records stand, in whatever case: searches do not tell them apart.
@@ -352,8 +357,8 @@ impl ListenerConfig {
         if self.tcp.is_none() && self.udp.is_none() {
             return Err(("tcp", "a listener needs an address, `tcp` or `udp`"));
         }
-        if self.source.as_deref().is_some_and(|name| name.is_empty() || is_own_name(name)) {
-            return Err(("source", "a source has a name that does not begin with `logwarden`"));
+        if self.source.as_deref().is_some_and(|name| !is_source_name(name)) {
+            return Err(("source", SOURCE_NAME));
         }
         if !self.allow.is_empty() && self.source.is_none() {
             return Err(("source", "`allow` needs a `source` that its records belong to"));
@@ -439,6 +444,12 @@ mod tests {
             &listener(|listener| listener.allow = vec!["10.0.0.0/8".parse().expect("a network")]),
             "`listeners[0].source`: `allow` needs a `source` that its records belong to",
         );
+        for name in ["", "Logwarden.audit", "ed\u{1b}[2Jge", "ed\nge"] {
+            check(
+                &listener(|listener| listener.source = Some(name.to_owned())),
+                "`listeners[0].source`: a source has a name without control characters that does not begin with `logwarden`",
+            );
+        }
         check(
             &listener(|listener| listener.tcp = None),
             "`listeners[0].tcp`: a listener needs an address, `tcp` or `udp`",

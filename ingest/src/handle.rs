@@ -9,7 +9,7 @@ use logwarden_store::CatalogError;
 use crate::enrich::{EnrichReport, ListMarks, ListNews};
 use crate::health::SourceReport;
 use crate::input::InputReport;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Denial, Pipeline};
 use crate::quota::QuotaUse;
 use crate::replay::{self, ReplayError, Replayed};
 
@@ -20,6 +20,12 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// From now on `tell` hears whom the doors turn away that speak no HTTP/1.1; it must not wait. The first
+    /// to ask is the one.
+    pub fn on_denial(&self, tell: impl Fn(Denial) + Send + Sync + 'static) {
+        self.pipeline.set_on_denial(Box::new(tell));
+    }
+
     /// How every source is, and how much of its quota it uses, by name.
     pub fn sources(&self) -> Vec<(SourceReport, QuotaUse)> {
         let now = self.pipeline.now();

@@ -51,7 +51,7 @@ pub use health::SourceReport;
 pub use input::InputReport;
 pub use listener::ListenError;
 pub use normalize::{Normalizer, Origin};
-pub use pipeline::Progress;
+pub use pipeline::{Denial, Progress};
 pub use proxy::Proxies;
 pub use quota::QuotaUse;
 pub use replay::{ReplayError, Replayed};

@@ -94,6 +94,21 @@ impl Certificates {
     }
 }
 
+impl crate::Config {
+    /// Reads the certificates of all listeners, as a start would.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`] with the first file that cannot be used.
+    pub fn check_certificates(&self) -> Result<(), ListenError> {
+        let mut listeners = self.listeners.iter();
+        listeners.try_for_each(|listener| match &listener.tls {
+            Some(files) => server_config(files, listener.kind).map(drop),
+            None => Ok(()),
+        })
+    }
+}
+
 fn server_config(files: &TlsConfig, kind: ListenerKind) -> Result<ServerConfig, ListenError> {
     let chain = certificates(&files.cert)?;
     let key =

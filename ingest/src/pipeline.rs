@@ -3,8 +3,9 @@
 //! Input: a [`Batch`] of one source. Output: where it went, or why nothing of it was stored. Over
 //! HTTP a refusal is the answer; over TCP it is waited out, which stops the reading.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -69,7 +70,22 @@ pub(crate) struct Pipeline {
     clock: Arc<dyn Clock>,
     index: Pace,
     rules: Pace,
+    on_denial: OnceLock<OnDenial>,
 }
+
+/// A connection or call that was turned away for its credential, at a door that is none of HTTP/1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Where it came from.
+    pub peer: IpAddr,
+    /// What it spoke, such as `tcp_json`.
+    pub protocol: &'static str,
+    /// Whose token it brought, when that is one; then its role does not let it write.
+    pub principal: Option<String>,
+}
+
+/// Is told of every [`Denial`]; must not wait.
+pub(crate) type OnDenial = Box<dyn Fn(Denial) + Send + Sync>;
 
 /// How far what follows the journal has come.
 #[derive(Debug, Clone)]
@@ -185,7 +201,21 @@ impl Pipeline {
             clock: Arc::clone(&store.clock),
             index: Pace::of("index", progress.searchable, (0, u64::MAX)),
             rules: Pace::of("rules", progress.looked_at, RULES_BEHIND),
+            on_denial: OnceLock::new(),
         }
+    }
+
+    /// From now on `tell` hears of every denial; the first to ask is the one.
+    pub(crate) fn set_on_denial(&self, tell: OnDenial) {
+        let _ = self.on_denial.set(tell);
+    }
+
+    /// Tells of somebody who was turned away with this token, or without one.
+    pub(crate) fn note_denial(&self, peer: IpAddr, protocol: &'static str, token: Option<&str>) {
+        let Some(tell) = self.on_denial.get() else { return };
+        let principal = token.and_then(|token| self.identity.authenticate_token(token));
+        let principal = principal.map(|principal| principal.name);
+        tell(Denial { peer: peer.to_canonical(), protocol, principal });
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -95,7 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             }
             let all_passed = match events {
                 Some(events) => {
-                    print(&render_matches(&test_rules(&rules, &read_events(&events)?), format)?);
+                    print(&render_matches(&test_rules(&rules, &read_events(&events)?), format));
                     true
                 }
                 None => {
@@ -207,18 +207,27 @@ fn normalize(normalizer: &Normalizer, record: &[u8]) -> Event {
     normalizer.normalize(record, &Origin::new("test"), now)
 }
 
-fn render_matches(matches: &[Match], format: Format) -> Result<String, Failure> {
+/// For JUnit each match is a case that passed: nothing is expected of records that somebody brought.
+fn render_matches(matches: &[Match], format: Format) -> String {
     let line = |found: &Match| match format {
-        Format::Table => format!("{:>8}  {}\n", found.event_index, found.rule_id),
-        _ => {
+        Format::Ndjson => {
             let rule_id = serde_json::Value::from(found.rule_id.as_str());
             format!("{{\"rule_id\":{rule_id},\"event_index\":{}}}\n", found.event_index)
         }
+        Format::Table => format!("{:>8}  {}\n", found.event_index, found.rule_id),
+        Format::Junit => {
+            let rule_id = xml(&found.rule_id);
+            format!("<testcase classname=\"{rule_id}\" name=\"event {}\"/>\n", found.event_index)
+        }
     };
-    match format {
-        Format::Junit => Err(Failure::Usage(anyhow!("matches are printed as `ndjson` or `table`"))),
-        _ => Ok(matches.iter().map(line).collect()),
-    }
+    let lines: String = matches.iter().map(line).collect();
+    if format == Format::Junit { suite(matches.len(), 0, &lines) } else { lines }
+}
+
+fn suite(tests: usize, failures: usize, cases: &str) -> String {
+    format!(
+        "<testsuite name=\"rules\" tests=\"{tests}\" failures=\"{failures}\">\n{cases}</testsuite>\n"
+    )
 }
 
 fn render_tests(tests: &[RuleTest], format: Format) -> String {
@@ -255,12 +264,7 @@ fn render_tests(tests: &[RuleTest], format: Format) -> String {
     match format {
         Format::Ndjson => lines,
         Format::Table => format!("{lines}{} passed, {failed} failed\n", tests.len() - failed),
-        Format::Junit => {
-            format!(
-                "<testsuite name=\"rules\" tests=\"{}\" failures=\"{failed}\">\n{lines}</testsuite>\n",
-                tests.len()
-            )
-        }
+        Format::Junit => suite(tests.len(), failed, &lines),
     }
 }
 
@@ -277,8 +281,12 @@ mod tests {
     #[test]
     fn a_match_is_one_line_of_json() {
         let found = [Match { rule_id: "a\"b".to_owned(), event_index: 7 }];
-        let text = render_matches(&found, Format::Ndjson).expect("printed");
+        let text = render_matches(&found, Format::Ndjson);
         assert_eq!(text, "{\"rule_id\":\"a\\\"b\",\"event_index\":7}\n");
-        assert!(render_matches(&found, Format::Junit).is_err());
+        assert_eq!(
+            render_matches(&found, Format::Junit),
+            "<testsuite name=\"rules\" tests=\"1\" failures=\"0\">\n\
+             <testcase classname=\"a&quot;b\" name=\"event 7\"/>\n</testsuite>\n"
+        );
     }
 }

@@ -92,7 +92,7 @@ impl Place {
 /// What whoever asked for something that is not done is told.
 pub(crate) fn refuse(error: IdentityError) -> Failure {
     match error {
-        IdentityError::NoRole(_) => Failure::Usage(error.into()),
+        IdentityError::NoRole(_) | IdentityError::RoleOfTokens(_) => Failure::Usage(error.into()),
         error => Failure::Bad(error.into()),
     }
 }

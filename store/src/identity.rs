@@ -153,6 +153,11 @@ pub enum IdentityError {
     /// Nobody has configured a role of this name.
     #[error("there is no role `{0}`")]
     NoRole(String),
+    /// A role for programs alone.
+    #[error(
+        "`{0}` is a role of tokens: a user is a reader, an analyst, an administrator, or has a configured role"
+    )]
+    RoleOfTokens(String),
     /// Somebody whose password is their provider's affair.
     #[error("`{0}` keeps the password")]
     External(String),
@@ -263,6 +268,15 @@ impl Identity {
     fn check_role(&self, name: &str) -> Result<(), IdentityError> {
         let known = self.roles().get(name).is_some();
         if known { Ok(()) } else { Err(IdentityError::NoRole(name.to_owned())) }
+    }
+
+    /// The same for a role that people have: what only sends or only reads metrics is for programs.
+    fn check_role_of_people(&self, name: &str) -> Result<(), IdentityError> {
+        self.check_role(name)?;
+        match self.roles().get(name).map(|grant| grant.role) {
+            Some(Role::Ingest | Role::Metrics) => Err(IdentityError::RoleOfTokens(name.to_owned())),
+            _ => Ok(()),
+        }
     }
 
     /// The principal that the holder of a role is; `None` when there is no such role.

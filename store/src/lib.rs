@@ -43,7 +43,7 @@ use blobs::remote::RemoteBlobs;
 use catalog::embedded::EmbeddedCatalog;
 use config::{OnForeignJournal, OnFull, S3Config};
 use disk::Disk;
-use disk::real::{RealDisk, create_private_dir};
+use disk::real::{RealDisk, check_private_dir, create_private_dir};
 use journal::idempotency;
 use journal::local::{Driver, LocalJournal, Setup};
 use random::Entropy;
@@ -140,6 +140,17 @@ impl Store {
         let simulation = Simulation::new(seed).expect("a database in memory can be made");
         let (store, _) = simulation.reopen().expect("an empty simulated disk can be opened");
         (store, simulation)
+    }
+}
+
+impl Config {
+    /// Looks at who may read the data directory, as a start would; makes and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Readable`] when others may, [`OpenError::Io`] when it is no directory of ours.
+    pub fn check_data_dir(&self) -> Result<(), OpenError> {
+        check_private_dir(&self.data_dir)
     }
 }
 

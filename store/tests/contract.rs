@@ -475,6 +475,23 @@ mod only_embedded {
         assert!(files >= 5, "{files}");
         drop(store);
         let data_dir = config(dir.path()).data_dir;
+        for (name, closed) in [("catalog.db", 0o600), ("master.key", 0o600), ("wal", 0o700)] {
+            let path = data_dir.join(name);
+            if name == "master.key" {
+                std::fs::write(&path, "0").expect("written");
+            }
+            let set = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode));
+            set(0o744).expect("changed");
+            let config = config(dir.path());
+            let refused = Store::embedded(&config, Arc::new(SystemClock)).await.map(drop);
+            for refused in [refused, config.check_data_dir()] {
+                let Err(OpenError::Readable { path: named, mode: 0o744 }) = refused else {
+                    panic!("{name}: {refused:?}");
+                };
+                assert_eq!(named, path);
+            }
+            set(closed).expect("changed");
+        }
         std::fs::set_permissions(&data_dir, PermissionsExt::from_mode(0o755)).expect("changed");
         let refused = Store::embedded(&config(dir.path()), Arc::new(SystemClock)).await;
         assert!(matches!(refused.map(drop), Err(OpenError::Readable { mode: 0o755, .. })));

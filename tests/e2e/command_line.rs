@@ -74,6 +74,9 @@ async fn tokens_are_made_listed_and_revoked_while_the_node_runs() {
         ),
         USAGE,
     );
+    let narrowed = ["token", "create", "--role", "reader", "--name", "x", "--filter", "* | head 1"];
+    let (_, complaint) = check(local(&place, &narrowed), USAGE);
+    assert!(complaint.contains("pipes"), "{complaint}");
     check(local(&place, &["token", "revoke", "nobody"]), BAD);
 
     check(local(&place, &["token", "revoke", "late"]), GOOD);
@@ -122,6 +125,8 @@ async fn a_user_made_on_the_command_line_signs_in() {
     check(create("ada", "analyst", "password"), BAD);
     check(create("bob", "analyst", "short"), BAD);
     check(create("bob", "king", "password"), USAGE);
+    let (_, complaint) = check(create("bob", "ingest", "password"), USAGE);
+    assert!(complaint.contains("role of tokens"), "{complaint}");
     check(create("bob", "analyst", "no-such-file"), ENVIRONMENT);
 
     let node = place.start().await;
@@ -322,6 +327,21 @@ async fn a_configuration_is_checked_shown_and_refused() {
     place.configure("[http]\nlisten = \"0.0.0.0:0\"\n");
     let (_, complaint) = check(config("check"), BAD);
     assert!(complaint.contains("http.listen") && complaint.contains("insecure"), "{complaint}");
+    let tls = "tls = { cert = \"none.pem\", key = \"none.key\" }\n";
+    for (text, named) in [
+        (format!("[http]\n{tls}"), "none.pem"),
+        (format!("[[listeners]]\nkind = \"json\"\ntcp = \"127.0.0.1:0\"\n{tls}"), "none.pem"),
+        ("[storage]\nmaster_key = \"file:none.key\"\n".to_owned(), "none.key"),
+        ("[storage]\nmaster_key = \"env:LW_SHORT_KEY\"\n".to_owned(), "64 hexadecimal digits"),
+        ("[storage.s3]\nbucket = \"b\"\naccess_key = \"env:LW_NONE\"\nsecret_key = \"env:LW_NONE\"\n".to_owned(), "LW_NONE"),
+        ("[[oidc]]\nname = \"corp\"\nclient_id = \"lw\"\nissuer = \"https://id.example\"\nclient_secret = \"env:LW_NONE\"\n".to_owned(), "LW_NONE"),
+    ] {
+        place.configure(&text);
+        let mut asked = config("check");
+        asked.env("LW_SHORT_KEY", "00ff");
+        let (_, complaint) = check(asked, BAD);
+        assert!(complaint.contains(named), "{text}: {complaint}");
+    }
 
     place.configure("");
     let node = place.start().await;

@@ -27,6 +27,24 @@ async fn post(client: &Client, headers: &[(&str, &str)], body: impl Into<reqwest
 }
 
 #[tokio::test]
+async fn whom_a_door_turns_away_is_on_record_whatever_it_speaks() {
+    let place = Place::new("");
+    let auditor = place.token("admin", "auditor");
+    let node = place.start().await;
+    assert_eq!(Client::new(&node, "lw_nobody").ingest("{}").await.status, 401);
+    let mut stream = TcpStream::connect(node.tcp()).await.expect("a connection");
+    stream.write_all(b"{\"auth\":\"lw_nobody\"}\n").await.expect("sent");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.expect("an answer");
+    assert!(said.contains("unauthorized"), "{said}");
+    let auditor = Client::new(&node, &auditor);
+    let denied = "dataset:logwarden.audit event.action:access event.outcome:failure";
+    for object in ["\"POST /api/v1/ingest\"", "tcp_json"] {
+        auditor.wait_for(&format!("{denied} lw.object:{object} source.ip:127.0.0.1"), 1).await;
+    }
+}
+
+#[tokio::test]
 async fn a_batch_sent_again_under_its_key_is_stored_once() {
     let place = Place::new("");
     let sender = place.token("ingest", "shop");

@@ -26,6 +26,7 @@ mod rules;
 mod saved;
 mod scope;
 mod search;
+mod security;
 mod session;
 mod setup;
 mod shape;
@@ -86,6 +87,7 @@ pub(crate) fn routes() -> Routes {
         .join(roles::routes())
         .join(config::routes())
         .join(health::routes())
+        .join(security::routes())
         .add(Permission::AnyCredential, routes!(document))
 }
 

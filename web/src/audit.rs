@@ -149,7 +149,7 @@ impl Audit {
 
     /// Notes what anybody can do without a credential (guess one, or be turned away), unless there
     /// were too many in this second.
-    pub(crate) fn note_stranger(&self, mut entry: Entry) {
+    pub fn note_stranger(&self, mut entry: Entry) {
         let second = self.store.clock.now().secs();
         let mut throttle = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         if throttle.second != second {

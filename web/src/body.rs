@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::error::ApiError;
 
@@ -47,9 +48,7 @@ impl<S: Send + Sync, T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<S>
             return Err(ApiError::unsupported_media_type("application/json"));
         }
         let body = read(request, BYTES_MAX).await?;
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| ApiError::bad_request(format!("the body is not as expected: {error}")))
+        serde_json::from_slice(&body).map(Self).map_err(|error| unfit(&error))
     }
 }
 
@@ -87,10 +86,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        axum::extract::Query::try_from_uri(&parts.uri)
-            .map(|query| Self(query.0))
-            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
+        axum::extract::Query::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(
+            |rejection| {
+                // Which one and why; before it stands how it was read.
+                let text = rejection.body_text();
+                let reason = text.split_once(": ").map_or("", |(_, reason)| reason);
+                ApiError::bad_request(format!("the parameters are not as expected: {reason}"))
+            },
+        )
     }
+}
+
+/// The refusal of a JSON text. What does not fit is named; our own types, by which it was read, are not.
+pub(crate) fn unfit(error: &serde_json::Error) -> ApiError {
+    let said = error.to_string();
+    let reason = match error.classify() {
+        Category::Data if said.contains("untagged enum") => {
+            "a value is of a kind that is not taken"
+        }
+        Category::Data if said.contains("expected struct") => "an object is expected",
+        Category::Data => &said,
+        Category::Syntax | Category::Eof | Category::Io => {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            return ApiError::bad_request(format!("the body is not JSON: {place}"));
+        }
+    };
+    ApiError::bad_request(format!("the body is not as expected: {reason}"))
 }
 
 /// Whether the body is JSON: a content type that no form can send.

@@ -14,6 +14,9 @@ pub struct Settings {
     pub own_url: String,
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count; default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where whoever finds a weakness of this installation writes to, a URL such as
+    /// `mailto:security@example.org`; default none.
+    pub security_contact: Option<String>,
     /// Where exports in the background are kept while this process runs.
     pub exports_dir: PathBuf,
 }

@@ -1,10 +1,10 @@
 //! Comma-separated values that a spreadsheet opens without running anything.
 //!
-//! Every cell is quoted. Text that a spreadsheet would read as a formula (it begins with `=`, `+`,
-//! `-`, `@`, a tab or a carriage return) gets an apostrophe in front (OWASP, "CSV Injection");
-//! numbers that are numbers to us stay as they are.
+//! Every cell is quoted. What a spreadsheet would read as a formula (it begins with `=`, `+`, `-`,
+//! `@`, a tab or a carriage return) gets an apostrophe in front (OWASP, "CSV Injection"), a negative
+//! number too.
 
-use logwarden_event::{Event, Value};
+use logwarden_event::Event;
 
 use crate::json;
 
@@ -92,9 +92,6 @@ impl<'a> Row<'a> {
         let mut values = event.values(name);
         match (values.next(), values.next()) {
             (None, _) => self.bare(""),
-            (Some(value @ (Value::Integer(_) | Value::Float(_))), None) => {
-                self.bare(&value.to_string());
-            }
             (Some(value), None) => self.text(&value.to_string()),
             (Some(first), Some(second)) => {
                 let all = [first, second].into_iter().chain(values);
@@ -121,7 +118,7 @@ impl<'a> Row<'a> {
 
 #[cfg(test)]
 mod tests {
-    use logwarden_event::EventBuilder;
+    use logwarden_event::{EventBuilder, Value};
 
     use super::*;
 
@@ -138,7 +135,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).expect("text"),
             "\"source\",\"message\",\"a\",\"b\",\"c\",\"d\",\"raw\"\r\n\
-             \"'@shop\",\"'=HYPERLINK(\"\"http://evil\"\")\r\nnext\",\"'+1\",\"-5\",\"'\tx;y\",\"\",\"'=raw\"\r\n"
+             \"'@shop\",\"'=HYPERLINK(\"\"http://evil\"\")\r\nnext\",\"'+1\",\"'-5\",\"'\tx;y\",\"\",\"'=raw\"\r\n"
         );
     }
 }

@@ -60,8 +60,10 @@ pub(crate) async fn frame(State(scheme): State<Scheme>, request: Request, next: 
     set_headers(response.headers_mut(), &request_id, is_tls);
     let status = response.status();
     metrics::count_request(status, started.elapsed());
+    // That of a sender's door, where it has told one of its own.
+    let told = response.headers().get(&X_REQUEST_ID).and_then(|id| id.to_str().ok());
     tracing::debug!(
-        request.id = %request_id.0, http.method = %method, http.status = status.as_u16(),
+        request.id = told.unwrap_or(&request_id.0), http.method = %method, http.status = status.as_u16(),
         "answered {method} {} with {}", path.escape_debug(), status.as_u16(),
     );
     response

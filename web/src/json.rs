@@ -166,6 +166,8 @@ fn write_hit_members(event: &Event, wanted: &[String], object: &mut ObjectWriter
 /// One member of `fields`: everything the event has under one name.
 struct Slot<'e> {
     path: &'e str,
+    /// What the sender called it first, where that differs.
+    alias: Option<&'e str>,
     first: Value<'e>,
     more: Vec<Value<'e>>,
     is_array: bool,
@@ -194,6 +196,7 @@ fn slots(event: &Event) -> Vec<Slot<'_>> {
             }
             slots.push(Slot {
                 path: field.path,
+                alias: field.alias,
                 first: field.value,
                 more: Vec::new(),
                 is_array: is_array_item,
@@ -210,11 +213,13 @@ fn slots(event: &Event) -> Vec<Slot<'_>> {
     slots
 }
 
-/// Writes the flat `fields` of an event; only the `wanted` ones, if any are named.
+/// Writes the flat `fields` of an event; only the `wanted` ones, if any are named, by the standard name
+/// or the sender's. They stand under the standard one.
 pub(crate) fn write_fields(event: &Event, wanted: &[String], out: &mut Vec<u8>) {
     let mut object = ObjectWriter::begin(out);
     for slot in slots(event) {
-        if !wanted.is_empty() && !wanted.iter().any(|name| name == slot.path) {
+        let is_wanted = |name: &String| name == slot.path || slot.alias == Some(name.as_str());
+        if !wanted.is_empty() && !wanted.iter().any(is_wanted) {
             continue;
         }
         let out = object.key(slot.path);
@@ -285,6 +290,20 @@ mod tests {
             r#""timestamp":"1970-01-01T00:00:01.500Z","observed_at":"1970-01-01T00:00:01.500Z""#;
         let rest = r#""source":"shop","dataset":"shop.auth","severity":"info","message":"hello\n\"you\"","fields":{}"#;
         assert_eq!(text, format!(r#"{{"id":"{id}","seq":7,{times},{rest}}}"#));
+    }
+
+    #[test]
+    fn a_field_is_asked_for_by_either_of_its_names() {
+        let event = event(|builder| {
+            let (value, options) = (Value::String("10.2.0.9"), FieldOptions::default());
+            builder.field_with("source.ip", Some("src_ip"), value, options);
+            builder.field("zone", Value::String("eu"));
+        });
+        for name in ["source.ip", "src_ip"] {
+            let mut out = Vec::new();
+            write_fields(&event, &[name.to_owned()], &mut out);
+            assert_eq!(String::from_utf8(out).expect("text"), r#"{"source.ip":"10.2.0.9"}"#);
+        }
     }
 
     #[test]

@@ -10,9 +10,11 @@ use axum::Router;
 use axum::extract::{Request, State as Extract};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::request::Parts;
-use logwarden_store::identity::{Action, Identity, Object, authorize, is_credential_in_url};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, header};
+use logwarden_store::identity::{
+    Action, ClientNames, Identity, Object, authorize, is_credential_in_url,
+};
 use utoipa::openapi::{
     ContentBuilder, OpenApi, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder,
 };
@@ -91,16 +93,16 @@ impl Routes {
 
     /// Every method and path with its permission.
     #[cfg(test)]
-    pub(crate) fn declared(&self) -> Vec<(http::Method, String, Permission)> {
+    pub(crate) fn declared(&self) -> Vec<(Method, String, Permission)> {
         let mut declared = Vec::new();
         for Route { permission, handler: (_, paths, _) } in &self.0 {
             for (path, item) in &paths.paths {
                 for (method, is_there) in [
-                    (http::Method::GET, item.get.is_some()),
-                    (http::Method::POST, item.post.is_some()),
-                    (http::Method::PUT, item.put.is_some()),
-                    (http::Method::DELETE, item.delete.is_some()),
-                    (http::Method::PATCH, item.patch.is_some()),
+                    (Method::GET, item.get.is_some()),
+                    (Method::POST, item.post.is_some()),
+                    (Method::PUT, item.put.is_some()),
+                    (Method::DELETE, item.delete.is_some()),
+                    (Method::PATCH, item.patch.is_some()),
                 ] {
                     if is_there {
                         declared.push((method, path.clone(), *permission));
@@ -239,17 +241,23 @@ pub(crate) async fn note_denial(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let seen = parts.clone();
+    // What is kept of an ordinary request costs no copy of its head.
+    let origin = watch.scheme.of(&parts);
+    let target = (parts.method.clone(), parts.uri.clone());
+    let authorization = parts.headers.get(header::AUTHORIZATION).cloned();
+    let certificate = parts.extensions.get::<ClientNames>().cloned();
     let response = next.run(Request::from_parts(parts, body)).await;
     if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        let origin = watch.scheme.of(&seen);
-        let known = auth::authenticate(&watch.identity, &origin, &seen.headers, &seen.extensions);
+        let (mut headers, mut extensions) = (HeaderMap::new(), Extensions::new());
+        headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
+        certificate.map(|names| extensions.insert(names));
+        let known = auth::authenticate(&watch.identity, &origin, &headers, &extensions);
         let (name, message) = match known {
             Ok(Some(caller)) => (caller.principal.name, "was denied"),
             Ok(None) => (String::new(), "came without a credential"),
             Err(auth::Unknown) => (String::new(), "came with an unknown credential"),
         };
-        let entry = Entry::new("access", name, target(&seen), message);
+        let entry = Entry::new("access", name, shown_target(&target.0, &target.1), message);
         watch.audit.note_stranger(entry.failed().from_peer(origin.peer));
     }
     response
@@ -257,7 +265,11 @@ pub(crate) async fn note_denial(
 
 /// What a request asks for, without the query string: it may hold a credential.
 fn target(parts: &Parts) -> String {
-    format!("{} {}", parts.method, shown_path(parts.uri.path()))
+    shown_target(&parts.method, &parts.uri)
+}
+
+fn shown_target(method: &Method, uri: &Uri) -> String {
+    format!("{method} {}", shown_path(uri.path()))
 }
 
 /// A path for logs and audit records: without the token of a mail's link.

@@ -228,3 +228,18 @@ async fn read_answer(mut response: reqwest::Response) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_address_is_not_repeated() {
+        for address in
+            ["hunter2:x/y", "xoxb-hunter2", "https://a:hunter2@b.example/", "hunter2://b"]
+        {
+            let refused = read_url(address, true).expect_err(address);
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+    }
+}

@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use bytes::{Buf as _, Bytes, BytesMut};
 use logwarden_event::Timestamp;
 use logwarden_store::IdempotencyKey;
-use metrics::counter;
 use sha2::{Digest as _, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 use tracing::{debug, warn};
@@ -27,7 +26,6 @@ use super::stream::Connection;
 use super::unfold::TEXTS;
 use crate::config::{Limits, ListenerConfig, ListenerKind};
 use crate::join;
-use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::secret::without_secrets;
 use crate::normalize::{Origin, Wrapped, time};
 use crate::quota::Room;
@@ -546,7 +544,7 @@ async fn shake_hands(connection: &mut Connection) -> Option<Sender> {
     }
     connection.write(&pong).await.ok()?;
     if !is_good {
-        counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+        connection.deny(Forward.name(), None);
         debug!(peer = %connection.peer, reason, "handshake refused");
         return None;
     }

@@ -19,7 +19,6 @@ use axum::response::Response;
 use axum::routing::any;
 use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode};
-use metrics::counter;
 
 use super::Protocol;
 use super::answer::{self, Failure};
@@ -27,7 +26,6 @@ use super::door::Admission;
 use super::framing::{Form, Frame, Framing};
 use super::stream::{Connection, Content, Pump};
 use crate::config::ListenerKind;
-use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::pipeline::Pipeline;
 
 const PATH: &str = "/gelf";
@@ -64,7 +62,7 @@ pub(super) async fn serve_objects(
     first: Option<Frame>,
 ) {
     let Some(source) = connection.admitted_source().map(str::to_owned) else {
-        counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+        connection.deny(Gelf.name(), None);
         connection
             .refuse("logwarden: this listener takes GELF from its `allow` networks only")
             .await;

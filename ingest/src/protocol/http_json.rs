@@ -16,6 +16,7 @@ use http::header::CONTENT_TYPE;
 use logwarden_event::Position;
 
 use super::answer::{self, Failure};
+use super::body::Encoding;
 use super::door::{Admission, Records};
 use super::{Protocol, form};
 use crate::normalize::Wrapped;
@@ -48,6 +49,10 @@ async fn ingest(State(pipeline): State<Arc<Pipeline>>, request: Request) -> Resp
 
 async fn handle(pipeline: &Arc<Pipeline>, request: Request) -> Result<Response, Failure> {
     let admission = Admission::of(pipeline, &request, HttpJson.name(), &[Method::POST])?;
+    // Of these paths Loki's alone has senders that compress so.
+    if admission.encoding == Encoding::Snappy {
+        return Err(Failure::unsupported_encoding()).inspect_err(Failure::count);
+    }
     admission.within_quota()?;
     let query = request.uri().query().unwrap_or_default();
     let waits_searchable = query.split('&').any(|pair| pair == "wait=searchable");

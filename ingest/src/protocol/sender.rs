@@ -21,7 +21,7 @@ use super::{Protocol, documents};
 use crate::batch::{Batch, Intake};
 use crate::deadletter::Rejection;
 use crate::doubt::Session;
-use crate::metrics::{CONNECTIONS_REFUSED_TOTAL, DEAD_LETTERS_DROPPED_TOTAL};
+use crate::metrics::DEAD_LETTERS_DROPPED_TOTAL;
 use crate::normalize::{Origin, Wrapped};
 use crate::quota::{Quota, Room};
 
@@ -73,12 +73,12 @@ impl Sender {
         }
     }
 
-    /// Who the listener admits by network or certificate; others are counted.
+    /// Who the listener admits by network or certificate; others are counted and told of.
     pub(super) fn admitted(connection: &Connection, protocol: &dyn Protocol) -> Option<Self> {
         let sender =
             connection.admitted_source().map(|source| Self::new(connection, source, protocol));
         if sender.is_none() {
-            counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+            connection.deny(protocol.name(), None);
         }
         sender
     }

@@ -235,6 +235,12 @@ impl Connection {
         self.write(answer).await
     }
 
+    /// Counts and tells that the peer may not write, with this token or without one.
+    pub(crate) fn deny(&self, protocol: &'static str, token: Option<&str>) {
+        counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+        self.pipeline.note_denial(self.peer.ip(), protocol, token);
+    }
+
     /// Says why the connection ends, and ends it.
     pub(crate) async fn refuse(&mut self, line: &str) {
         // The peer may be gone or not listening; that the connection ends says enough.
@@ -297,7 +303,8 @@ impl Pump {
                 return;
             }
             if !self.may_write(&connection.pipeline) {
-                counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+                let token = self.token.as_ref().map(|token| token.expose().as_str());
+                connection.deny(self.origin.protocol, token);
                 return connection.refuse(tcp_json::UNAUTHORIZED).await;
             }
             let open = if is_waited_for { 0 } else { self.open_frames(connection, &frames) };

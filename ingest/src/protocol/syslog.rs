@@ -6,13 +6,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use metrics::counter;
 
 use super::Protocol;
 use super::framing::{Form, Framing};
 use super::stream::{Connection, Content, Pump};
 use crate::config::ListenerKind;
-use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 
 /// Syslog.
 pub(crate) struct Syslog;
@@ -33,7 +31,7 @@ impl Protocol for Syslog {
 
     async fn serve(&self, mut connection: Connection) {
         let Some(source) = connection.admitted_source().map(str::to_owned) else {
-            counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+            connection.deny(self.name(), None);
             connection
                 .refuse("logwarden: this listener takes syslog from its `allow` networks only")
                 .await;

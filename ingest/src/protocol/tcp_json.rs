@@ -13,14 +13,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use logwarden_store::Secret;
 use logwarden_store::identity::{Action, Object, Principal, authorize};
-use metrics::counter;
 use serde::Deserialize;
 
 use super::framing::{Form, Frame, Framing};
 use super::stream::{Connection, Content, Pump, Reading};
 use super::{Protocol, gelf};
 use crate::config::ListenerKind;
-use crate::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::normalize::Origin;
 use crate::pipeline::Pipeline;
 
@@ -72,7 +70,7 @@ impl Protocol for TcpJson {
         let acknowledges = auth.as_ref().is_some_and(|line| line.ack);
         let token = auth.as_ref().and_then(|line| line.auth.as_deref());
         let Some(source) = source_of(&connection, token) else {
-            counter!(CONNECTIONS_REFUSED_TOTAL, "reason" => "unauthorized").increment(1);
+            connection.deny(self.name(), token);
             connection.refuse(UNAUTHORIZED).await;
             return;
         };
@@ -103,6 +101,7 @@ async fn first_line(connection: &mut Connection, framing: &mut Framing) -> Optio
             // Who may write without a token is not held to the bound of the first line.
             let is_too_long = connection.buffer.len() > AUTH_BYTES_MAX;
             if is_too_long && connection.admitted_source().is_none() {
+                connection.deny(TcpJson.name(), None);
                 connection.refuse(UNAUTHORIZED).await;
                 return None;
             }

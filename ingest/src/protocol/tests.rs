@@ -27,7 +27,7 @@ mod splunk_hec;
 mod tcp;
 mod unheard;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use logwarden_event::Position;
 use logwarden_store::identity::{Identity, NewToken, Role};
@@ -78,7 +78,29 @@ async fn token(identity: &Identity, name: &str, role: Role, source: Option<&str>
     identity.create_token(new).await.expect("a token")
 }
 
+/// Whom the doors of a node have turned away.
+#[derive(Clone, Default)]
+struct Denials(Arc<Mutex<Vec<String>>>);
+
+impl Denials {
+    /// Protocol and principal of each so far.
+    fn told(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
 impl Node {
+    /// Listens to what is told of denials from now on.
+    fn denials(&self) -> Denials {
+        let denials = Denials::default();
+        let told = denials.clone();
+        self.pipeline.set_on_denial(Box::new(move |denial| {
+            let name = denial.principal.as_deref().unwrap_or("-");
+            told.0.lock().expect("no panic").push(format!("{} {name}", denial.protocol));
+        }));
+        denials
+    }
+
     /// Another node over the same store, as after a restart.
     async fn restarted(self) -> Self {
         let (searchable, seen) = watch::channel(Position { lane: 0, seq: u64::MAX });

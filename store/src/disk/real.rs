@@ -30,9 +30,7 @@ impl RealDisk {
     /// Makes or opens `root`, checks its modes and takes its lock.
     pub(crate) fn open(root: &Path) -> Result<Self, OpenError> {
         create_private_dir(root)?;
-        for name in PRIVATE {
-            check_private(&root.join(name))?;
-        }
+        check_private_dir(root)?;
         let path = root.join("lock");
         let lock = options().create(true).truncate(false).open(&path);
         let lock = lock.map_err(|error| OpenError::io(&path, &error))?;
@@ -57,6 +55,12 @@ pub(crate) fn create_private_dir(root: &Path) -> Result<(), OpenError> {
         .create(root)
         .map_err(|error| OpenError::io(root, &error))?;
     check_private(root)
+}
+
+/// Refuses a directory that others may read, or something in it that they must not.
+pub(crate) fn check_private_dir(root: &Path) -> Result<(), OpenError> {
+    check_private(root)?;
+    PRIVATE.iter().try_for_each(|name| check_private(&root.join(name)))
 }
 
 /// Refuses what others may read; what is not there is nobody's.

@@ -54,7 +54,7 @@ impl Identity {
     ) -> Result<SessionToken, IdentityError> {
         let ExternalUser { provider, subject, name, role } = user;
         check_name(name)?;
-        self.check_role(role)?;
+        self.check_role_of_people(role)?;
         let statement = Statement {
             // Nobody signs in with an empty hash: it is none.
             sql: "INSERT INTO users (name, role, password_hash, created_at, provider, subject)

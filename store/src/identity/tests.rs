@@ -42,6 +42,12 @@ async fn a_token_works_until_it_is_revoked_or_expires() {
     let taken = identity.create_token(token("shipper")).await;
     assert!(matches!(taken, Err(IdentityError::Taken(_))));
 
+    for source in ["", "ed\u{1b}[2Jge", "ed\r\nge", "\u{85}", &"x".repeat(129)] {
+        let named = NewToken { source: Some(source.to_owned()), ..token("misnamed") };
+        let refused = identity.create_token(named).await;
+        assert!(matches!(refused, Err(IdentityError::BadSource)), "{source:?}: {refused:?}");
+    }
+
     identity.revoke_token("shipper").await.expect("revoked");
     assert_eq!(identity.authenticate_token(&made), None);
     assert!(identity.list_tokens()[0].is_revoked);
@@ -83,6 +89,21 @@ async fn the_first_administrator_is_made_once_with_the_code() {
     assert_eq!(identity.list_users().len(), 1);
     let last = identity.delete_user("ana").await;
     assert!(matches!(last, Err(IdentityError::LastAdministrator(_))));
+}
+
+#[tokio::test]
+async fn people_have_no_role_of_programs() {
+    let (identity, _, _) = open(1).await;
+    let password = "correct horse battery staple";
+    identity.create_user("ben", "reader", password).await.expect("made");
+    for role in ["ingest", "metrics"] {
+        for refused in [
+            identity.create_user("ana", role, password).await,
+            identity.set_role("ben", role).await,
+        ] {
+            assert!(matches!(refused, Err(IdentityError::RoleOfTokens(_))), "{refused:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ impl Identity {
         password: &str,
     ) -> Result<(), IdentityError> {
         check_name(name)?;
-        self.check_role(role)?;
+        self.check_role_of_people(role)?;
         let password_hash = self.hash_password(name, password).await?;
         let mut statements = vec![Statement {
             sql: "INSERT INTO users (name, role, password_hash, created_at)
@@ -154,9 +154,9 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError::LastAdministrator`] when nobody would be one afterwards;
-    /// [`IdentityError::NoRole`].
+    /// [`IdentityError::NoRole`] and [`IdentityError::RoleOfTokens`].
     pub async fn set_role(&self, name: &str, role: &str) -> Result<(), IdentityError> {
-        self.check_role(role)?;
+        self.check_role_of_people(role)?;
         if role != Role::Admin.as_str() {
             self.check_not_last_administrator(name)?;
         }

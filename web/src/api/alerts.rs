@@ -58,7 +58,7 @@ struct AlertParams {
 /// Who is to handle an alert.
 #[derive(Debug, Deserialize, ToSchema)]
 struct Assignment {
-    /// A name; null: nobody.
+    /// The name of somebody who may handle alerts, or one's own; null: nobody.
     assignee: Option<String>,
 }
 
@@ -149,6 +149,10 @@ async fn list(
     responses((status = 200, body = List<Assignee>))
 )]
 async fn assignees(Extract(app): Extract<App>) -> axum::Json<List<Assignee>> {
+    axum::Json(List::whole(handlers(&app)))
+}
+
+fn handlers(app: &App) -> Vec<Assignee> {
     let roles = app.identity.roles();
     let may_handle = |user: &UserInfo| {
         roles.get(&user.role).is_some_and(|grant| {
@@ -157,7 +161,7 @@ async fn assignees(Extract(app): Extract<App>) -> axum::Json<List<Assignee>> {
         })
     };
     let users = app.identity.list_users().into_iter().filter(may_handle);
-    axum::Json(List::whole(users.map(|user| Assignee { name: user.name }).collect()))
+    users.map(|user| Assignee { name: user.name }).collect()
 }
 
 /// Says how long the alerts of the last 24 hours took from the event to the alert.
@@ -214,6 +218,12 @@ async fn assign(
     Json(assignment): Json<Assignment>,
 ) -> Result<axum::Json<AlertDetails>, ApiError> {
     let assignee = given(assignment.assignee);
+    if let Some(name) = &assignee
+        && *name != caller.principal.name
+        && !handlers(&app).iter().any(|known| known.name == *name)
+    {
+        return Err(ApiError::bad_request(format!("nobody who may handle alerts is `{name}`")));
+    }
     act(&app, &caller, &id, "alert.assign", Act::Assign(assignee.as_deref())).await
 }
 

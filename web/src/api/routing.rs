@@ -22,7 +22,7 @@ use super::alerts;
 use crate::App;
 use crate::audit::Entry;
 use crate::auth::SignedIn;
-use crate::body::{Json, RULES_BYTES_MAX};
+use crate::body::{Json, RULES_BYTES_MAX, unfit};
 use crate::error::ApiError;
 use crate::route::{Permission, Routes};
 
@@ -395,10 +395,6 @@ async fn replace_rotas(
 fn reshaped<T: DeserializeOwned>(from: &impl Serialize) -> Result<T, ApiError> {
     let value = serde_json::to_value(from).map_err(ApiError::internal)?;
     serde_json::from_value(value).map_err(|error| unfit(&error))
-}
-
-fn unfit(error: &serde_json::Error) -> ApiError {
-    ApiError::bad_request(format!("the body is not as expected: {error}"))
 }
 
 /// The version that the client has read.

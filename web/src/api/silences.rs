@@ -95,6 +95,8 @@ pub(super) fn routes() -> Routes {
         .add(READ, routes!(list))
         .add(WRITE, routes!(create))
         .add(READ, routes!(preview))
+        .add(READ, routes!(show))
+        .add(WRITE, routes!(change))
         .add(WRITE, routes!(end))
 }
 
@@ -126,16 +128,7 @@ async fn create(
     Json(new): Json<NewSilence>,
 ) -> Result<Response, ApiError> {
     let now = app.audit.now();
-    let ends_at = match &new.ends_at {
-        Some(text) => parse_time(text, now)
-            .map_err(|error| ApiError::bad_request(format!("`ends_at`: {error}")))?,
-        None => {
-            let lasts = new.lasts.as_deref().unwrap_or(LASTS_DEFAULT);
-            now.saturating_add(duration(lasts).ok_or_else(|| {
-                ApiError::bad_request("`lasts` must be a number with m, h, d or w, such as 2h")
-            })?)
-        }
-    };
+    let ends_at = end_of(&new, now)?;
     let muted = Muted { rule_id: given(new.rule_id), entity: given(new.entity) };
     let author = &caller.principal.name;
     let begun = app.alerting.create_silence(muted, &new.reason, ends_at, author).await;
@@ -144,6 +137,45 @@ async fn create(
     let entry = Entry::new("silence.create", author, &begun.id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok((StatusCode::CREATED, axum::Json(Silence::of(begun, now))).into_response())
+}
+
+/// Gives one silence.
+#[utoipa::path(
+    get, path = "/api/v1/silences/{id}", tag = "notifications",
+    params(("id" = String, Path, description = "The silence's id.")),
+    responses((status = 200, body = Silence))
+)]
+async fn show(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Silence>, ApiError> {
+    let (viewer, _guard) = viewer(&app, &caller)?;
+    let silence = app.alerting.silence(&id, &viewer).await.map_err(refuse)?;
+    Ok(axum::Json(Silence::of(silence, app.audit.now())))
+}
+
+/// Gives a silence in force another scope, reason and end.
+#[utoipa::path(
+    put, path = "/api/v1/silences/{id}", tag = "notifications", request_body = NewSilence,
+    params(("id" = String, Path, description = "The silence's id.")),
+    responses((status = 200, body = Silence))
+)]
+async fn change(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    Json(new): Json<NewSilence>,
+) -> Result<axum::Json<Silence>, ApiError> {
+    let now = app.audit.now();
+    let ends_at = end_of(&new, now)?;
+    let muted = Muted { rule_id: given(new.rule_id), entity: given(new.entity) };
+    let changed = app.alerting.change_silence(&id, muted, &new.reason, ends_at).await;
+    let changed = changed.map_err(refuse)?;
+    let message = format!("changed a silence, until {}: {}", changed.ends_at, changed.reason);
+    let entry = Entry::new("silence.change", &caller.principal.name, &id, message);
+    app.audit.record(entry.from_peer(caller.peer)).await;
+    Ok(axum::Json(Silence::of(changed, now)))
 }
 
 /// Lists the alerts of the last 24 hours that a silence would have muted.
@@ -179,6 +211,18 @@ async fn end(
     let entry = Entry::new("silence.end", name, &id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// When a silence is to end.
+fn end_of(new: &NewSilence, now: Timestamp) -> Result<Timestamp, ApiError> {
+    if let Some(text) = &new.ends_at {
+        return parse_time(text, now)
+            .map_err(|error| ApiError::bad_request(format!("`ends_at`: {error}")));
+    }
+    let lasts = duration(new.lasts.as_deref().unwrap_or(LASTS_DEFAULT)).ok_or_else(|| {
+        ApiError::bad_request("`lasts` must be a number with m, h, d or w, such as 2h")
+    })?;
+    Ok(now.saturating_add(lasts))
 }
 
 fn given(text: Option<String>) -> Option<String> {

@@ -86,6 +86,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .add(MANAGE, routes!(list))
         .add(MANAGE, routes!(create))
+        .add(MANAGE, routes!(show))
         .add(MANAGE, routes!(revoke))
 }
 
@@ -127,9 +128,26 @@ async fn create(
     let message = format!("made token {name} with role {}", new.role);
     let entry = Entry::new("token.create", &caller.principal.name, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
-    let item = app.identity.list_tokens().into_iter().find(|token| token.name == name);
-    let item = item.map(Token::from).ok_or_else(ApiError::not_found)?;
+    let item = find(&app, &name)?;
     Ok((StatusCode::CREATED, axum::Json(CreatedToken { token, item })).into_response())
+}
+
+/// Gives one token, without what it is made of. A token does not change: another one takes its place.
+#[utoipa::path(
+    get, path = "/api/v1/tokens/{name}", tag = "tokens",
+    params(("name" = String, Path, description = "The token's name.")),
+    responses((status = 200, body = Token))
+)]
+async fn show(
+    Extract(app): Extract<App>,
+    Path(name): Path<String>,
+) -> Result<axum::Json<Token>, ApiError> {
+    find(&app, &name).map(axum::Json)
+}
+
+fn find(app: &App, name: &str) -> Result<Token, ApiError> {
+    let token = app.identity.list_tokens().into_iter().find(|token| token.name == name);
+    token.map(Token::from).ok_or_else(ApiError::not_found)
 }
 
 /// Revokes a token: it counts no longer, at once.

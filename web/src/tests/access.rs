@@ -88,6 +88,8 @@ const TABLE: &str = "
     GET    /api/v1/silences                     reader analyst admin
     POST   /api/v1/silences                     analyst admin
     POST   /api/v1/silences/preview             reader analyst admin
+    GET    /api/v1/silences/{id}                reader analyst admin
+    PUT    /api/v1/silences/{id}                analyst admin
     DELETE /api/v1/silences/{id}                analyst admin
     GET    /api/v1/saved-searches               reader analyst admin
     POST   /api/v1/saved-searches               analyst admin
@@ -109,9 +111,11 @@ const TABLE: &str = "
     POST   /api/v1/retention/confirm            admin
     GET    /api/v1/tokens                       admin
     POST   /api/v1/tokens                       admin
+    GET    /api/v1/tokens/{name}                admin
     DELETE /api/v1/tokens/{name}                admin
     GET    /api/v1/users                        admin
     POST   /api/v1/users                        admin
+    GET    /api/v1/users/{name}                 admin
     PUT    /api/v1/users/{name}                 admin
     DELETE /api/v1/users/{name}                 admin
     DELETE /api/v1/users/{name}/second-factor   admin
@@ -122,6 +126,7 @@ const TABLE: &str = "
     GET    /livez                               open
     GET    /readyz                              open
     GET    /metrics                             admin metrics
+    GET    /.well-known/security.txt            open
     GET    /api/v1/openapi.json                 ingest reader analyst admin metrics
 ";
 
@@ -281,6 +286,21 @@ async fn every_cause_of_a_bad_credential_reads_the_same() {
     check("/api/v1/health?%74oken=x", &[]).await;
     let unknown = harness.call("GET", "/api/v1/nobody", Some(&token), "").await;
     assert_eq!((unknown.status.as_u16(), unknown.code()), (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn one_token_and_one_user_are_shown_as_in_their_lists() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    let password = super::harness::PASSWORD;
+    harness.identity.create_user("ana", "analyst", password).await.expect("made");
+    for (list, name) in [("/api/v1/tokens", "admin"), ("/api/v1/users", "ana")] {
+        let items = harness.call("GET", list, Some(&token), "").await.json();
+        let one = harness.call("GET", &format!("{list}/{name}"), Some(&token), "").await.json();
+        assert_eq!((&one["name"], &one), (&name.into(), &items["items"][0]), "{list}");
+        let missing = harness.call("GET", &format!("{list}/nobody"), Some(&token), "").await;
+        assert_eq!(missing.status, 404, "{list}");
+    }
 }
 
 #[tokio::test]

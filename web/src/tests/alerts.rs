@@ -270,6 +270,11 @@ async fn alerts_can_be_given_to_those_who_may_handle_them() {
         list["items"].as_array().expect("a list").iter().map(|one| &one["name"]).collect();
     assert!(names.contains(&&"ana".into()) && names.contains(&&"adam".into()), "{list}");
     assert!(!names.contains(&&"rita".into()), "{list}");
+    for name in ["rita", "nobody"] {
+        let (path, body) = ("/api/v1/alerts/none/assign", format!("{{\"assignee\":\"{name}\"}}"));
+        let refused = harness.call("POST", path, Some(&token), &body).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (400, "bad_request".to_owned()));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Who did what is in the journal before the answer is out.
 
+use axum::Router;
+use http::{StatusCode, Uri};
 use logwarden_store::identity::Role;
 
 use super::harness::{Harness, PASSWORD};
@@ -27,6 +29,41 @@ async fn sign_ins_denials_and_changes_are_recorded_before_the_answer() {
             "token.revoke success admin t",
         ]
     );
+}
+
+#[tokio::test]
+async fn whom_a_door_of_senders_turns_away_is_on_record() {
+    let mut harness = Harness::new().await;
+    let reader = harness.token(Role::Reader).await;
+    let door = async |uri: Uri| match uri.path() {
+        "/_bulk" => StatusCode::UNAUTHORIZED,
+        "/gelf" => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    harness.app = crate::on_record(Router::new().fallback(door), &harness.state);
+    for (path, token) in [
+        ("/_bulk?token=lw_x", None),
+        ("/_bulk", Some("lw_nobody")),
+        ("/gelf", Some(&*reader)),
+        ("/v1/logs", Some(&*reader)),
+    ] {
+        harness.head("POST", path, token).await;
+    }
+    let expected = [
+        "access failure - POST /_bulk",
+        "access failure - POST /_bulk",
+        "access failure reader POST /gelf",
+    ];
+    // They are written by a task of their own.
+    let mut records = Vec::new();
+    for _ in 0..10_000 {
+        records = harness.audit_records().await;
+        if records.len() >= expected.len() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(records, expected);
 }
 
 #[tokio::test]

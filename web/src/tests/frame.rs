@@ -98,6 +98,54 @@ async fn other_methods_are_refused_with_those_that_work() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_not_found_by_any_method() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        for (path, token) in [("/nobody", None), ("/api/v1/nobody", Some(&*token))] {
+            let answer = harness.call(method, path, token, "").await;
+            let found = (answer.status.as_u16(), answer.code());
+            assert_eq!(found, (404, "not_found".to_owned()), "{method} {path}");
+        }
+        assert_eq!(harness.call(method, "/api/v1/nobody", None, "").await.status, 401, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_is_wrong_and_not_how_it_was_read() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    for (method, path, body, said) in [
+        ("POST", "/api/v1/tokens", "{\"name\":", "the body is not JSON: line 1, column 8"),
+        ("POST", "/api/v1/tokens", "5", "the body is not as expected: an object is expected"),
+        ("POST", "/api/v1/tokens", "{}", "missing field `name`"),
+        ("POST", "/api/v1/search", "{\"from\":{}}", "a value is of a kind that is not taken"),
+        ("GET", "/api/v1/alerts?limit=x", "", "the parameters are not as expected: limit: "),
+    ] {
+        let answer = harness.call(method, path, Some(&token), body).await;
+        assert_eq!(answer.status, 400, "{path} {body}");
+        let message = answer.json()["error"]["message"].as_str().expect("text").to_owned();
+        assert!(message.contains(said), "{message}");
+        for internal in ["struct", "enum", "serialize", "EOF"] {
+            assert!(!message.contains(internal), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whom_to_tell_about_a_weakness_is_said_where_the_operator_says_it() {
+    let mut harness = Harness::new().await;
+    let path = "/.well-known/security.txt";
+    assert_eq!(harness.call("GET", path, None, "").await.status, 404);
+    let mut state = harness.state.clone();
+    state.settings.security_contact = Some("mailto:security@example.org".to_owned());
+    harness.app = crate::router(state);
+    let answer = harness.call("GET", path, None, "").await;
+    assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+    assert!(answer.text.starts_with("Contact: mailto:security@example.org\nExpires: "));
+}
+
+#[tokio::test]
 async fn a_body_beyond_the_limit_is_refused() {
     let harness = Harness::new().await;
     let token = harness.token(Role::Admin).await;

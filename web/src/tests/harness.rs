@@ -32,6 +32,7 @@ pub(super) struct Harness {
     pub(super) store: Store,
     pub(super) identity: Arc<Identity>,
     pub(super) alerting: Arc<Alerting>,
+    pub(super) state: State,
     simulation: Simulation,
     visible: watch::Receiver<Position>,
     _shutdown: DropGuard,
@@ -103,12 +104,13 @@ impl Harness {
             config_view: Arc::new(|| serde_json::json!({ "data_dir": "logwarden-data" })),
             settings: Settings { exports_dir: exports.path().to_owned(), ..Settings::default() },
         };
-        let app = crate::router(state);
+        let app = crate::router(state.clone());
         Self {
             app,
             store,
             identity,
             alerting,
+            state,
             simulation,
             visible,
             _shutdown: shutdown.drop_guard(),

@@ -164,6 +164,11 @@ impl Caller {
         }
         let answered = Answered::default();
         let answer = self.export(&parts, body, answered.clone()).await;
+        let is_denied = |code| matches!(code, Code::Unauthenticated | Code::PermissionDenied);
+        if matches!(&answer, Err(status) if is_denied(status.code)) {
+            let token = door::token_of(&parts.headers);
+            self.pipeline.note_denial(self.peer.ip(), Otlp.name(), token.as_deref());
+        }
         let is_known = !matches!(&answer, Err(status) if status.code == Code::Unauthenticated);
         // That a peer has gone is seen by the connection.
         let given = match answer {

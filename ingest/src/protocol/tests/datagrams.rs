@@ -95,13 +95,15 @@ async fn a_datagram_is_one_event_and_marked() {
 
 #[tokio::test]
 async fn objects_on_lines_of_one_datagram_are_records() {
-    check(
-        ListenerKind::Auto,
-        &[b"{\"msg\":\"a\"}\n{\"msg\":\"b\"}\n".to_vec(), b"{\"msg\":\"c\"}".to_vec()],
-        "message raw",
-        "a | {\"msg\":\"a\"}\nb | {\"msg\":\"b\"}\nc | {\"msg\":\"c\"}",
-    )
-    .await;
+    for kind in [ListenerKind::Auto, ListenerKind::Json] {
+        check(
+            kind,
+            &[b"{\"msg\":\"a\"}\n{\"msg\":\"b\"}\n".to_vec(), b"{\"msg\":\"c\"}".to_vec()],
+            "message raw",
+            "a | {\"msg\":\"a\"}\nb | {\"msg\":\"b\"}\nc | {\"msg\":\"c\"}",
+        )
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
+use logwarden_store::identity::Role;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::counting::Counters;
@@ -11,7 +12,7 @@ use super::listening::{connect, start, tls};
 use super::otlp::{export, noise, record, text};
 use super::shipping::{gzip, node_over_quota};
 use super::tcp::open;
-use super::{Node, lines, node};
+use super::{Node, lines, node, token};
 use crate::config::{ListenerConfig, ListenerKind};
 
 pub(super) const PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -135,6 +136,7 @@ async fn who_sends_must_be_known() {
     let node = node(|_| {}).await;
     let message = framed(&export(vec![record(text("a"))]), false);
     let message = std::slice::from_ref(&message);
+    let denials = node.denials();
     let bare = "content-type: application/grpc+proto";
     let wrong = format!("{bare}\nauthorization: Bearer lw_nonsense");
     for headers in [bare, &wrong] {
@@ -142,6 +144,10 @@ async fn who_sends_must_be_known() {
         assert_eq!(answer.status(), "16");
         assert_eq!(answer.header("grpc-message"), "a token that may write is needed");
     }
+    let reader = token(&node.identity, "reader", Role::Reader, None).await;
+    let denied = format!("{bare}\nauthorization: Bearer {reader}");
+    assert_eq!(node.call(otlp(), &denied, message).await.status(), "7");
+    assert_eq!(denials.told(), ["otlp -", "otlp -", "otlp reader"]);
     let admitted = ListenerConfig { kind: ListenerKind::Otlp, ..open() };
     assert_eq!(node.call(admitted.clone(), &wrong, message).await.status(), "16");
     assert_eq!(node.journal().await, "");

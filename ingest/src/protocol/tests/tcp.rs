@@ -138,7 +138,8 @@ async fn a_peer_that_reads_no_acknowledgement_is_let_go() {
 #[tokio::test]
 async fn without_a_good_token_nothing_is_taken() {
     let node = node(|_| {}).await;
-    let reader = token(&node.identity, "reader", Role::Reader, None).await;
+    let (reader, denials) =
+        (token(&node.identity, "reader", Role::Reader, None).await, node.denials());
     for first in [
         "{\"message\":\"a\"}\n".to_owned(),
         "{\"auth\":\"lw_nonsense\"}\n{\"message\":\"a\"}\n".to_owned(),
@@ -150,6 +151,8 @@ async fn without_a_good_token_nothing_is_taken() {
     }
     let said = node.talk(ListenerConfig::default(), &[b"<13>Jan  1 00:00:00 h p: x\n"]).await;
     assert!(said.contains("`allow`"), "{said}");
+    let json = ["tcp_json -", "tcp_json -", "tcp_json reader", "tcp_json -"];
+    assert_eq!(denials.told(), [&json[..], &["syslog -"]].concat());
     assert_eq!(node.journal().await, "");
 }
 
