@@ -41,12 +41,21 @@ pub enum Pipe {
     Where(Filter),
     /// Makes rows out of events: `stats`, `top`, `rare`, `timechart`.
     Aggregate(Aggregate),
+    /// Makes rows out of events: one per pattern of their messages.
+    Patterns,
     /// Orders by these, the first one first.
     Sort(Vec<SortKey>),
     /// Keeps the first so many.
     Head(usize),
     /// Keeps these fields or columns.
     Fields(Vec<String>),
+}
+
+impl Pipe {
+    /// Whether it makes rows out of events.
+    pub(crate) fn makes_rows(&self) -> bool {
+        matches!(self, Self::Aggregate(_) | Self::Patterns)
+    }
 }
 
 /// Rows made out of events: one per group, groups first, then figures.

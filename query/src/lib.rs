@@ -21,6 +21,7 @@ mod language;
 mod lookups;
 mod mask;
 mod metrics;
+mod patterns;
 mod plan;
 mod request;
 mod scan;

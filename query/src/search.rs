@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::engine::{Engine, lock};
 use crate::error::QueryError;
 use crate::hits::{FirstHits, HitKey, HitOrder};
-use crate::language::{Pipe, Query, SortKey};
+use crate::language::{Aggregate, Pipe, Query, SortKey};
 use crate::request::{Control, Coverage};
 use crate::scan::{Halt, Scan, for_each_piece};
 use crate::table::Table;
@@ -90,8 +90,11 @@ impl Engine {
             request.cursor.as_deref().map(|cursor| shape.order.parse_cursor(cursor)).transpose()?;
         let view = request.visibility.view(&request.query);
         let scan = self.scan(view, request.range, control).await?;
-        if let Some((aggregate, pipes)) = shape.rows {
-            let (table, coverage) = self.tabulate(&scan, aggregate, &pipes).await?;
+        if let Some((rows, pipes)) = shape.rows {
+            let (table, coverage) = match rows {
+                Rows::Groups(aggregate) => self.tabulate(&scan, aggregate, &pipes).await?,
+                Rows::Patterns => self.mine_patterns(&scan, &pipes).await?,
+            };
             return Ok(SearchAnswer {
                 total: scan.total(),
                 coverage,
@@ -126,7 +129,13 @@ struct Shape {
     limit: usize,
     may_go_on: bool,
     fields: Option<Vec<String>>,
-    rows: Option<(crate::language::Aggregate, Vec<Pipe>)>,
+    rows: Option<(Rows, Vec<Pipe>)>,
+}
+
+/// What rows are made of.
+enum Rows {
+    Groups(Aggregate),
+    Patterns,
 }
 
 impl Shape {
@@ -138,6 +147,7 @@ impl Shape {
             fields: None,
             rows: None,
         };
+        let rest_after = |place: usize| request.query.pipes[place + 1..].to_vec();
         for (place, pipe) in request.query.pipes.iter().enumerate() {
             match pipe {
                 Pipe::Where(_) => {}
@@ -148,8 +158,11 @@ impl Shape {
                 }
                 Pipe::Fields(names) => shape.fields = Some(names.clone()),
                 Pipe::Aggregate(aggregate) => {
-                    let rest = request.query.pipes[place + 1..].to_vec();
-                    shape.rows = Some((aggregate.clone(), rest));
+                    shape.rows = Some((Rows::Groups(aggregate.clone()), rest_after(place)));
+                    break;
+                }
+                Pipe::Patterns => {
+                    shape.rows = Some((Rows::Patterns, rest_after(place)));
                     break;
                 }
             }

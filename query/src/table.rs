@@ -54,7 +54,7 @@ impl Table {
                 Pipe::Sort(keys) => self.sort(keys),
                 Pipe::Head(rows) => self.rows.truncate(*rows),
                 Pipe::Fields(names) => self.choose(names),
-                Pipe::Aggregate(_) => {}
+                Pipe::Aggregate(_) | Pipe::Patterns => {}
             }
         }
     }

@@ -51,8 +51,7 @@ impl Visibility {
     /// What a query gives: what may be seen, and what the user wants to see.
     pub(crate) fn view(&self, query: &Query) -> View {
         let mut seen = vec![query.filter.clone()];
-        let has_rows = |pipe: &&Pipe| !matches!(pipe, Pipe::Aggregate(_));
-        for pipe in query.pipes.iter().take_while(has_rows) {
+        for pipe in query.pipes.iter().take_while(|pipe| !pipe.makes_rows()) {
             if let Pipe::Where(filter) = pipe {
                 seen.push(filter.clone());
             }

@@ -9,7 +9,8 @@ use super::time::parse_duration;
 use super::token::{Parsed, bare, column, comma, field, keyword, name, skip_space};
 use super::{Aggregate, Figure, Function, GroupBy, Pipe, RowOrder, SortKey};
 
-const PIPES: [&str; 8] = ["stats", "top", "rare", "timechart", "sort", "head", "fields", "where"];
+const PIPES: [&str; 9] =
+    ["stats", "top", "rare", "timechart", "patterns", "sort", "head", "fields", "where"];
 const FUNCTIONS: [&str; 10] =
     ["count", "count_distinct", "sum", "avg", "min", "max", "p50", "p90", "p95", "p99"];
 /// Rows of `top f` and `rare f` without a number.
@@ -49,6 +50,7 @@ fn one_pipe<'a>(grammar: &Grammar, input: &'a str) -> Parsed<'a, Pipe> {
         "top" => top(rest, RowOrder::GreatestFirst),
         "rare" => top(rest, RowOrder::SmallestFirst),
         "timechart" => timechart(rest),
+        "patterns" => Ok((rest, Pipe::Patterns)),
         "sort" => sort(rest),
         "head" => head(rest),
         "fields" => fields(rest).map(|(rest, names)| (rest, Pipe::Fields(names))),
@@ -69,11 +71,14 @@ fn one_pipe<'a>(grammar: &Grammar, input: &'a str) -> Parsed<'a, Pipe> {
 /// Events are filtered, then sorted and cut, or made into rows; rows are filtered, sorted and cut.
 fn check_order(before: &[Pipe], pipe: &Pipe, input: &str) -> Result<(), nom::Err<Failure>> {
     let refused = |message: &str| Err(Failure::fatal(input, message, &[]));
-    let has_rows = before.iter().any(|pipe| matches!(pipe, Pipe::Aggregate(_)));
-    let is_shaped = before.iter().any(|pipe| !matches!(pipe, Pipe::Where(_) | Pipe::Aggregate(_)));
+    let has_rows = before.iter().any(Pipe::makes_rows);
+    let is_shaped = |pipe: &Pipe| !matches!(pipe, Pipe::Where(_)) && !pipe.makes_rows();
+    let is_shaped = before.iter().any(is_shaped);
     match pipe {
-        Pipe::Aggregate(_) if has_rows => refused("a query makes rows once; this is the second"),
-        Pipe::Aggregate(_) if is_shaped => {
+        pipe if pipe.makes_rows() && has_rows => {
+            refused("a query makes rows once; this is the second")
+        }
+        pipe if pipe.makes_rows() && is_shaped => {
             refused("what makes rows stands before `sort`, `head` and `fields`")
         }
         Pipe::Where(_) if is_shaped && !has_rows => {

@@ -49,6 +49,23 @@ async fn check(text: &str, expected: &str) {
 }
 
 #[tokio::test]
+async fn patterns_are_rows_of_what_messages_have_in_common() {
+    check(
+        "dataset:shop.* | patterns | where count > 1 | fields pattern, count, share",
+        "pattern:string count:integer share:float
+         login failed 3 0.6",
+    )
+    .await;
+    check(
+        "dataset:shop.* | patterns | sort pattern | head 2 | fields pattern, first_seen, last_seen",
+        "pattern:string first_seen:timestamp last_seen:timestamp
+         login failed 2026-11-22T04:00:00Z 2026-11-22T04:00:20Z
+         paid 2026-11-22T04:00:30Z 2026-11-22T04:00:30Z",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn groups_come_first_and_figures_in_the_order_asked() {
     check(
         "* | stats count(), sum(took), avg(took) by user.name",

@@ -26,6 +26,7 @@ const OPERATORS: [string, string][] = [
   ['| top 10', 'the commonest values of a field'],
   ['| rare 10', 'the rarest values of a field'],
   ['| timechart 5m', 'counts over time'],
+  ['| patterns', 'messages that differ only in parts'],
 ];
 
 /** Suggestions for `query` with the caret at `caret`; none when the server has none to give. */
