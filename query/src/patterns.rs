@@ -258,7 +258,7 @@ mod tests {
             .collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let lines = shown(mine(&words, &Memory::new(64 << 20)).expect("room"), 503);
-        assert_eq!((lines.len(), &*lines[PATTERNS_MAX]), (PATTERNS_MAX + 1, "3 "));
+        assert_eq!((lines.len(), &*lines[PATTERNS_MAX]), (PATTERNS_MAX + 1, "3 null"));
         assert!(matches!(mine(&words, &Memory::new(1_000)), Err(QueryError::TooExpensive { .. })));
     }
 }
