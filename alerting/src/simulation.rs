@@ -254,7 +254,7 @@ async fn a_spike_opens_one_alert_with_its_numbers_and_evidence() {
     let alerts = world.alerts().await;
     assert_eq!(alerts.len(), 1);
     let alert = &alerts[0];
-    assert_eq!(alert.summary.title, "Failed-login spike: 27 failures from 10.2.0.9 to 5 users");
+    assert_eq!(alert.summary.title, "Failed-login spike: 27 failures from 10.2.0.9, users: 5");
     assert_eq!((alert.summary.events, alert.evidence.len()), (27, 27));
     assert_eq!((alert.why.observed, alert.why.threshold, alert.why.window_secs), (27, 10, 300));
     assert_eq!(alert.entities[0].entity.value, "10.2.0.9");

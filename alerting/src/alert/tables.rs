@@ -622,6 +622,8 @@ pub(crate) async fn told_about(
 /// Which deliveries a list is to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryQuery {
+    /// Only this one.
+    pub id: Option<NotificationId>,
     /// Only about this alert.
     pub alert_id: Option<AlertId>,
     /// Only in this state.
@@ -657,6 +659,7 @@ pub(crate) async fn deliveries(
                 answer, title, route, created_ns, sent_ns
             FROM alerting_outbox
             WHERE (?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR state = ?2)
+                AND (?6 IS NULL OR id = ?6)
                 AND (created_ns < ?3 OR (created_ns = ?3 AND id < ?4))
             ORDER BY created_ns DESC, id DESC LIMIT ?5",
         values: vec![
@@ -665,6 +668,7 @@ pub(crate) async fn deliveries(
             integer(before_ns),
             text(before_id),
             integer(limit + 1),
+            text_or_null(query.id.map(|id| id.to_string()).as_deref()),
         ],
     };
     let answers = catalog.query(vec![statement]).await?;

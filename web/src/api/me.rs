@@ -90,6 +90,7 @@ pub(super) fn routes() -> Routes {
         .add(Permission::AnyCredential, routes!(set_second_factor))
         .add(Permission::AnyCredential, routes!(remove_second_factor))
         .add(Permission::AnyCredential, routes!(sessions))
+        .add(Permission::AnyCredential, routes!(session))
         .add(Permission::AnyCredential, routes!(end_session))
 }
 
@@ -246,6 +247,25 @@ async fn sessions(
     Extract(app): Extract<App>,
     SignedIn(caller): SignedIn,
 ) -> Result<axum::Json<List<SignedInAt>>, ApiError> {
+    sessions_of(&app, &caller).map(|sessions| axum::Json(List::whole(sessions)))
+}
+
+/// Gives one of one's own sessions.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}", tag = "session",
+    params(("id" = String, Path, description = "The session's id.")),
+    responses((status = 200, body = SignedInAt))
+)]
+async fn session(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<axum::Json<SignedInAt>, ApiError> {
+    let session = sessions_of(&app, &caller)?.into_iter().find(|session| session.id == id);
+    session.map(axum::Json).ok_or_else(ApiError::not_found)
+}
+
+fn sessions_of(app: &App, caller: &Caller) -> Result<Vec<SignedInAt>, ApiError> {
     let present = caller.session().map(|token| app.identity.id_of_session(token));
     let shown = |session: SessionInfo| SignedInAt {
         current: present.as_ref() == Some(&session.id),
@@ -253,8 +273,8 @@ async fn sessions(
         created_at: session.created_at.to_string(),
         used_at: session.used_at.to_string(),
     };
-    let sessions = app.identity.sessions_of(person(&caller)?);
-    Ok(axum::Json(List::whole(sessions.into_iter().map(shown).collect())))
+    let sessions = app.identity.sessions_of(person(caller)?);
+    Ok(sessions.into_iter().map(shown).collect())
 }
 
 /// Ends one of one's own sessions, at once.

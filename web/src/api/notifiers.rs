@@ -157,6 +157,7 @@ pub(super) fn routes() -> Routes {
         .add(WRITE, routes!(remove))
         .add(WRITE, routes!(test))
         .add(READ, routes!(deliveries))
+        .add(READ, routes!(delivery))
         .add(WRITE, routes!(send_again))
 }
 
@@ -332,6 +333,7 @@ async fn deliveries(
         text.parse().map_err(|_| ApiError::bad_request("`alert_id` is not the id of an alert"))
     });
     let query = DeliveryQuery {
+        id: None,
         alert_id: alert_id.transpose()?,
         state: wanted.transpose()?,
         limit: params.limit.unwrap_or(0),
@@ -341,6 +343,25 @@ async fn deliveries(
     let page = app.alerting.deliveries(&query, &viewer).await.map_err(refuse)?;
     let items = page.items.into_iter().map(Delivery::from).collect();
     Ok(axum::Json(List { items, next: page.next }))
+}
+
+/// Gives one notification, to whom the list shows it.
+#[utoipa::path(
+    get, path = "/api/v1/deliveries/{id}", tag = "notifications",
+    params(("id" = String, Path, description = "The delivery's id.")),
+    responses((status = 200, body = Delivery))
+)]
+async fn delivery(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Delivery>, ApiError> {
+    let id = id.parse().map_err(|_| ApiError::not_found())?;
+    let query = DeliveryQuery { id: Some(id), ..DeliveryQuery::default() };
+    let (viewer, _guard) = viewer(&app, &caller)?;
+    let page = app.alerting.deliveries(&query, &viewer).await.map_err(refuse)?;
+    let found = page.items.into_iter().next().ok_or_else(ApiError::not_found)?;
+    Ok(axum::Json(Delivery::from(found)))
 }
 
 /// Sends a notification that was sent or given up once more, under the id it had.

@@ -26,6 +26,7 @@ const TABLE: &str = "
     PUT    /api/v1/me/second-factor             ingest reader analyst admin metrics
     DELETE /api/v1/me/second-factor             ingest reader analyst admin metrics
     GET    /api/v1/sessions                     ingest reader analyst admin metrics
+    GET    /api/v1/sessions/{id}                ingest reader analyst admin metrics
     DELETE /api/v1/sessions/{id}                ingest reader analyst admin metrics
     POST   /api/v1/session/challenge            open
     POST   /api/v1/session/passkey              open
@@ -79,6 +80,7 @@ const TABLE: &str = "
     DELETE /api/v1/notifiers/{id}               admin
     POST   /api/v1/notifiers/{id}/test          admin
     GET    /api/v1/deliveries                   analyst admin
+    GET    /api/v1/deliveries/{id}              analyst admin
     POST   /api/v1/deliveries/{id}/send         admin
     GET    /api/v1/routes                       analyst admin
     PUT    /api/v1/routes                       admin

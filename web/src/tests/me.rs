@@ -56,6 +56,8 @@ async fn one_sees_and_ends_ones_own_sessions_only() {
     assert_eq!(sessions.len(), 2);
     let other = sessions.iter().find(|session| session["current"] == false).expect("another one");
     let path = format!("/api/v1/sessions/{}", other["id"].as_str().expect("text"));
+    assert_eq!(call(&harness, &here, "GET", &path, "").await.json(), *other);
+    assert_eq!(call(&harness, &bob, "GET", &path, "").await.status, 404);
     assert_eq!(call(&harness, &bob, "DELETE", &path, "").await.status, 404);
     assert_eq!(call(&harness, &here, "DELETE", &path, "").await.status, 204);
     assert_eq!(call(&harness, &there, "GET", "/api/v1/session", "").await.status, 401);
