@@ -23,6 +23,8 @@ pub(crate) const RULES_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const RULE_TEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a file of rules that is imported.
 pub(crate) const RULE_IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What numbers are to us, and to nobody else.
+const NUMBER_TYPES: [&str; 9] = ["u8", "u16", "u32", "u64", "usize", "i32", "i64", "f32", "f64"];
 /// How long a body may take to arrive.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -100,12 +102,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 /// The refusal of a JSON text. What does not fit is named; our own types, by which it was read, are not.
 pub(crate) fn unfit(error: &serde_json::Error) -> ApiError {
     let said = error.to_string();
+    let plain = |word| if NUMBER_TYPES.contains(&word) { "a number" } else { word };
     let reason = match error.classify() {
         Category::Data if said.contains("untagged enum") => {
             "a value is of a kind that is not taken"
         }
         Category::Data if said.contains("expected struct") => "an object is expected",
-        Category::Data => &said,
+        Category::Data => &said.split(' ').map(plain).collect::<Vec<_>>().join(" "),
         Category::Syntax | Category::Eof | Category::Io => {
             let place = format!("line {}, column {}", error.line(), error.column());
             return ApiError::bad_request(format!("the body is not JSON: {place}"));
