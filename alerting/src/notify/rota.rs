@@ -59,8 +59,9 @@ impl Rota {
             |key: &str, message: String| AlertingError::config(format!("{path}.{key}"), message);
         let starts = NaiveDateTime::parse_from_str(&config.starts, "%Y-%m-%dT%H:%M")
             .map_err(|_| fault("starts", String::from("must be YYYY-MM-DDTHH:MM")))?;
-        if config.name.is_empty() || config.name.len() > 64 {
-            return Err(fault("name", String::from("has 1 to 64 bytes")));
+        let name = &config.name;
+        if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
+            return Err(fault("name", String::from("has 1 to 64 bytes, no control characters")));
         }
         if config.people.is_empty() || config.people.len() > PEOPLE_MAX {
             return Err(fault("people", format!("between 1 and {PEOPLE_MAX} are needed")));
@@ -172,13 +173,26 @@ mod tests {
     use super::*;
 
     fn rota(overrides: &str) -> Rota {
+        Rota::new("rotas[0]", &config(overrides), &|_| true).expect("a good rota")
+    }
+
+    fn config(overrides: &str) -> RotaConfig {
         let text = format!(
             r#"{{"name": "primary", "zone": "Europe/Berlin", "starts": "2026-10-19T09:00",
                 "people": [{{"name": "ana", "notify": ["a"]}}, {{"name": "bob", "notify": ["b"]}}],
                 "overrides": [{overrides}]}}"#
         );
-        let config: RotaConfig = serde_json::from_str(&text).expect("a rota");
-        Rota::new("rotas[0]", &config, &|_| true).expect("a good rota")
+        serde_json::from_str(&text).expect("a rota")
+    }
+
+    #[test]
+    fn a_name_that_a_terminal_would_obey_is_none() {
+        for name in ["", "a\r\nb", "a\u{1b}[2J", &"a".repeat(65)] {
+            let config = RotaConfig { name: name.to_owned(), ..config("") };
+            let refused = Rota::new("rotas[0]", &config, &|_| true).map(drop);
+            let refused = refused.expect_err(name).to_string();
+            assert!(refused.starts_with("rotas[0].name: has 1 to 64 bytes"), "{refused}");
+        }
     }
 
     fn at(text: &str) -> Timestamp {

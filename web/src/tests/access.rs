@@ -291,6 +291,20 @@ async fn every_cause_of_a_bad_credential_reads_the_same() {
 }
 
 #[tokio::test]
+async fn a_notifier_has_no_name_that_a_terminal_or_a_header_would_obey() {
+    let harness = Harness::new().await;
+    let token = harness.token(Role::Admin).await;
+    for name in ["a\\r\\nb", "a\\u001b[2J", ""] {
+        let body = format!(
+            r#"{{"name":"{name}","kind":"slack","settings":{{"url":"env:LOGWARDEN_CHAT"}}}}"#
+        );
+        let refused = harness.call("POST", "/api/v1/notifiers", Some(&token), &body).await;
+        assert_eq!(refused.status, 400, "{name}");
+        assert!(refused.text.contains("notifiers[0].name: has 1 to"), "{}", refused.text);
+    }
+}
+
+#[tokio::test]
 async fn one_token_and_one_user_are_shown_as_in_their_lists() {
     let harness = Harness::new().await;
     let token = harness.token(Role::Admin).await;
