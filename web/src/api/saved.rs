@@ -299,9 +299,8 @@ async fn own(app: &App, caller: &Caller, kind: Kind, id: &str) -> Result<Item, A
 
 fn check(new: &NewSavedItem) -> Result<(), ApiError> {
     let chars = new.name.trim().chars().count();
-    if chars == 0 || chars > NAME_CHARS_MAX || new.name.chars().any(char::is_control) {
-        let message =
-            format!("`name` must have 1 to {NAME_CHARS_MAX} characters and no control characters");
+    if chars == 0 || chars > NAME_CHARS_MAX {
+        let message = format!("`name` must have 1 to {NAME_CHARS_MAX} characters");
         return Err(ApiError::bad_request(message));
     }
     if !new.content.is_object() {

@@ -48,7 +48,6 @@ async fn a_thing_without_a_name_or_content_is_refused() {
     let ana = token(&harness, "ana", Role::Analyst).await;
     for body in [
         r#"{"name":" ","content":{}}"#,
-        r#"{"name":"a\u001b[2Jb","content":{}}"#,
         r#"{"name":"x","content":"text"}"#,
         r#"{"name":"x","content":{},"owner":"bob"}"#,
     ] {
