@@ -22,17 +22,20 @@ use crate::identity::hash_text;
 use crate::matcher::Matcher;
 use crate::metrics;
 use crate::rule::{Correlation, CorrelationKind, Edge, GroupPart, Logic, Rule, RuleSet};
-use crate::trend::{Explained, Series, Trends};
+use crate::trend::{Explained, Trends};
 use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
 
 use judging::trends_of;
-use values::{Origin, group_of_key, sample_of, subjects_of, tag_of, write_key, write_plain_key};
+use values::{
+    Origin, group_of_key, sample_of, subjects_of, tag_of, write_key, write_plain_key, write_values,
+};
 
 pub(crate) use snapshot::part_bit;
 
 pub use snapshot::Part;
 pub(crate) use timing::Timing;
 pub use values::field_text;
+pub(crate) use values::key_of_first;
 
 /// How late the events of a source may come, by its name.
 pub type Lateness = HashMap<String, Duration>;
@@ -272,12 +275,29 @@ impl Engine {
         }
     }
 
+    /// The events of the windows that end with these, as far as the group still has them.
+    pub fn window_of(&self, rule: usize, key: &Arc<str>, fresh: &[Member]) -> Vec<Member> {
+        let slot =
+            self.groups[rule].as_ref().and_then(|groups| Some((groups, groups.groups.get(key)?)));
+        let mut members = fresh.to_vec();
+        if let (Some((groups, slot)), Some(last)) = (slot, fresh.last())
+            && matches!(self.rules.rules()[rule].logic, Logic::Correlate(_))
+        {
+            members.extend(
+                slot.group.members(last.at.saturating_sub(groups.window.timespan_ns), last.at),
+            );
+        }
+        members.sort_unstable_by_key(|member| (member.at, member.id));
+        members.dedup_by_key(|member| member.id);
+        members
+    }
+
     /// Whether an episode of this group that is not over belongs to this alert.
     pub fn has_episode_of(&self, rule: usize, key: &Arc<str>, alert: u128) -> bool {
         let group = self.groups[rule].as_ref().and_then(|groups| groups.groups.get(key));
         let trend = self.trends[rule].as_ref().and_then(|trends| trends.get(key));
         group.is_some_and(|slot| slot.group.episodes().iter().any(|e| e.alert == alert))
-            || trend.and_then(Series::episode).is_some_and(|episode| episode.alert == alert)
+            || trend.is_some_and(|series| series.episodes().any(|e| e.alert == alert))
     }
 
     /// A rule's match: into its own alerts, and into the correlations that look at it. A chain is
@@ -329,6 +349,8 @@ impl Engine {
         if let Some(judged) = &correlation.judged {
             match sample_of(judged, edge, origin, member).filter(|_| has_key) {
                 Some(sample) => {
+                    let words = || write_values(&correlation.fields, edge, origin);
+                    let sample = (sample, &words as &dyn Fn() -> String);
                     self.insert_sample(edge.correlation, key, sample, arrival, findings);
                 }
                 None => self.count_missing(edge.correlation, above),

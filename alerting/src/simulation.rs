@@ -1,5 +1,6 @@
 //! Stories and seeded crash tests of the whole role over the simulated store.
 
+mod again;
 mod restart;
 mod telling;
 

@@ -17,12 +17,13 @@ pub(crate) mod series;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use crate::engine::part_bit;
+use crate::engine::{key_of_first, part_bit};
 use crate::rule::Judged;
 use crate::window::{Episode, Member};
 
@@ -57,10 +58,33 @@ pub(crate) enum Turn {
     Hit(Member),
 }
 
+/// A turn, and what in the group it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    /// The value, as keys of groups say it; empty: the whole group.
+    pub words: Box<str>,
+    /// What became of it.
+    pub turn: Turn,
+}
+
+impl Told {
+    /// With the key of what it is about: that of the group and the value.
+    fn with_key(self, group: &Arc<str>) -> (Arc<str>, Turn) {
+        let key = match (&*self.words, group.strip_suffix(']')) {
+            ("", _) | (_, None) => group.clone(),
+            (words, Some("[")) => Arc::from(format!("[{words}]")),
+            (words, Some(fields)) => Arc::from(format!("{fields},{words}]")),
+        };
+        (key, self.turn)
+    }
+}
+
 /// The groups of one rule.
 #[derive(Debug)]
 pub(crate) struct Trends {
     frame: Frame,
+    /// How many fields make up a group.
+    group_fields: usize,
     lateness_ns: i64,
     has_own_lateness: bool,
     pub(crate) fingerprint: String,
@@ -96,14 +120,14 @@ pub(crate) struct Frame {
 impl Trends {
     /// Without state.
     pub(crate) fn new(
-        judged: Judged,
-        span_ns: i64,
+        (judged, span_ns, field): (Judged, i64, String),
+        group_fields: usize,
         (lateness_ns, has_own_lateness): (i64, bool),
-        field: String,
         fingerprint: String,
     ) -> Self {
         Self {
             frame: Frame { judged, span_ns, field, first_at: i64::MAX },
+            group_fields,
             lateness_ns,
             has_own_lateness,
             fingerprint,
@@ -119,28 +143,35 @@ impl Trends {
         of_source.filter(|_| !self.has_own_lateness).unwrap_or(self.lateness_ns)
     }
 
-    /// Takes a sample; answers false when it came too late.
+    /// Takes a sample, whose value reads as `words` say; answers false when it came too late.
     pub(crate) fn insert(
         &mut self,
         key: &str,
-        sample: Sample,
+        (sample, words): (Sample, &dyn Fn() -> String),
         observed: i64,
         lateness: Option<i64>,
-    ) -> (bool, Option<(Arc<str>, Episode)>) {
-        let mut evicted = None;
+    ) -> (bool, Vec<(Arc<str>, Turn)>) {
+        let mut evicted = Vec::new();
         if !self.series.contains_key(key) && self.series.len() >= SERIES_MAX {
             evicted = self.evict_oldest();
         }
         let lateness = self.lateness_for(lateness);
         self.frame.first_at = self.frame.first_at.min(sample.at);
         self.dirty |= part_bit(key);
+        let insert = |series: &mut Series| {
+            let is_taken = series.insert(&self.frame, sample, observed, lateness);
+            if is_taken && self.frame.is_about_values() {
+                series.note_words(sample.tag, words);
+            }
+            is_taken
+        };
         let Some(slot) = self.series.get_mut(key) else {
             let mut series = Series::default();
-            let is_taken = series.insert(&self.frame, sample, observed, lateness);
+            let is_taken = insert(&mut series);
             self.keep(Arc::from(key), series);
             return (is_taken, evicted);
         };
-        let is_taken = slot.series.insert(&self.frame, sample, observed, lateness);
+        let is_taken = insert(&mut slot.series);
         let due = slot.series.due(&self.frame);
         if due != slot.due {
             let key: Arc<str> = Arc::from(key);
@@ -214,41 +245,51 @@ impl Trends {
     ) {
         let Some(mut series) = self.remove(key) else { return };
         let to = watermark(&series);
-        turns.extend(series.judge(&self.frame, to).into_iter().map(|turn| (key.clone(), turn)));
-        if !series.is_over(&self.frame, to) {
+        turns.extend(series.judge(&self.frame, to).into_iter().map(|told| told.with_key(key)));
+        if series.is_over(&self.frame, to) {
+            turns.extend(series.into_ended().into_iter().map(|told| told.with_key(key)));
+        } else {
             self.keep(key.clone(), series);
-        } else if let Some(episode) = series.episode() {
-            turns.push((key.clone(), Turn::Ended { episode }));
         }
     }
 
     /// Forgets the group that was unseen for longest; it stands by its true age.
-    fn evict_oldest(&mut self) -> Option<(Arc<str>, Episode)> {
-        loop {
-            let (age, key) = self.by_age.pop_first()?;
-            let slot = self.series.get_mut(&key)?;
+    fn evict_oldest(&mut self) -> Vec<(Arc<str>, Turn)> {
+        while let Some((age, key)) = self.by_age.pop_first() {
+            let Some(slot) = self.series.get_mut(&key) else { continue };
             let seen = slot.series.last_at();
             if seen != age {
                 slot.age = seen;
                 self.by_age.insert((seen, key));
                 continue;
             }
-            let series = self.remove(&key)?;
+            let Some(series) = self.remove(&key) else { continue };
             ::metrics::counter!(crate::metrics::GROUPS_EVICTED_TOTAL).increment(1);
-            return series.episode().map(|episode| (key, episode));
+            return series.into_ended().into_iter().map(|told| told.with_key(&key)).collect();
         }
+        Vec::new()
     }
 
     /// Remembers which alert an episode belongs to.
     pub(crate) fn set_alert(&mut self, key: &Arc<str>, episode: u128, alert: u128) {
-        if let Some(slot) = self.series.get_mut(key) {
+        let key = self.group_of(key);
+        if let Some(slot) = self.series.get_mut(&*key) {
             slot.series.set_alert(episode, alert);
-            self.dirty |= part_bit(key);
+            self.dirty |= part_bit(&key);
         }
     }
 
+    /// The group that a turn's key is about.
     pub(crate) fn get(&self, key: &str) -> Option<&Series> {
-        self.series.get(key).map(|slot| &slot.series)
+        self.series.get(&*self.group_of(key)).map(|slot| &slot.series)
+    }
+
+    /// The key of the group inside that of a value of it.
+    fn group_of<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        match self.frame.is_about_values() {
+            true => Cow::Owned(key_of_first(self.group_fields, key)),
+            false => Cow::Borrowed(key),
+        }
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Series)> {

@@ -235,6 +235,12 @@ impl Group {
         self.last_observed
     }
 
+    /// The events of a closed span that it still has, oldest first; one of several points comes as often.
+    pub fn members(&self, from: i64, to: i64) -> impl Iterator<Item = Member> {
+        let first = self.points.partition_point(|point| point.at < from);
+        self.points[first..].iter().take_while(move |point| point.at <= to).map(Point::member)
+    }
+
     /// The episodes that are not over.
     pub fn episodes(&self) -> &[Episode] {
         &self.episodes

@@ -3,6 +3,8 @@
 //! Input: findings in the order they were found. Output: the statements of one catalog step. The
 //! alerts that change are kept in memory until the step is done; nothing is written here.
 
+mod again;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use crate::notify::{Occasion, Quiet, Routing};
 use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet, target_of};
 use crate::trend::Explained;
 use crate::window::{Episode, Member};
+use again::Into;
 
 /// Alerts kept in memory; when there are more, those that did not change are read again later.
 const LIVE_ALERTS_MAX: usize = 2_000;
@@ -41,6 +44,8 @@ struct Live {
     row: AlertRow,
     is_new: bool,
     is_dirty: bool,
+    /// What people decided about it was read since the last step.
+    is_current: bool,
     evidence: HashSet<u128>,
     evidence_known: usize,
     entity_rows: usize,
@@ -161,11 +166,35 @@ impl Desk {
                 let Some(id) = self.alert_of(&place, &episode) else { return Ok(()) };
                 let same = |other: &&Episode| self.alert_of(&place, other) == Some(id);
                 let fewer = absorbed.iter().filter(same).count() as u64;
-                if self.load(catalog, rule, id, &place).await? {
-                    self.merge(id, fewer);
-                    self.add(id, &fresh, now);
-                    self.refresh(&rules, rule, id);
+                if !self.load(catalog, rule, id, &place).await? {
+                    return Ok(());
                 }
+                self.merge(id, fewer);
+                let grown = (&episode, &*fresh);
+                let id = match self.unresolved(catalog, rule, (id, &place), grown).await? {
+                    Into::This(id) => {
+                        self.add(id, &fresh, now);
+                        id
+                    }
+                    Into::New => {
+                        let version = versions.get(&rule.id).copied().unwrap_or(1);
+                        let about = (version, finding.group);
+                        let members = engine.window_of(finding.rule, &finding.key, &fresh);
+                        let explained =
+                            self.live.get(&id).map(|old| old.row.body.explained.clone());
+                        let begun = again::begun(&episode, &fresh);
+                        let id = self.open(&rules, &place, about, &begun, &members, now);
+                        if let (Some(explained), Some(live)) = (explained, self.live.get_mut(&id)) {
+                            live.row.body.explained = explained;
+                        }
+                        id
+                    }
+                };
+                if id.to_u128() != episode.alert {
+                    engine.set_alert(finding.rule, &finding.key, episode.key, id.to_u128());
+                    self.by_episode.insert((place.0, place.1, episode.key), id);
+                }
+                self.refresh(&rules, rule, id);
             }
             Found::Ended { episode } => {
                 let Some(id) = self.alert_of(&place, &episode) else { return Ok(()) };
@@ -234,6 +263,7 @@ impl Desk {
             row,
             is_new: false,
             is_dirty: false,
+            is_current: true,
             evidence: HashSet::new(),
             evidence_known: number(0)?,
             entity_rows: number(1)?,
@@ -310,6 +340,7 @@ impl Desk {
             row,
             is_new: true,
             is_dirty: true,
+            is_current: true,
             evidence: HashSet::new(),
             evidence_known: 0,
             entity_rows: 0,
@@ -456,9 +487,10 @@ impl Desk {
 
     /// The step with [`Desk::statements`] is done.
     pub(crate) fn written(&mut self) {
-        for live in self.live.values_mut().filter(|live| live.is_dirty) {
+        for live in self.live.values_mut() {
             live.is_dirty = false;
             live.is_new = false;
+            live.is_current = false;
         }
         self.by_group.clear();
     }

@@ -69,7 +69,7 @@ impl Engine {
         &mut self,
         place: usize,
         key: &str,
-        sample: Sample,
+        (sample, words): (Sample, &dyn Fn() -> String),
         arrival: Arrival,
         findings: &mut Findings,
     ) {
@@ -77,7 +77,8 @@ impl Engine {
         // What it belongs to may be forgotten already.
         let is_late =
             sample.at < arrival.observed.saturating_sub(trends.lateness_for(arrival.lateness));
-        let (is_taken, evicted) = trends.insert(key, sample, arrival.observed, arrival.lateness);
+        let (is_taken, evicted) =
+            trends.insert(key, (sample, words), arrival.observed, arrival.lateness);
         if !is_taken {
             let rule = &self.rules.rules()[place].id;
             self.counters[place].of(metrics::LATE_TOTAL, rule).increment(1);
@@ -85,15 +86,7 @@ impl Engine {
         if !is_taken || is_late {
             findings.late.push((place, sample.at));
         }
-        if let Some((key, episode)) = evicted.filter(|_| self.rules.opens_alerts(place)) {
-            let group = group_of_key(&key);
-            findings.found.push(Finding {
-                rule: place,
-                key,
-                group,
-                what: Found::Ended { episode },
-            });
-        }
+        self.take_turns(place, evicted, findings);
     }
 
     /// A detection of a rule that is worth points of risk counts for whom it is about, when it starts.
@@ -171,7 +164,8 @@ impl Engine {
                 let own = rule.settings.lateness.unwrap_or(LATENESS_DEFAULT);
                 let lateness = arrival.lateness.into_iter().chain([nanos(own)]).max();
                 let arrival = Arrival { lateness, ..arrival };
-                self.insert_sample(risk, &key, sample(now), arrival, findings);
+                let sample = (sample(now), &String::new as &dyn Fn() -> String);
+                self.insert_sample(risk, &key, sample, arrival, findings);
             }
         }
     }
@@ -189,10 +183,9 @@ pub(super) fn trends_of(rules: &RuleSet, place: usize) -> Option<Trends> {
         _ => correlation.fields.join(" and "),
     };
     Some(Trends::new(
-        judged,
-        nanos(correlation.timespan),
+        (judged, nanos(correlation.timespan), field),
+        correlation.group_by.len(),
         lateness,
-        field,
         fingerprint(rules, place),
     ))
 }

@@ -122,6 +122,33 @@ fn write_part(name: &str, value: &str, key: &mut String) {
     key.push(']');
 }
 
+/// What an event has in the fields that are counted, as it stands in a key.
+pub(super) fn write_values(fields: &[String], edge: &Edge, origin: Origin<'_>) -> String {
+    let mut words = String::new();
+    let Origin::Event(event) = origin else { return words };
+    for (field, target) in fields.iter().zip(&edge.measured) {
+        let Some(value) = value_text(event, target) else { continue };
+        if !words.is_empty() {
+            words.push(',');
+        }
+        write_part(field, &value, &mut words);
+    }
+    words
+}
+
+/// The key of the group that the first fields of a longer key make up.
+pub(crate) fn key_of_first(fields: usize, key: &str) -> String {
+    let mut first = String::from("[");
+    for (name, value) in group_of_key(key).iter().take(fields) {
+        if first.len() > 1 {
+            first.push(',');
+        }
+        write_part(name, value, &mut first);
+    }
+    first.push(']');
+    first
+}
+
 fn write_text(text: &str, key: &mut String) {
     if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         key.push_str(&serde_json::Value::from(text).to_string());

@@ -15,34 +15,45 @@ pub(super) struct Verdict {
     pub why: Explained,
     /// The event that decided; `None`: the newest.
     pub by: Option<u128>,
+    /// The value that it is about; `None`: the group.
+    pub value: Option<u128>,
 }
 
 impl Series {
-    /// What is to be said at `instant`; `None`: the condition does not hold.
-    pub(super) fn verdict(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
+    /// What is to be said at `instant`; nothing where the condition does not hold.
+    pub(super) fn verdicts(&mut self, frame: &Frame, instant: i64) -> Vec<Verdict> {
         let is_full = instant >= self.first_at().saturating_add(frame.span_ns);
         if frame.waits_for_full_window() && !is_full {
-            return None;
+            return Vec::new();
         }
-        match &frame.judged.judge {
+        let of_group = match &frame.judged.judge {
             Judge::Within(bounds) => self.within(frame, instant, bounds),
             Judge::Temporal { .. } => self.temporal(frame, instant),
             Judge::Spike { .. } => self.spike(frame, instant),
             Judge::Flatline { below, .. } => self.flatline(frame, instant, *below),
             Judge::Ratio { bounds, min_events } => self.ratio(frame, instant, bounds, *min_events),
             Judge::Baseline { .. } => self.baseline(frame, instant),
-            Judge::NewTerm { .. } => self.new_term(frame, instant),
+            Judge::NewTerm { .. } => return self.new_terms(frame, instant),
             Judge::Rare { few, learn } => {
                 let is_learning = instant < frame.first_at.saturating_add(nanos(*learn));
                 match few {
                     _ if is_learning => None,
                     Few::Entities(most) => self.of_few(frame, instant, *most),
-                    Few::Share(most) => self.of_small_share(frame, instant, *most),
+                    Few::Share(most) => return self.of_small_share(frame, instant, *most),
                 }
             }
-            Judge::Change => self.change(frame, instant),
+            Judge::Change => return self.changes(frame, instant),
             Judge::Risk { .. } => self.risk(frame, instant),
-        }
+        };
+        of_group.into_iter().collect()
+    }
+
+    /// The samples of an instant, one of each value, in an order that does not depend on how they came.
+    fn values_at(&self, instant: i64) -> Vec<Sample> {
+        let mut samples = self.samples[self.range(instant, instant)].to_vec();
+        samples.sort_by_key(|sample| (sample.tag, sample.id));
+        samples.dedup_by_key(|sample| sample.tag);
+        samples
     }
 
     /// What the samples of a closed span come to; `None` where that is nothing.
@@ -231,31 +242,29 @@ impl Series {
         })
     }
 
-    fn new_term(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
-        let Judge::NewTerm { history, learn } = &frame.judged.judge else { return None };
+    fn new_terms(&mut self, frame: &Frame, instant: i64) -> Vec<Verdict> {
+        let Judge::NewTerm { history, learn } = &frame.judged.judge else { return Vec::new() };
         let (history_ns, first_at) = (nanos(*history), self.first_at());
-        let samples: Vec<Sample> = self.samples[self.range(instant, instant)].to_vec();
-        let mut found = None;
-        for sample in samples {
-            self.terms.retain(|(_, seen)| sample.at.saturating_sub(*seen) <= history_ns);
+        self.terms.retain(|(_, seen)| instant.saturating_sub(*seen) <= history_ns);
+        let mut found = Vec::new();
+        for sample in self.values_at(instant) {
             let known = self.terms.len();
-            let seen = self.terms.iter_mut().find(|(tag, _)| *tag == sample.tag);
-            let is_new = seen.is_none();
-            match seen {
-                Some((_, seen)) => *seen = sample.at,
-                None => self.remember(sample.tag, sample.at),
+            if let Some((_, seen)) = self.terms.iter_mut().find(|(tag, _)| *tag == sample.tag) {
+                *seen = instant;
+                continue;
             }
+            self.remember(sample.tag, instant);
             let is_learning = match learn {
-                Some(learn) => sample.at < first_at.saturating_add(nanos(*learn)),
+                Some(learn) => instant < first_at.saturating_add(nanos(*learn)),
                 None => known == 0,
             };
-            if is_new && !is_learning && found.is_none() {
+            if !is_learning {
                 let text = format!(
                     "a {} that was not seen in {} before, among {known} that were",
                     frame.field,
                     span(history_ns)
                 );
-                found = Some(by(verdict(text, 1.0, 1.0), &sample));
+                found.push(about(verdict(text, 1.0, 1.0), &sample));
             }
         }
         found
@@ -287,10 +296,10 @@ impl Series {
         })
     }
 
-    fn of_small_share(&self, frame: &Frame, instant: i64, share_max: f64) -> Option<Verdict> {
+    fn of_small_share(&self, frame: &Frame, instant: i64, share_max: f64) -> Vec<Verdict> {
         let samples = &self.samples[self.range(instant.saturating_sub(frame.span_ns), instant)];
         let all: f64 = samples.iter().map(|sample| f64::from(sample.weight)).sum();
-        self.samples[self.range(instant, instant)].iter().find_map(|sample| {
+        let rare = |sample: Sample| {
             let same = samples.iter().filter(|other| other.tag == sample.tag);
             let same: f64 = same.map(|other| f64::from(other.weight)).sum();
             (same <= share_max * all).then(|| {
@@ -302,25 +311,25 @@ impl Series {
                     span(frame.span_ns),
                     number(share_max * 100.0)
                 );
-                by(verdict(text, same, share_max * all), sample)
+                about(verdict(text, same, share_max * all), &sample)
             })
-        })
+        };
+        self.values_at(instant).into_iter().filter_map(rare).collect()
     }
 
-    fn change(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
-        let samples: Vec<Sample> = self.samples[self.range(instant, instant)].to_vec();
-        let mut found = None;
+    /// Of values at one moment the one that the group had already comes first.
+    fn changes(&mut self, frame: &Frame, instant: i64) -> Vec<Verdict> {
+        let mut found = Vec::new();
+        let mut samples = self.values_at(instant);
+        let known = self.terms.first().map(|(tag, _)| *tag);
+        samples.sort_by_key(|sample| Some(sample.tag) != known);
         for sample in samples {
-            let last = std::mem::replace(&mut self.terms, vec![(sample.tag, sample.at)]);
+            let last = std::mem::replace(&mut self.terms, vec![(sample.tag, instant)]);
             let Some((tag, at)) = last.first().copied() else { continue };
-            let is_remembered = sample.at.saturating_sub(at) <= frame.span_ns;
-            if tag != sample.tag && is_remembered && found.is_none() {
-                let text = format!(
-                    "{} differs from what it was {} before",
-                    frame.field,
-                    span(sample.at.saturating_sub(at))
-                );
-                found = Some(by(verdict(text, 1.0, 1.0), &sample));
+            let ago = instant.saturating_sub(at);
+            if tag != sample.tag && ago <= frame.span_ns {
+                let text = format!("{} differs from what it was {} before", frame.field, span(ago));
+                found.push(about(verdict(text, 1.0, 1.0), &sample));
             }
         }
         found
@@ -371,7 +380,8 @@ fn are_in_order(samples: &[Sample], rules: &[u32]) -> bool {
 }
 
 fn verdict(text: String, observed: f64, threshold: f64) -> Verdict {
-    Verdict { why: Explained { text, observed, threshold, usual: None }, by: None }
+    let why = Explained { text, observed, threshold, usual: None };
+    Verdict { why, by: None, value: None }
 }
 
 /// A verdict that rests on what is usual, from and to.
@@ -382,6 +392,11 @@ fn resting_on(mut verdict: Verdict, usual: [f64; 2]) -> Verdict {
 
 fn by(verdict: Verdict, sample: &Sample) -> Verdict {
     Verdict { by: Some(sample.id), ..verdict }
+}
+
+/// A verdict about the value that an event has.
+fn about(verdict: Verdict, sample: &Sample) -> Verdict {
+    Verdict { by: Some(sample.id), value: Some(sample.tag), ..verdict }
 }
 
 /// A number with at most two digits behind the point.

@@ -3,12 +3,14 @@
 //! Everything here goes by the time of events. What is kept is as much as later verdicts need; samples
 //! beyond [`SAMPLES_MAX`] are merged or dropped, the oldest first, and counted.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::judge::Verdict;
 use super::model::Model;
-use super::{Frame, Turn};
-use crate::rule::{Against, Judge, Measure};
+use super::{Frame, Told, Turn};
+use crate::rule::{Against, Few, Judge, Measure};
 use crate::window::{Episode, Member};
 
 /// Samples of one group.
@@ -56,13 +58,34 @@ impl Sample {
 }
 
 /// An episode in the form that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Kept {
     key: u128,
     started_at: i64,
     started_by: u128,
     held_until: i64,
     alert: u128,
+    /// The value it is about, where a rule tells of each value by itself.
+    #[serde(default)]
+    value: Option<u128>,
+    /// That value, as keys of groups say it; empty: it is about the group.
+    #[serde(default)]
+    words: Box<str>,
+}
+
+/// Up to 0.1 a group had one episode or none.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum KeptEpisodes {
+    Many(Vec<Kept>),
+    One(Option<Kept>),
+}
+
+fn read_episodes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Kept>, D::Error> {
+    Ok(match KeptEpisodes::deserialize(from)? {
+        KeptEpisodes::Many(episodes) => episodes,
+        KeptEpisodes::One(episode) => episode.into_iter().collect(),
+    })
 }
 
 /// The state of one group.
@@ -81,9 +104,14 @@ pub(crate) struct Series {
     /// When an event of it was last observed.
     seen: i64,
     holds: bool,
-    episode: Option<Kept>,
+    /// Those that are not over, the oldest first.
+    #[serde(alias = "episode", deserialize_with = "read_episodes")]
+    episodes: Vec<Kept>,
     /// Values that were seen, with when last.
     pub(super) terms: Vec<(u128, i64)>,
+    /// What the tags of samples that are not judged mean, by tag, where detections are about values.
+    #[serde(default)]
+    words: Vec<(u128, Box<str>)>,
     pub(super) model: Model,
 }
 
@@ -99,8 +127,9 @@ impl Default for Series {
             lateness_ns: 0,
             seen: i64::MIN,
             holds: false,
-            episode: None,
+            episodes: Vec::new(),
             terms: Vec::new(),
+            words: Vec::new(),
             model: Model::default(),
         }
     }
@@ -162,8 +191,15 @@ impl Series {
         true
     }
 
+    /// Remembers what the tag of a sample means until it is judged.
+    pub(super) fn note_words(&mut self, tag: u128, words: &dyn Fn() -> String) {
+        if let Err(place) = self.words.binary_search_by_key(&tag, |(known, _)| *known) {
+            self.words.insert(place, (tag, words().into()));
+        }
+    }
+
     /// Judges every instant up to `to` at which the verdict may change.
-    pub(super) fn judge(&mut self, frame: &Frame, to: i64) -> Vec<Turn> {
+    pub(super) fn judge(&mut self, frame: &Frame, to: i64) -> Vec<Told> {
         let mut turns = Vec::new();
         while let Some(instant) = self.next_instant(frame) {
             if instant > to {
@@ -173,61 +209,81 @@ impl Series {
             if let Some(newest) = self.samples[..known].last() {
                 self.judged_id = newest.id;
             }
-            let verdict = self.verdict(frame, instant);
+            let verdicts = self.verdicts(frame, instant);
             self.judged_until = instant;
-            self.turn(frame, instant, verdict, &mut turns);
+            self.turn(frame, instant, verdicts, &mut turns);
             self.forget(frame, instant);
+        }
+        if !self.words.is_empty() {
+            let judged = self.samples.partition_point(|sample| sample.at <= self.judged_until);
+            let waiting: HashSet<u128> = self.samples[judged..].iter().map(|s| s.tag).collect();
+            self.words.retain(|(tag, _)| waiting.contains(tag));
         }
         turns
     }
 
-    fn turn(
+    fn turn(&mut self, frame: &Frame, instant: i64, verdicts: Vec<Verdict>, turns: &mut Vec<Told>) {
+        let hold = frame.hold_ns();
+        let goes_on = self.holds && !verdicts.is_empty();
+        for kept in self
+            .episodes
+            .extract_if(.., |kept| instant.saturating_sub(kept.held_until) > hold && !goes_on)
+        {
+            turns.push(kept.told(|episode| Turn::Ended { episode }));
+        }
+        self.holds = !verdicts.is_empty() && !frame.holds_only_then();
+        for verdict in verdicts {
+            self.take_verdict(frame, instant, verdict, turns);
+        }
+    }
+
+    fn take_verdict(
         &mut self,
         frame: &Frame,
         instant: i64,
-        verdict: Option<Verdict>,
-        turns: &mut Vec<Turn>,
+        verdict: Verdict,
+        turns: &mut Vec<Told>,
     ) {
-        let hold = frame.hold_ns();
-        if let Some(kept) = self.episode
-            && instant.saturating_sub(kept.held_until) > hold
-            && !(self.holds && verdict.is_some())
-        {
-            turns.push(Turn::Ended { episode: kept.episode() });
-            self.episode = None;
-        }
-        self.holds = verdict.is_some();
-        let Some(verdict) = verdict else { return };
-        let from = instant.saturating_sub(frame.evidence_span_ns());
-        let mut members = Vec::new();
-        let mut fresh = Vec::new();
-        let range = self.range(from, instant);
+        let range = self.range(instant.saturating_sub(frame.evidence_span_ns()), instant);
+        let (mut members, mut fresh) = (Vec::new(), Vec::new());
         for sample in &mut self.samples[range] {
+            if verdict.value.is_some_and(|value| value != sample.tag) {
+                continue;
+            }
             members.push(sample.member());
             if !std::mem::replace(&mut sample.is_counted, true) {
                 fresh.push(sample.member());
             }
         }
         let by = verdict.by.unwrap_or(self.judged_id);
-        turns.push(Turn::Hit(Member { at: instant, id: by, weight: 1 }));
         // What holds now holds until the next instant.
         let until = self.next_instant(frame).map_or(instant, |next| next.saturating_sub(1));
         let until = if frame.holds_only_then() { instant } else { until.max(instant) };
-        match &mut self.episode {
-            Some(kept) => {
-                kept.held_until = until;
-                if !fresh.is_empty() {
-                    turns.push(Turn::Grew { episode: kept.episode(), fresh });
-                }
-            }
-            None => {
-                let key = members.first().map_or(by, |member| member.id);
-                let kept =
-                    Kept { key, started_at: instant, started_by: by, held_until: until, alert: 0 };
-                self.episode = Some(kept);
-                let episode = kept.episode();
-                turns.push(Turn::Began { episode, members, why: verdict.why });
-            }
+        let known = self.episodes.iter().position(|kept| kept.value == verdict.value);
+        let known = known.filter(|_| !frame.begins_each_time());
+        let place = known.unwrap_or(self.episodes.len());
+        if known.is_none() {
+            let words = verdict.value.and_then(|value| {
+                let place = self.words.binary_search_by_key(&value, |(tag, _)| *tag).ok()?;
+                Some(self.words[place].1.clone())
+            });
+            self.episodes.push(Kept {
+                key: members.first().map_or(by, |member| member.id),
+                started_at: instant,
+                started_by: by,
+                held_until: until,
+                alert: 0,
+                value: verdict.value,
+                words: words.unwrap_or_default(),
+            });
+        }
+        let kept = &mut self.episodes[place];
+        kept.held_until = until;
+        turns.push(kept.told(|_| Turn::Hit(Member { at: instant, id: by, weight: 1 })));
+        if known.is_none() {
+            turns.push(kept.told(|episode| Turn::Began { episode, members, why: verdict.why }));
+        } else if !fresh.is_empty() {
+            turns.push(kept.told(|episode| Turn::Grew { episode, fresh }));
         }
     }
 
@@ -240,9 +296,10 @@ impl Series {
         });
         let full =
             frame.waits_for_full_window().then(|| self.first_at.saturating_add(frame.span_ns));
-        let over = self.episode.filter(|_| !self.holds);
-        let over =
-            over.map(|kept| kept.held_until.saturating_add(frame.hold_ns()).saturating_add(1));
+        let held = self.episodes.iter().map(|kept| kept.held_until).min();
+        let over = held
+            .filter(|_| !self.holds)
+            .map(|until| until.saturating_add(frame.hold_ns()).saturating_add(1));
         let bucket = frame.bucket_ns().map(|bucket| {
             let last = after.max(self.first_at.saturating_sub(1));
             let begun = last.saturating_add(1).div_euclid(bucket);
@@ -269,7 +326,7 @@ impl Series {
         let old = self.samples.partition_point(|sample| sample.at < needed);
         // A flat line needs no more of a busy group than what is below it.
         let spare = match &frame.judged.judge {
-            Judge::Flatline { below, .. } if self.episode.is_none() => {
+            Judge::Flatline { below, .. } if self.episodes.is_empty() => {
                 let judged = self.samples.partition_point(|sample| sample.at <= now);
                 judged.saturating_sub(below.ceil() as usize + 1)
             }
@@ -314,14 +371,19 @@ impl Series {
     }
 
     pub(super) fn set_alert(&mut self, episode: u128, alert: u128) {
-        if let Some(kept) = self.episode.as_mut().filter(|kept| kept.key == episode) {
+        for kept in self.episodes.iter_mut().filter(|kept| kept.key == episode) {
             kept.alert = alert;
         }
     }
 
-    /// The episode that is not over.
-    pub(crate) fn episode(&self) -> Option<Episode> {
-        self.episode.map(|kept| kept.episode())
+    /// The episodes that are not over.
+    pub(crate) fn episodes(&self) -> impl Iterator<Item = Episode> {
+        self.episodes.iter().map(Kept::episode)
+    }
+
+    /// What is to be told when the group is forgotten.
+    pub(super) fn into_ended(self) -> Vec<Told> {
+        self.episodes.iter().map(|kept| kept.told(|episode| Turn::Ended { episode })).collect()
     }
 
     /// Appends the form that is kept.
@@ -353,6 +415,10 @@ impl Series {
 }
 
 impl Kept {
+    fn told(&self, turn: impl FnOnce(Episode) -> Turn) -> Told {
+        Told { words: self.words.clone(), turn: turn(self.episode()) }
+    }
+
     fn episode(&self) -> Episode {
         Episode {
             key: self.key,
@@ -404,6 +470,20 @@ impl Frame {
     /// Whether verdicts are about single events.
     pub(super) fn is_single(&self) -> bool {
         matches!(self.judged.judge, Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change)
+    }
+
+    /// Whether each detection is about a value, and told of by itself.
+    pub(super) fn is_about_values(&self) -> bool {
+        match &self.judged.judge {
+            Judge::NewTerm { .. } | Judge::Change => true,
+            Judge::Rare { few, .. } => matches!(few, Few::Share(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether each verdict is a detection of its own.
+    fn begins_each_time(&self) -> bool {
+        matches!(self.judged.judge, Judge::NewTerm { .. } | Judge::Change)
     }
 
     /// Whether a verdict says nothing of the time up to the next one.

@@ -384,20 +384,30 @@ fn new_rare_and_changed_values() {
             "detector: {{ type: new_term, input: {{ rules: [a] }}, group-by: [u], fields: [g], {rest} }}"
         )
     };
-    check(&new("history: 1d"), "0 a u=x g=de; 5 a u=x g=de; 9 a u=x g=fr; 9 a u=y g=us", "9/x");
+    check(&new("history: 1d"), "0 a u=x g=de; 5 a u=x g=de; 9 a u=x g=fr; 9 a u=y g=us", "9/x/fr");
     check(
         &new("history: 1d, learn: 60s"),
         "0 a u=x g=de; 5 a u=x g=fr; 70 a u=x g=us; 71 a u=x g=us",
-        "70/x",
+        "70/x/us",
     );
     check(
         &new("history: 60s"),
         "0 a u=x g=de; 1 a u=x g=fr; 50 a u=x g=fr; 790 a u=x g=de; 800 a u=x g=fr; 801 b",
-        "1/x 800/x",
+        "1/x/fr 800/x/fr",
     );
+    // Each value that is new is told of, however soon it follows, also at one moment.
+    check(
+        &new("history: 1d"),
+        "0 a u=x g=de; 5 a u=x g=fr; 6 a u=x g=us; 7 a u=x g=fr; 900 a u=x g=kp; 900 a u=x g=ru",
+        "5/x/fr 6/x/us 900/x/kp 900/x/ru",
+    );
+    let pairs = new("history: 1d").replace("[g]", "[g, n]").replace("group-by: [u], ", "");
+    check(&pairs, "0 a g=de n=i; 3 a g=de n=j; 4 a g=fr n=j", "3/de/j 4/fr/j");
     let change =
         "detector: { type: change, input: { rules: [a] }, group-by: [u], field: g, remember: 1h }";
-    check(change, "0 a u=x g=1; 5 a u=x g=1; 9 a u=x g=2; 10 a u=y g=3", "9/x");
+    check(change, "0 a u=x g=1; 5 a u=x g=1; 9 a u=x g=2; 10 a u=y g=3", "9/x/2");
+    check(change, "0 a u=x g=1; 5 a u=x g=2; 6 a u=x g=1; 7 a u=x g=2", "5/x/2 6/x/1 7/x/2");
+    check(change, "0 a u=x g=1; 5 a u=x g=2; 5 a u=x g=1", "5/x/2");
     check(change, "0 a u=x g=1; 4000 a u=x g=2", "");
     let rare = "detector: { type: rare, input: { rules: [a] }, group-by: [h], field: p, history: 1h, max_entities: 1, learn: 10s }";
     check(rare, "0 a h=1 p=sh; 1 a h=2 p=sh; 20 a h=1 p=sh; 21 a h=1 p=nc", "21/nc");
@@ -407,13 +417,14 @@ fn new_rare_and_changed_values() {
         )
     };
     let fifth = share("max_share: 0.2");
-    check(&fifth, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=sh; 4 a p=sh; 5 a p=nc", "5");
+    check(&fifth, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=sh; 4 a p=sh; 5 a p=nc", "5/nc");
     check(&fifth, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=nc", "");
-    check(&fifth, "0 a p=1; 1 a p=2; 2 a p=3; 3 a p=4; 4 a p=5", "4");
+    check(&fifth, "0 a p=1; 1 a p=2; 2 a p=3; 3 a p=4; 4 a p=5", "4/5");
+    check(&fifth, "0 a p=1; 1 a p=2; 2 a p=3; 3 a p=4; 4 a p=5; 5 a p=6", "4/5 5/6");
     check(&fifth, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=sh; 4 a p=nc; 4 a p=nc", "");
     check(&share("max_share: 0.2, learn: 1h"), "0 a p=1; 1 a p=2; 2 a p=3; 3 a p=4; 4 a p=5", "");
     let by = share("max_share: 0.5, group-by: [h]");
-    check(&by, "0 a h=1 p=sh; 1 a h=2 p=sh; 2 a h=1 p=nc; 3 a h=2 p=sh", "2/1");
+    check(&by, "0 a h=1 p=sh; 1 a h=2 p=sh; 2 a h=1 p=nc; 3 a h=2 p=sh", "2/1/nc");
     let short = share("max_share: 0.2").replace("1h", "10s");
     check(&short, "0 a p=sh; 1 a p=sh; 2 a p=sh; 3 a p=sh; 20 a p=nc", "");
 }
