@@ -209,7 +209,14 @@ fn can_hold(filter: &Filter, seen: &Seen, missing: &mut Vec<Missing>) -> bool {
                 Target::FirstOf(names) => names.as_slice(),
                 _ => return true,
             };
-            let is_seen = names.iter().any(|name| seen.fields.contains(name));
+            let is_below = |name: &str, path: &String| {
+                path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+            };
+            let is_present = |name: &String| {
+                matches!(predicate.test, Test::Present)
+                    && seen.fields.iter().any(|path| is_below(name, path))
+            };
+            let is_seen = names.iter().any(|name| seen.fields.contains(name) || is_present(name));
             if !is_seen {
                 missing.push(Missing(names.to_vec()));
             }

@@ -169,6 +169,7 @@ fn test_text(test: &Test) -> String {
     match test {
         Test::Exists => String::from("has a value"),
         Test::IsNull => String::from("is absent or null"),
+        Test::Present => String::from("is there"),
         Test::Equals { text, cased } => format!("is `{}`{}", shown(text), case(*cased)),
         Test::StartsWith { text, cased } => format!("begins `{}`{}", shown(text), case(*cased)),
         Test::EndsWith { text, cased } => format!("ends `{}`{}", shown(text), case(*cased)),
@@ -186,7 +187,7 @@ fn test_text(test: &Test) -> String {
             let sign = comparison.map_or("=", Comparison::sign);
             format!("{} {sign} {number}", format!("{part:?}").to_lowercase())
         }
-        Test::SameAs(other) => format!("is the same as {}", shown(other)),
+        Test::SameAs { name, .. } => format!("is the same as {}", shown(name)),
         other => shown(&format!("{other:?}")),
     }
 }

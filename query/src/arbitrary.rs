@@ -242,12 +242,14 @@ fn test() -> impl Strategy<Value = Test> {
         }),
         1 => select(&["10.2.0.9", "::ffff:10.2.0.9", "2001:db8::1"][..])
             .prop_map(|text| Test::Address(text.parse().expect("an address"))),
-        2 => (comparison(), number()).prop_map(|(comparison, bound)| Test::Number(comparison, bound)),
+        2 => (comparison(), number()).prop_map(|(comparison, bound)| Test::Number(comparison, bound.into())),
         2 => (comparison(), 0i64..60).prop_map(|(comparison, at)| Test::Time(comparison, minute(at))),
         1 => (comparison(), text()).prop_map(|(comparison, bound)| Test::Text(comparison, bound)),
-        1 => select(NAMES).prop_map(|name| Test::SameAs(name.to_owned())),
+        1 => (select(NAMES), any::<bool>())
+            .prop_map(|(name, cased)| Test::SameAs { name: name.to_owned(), cased }),
+        1 => Just(Test::Present),
         2 => (number(), number()).prop_map(|(from, to)| Test::Each(vec![
-            Test::Number(Comparison::Gte, from), Test::Number(Comparison::Lt, to),
+            Test::Number(Comparison::Gte, from.into()), Test::Number(Comparison::Lt, to.into()),
         ])),
         2 => (0i64..60, 0i64..60).prop_map(|(from, to)| Test::Each(vec![
             Test::Time(Comparison::Gt, minute(from)), Test::Time(Comparison::Lte, minute(to)),

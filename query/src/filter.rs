@@ -5,6 +5,7 @@
 //! forms that [`str::to_lowercase`] gives, as the index does.
 
 mod matching;
+mod number;
 mod pattern;
 mod text;
 mod words;
@@ -17,6 +18,7 @@ use logwarden_event::{Event, Severity, TimePart, Timestamp};
 use regex::Regex;
 
 pub(crate) use matching::{Subject, number_of, number_of_text};
+pub use number::Number;
 pub(crate) use pattern::like_expression;
 pub use pattern::{PatternError, REGEX_SIZE_BYTES_MAX, WIDE_REPETITION_MAX};
 pub(crate) use text::{lower, with_text};
@@ -101,6 +103,8 @@ pub enum Test {
     Exists,
     /// The field is absent or null (Sigma's `null`): the opposite of [`Test::Exists`].
     IsNull,
+    /// The field is there, also when it is null, empty or has only fields below it (Sigma's `exists`).
+    Present,
     /// The words stand side by side, in order, as `logwarden_event::words` gives them. At least one.
     Words(Vec<String>),
     /// A word begins so; the words before it stand before it, side by side.
@@ -151,7 +155,7 @@ pub enum Test {
     /// The address is this one. Text that reads as an address counts.
     Address(IpAddr),
     /// The number compares so. Text that reads as a number counts.
-    Number(Comparison, f64),
+    Number(Comparison, Number),
     /// The time compares so. Text in RFC 3339 counts.
     Time(Comparison, Timestamp),
     /// A part of the time (UTC) compares so with this number; `None`: it is this number. Text in RFC
@@ -160,7 +164,12 @@ pub enum Test {
     /// The value as text, in lower case, compares so with this text in lower case.
     Text(Comparison, String),
     /// The value as text is that of another field (Sigma's `fieldref`).
-    SameAs(String),
+    SameAs {
+        /// The other field.
+        name: String,
+        /// Letters must agree in case.
+        cased: bool,
+    },
     /// One and the same value passes each of these tests: how ranges are said.
     Each(Vec<Test>),
 }

@@ -40,7 +40,7 @@ pub use error::QueryError;
 pub use export::{ExportAnswer, ExportRequest};
 pub use facets::{Facet, FacetsAnswer, FacetsRequest, FieldInfo};
 pub use filter::{
-    Comparison, Filter, PatternError, Predicate, REGEX_SIZE_BYTES_MAX, Target, Test,
+    Comparison, Filter, Number, PatternError, Predicate, REGEX_SIZE_BYTES_MAX, Target, Test,
     WIDE_REPETITION_MAX,
 };
 pub use histogram::{Bucket, Cut, HistogramAnswer, HistogramRequest};

@@ -154,7 +154,7 @@ fn is_never_hidden(predicate: &Predicate) -> bool {
         | Target::ObservedAt
         | Target::Class => true,
     };
-    is_part && !matches!(predicate.test, Test::SameAs(_))
+    is_part && !matches!(predicate.test, Test::SameAs { .. })
 }
 
 fn unmasked_predicate(predicate: &Predicate) -> Filter {
@@ -184,6 +184,7 @@ fn unmasked_predicate(predicate: &Predicate) -> Filter {
             Filter::Is(predicate.clone())
         }
         Test::Exists
+        | Test::Present
         | Test::Network(_)
         | Test::Address(_)
         | Test::Number(..)
@@ -201,7 +202,7 @@ fn unmasked_predicate(predicate: &Predicate) -> Filter {
         | Test::Like { .. }
         | Test::Regex(_)
         | Test::Text(..)
-        | Test::SameAs(_) => exists(),
+        | Test::SameAs { .. } => exists(),
     }
 }
 

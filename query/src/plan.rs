@@ -11,7 +11,7 @@ use logwarden_event::{TimeRange, Timestamp, Value};
 use logwarden_index::{Lookup, TextCondition};
 use regex_syntax::hir::{Hir, HirKind};
 
-use crate::filter::{Comparison, Filter, Predicate, Target, Test, lower, number_of_text};
+use crate::filter::{Comparison, Filter, Number, Predicate, Target, Test, lower, number_of_text};
 
 /// What the index is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +146,10 @@ fn narrow_range(test: &Test, range: &mut TimeRange) -> bool {
 
 fn predicate_lookup(predicate: &Predicate) -> Narrowed {
     let test = &predicate.test;
+    if matches!(test, Test::Present) {
+        // The index does not know of what is null.
+        return superset(Lookup::All);
+    }
     match &predicate.target {
         Target::Record => words_lookup(None, test),
         Target::Message => words_lookup(Some("message"), test),
@@ -223,18 +227,17 @@ fn part_lookup(part: &str, test: &Test) -> Narrowed {
 }
 
 fn seq_lookup(test: &Test) -> Narrowed {
-    // Above this floats do not tell whole numbers apart.
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     match test {
         Test::Exists => exact(Lookup::All),
         Test::IsNull => exact(Lookup::Nothing),
         Test::Equals { text, .. } => match text.parse::<u64>() {
-            Ok(seq) if seq.to_string() == *text && (seq as f64) < EXACT_MAX => {
+            Ok(seq) if seq.to_string() == *text && Number::Whole(seq.into()).is_exact_float() => {
                 exact(Lookup::Seq { first: seq, last: seq })
             }
             _ => superset(Lookup::All),
         },
-        Test::Number(comparison, bound) if bound.abs() < EXACT_MAX => {
+        Test::Number(comparison, bound) if bound.is_exact_float() => {
+            let bound = bound.approximate();
             let (first, last) = match comparison {
                 Comparison::Gt => (bound.floor() + 1.0, f64::MAX),
                 Comparison::Gte => (bound.ceil(), f64::MAX),
@@ -307,7 +310,7 @@ fn equals_lookup(name: &str, text: &str) -> Narrowed {
             return same;
         }
         let by_number =
-            number_lookup(name, &[(Comparison::Gte, number), (Comparison::Lte, number)]);
+            number_lookup(name, &[Comparison::Gte, Comparison::Lte].map(|c| (c, number.into())));
         return superset(any_of([same, by_number].into_iter()).lookup);
     }
     match text.parse::<IpAddr>().map(|address| address.to_canonical().to_string()) {
@@ -318,9 +321,17 @@ fn equals_lookup(name: &str, text: &str) -> Narrowed {
     }
 }
 
-fn number_lookup(name: &str, tests: &[(Comparison, f64)]) -> Narrowed {
+/// The index has floats: what these do not tell apart is found with the bound.
+fn number_lookup(name: &str, tests: &[(Comparison, Number)]) -> Narrowed {
     let (mut from, mut to) = (Bound::Unbounded, Bound::Unbounded);
-    for (comparison, bound) in tests {
+    let is_exact = tests.iter().all(|(_, bound)| bound.is_exact_float());
+    for (comparison, number) in tests {
+        let bound = &number.approximate();
+        let comparison = match comparison {
+            Comparison::Gt if !number.is_exact_float() => Comparison::Gte,
+            Comparison::Lt if !number.is_exact_float() => Comparison::Lte,
+            comparison => *comparison,
+        };
         if bound.is_nan() {
             return exact(Lookup::Nothing);
         }
@@ -331,7 +342,7 @@ fn number_lookup(name: &str, tests: &[(Comparison, f64)]) -> Narrowed {
             Comparison::Lte => to = tighter(to, Bound::Included(*bound), |new, old| new < old),
         }
     }
-    exact(Lookup::Number { field: name.to_owned(), from, to })
+    Narrowed { lookup: Lookup::Number { field: name.to_owned(), from, to }, is_exact }
 }
 
 fn tighter(old: Bound<f64>, new: Bound<f64>, is_tighter: impl Fn(f64, f64) -> bool) -> Bound<f64> {
@@ -345,9 +356,14 @@ fn tighter(old: Bound<f64>, new: Bound<f64>, is_tighter: impl Fn(f64, f64) -> bo
     }
 }
 
+/// Whether no value passes by itself.
+fn needs_more_than_a_value(test: &Test) -> bool {
+    matches!(test, Test::IsNull | Test::Present | Test::SameAs { .. })
+}
+
 /// Tests that one value must pass together.
 fn each_lookup(name: &str, tests: &[Test]) -> Narrowed {
-    let numbers: Option<Vec<(Comparison, f64)>> = tests
+    let numbers: Option<Vec<(Comparison, Number)>> = tests
         .iter()
         .map(|test| match test {
             Test::Number(comparison, bound) => Some((*comparison, *bound)),
@@ -358,9 +374,7 @@ fn each_lookup(name: &str, tests: &[Test]) -> Narrowed {
         Some(numbers) if !numbers.is_empty() => number_lookup(name, &numbers),
         _ if tests.is_empty() => exact(Lookup::Exists { field: name.to_owned() }),
         // A value that passes nothing at all cannot pass these.
-        _ if tests.iter().any(|test| matches!(test, Test::IsNull | Test::SameAs(_))) => {
-            exact(Lookup::Nothing)
-        }
+        _ if tests.iter().any(needs_more_than_a_value) => exact(Lookup::Nothing),
         _ => superset(all_of(tests.iter().map(|test| field_lookup(name, test))).lookup),
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn judgement(test: &Test) -> Judgement {
     match test {
         Test::Exists => Judgement::Present,
         Test::IsNull => Judgement::Absent,
-        Test::SameAs(_) => Judgement::Whole,
+        Test::Present | Test::SameAs { .. } => Judgement::Whole,
         Test::Equals { text, .. } if !is_plain(text) => Judgement::Itself,
         // A number or an address passes by what it is, whatever the case of letters.
         Test::Equals { text, cased } => literal(Anchor::Whole, text, *cased),

@@ -47,8 +47,10 @@ fn test() -> impl Strategy<Value = Test> {
             .prop_map(|regex| Test::regex(regex).expect("valid")),
         1 => Just(Test::Exists),
         1 => Just(Test::IsNull),
-        1 => select(&NAMES[..]).prop_map(|name| Test::SameAs(name.to_owned())),
-        1 => Just(Test::Number(Comparison::Gte, 10.0)),
+        1 => Just(Test::Present),
+        1 => (select(&NAMES[..]), any::<bool>())
+            .prop_map(|(name, cased)| Test::SameAs { name: name.to_owned(), cased }),
+        1 => Just(Test::Number(Comparison::Gte, 10.0.into())),
         1 => Just(Test::Network(vec!["10.0.0.0/8".parse().expect("a network")])),
     ]
 }

@@ -4,7 +4,7 @@
 //! cannot do is refused, never skipped: a rule that silently means less is worse than none.
 
 use logwarden_event::TimePart;
-use logwarden_query::{Comparison, Filter, Target, Test};
+use logwarden_query::{Comparison, Filter, Number, Target, Test};
 
 use super::condition;
 use super::lists::Lists;
@@ -49,6 +49,9 @@ pub(super) fn read(detection: &Node, but: &[&str], lists: &Lists) -> Result<Filt
     };
     if !faults.is_empty() {
         return Err(faults);
+    }
+    if conditions.items().is_empty() {
+        return Err(vec![Fault::new(conditions.at, "an empty list of conditions matches nothing")]);
     }
     let mut filters = Vec::new();
     for node in conditions.items() {
@@ -183,8 +186,10 @@ fn item(key: &Key, node: &Node, lists: &Lists) -> Result<Filter, Fault> {
     for value in values {
         let tests = tests_of(value, &modifiers, field.is_empty())
             .map_err(|message| Fault::new(value.at, message))?;
-        filters
-            .push(any_of(tests.into_iter().map(|test| Filter::is(target.clone(), test)).collect()));
+        let filter =
+            any_of(tests.into_iter().map(|test| Filter::is(target.clone(), test)).collect());
+        let is_absence = modifiers.form == Form::Exists && value.boolean() == Some(false);
+        filters.push(if is_absence { filter.negated() } else { filter });
     }
     let filter = if modifiers.all { all_of(filters) } else { any_of(filters) };
     Ok(if modifiers.negated { filter.negated() } else { filter })
@@ -324,8 +329,7 @@ impl Modifiers {
 fn tests_of(value: &Node, modifiers: &Modifiers, is_keyword: bool) -> Result<Vec<Test>, String> {
     if modifiers.form == Form::Exists {
         return match value.boolean() {
-            Some(true) => Ok(vec![Test::Exists]),
-            Some(false) => Ok(vec![Test::IsNull]),
+            Some(_) => Ok(vec![Test::Present]),
             None => Err(String::from("`exists` takes true or false")),
         };
     }
@@ -351,11 +355,16 @@ fn tests_of(value: &Node, modifiers: &Modifiers, is_keyword: bool) -> Result<Vec
             Ok(vec![Test::Network(vec![network])])
         }
         Form::FieldRef => match target_of(text) {
-            Target::FirstOf(names) => Ok(names.into_iter().map(Test::SameAs).collect()),
-            _ => Ok(vec![Test::SameAs(text.to_owned())]),
+            Target::FirstOf(names) => {
+                let same = |name| Test::SameAs { name, cased: modifiers.cased };
+                Ok(names.into_iter().map(same).collect())
+            }
+            _ => Ok(vec![Test::SameAs { name: text.to_owned(), cased: modifiers.cased }]),
         },
         Form::Number(comparison) => {
             let number = value.number().ok_or_else(|| format!("`{text}` is no number"))?;
+            // As it is written, where that says it: not all whole numbers are floats.
+            let number = Number::parse(text).unwrap_or(Number::Float(number));
             Ok(vec![Test::Number(comparison, number)])
         }
         Form::TimePart(part, comparison) => {

@@ -6,12 +6,17 @@ use logwarden_event::{Event, Timestamp, Value};
 
 use super::text::{self, with_text};
 use super::words::has_words;
-use super::{Comparison, Filter, Predicate, Target, Test};
+use super::{Comparison, Filter, Number, Predicate, Target, Test};
 
 /// Something that has values under names: an event, or a row of an answer.
 pub(crate) trait Subject {
     /// Whether any value of `target` passes `test`; the values are tried in order.
     fn any_value(&self, target: &Target, test: &mut dyn FnMut(Value<'_>) -> bool) -> bool;
+
+    /// Whether `target` is there, whatever its value is.
+    fn has(&self, target: &Target) -> bool {
+        self.any_value(target, &mut |_| true)
+    }
 }
 
 impl Subject for Event {
@@ -34,6 +39,21 @@ impl Subject for Event {
                 .is_some_and(|name| self.values(name).any(test)),
         }
     }
+
+    fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Field(name) => has_field(self, name),
+            Target::FirstOf(names) => names.iter().any(|name| has_field(self, name)),
+            target => self.any_value(target, &mut |_| true),
+        }
+    }
+}
+
+/// Whether there is a field of this name, or one below it.
+fn has_field(event: &Event, name: &str) -> bool {
+    let is_below = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    event.values(name).next().is_some()
+        || event.fields().any(|field| is_below(field.path) || field.alias.is_some_and(is_below))
 }
 
 impl Filter {
@@ -53,10 +73,11 @@ impl Predicate {
     pub(crate) fn holds(&self, subject: &impl Subject) -> bool {
         match &self.test {
             Test::IsNull => !subject.any_value(&self.target, &mut |value| value != Value::Null),
-            Test::SameAs(other) => {
-                let other = Target::of_name(other);
+            Test::Present => subject.has(&self.target),
+            Test::SameAs { name, cased } => {
+                let other = Target::of_name(name);
                 subject.any_value(&self.target, &mut |value| {
-                    subject.any_value(&other, &mut |other| is_same_text(value, other))
+                    subject.any_value(&other, &mut |other| is_same_text(value, other, *cased))
                 })
             }
             test => subject.any_value(&self.target, &mut |value| test.passes(value)),
@@ -65,15 +86,15 @@ impl Predicate {
 }
 
 impl Test {
-    /// Whether a value passes. [`Test::IsNull`] and [`Test::SameAs`] need more than the value and
-    /// fail here; the predicate decides them.
+    /// Whether a value passes. [`Test::IsNull`], [`Test::Present`] and [`Test::SameAs`] need more than
+    /// the value and fail here; the predicate decides them.
     pub fn passes(&self, value: Value<'_>) -> bool {
         if value == Value::Null {
             return false;
         }
         match self {
             Self::Exists => true,
-            Self::IsNull | Self::SameAs(_) => false,
+            Self::IsNull | Self::Present | Self::SameAs { .. } => false,
             Self::Words(words) => with_text(value, |text| has_words(text, words, None)),
             Self::WordsThenPrefix(words, prefix) => {
                 with_text(value, |text| has_words(text, words, Some(prefix)))
@@ -102,7 +123,7 @@ impl Test {
                 .is_some_and(|address| networks.iter().any(|network| network.contains(&address))),
             Self::Address(wanted) => address_of(value) == Some(wanted.to_canonical()),
             Self::Number(comparison, bound) => {
-                number_of(value).is_some_and(|number| comparison.holds(&number, bound))
+                exact_number_of(value).is_some_and(|number| comparison.holds(&number, bound))
             }
             Self::Time(comparison, bound) => {
                 time_of(value).is_some_and(|time| comparison.holds(&time, bound))
@@ -146,8 +167,8 @@ fn passes_order(comparison: Comparison, order: std::cmp::Ordering) -> bool {
     }
 }
 
-fn is_same_text(value: Value<'_>, other: Value<'_>) -> bool {
-    with_text(value, |text| with_text(other, |other| text::equals(text, other, false)))
+fn is_same_text(value: Value<'_>, other: Value<'_>, cased: bool) -> bool {
+    with_text(value, |text| with_text(other, |other| text::equals(text, other, cased)))
 }
 
 /// Whether a value that is a number is the number that `text` reads as.
@@ -176,6 +197,16 @@ fn address_of(value: Value<'_>) -> Option<IpAddr> {
     match value {
         Value::Ip(address) => Some(address),
         Value::String(text) => text.parse::<IpAddr>().ok().map(|address| address.to_canonical()),
+        _ => None,
+    }
+}
+
+/// The number a value is or reads as, as exactly as it is said.
+fn exact_number_of(value: Value<'_>) -> Option<Number> {
+    match value {
+        Value::Integer(number) => Some(Number::Whole(number)),
+        Value::Float(number) => Some(Number::Float(number)),
+        Value::String(text) => Number::parse(text),
         _ => None,
     }
 }
@@ -269,7 +300,11 @@ mod tests {
         check("severity", equals("ERROR"), true);
         check("dataset", equals("shop.auth"), true);
         check("lw.source", equals("shop"), true);
-        check("lw.seq", Test::Number(Comparison::Gte, 7.0), true);
+        check("lw.seq", Test::Number(Comparison::Gte, 7.0.into()), true);
+        let large = |text: &str| Number::parse(text).expect("a number");
+        check("big", Test::Number(Comparison::Gt, large("9007199254740992")), true);
+        check("big", Test::Number(Comparison::Lt, large("9007199254740994")), true);
+        check("big", Test::Number(Comparison::Gt, large("9007199254740993")), false);
         check("lw.class", equals("linux//sshd"), true);
         check("lw.class", equals("linux"), false);
         let bound = Timestamp::parse_rfc3339("2026-11-22T04:22:59Z").expect("valid");
@@ -283,12 +318,12 @@ mod tests {
         check("status", equals("5e2"), true);
         check("status_text", equals("500"), true);
         check("status_text", equals("5e2"), false);
-        check("status_text", Test::Number(Comparison::Gt, 499.0), true);
+        check("status_text", Test::Number(Comparison::Gt, 499.0.into()), true);
         check("ratio", equals(".5"), true);
         check("big", equals("9007199254740993"), true);
         check("big", equals("9007199254740992"), false);
         check("ok", equals("TRUE"), true);
-        check("ok", Test::Number(Comparison::Gte, 0.0), false);
+        check("ok", Test::Number(Comparison::Gte, 0.0.into()), false);
         let at = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("valid");
         check("at", Test::Time(Comparison::Lte, at), true);
         check("status", Test::Text(Comparison::Gt, "4".into()), true);
@@ -330,8 +365,15 @@ mod tests {
         check("user.name", Test::like("ä?G*", true).expect("valid"), false);
         check("message", Test::regex("^Failed .* from").expect("valid"), true);
         check("message", Test::regex("^failed").expect("valid"), false);
-        check("user.name", Test::SameAs("user.alias".into()), true);
-        check("user.name", Test::SameAs("peer".into()), false);
+        let same = |name: &str, cased| Test::SameAs { name: name.into(), cased };
+        check("user.name", same("user.alias", false), true);
+        check("user.name", same("user.alias", true), false);
+        check("user.name", same("peer", false), false);
+        for (name, is_there) in
+            [("nothing", true), ("user", true), ("us", false), ("absent", false)]
+        {
+            check(name, Test::Present, is_there);
+        }
     }
 
     #[test]
@@ -353,8 +395,8 @@ mod tests {
                 Test::Number(Comparison::Lte, high),
             ])
         };
-        check("tags", bounds(400.0, 499.0), false);
-        check("tags", bounds(500.0, 700.0), true);
+        check("tags", bounds(400.0.into(), 499.0.into()), false);
+        check("tags", bounds(500.0.into(), 700.0.into()), true);
     }
 
     #[test]

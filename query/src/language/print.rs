@@ -136,7 +136,7 @@ fn term_text(target: &Target, test: &Test) -> Option<String> {
         }
         Test::StartsWith { text, cased: false } if !has_words => Some(quote(text) + "*"),
         Test::Regex(regex) => expression_text(regex.as_str()),
-        Test::Number(comparison, bound) if has_values && bound.is_finite() => {
+        Test::Number(comparison, bound) if has_values && bound.approximate().is_finite() => {
             Some(format!("{}{bound}", comparison.sign()))
         }
         Test::Time(comparison, time) if has_times(target) => {

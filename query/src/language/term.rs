@@ -7,7 +7,7 @@ use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp, standard_field, words};
 use nom::Parser;
 
-use crate::filter::{Comparison, Filter, Target, Test, number_of_text};
+use crate::filter::{Comparison, Filter, Number, Target, Test};
 
 use super::error::Failure;
 use super::time::{day, parse_time};
@@ -318,7 +318,7 @@ pub(super) fn is_time_field(name: &str) -> bool {
 
 /// Compares as number, as time or as text, by what the bound reads as.
 fn compare(comparison: Comparison, text: String) -> Test {
-    if let Some(number) = number_of_text(&text) {
+    if let Some(number) = Number::parse(&text) {
         return Test::Number(comparison, number);
     }
     if let Some(time) = Timestamp::parse_rfc3339(&text) {

@@ -119,7 +119,7 @@ fn the_filters_that_are_tried_have_every_form() {
     }
     // Those of `Filter`, `Target` and `Test`, in the order of their names.
     let every = "Address All And Class Contains Dataset Each EndsWith Equals Exists Field FirstOf Is \
-        IsNull Like Message Network Not Nothing Number ObservedAt Or Record Regex SameAs Seq Severity \
+        IsNull Like Message Network Not Nothing Number ObservedAt Or Present Record Regex SameAs Seq Severity \
         Source StartsWith Text Time Timestamp Words WordsThenPrefix";
     assert_eq!(found.into_iter().collect::<Vec<_>>().join(" "), every);
 }
