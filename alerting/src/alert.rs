@@ -4,6 +4,7 @@
 //! `alert/lifecycle.rs`. At most one alert of a rule and group is open or acknowledged at a time.
 
 pub(crate) mod desk;
+pub(crate) mod entity;
 pub(crate) mod kept;
 pub(crate) mod latency;
 pub(crate) mod lifecycle;
@@ -128,6 +129,13 @@ pub struct EntityCount {
     pub entity: Entity,
     /// Events of the alert that name it.
     pub count: u64,
+    /// The alert is about it; otherwise it is only counted, for the title or the reason.
+    #[serde(default = "is_so")]
+    pub is_subject: bool,
+}
+
+fn is_so() -> bool {
+    true
 }
 
 /// An alert as lists show it.
@@ -451,7 +459,7 @@ pub struct Alert {
     pub why: Why,
     /// Events that prove it, oldest first, at most [`EVIDENCE_EVENTS_MAX`].
     pub evidence: Vec<Evidence>,
-    /// Who and what is in it, most frequent first.
+    /// Who and what is in it and what is counted besides, most frequent first.
     pub entities: Vec<EntityCount>,
     /// Alerts of the last 7 days about one of the same entities, newest first.
     pub related: Vec<RelatedAlert>,
@@ -465,6 +473,13 @@ pub struct Alert {
     pub search: SearchLink,
     /// How long it took.
     pub latency: Latency,
+}
+
+impl Alert {
+    /// Who and what it is about, most frequent first.
+    pub fn subjects(&self) -> impl Iterator<Item = &EntityCount> {
+        self.entities.iter().filter(|known| known.is_subject)
+    }
 }
 
 /// Which alerts a list is to hold.

@@ -8,25 +8,25 @@ mod again;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use logwarden_event::{AlertId, Event, EventId, Timestamp, Value};
-use logwarden_query::Target;
+use logwarden_event::{AlertId, EventId, Timestamp};
 use logwarden_store::{Catalog, Statement};
 
+use super::entity::{Counted, count_entity, counted, entities_of, entity_of_group};
 use super::kept::Kept;
 use super::lifecycle::timeline_entry;
 use super::tables::{self, AlertRow, Body, Told, integer, text};
-use super::wording::{self, ENTITY_VALUES_MAX};
+use super::wording;
 use super::writing::{evidence_of, insert, update};
 use super::{
-    AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, EVIDENCE_MESSAGE_BYTES_MAX, Entity,
-    EntityCount, Evidence, Resolution, TimelineKind, Why,
+    AlertRule, AlertState, AlertSummary, EVIDENCE_EVENTS_MAX, Entity, EntityCount, Evidence,
+    Resolution, TimelineKind, Why,
 };
 use crate::Shared;
 use crate::engine::{Engine, Finding, Found, GroupValues};
 use crate::error::AlertingError;
 use crate::identity::alert_id;
 use crate::notify::{Occasion, Quiet, Routing};
-use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet, target_of};
+use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet};
 use crate::trend::Explained;
 use crate::window::{Episode, Member};
 use again::Into;
@@ -58,8 +58,8 @@ struct Live {
     events_told_at: Timestamp,
     /// The event by which a sequence was complete, to be flagged if it is a success.
     decisive: Option<u128>,
-    /// Fields whose values are counted, each with the names it goes by.
-    counted: Vec<(String, Vec<String>)>,
+    /// Fields whose values are counted.
+    counted: Vec<Counted>,
 }
 
 /// An alert that was opened and is to be told to the journal.
@@ -259,6 +259,7 @@ impl Desk {
                 None => Ok(0),
             }
         };
+        let subject = row.body.entity.clone();
         let live = Live {
             row,
             is_new: false,
@@ -274,7 +275,7 @@ impl Desk {
             untold_events: 0,
             events_told_at: Timestamp::MIN,
             decisive: None,
-            counted: counted(rule),
+            counted: counted(rule, subject.as_ref()),
         };
         self.live.insert(id, live);
         self.keys.insert(id, place.clone());
@@ -295,6 +296,7 @@ impl Desk {
         let id = alert_id(&rule.id, &place.1, first);
         let started = EventId::from_u128(episode.started_by).observed_at();
         let decided_by = self.decided_by(rule, episode);
+        let entity = entity_of_group(rule, &group);
         let row = AlertRow {
             summary: AlertSummary {
                 id,
@@ -302,7 +304,7 @@ impl Desk {
                 severity: rule.level,
                 state: AlertState::Open,
                 rule: alert_rule(rule, version),
-                entity: entity_of_group(rule, &group),
+                entity: entity.clone(),
                 group: group.clone(),
                 opened_at: now,
                 updated_at: now,
@@ -316,7 +318,7 @@ impl Desk {
             },
             body: Body {
                 rule: alert_rule(rule, version),
-                entity: entity_of_group(rule, &group),
+                entity: entity.clone(),
                 why: Why {
                     text: String::new(),
                     observed: 0,
@@ -351,12 +353,15 @@ impl Desk {
             untold_events: 0,
             events_told_at: now,
             decisive: is_sequence(rule).then_some(episode.started_by),
-            counted: counted(rule),
+            counted: counted(rule, entity.as_ref()),
         };
         self.live.insert(id, live);
         self.keys.insert(id, place.clone());
         self.by_group.insert(place.clone(), id);
         self.count_fields(rules, rule, id, members);
+        if let Some(live) = self.live.get_mut(&id) {
+            live.name_entity(rule);
+        }
         id
     }
 
@@ -365,8 +370,8 @@ impl Desk {
         let event = self.kept.get(episode.started_by).filter(|_| is_sequence(rule));
         let entities = event
             .into_iter()
-            .flat_map(|event| entities_of(event, &counted(rule)).collect::<Vec<_>>());
-        entities.map(|entity| (entity.field, entity.value)).collect()
+            .flat_map(|event| entities_of(event, &counted(rule, None)).collect::<Vec<_>>());
+        entities.map(|EntityCount { entity, .. }| (entity.field, entity.value)).collect()
     }
 
     /// A detection joins an alert that is not resolved.
@@ -513,6 +518,26 @@ impl Live {
         }
     }
 
+    /// Says who or what a new alert is about: what its events have in the field that the rule names, where
+    /// the group does not have it. By that it is found, whatever its events say.
+    fn name_entity(&mut self, rule: &Rule) {
+        let body = &mut self.row.body;
+        if let Some(field) = rule.settings.entity.as_deref()
+            && body.entity.as_ref().is_none_or(|entity| entity.field != field)
+            && let Some(known) = body.entities.iter().find(|known| known.entity.field == field)
+        {
+            body.entity = Some(known.entity.clone());
+            self.row.summary.entity = body.entity.clone();
+        }
+        if let Some(entity) = body.entity.clone()
+            && !body.entities.iter().any(|known| known.entity == entity)
+        {
+            self.new_entities.push(entity.clone());
+            let count = self.row.summary.events;
+            body.entities.push(EntityCount { entity, count, is_subject: true });
+        }
+    }
+
     fn add(&mut self, members: &[Member], kept: &Kept) {
         let summary = &mut self.row.summary;
         for member in members {
@@ -534,10 +559,10 @@ impl Live {
                 self.new_evidence.push(evidence);
             }
             for entity in entities_of(event, &self.counted) {
-                count_entity(&mut self.row.body.entities, entity, weight, |entity| {
-                    if self.entity_rows < ENTITY_ROWS_MAX {
+                count_entity(&mut self.row.body.entities, entity, weight, |known| {
+                    if known.is_subject && self.entity_rows < ENTITY_ROWS_MAX {
                         self.entity_rows += 1;
-                        self.new_entities.push(entity.clone());
+                        self.new_entities.push(known.entity.clone());
                     }
                 });
             }
@@ -605,73 +630,6 @@ fn is_sequence(rule: &Rule) -> bool {
 
 fn is_success(evidence: &Evidence) -> bool {
     evidence.fields.iter().any(|(name, value)| name == "event.outcome" && value == "success")
-}
-
-fn count_entity(
-    entities: &mut Vec<EntityCount>,
-    entity: Entity,
-    weight: u64,
-    mut is_new: impl FnMut(&Entity),
-) {
-    let of_field = entities.iter().filter(|known| known.entity.field == entity.field).count();
-    match entities.iter_mut().find(|known| known.entity == entity) {
-        Some(known) => known.count += weight,
-        None if of_field >= ENTITY_VALUES_MAX => {}
-        None => {
-            is_new(&entity);
-            entities.push(EntityCount { entity, count: weight });
-        }
-    }
-}
-
-/// Which kind of entity a field names.
-pub(crate) fn entity_kind(field: &str) -> &'static str {
-    match field {
-        field if field.ends_with(".ip") => "ip",
-        field if field.starts_with("user.") => "user",
-        field if field.starts_with("host.") => "host",
-        _ => "other",
-    }
-}
-
-/// The fields whose values an alert of this rule counts.
-fn counted(rule: &Rule) -> Vec<(String, Vec<String>)> {
-    const ALWAYS: [&str; 5] =
-        ["source.ip", "user.name", "host.name", "destination.ip", "user.target.name"];
-    let mut fields: Vec<&str> = ALWAYS.to_vec();
-    for field in wording::counted_fields(rule) {
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
-    let names = |field: &str| match target_of(field) {
-        Target::FirstOf(names) => names,
-        _ => vec![field.to_owned()],
-    };
-    fields.into_iter().map(|field| (field.to_owned(), names(field))).collect()
-}
-
-fn entities_of<'a>(
-    event: &'a Event,
-    counted: &'a [(String, Vec<String>)],
-) -> impl Iterator<Item = Entity> + 'a {
-    counted.iter().filter_map(|(field, names)| {
-        let mut values = names.iter().flat_map(|name| event.values(name));
-        let mut value = values.find(|value| *value != Value::Null)?.to_string();
-        value.truncate(value.floor_char_boundary(EVIDENCE_MESSAGE_BYTES_MAX));
-        Some(Entity { kind: entity_kind(field).to_owned(), field: field.clone(), value })
-    })
-}
-
-fn entity_of_group(rule: &Rule, group: &GroupValues) -> Option<Entity> {
-    let chosen = rule.settings.entity.as_deref();
-    let (field, value) = group
-        .iter()
-        .find(|(field, _)| Some(field.as_str()) == chosen)
-        .or_else(|| group.iter().find(|(field, _)| entity_kind(field) != "other"))
-        .or_else(|| group.first())?;
-    let kind = entity_kind(field).to_owned();
-    Some(Entity { kind, field: field.clone(), value: value.clone() })
 }
 
 fn alert_rule(rule: &Rule, version: u32) -> AlertRule {

@@ -64,7 +64,7 @@ fn alert(title: &str) -> Alert {
             fields: vec![("user.name".into(), json!("<b>root</b>"))],
             flag: None,
         }],
-        entities: vec![EntityCount { entity, count: 412 }],
+        entities: vec![EntityCount { entity, count: 412, is_subject: true }],
         related: Vec::new(),
         what_to_do: "1. Block the address.".into(),
         timeline: Vec::new(),

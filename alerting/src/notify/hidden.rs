@@ -178,7 +178,7 @@ mod tests {
         alert.evidence[0].fields =
             vec![("user.name".into(), json!("root")), ("source.ip".into(), json!("10.2.0.9"))];
         let user = Entity { kind: "user".into(), field: "user.name".into(), value: "root".into() };
-        alert.entities.push(EntityCount { entity: user, count: 1 });
+        alert.entities.push(EntityCount { entity: user, count: 1, is_subject: true });
         alert
     }
 

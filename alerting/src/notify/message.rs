@@ -154,7 +154,7 @@ fn field_text(evidence: &Evidence, name: &str) -> Option<String> {
 /// One line per field: `user.name root, admin, +29`.
 fn entity_lines(alert: &Alert) -> Vec<String> {
     let mut fields: Vec<&str> = Vec::new();
-    for known in &alert.entities {
+    for known in alert.subjects() {
         if !fields.contains(&known.entity.field.as_str()) {
             fields.push(&known.entity.field);
         }
@@ -162,7 +162,7 @@ fn entity_lines(alert: &Alert) -> Vec<String> {
     fields
         .into_iter()
         .map(|field| {
-            let of_field = alert.entities.iter().filter(|known| known.entity.field == field);
+            let of_field = alert.subjects().filter(|known| known.entity.field == field);
             let values: Vec<String> =
                 of_field.map(|known| visible(&known.entity.value, 64)).collect();
             let shown = values.iter().take(ENTITIES_SHOWN_MAX).cloned().collect::<Vec<_>>();
@@ -386,8 +386,7 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
         "group": group,
     });
     body["entities"] = alert
-        .entities
-        .iter()
+        .subjects()
         .take(50)
         .map(|known| {
             json!({

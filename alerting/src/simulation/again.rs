@@ -8,7 +8,11 @@ const ROOT: &str = "title: Root\nid: root\nlogsource: {}\ndetection: { s: { user
     group-by: [source.ip]\n  timespan: 5m\n  condition: { gte: 3 }\n---\n\
     title: Country\nid: country\ndetector:\n  type: new_term\n  history: 30d\n  \
     input: { logsource: {}, detection: { s: { g: '*' }, condition: s } }\n  \
-    group-by: [user.name]\n  fields: [g]\n";
+    group-by: [user.name]\n  fields: [g]\n---\n\
+    title: Scan\nid: scan\ncorrelation:\n  type: value_count\n  rules: [path]\n  \
+    group-by: [tenant]\n  timespan: 5m\n  condition: { field: path, gte: 2 }\n\
+    logwarden: { entity: customer.id }\n---\n\
+    title: Path\nname: path\nlogsource: {}\ndetection: { s: { path: '*' }, condition: s }\n";
 
 async fn with_rules(seed: u64) -> World {
     let mut world = World::new(seed).await;
@@ -98,6 +102,26 @@ async fn a_count_that_holds_on_after_its_alert_was_resolved_opens_another_with_i
     let open = alerts.iter().find(|a| a.summary.state == AlertState::Open).expect("another");
     assert_eq!((open.summary.events, open.why.observed, open.why.threshold), (4, 4, 3));
     assert_eq!(world.opened().await, 2);
+}
+
+#[tokio::test]
+async fn an_alert_is_found_by_what_its_rule_says_it_is_about() {
+    let mut world = with_rules(35).await;
+    for path in ["/a", "/b"] {
+        world.see(&format!(r#""tenant":"t1","customer.id":"c-7","path":"{path}""#)).await;
+    }
+    let alert = world.alerts().await.remove(0);
+    let about = alert.summary.entity.clone().map(|one| (one.kind, one.field, one.value));
+    assert_eq!(about, Some(("other".into(), "customer.id".into(), "c-7".into())));
+    let mut fields: Vec<&str> = alert.subjects().map(|one| one.entity.field.as_str()).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["customer.id", "source.ip"], "a path is counted, not what it is about");
+    assert!(alert.why.text.starts_with("2 different values of path"), "{}", alert.why.text);
+    for (entity, found) in [("c-7", 1), ("/a", 0)] {
+        let query = AlertQuery { entity: Some(entity.into()), ..AlertQuery::default() };
+        let page = world.alerting.alerts(&query, &ana()).await.expect("a page");
+        assert_eq!(page.items.len(), found, "{entity}");
+    }
 }
 
 #[tokio::test]

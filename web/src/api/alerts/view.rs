@@ -256,19 +256,20 @@ impl From<Alert> for AlertDetails {
     fn from(alert: Alert) -> Self {
         let runbook = alert.summary.rule.runbook.clone();
         let evidence_total = alert.summary.events;
-        let item = AlertItem::from(alert.summary);
+        let item = AlertItem::from(alert.summary.clone());
         let notes = alert.timeline.iter().filter(|entry| entry.kind == TimelineKind::Note);
         let notes = notes.cloned().map(Note::from).collect();
-        let entities = alert.entities.into_iter().map(|counted| {
-            let AlertEntity { kind, field, value } = counted.entity;
+        let entities = alert.subjects().map(|counted| {
+            let AlertEntity { kind, field, value } = counted.entity.clone();
             EntityCount { kind, field, value, count: counted.count }
         });
+        let entities = entities.collect();
         Self {
             why: Reason::new(alert.why, item.group.clone()),
             item,
             evidence: alert.evidence.into_iter().map(EvidenceEvent::from).collect(),
             evidence_total,
-            entities: entities.collect(),
+            entities,
             related: alert.related.into_iter().map(Related::from).collect(),
             what_to_do: alert.what_to_do,
             runbook,
