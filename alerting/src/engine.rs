@@ -35,7 +35,7 @@ pub(crate) use snapshot::part_bit;
 pub use snapshot::Part;
 pub(crate) use timing::Timing;
 pub use values::field_text;
-pub(crate) use values::key_of_first;
+pub(crate) use values::{key_of_first, key_of_values};
 
 /// How late the events of a source may come, by its name.
 pub type Lateness = HashMap<String, Duration>;
@@ -152,6 +152,8 @@ pub struct Engine {
     trends: Vec<Option<Trends>>,
     /// The places of those rules, each after the ones it looks at.
     judged: Vec<usize>,
+    /// The places of those that know groups before any event of theirs.
+    expecting: Vec<usize>,
     /// Up to when, by the time events are observed, they were judged.
     judged_before: i64,
     hits: Vec<usize>,
@@ -179,6 +181,8 @@ impl Engine {
             (0..rules.rules().len()).map(|place| trends_of(&rules, place)).collect();
         let mut judged: Vec<usize> = (0..trends.len()).filter(|p| trends[*p].is_some()).collect();
         judged.sort_by_key(|place| rules.depth_of(*place));
+        let expects = |place: &usize| trends[*place].as_ref().is_some_and(Trends::expects_groups);
+        let expecting = judged.iter().copied().filter(expects).collect();
         Self {
             matcher: Matcher::new(rules.clone()),
             counters: rules.rules().iter().map(|_| Counters::default()).collect(),
@@ -189,6 +193,7 @@ impl Engine {
             groups,
             busy: BTreeSet::new(),
             trends,
+            expecting,
             judged,
             judged_before: i64::MIN,
             hits: Vec::new(),
@@ -215,6 +220,15 @@ impl Engine {
         findings
     }
 
+    /// The same as if each event was observed when it happened, in the order of their time: none is late.
+    pub fn replay(&mut self, event: &Event) -> Findings {
+        let mut findings = Findings::default();
+        let observed = event.timestamp().nanos();
+        self.judge_before(observed, &mut findings);
+        self.take_event(event, observed, &mut findings);
+        findings
+    }
+
     /// The same as if all events were observed at one moment: nothing is judged before
     /// [`Engine::finish`], and nothing is forgotten.
     pub fn gather(&mut self, event: &Event) -> Findings {
@@ -228,6 +242,7 @@ impl Engine {
         hits.clear();
         self.matcher.match_event(event, &mut hits);
         let member = Member { at: event.timestamp().nanos(), id: event.id().to_u128(), weight: 1 };
+        self.expect_since(member.at, observed);
         let arrival =
             Arrival { observed, lateness: self.lateness.get(event.source()).copied().map(nanos) };
         for place in &hits {
@@ -258,6 +273,7 @@ impl Engine {
             }
         }
         let mut findings = Findings { found, ..Findings::default() };
+        self.expect_since(now.nanos(), now.nanos());
         self.judge_before(now.nanos(), &mut findings);
         findings.found
     }

@@ -151,7 +151,7 @@ mod tests {
             event_of_json(record.replacen('{', &time, 1).as_bytes())
         };
         let events: Vec<_> = records.iter().zip(0u64..).map(stamped).collect();
-        let found = crate::test_rules(&rules, &events);
+        let found = crate::test_rules(&rules, &events, std::time::Duration::ZERO);
         found.into_iter().map(|one| format!("{} {}", one.rule_id, one.event_index)).collect()
     }
 

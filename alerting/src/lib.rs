@@ -667,9 +667,10 @@ pub fn check_rules(files: &[RuleFile]) -> Report {
 /// Runs rules over events as the detector would; matches by event, then in the order of the rules.
 ///
 /// A Sigma rule matches at each event it looks for, unless only correlations look at it. A
-/// correlation matches once for each detection, at the event with which its condition held first.
-pub fn test_rules(rules: &RuleSet, events: &[Event]) -> Vec<Match> {
-    testing::run(&Arc::new(rules.clone()), events)
+/// correlation matches once for each detection, at the event with which its condition held first. What
+/// waits for the watermark is judged as if nothing came for `silence` after the last event.
+pub fn test_rules(rules: &RuleSet, events: &[Event], silence: Duration) -> Vec<Match> {
+    testing::run(&Arc::new(rules.clone()), events, silence)
 }
 
 /// Runs the tests that stand in the rule files; `normalize` makes an event of a JSON record.

@@ -21,7 +21,7 @@ mod yaml;
 
 use serde::{Deserialize, Serialize};
 
-pub use correlation::{Correlation, CorrelationKind, GroupField};
+pub use correlation::{Correlation, CorrelationKind, GroupField, Quiet};
 pub use judged::{Against, Bounds, Branch, Direction, Few, Judge, Judged, Measure, Season};
 pub use lists::Lists;
 pub use names::target_of;

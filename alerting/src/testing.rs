@@ -15,8 +15,9 @@ const TESTS_BEGIN_SECS: i64 = 1_767_225_600;
 /// Runs rules over events, in the order given; matches by event, then in the order of the rules.
 ///
 /// A Sigma rule matches at each event it looks for, unless only correlations look at it. A
-/// correlation matches once for each detection, at the event with which its condition held first.
-pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
+/// correlation matches once for each detection, at the event with which its condition held first; a
+/// detection of what was never seen, at the last event before. Nothing comes for `silence` after the last.
+pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event], silence: Duration) -> Vec<Match> {
     let mut engine = Engine::new(rules.clone());
     let mut by_id: HashMap<u128, usize> = HashMap::new();
     let mut found: Vec<(usize, usize)> = Vec::new();
@@ -35,12 +36,17 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
         }
         note(rules, engine.process(&event).found, &mut episodes);
     }
-    // What waits for the watermark is judged up to the last event.
+    // What waits for the watermark is judged as long as it is known that nothing came.
     if let Some(last) = events.iter().map(Event::timestamp).max() {
-        note(rules, engine.finish(last), &mut episodes);
+        note(rules, engine.finish(last.saturating_add(silence)), &mut episodes);
     }
-    for ((place, _, _), started_by) in episodes {
-        found.extend(by_id.get(&started_by).map(|index| (*index, place)));
+    let last_before = |at: i64| {
+        let until = |index: &usize| events[*index].timestamp().nanos() <= at;
+        (0..events.len()).filter(until).max_by_key(|index| events[*index].timestamp())
+    };
+    for ((place, _, _), (started_by, started_at)) in episodes {
+        let by = by_id.get(&started_by).copied().or_else(|| last_before(started_at));
+        found.extend(by.map(|index| (index, place)));
     }
     found.sort_unstable();
     let to_match = |(event_index, place): (usize, usize)| Match {
@@ -50,8 +56,8 @@ pub(crate) fn run(rules: &Arc<RuleSet>, events: &[Event]) -> Vec<Match> {
     found.into_iter().map(to_match).collect()
 }
 
-/// Which event began which episode of a rule in a group.
-type Episodes = HashMap<(usize, Arc<str>, u128), u128>;
+/// Which event began which episode of a rule in a group, and when.
+type Episodes = HashMap<(usize, Arc<str>, u128), (u128, i64)>;
 
 fn note(rules: &RuleSet, findings: Vec<Finding>, episodes: &mut Episodes) {
     for finding in findings {
@@ -66,7 +72,8 @@ fn note(rules: &RuleSet, findings: Vec<Finding>, episodes: &mut Episodes) {
         for other in absorbed {
             episodes.remove(&(finding.rule, finding.key.clone(), other.key));
         }
-        episodes.insert((finding.rule, finding.key, episode.key), episode.started_by);
+        let started = (episode.started_by, episode.started_at);
+        episodes.insert((finding.rule, finding.key, episode.key), started);
     }
 }
 
@@ -81,7 +88,8 @@ pub(crate) fn run_embedded(rules: &RuleSet, normalize: &dyn Fn(&[u8]) -> Event) 
         let alone = Arc::new(rules.only(place));
         for test in &rule.settings.tests {
             let events = test_events(test, normalize);
-            let found = run(&alone, &events).iter().filter(|m| m.rule_id == rule.id).count();
+            let found = run(&alone, &events, test.silence);
+            let found = found.iter().filter(|m| m.rule_id == rule.id).count();
             let at = Problem {
                 file: rule.file.clone(),
                 line: test.at.line,
@@ -142,7 +150,7 @@ mod tests {
             let files = [file("l/admins.txt", list), file("r.yml", &format!("{rule}{rest}"))];
             let (rules, problems) = RuleSet::load(&files);
             assert_eq!(problems, []);
-            let found = run(&Arc::new(rules), &events);
+            let found = run(&Arc::new(rules), &events, Duration::ZERO);
             found.iter().map(|m| m.event_index).collect::<Vec<_>>()
         };
         assert_eq!(found("# all\nroot\n", ""), [1]);
@@ -160,7 +168,7 @@ mod tests {
         for (who, expected) in [("any", &["b"][..]), ("[a]", &["b"]), ("[b]", &["a", "b"])] {
             let (rules, problems) = load(&text.replace("WHO", who));
             assert_eq!(problems, [] as [String; 0]);
-            let found = run(&rules, std::slice::from_ref(&event));
+            let found = run(&rules, std::slice::from_ref(&event), Duration::ZERO);
             let ids: Vec<&str> = found.iter().map(|m| m.rule_id.as_str()).collect();
             assert_eq!(ids, expected, "{who}");
         }
@@ -177,7 +185,8 @@ mod tests {
         let (rules, problems) = load(&text);
         assert_eq!(problems, [] as [String; 0], "{selection}");
         let events: Vec<Event> = events.iter().map(|e| event_of_json(e.as_bytes())).collect();
-        let found: Vec<usize> = run(&rules, &events).iter().map(|m| m.event_index).collect();
+        let found: Vec<usize> =
+            run(&rules, &events, Duration::ZERO).iter().map(|m| m.event_index).collect();
         assert_eq!(found, expected, "{selection}");
     }
 
@@ -199,8 +208,10 @@ mod tests {
         check("{ user.name|contains|all: [l, c] }", &users, &[1]);
         check("{ user.name|startswith: al }", &users, &[1]);
         check("{ user.name|endswith: [ot, ce] }", &users, &[0, 1]);
-        check("{ user.name|exists: true }", &users, &[0, 1]);
-        check("{ user.name|exists: false }", &users, &[2, 3]);
+        check("{ user.name|exists: true }", &users, &[0, 1, 2]);
+        check("{ user.name|exists: false }", &users, &[3]);
+        check("{ user|exists: true }", &users, &[0, 1, 2]);
+        check("{ use|exists: true }", &users, &[]);
         check("{ user.name|re: '^r.*t$' }", &users, &[]);
         check("{ user.name|re|i: '^r.*t$' }", &users, &[0]);
         check("{ user.name|neq: root }", &users, &[1, 2, 3]);
@@ -225,6 +236,12 @@ mod tests {
         check("{ source.ip|cidr: 10.0.0.0/8 }", &events, &[0]);
         check("{ source.ip: 10.2.0.9 }", &events, &[0]);
         check("{ a|fieldref: b }", &events, &[0]);
+        check("{ a|fieldref|cased: b }", &events, &[]);
+        let large = [r#"{"n":9007199254740993}"#, r#"{"n":"9007199254740992"}"#];
+        check("{ n|gt: 9007199254740992 }", &large, &[0]);
+        check("{ n|gte: 9007199254740993 }", &large, &[0]);
+        check("{ n|lt: 9007199254740993 }", &large, &[1]);
+        check("{ n|lte: 0x20000000000000 }", &large, &[1]);
     }
 
     #[test]
@@ -295,6 +312,77 @@ mod tests {
     }
 
     #[test]
+    fn what_would_be_without_effect_is_refused_with_its_place() {
+        let sigma = "title: a\nname: a\nlogsource: {}\ndetection: { s: { k: a }, condition: s }\n";
+        refused(
+            &sigma.replace("condition: s", "condition: []"),
+            "r.yml:4:38: an empty list of conditions matches nothing",
+        );
+        refused(
+            &format!("{sigma}logwarden: {{ notify: 5 }}\n"),
+            "r.yml:5:22: `notify` lists notifiers' names, which are texts",
+        );
+        refused(
+            &format!(
+                "{sigma}correlation: {{ type: event_count, rules: [a], timespan: 1m, condition: {{ gte: 1 }} }}\n"
+            ),
+            "r.yml:5:1: `detection` and `correlation` are two rules: each has a document",
+        );
+        let beside = |rest: &str, expected: &str| {
+            let (rules, problems) = load(&format!("{sigma}---\n{rest}"));
+            let known: Vec<&str> = rules.rules().iter().map(|rule| rule.short_name()).collect();
+            assert_eq!(problems, [expected], "{rest}");
+            known.join(" ")
+        };
+        let count = "title: c\nname: c\ncorrelation:\n  type: event_count\n  rules: [a]\n  timespan: 1m\n  \
+            condition: { gte: 2 }\n";
+        let aliases = "  group-by: [ip]\n  aliases: { ip: { b: src } }\n";
+        let found = beside(
+            &format!("{count}{aliases}"),
+            "r.yml:14:20: `b` is none of the rules of this correlation",
+        );
+        assert_eq!(found, "a");
+        let filter =
+            "---\ntitle: f\nlogsource: {}\nfilter: { rules: [c], n: { u: x }, condition: not n }\n";
+        let found = beside(
+            &format!("{count}{filter}"),
+            "r.yml:16:19: `c` looks at other rules: a filter is added to rules over one event",
+        );
+        assert_eq!(found, "a c");
+        let flat = "title: t\ndetector:\n  type: flatline\n  input: { rules: [a] }\n  window: 1m\n  group-by: [h]\n";
+        beside(&format!("{flat}  keys: {{ lst: [x] }}\n"), "r.yml:12:11: unknown key `lst`");
+        beside(
+            &format!("{flat}  keys: 5\n"),
+            "r.yml:12:9: `keys` has seen-within, such as 7d, or a list of groups",
+        );
+        beside(
+            &format!("{flat}  keys: {{ list: [[x, y]] }}\n"),
+            "r.yml:12:18: must be a value, or a list of one value for each field",
+        );
+        beside(
+            &format!("{flat}  lateness: 1h\nlogwarden: {{ lateness: 2h }}\n"),
+            "r.yml:6:1: `lateness` stands under `detector` and `logwarden`",
+        );
+        let ratio = "title: t\ndetector: { type: ratio, input: { rules: [c] }, window: 1m, part: { k: a }, above: 0.5 }\n";
+        beside(
+            &format!("{count}---\n{ratio}"),
+            "r.yml:15:43: `c` is no rule over one event: no event of it is `part`",
+        );
+    }
+
+    #[test]
+    fn what_is_due_when_nothing_more_comes_is_judged() {
+        let text = "title: a\nname: a\nlogsource: {}\ndetection: { s: { k: a }, condition: s }\n---\n\
+            title: t\nid: t\ndetector: { type: flatline, input: { rules: [a] }, window: 10m, group-by: [h], keys: { list: [y] } }\n\
+            logwarden:\n  tests:\n    - { name: at once, events: [{ k: a, h: x }], expect: 0 }\n    \
+            - { name: later, events: [{ k: a, h: x }], silence: 11m, expect: 2 }\n";
+        let (rules, problems) = load(text);
+        assert_eq!(problems, [] as [String; 0]);
+        let tests = run_embedded(&rules, &event_of_json);
+        assert!(tests.len() == 2 && tests.iter().all(RuleTest::passed), "{tests:?}");
+    }
+
+    #[test]
     fn a_fault_leaves_the_other_documents_of_the_file_in_use() {
         let good = "title: good\nlogsource: {}\ndetection: { s: { a: b }, condition: s }\n";
         let (rules, problems) = load(&format!("{good}---\ntitle: bad\ndetection: 5\n---\n[1\n"));
@@ -317,7 +405,7 @@ mod tests {
         let mut events: Vec<Event> = (0..12).map(|n| event(1_000 + n, "failure")).collect();
         events.push(event(1_020, "success"));
         let fired = |events: &[Event]| {
-            let mut found: Vec<(String, Timestamp)> = run(&rules, events)
+            let mut found: Vec<(String, Timestamp)> = run(&rules, events, Duration::ZERO)
                 .into_iter()
                 .map(|m| (m.rule_id, events[m.event_index].timestamp()))
                 .collect();
@@ -353,7 +441,7 @@ mod tests {
             };
             let mut events: Vec<Event> = sign_ins.iter().map(record).collect();
             let fired = |events: &[Event]| {
-                let found = run(&rules, events).into_iter();
+                let found = run(&rules, events, Duration::ZERO).into_iter();
                 let mut found: Vec<(String, Timestamp)> =
                     found.map(|m| (m.rule_id, events[m.event_index].timestamp())).collect();
                 found.sort();
@@ -413,8 +501,10 @@ mod tests {
             r#"{"time":9,"k":"b","dst":"1.1.1.1"}"#,
         ]
         .map(|record| event_of_json(record.as_bytes()));
-        let found: Vec<(String, usize)> =
-            run(&rules, &events).into_iter().map(|m| (m.rule_id, m.event_index)).collect();
+        let found: Vec<(String, usize)> = run(&rules, &events, Duration::ZERO)
+            .into_iter()
+            .map(|m| (m.rule_id, m.event_index))
+            .collect();
         let expected = [("a", 0), ("b", 1), ("b", 2), ("both", 2)];
         assert_eq!(found, expected.map(|(id, index)| (id.to_owned(), index)));
     }

@@ -23,14 +23,18 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use crate::engine::{key_of_first, part_bit};
-use crate::rule::Judged;
+use crate::engine::{key_of_first, key_of_values, part_bit};
+use crate::rule::{Correlation, Judge, Judged, Quiet};
 use crate::window::{Episode, Member};
 
+use series::nanos;
 pub(crate) use series::{Sample, Series};
 
 /// Groups of one rule; when there are more, the one unseen for longest is forgotten.
 pub(crate) const SERIES_MAX: usize = 20_000;
+
+/// No group has this key.
+const SINCE: &str = "";
 
 /// Why a verdict is what it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +89,12 @@ pub(crate) struct Trends {
     frame: Frame,
     /// How many fields make up a group.
     group_fields: usize,
+    /// The groups that are known before any event of theirs, in order.
+    expected: Vec<Arc<str>>,
+    /// Since when they are known.
+    expected_from: i64,
+    /// Stands under [`SINCE`] for when the first event of any group happened, which outlives its group.
+    since: Series,
     lateness_ns: i64,
     has_own_lateness: bool,
     pub(crate) fingerprint: String,
@@ -113,6 +123,8 @@ pub(crate) struct Frame {
     pub span_ns: i64,
     /// The rule's measured field, for sentences.
     pub field: String,
+    /// When nothing is said yet.
+    pub quiet: Quiet,
     /// The earliest event of any group.
     pub first_at: i64,
 }
@@ -120,14 +132,28 @@ pub(crate) struct Frame {
 impl Trends {
     /// Without state.
     pub(crate) fn new(
-        (judged, span_ns, field): (Judged, i64, String),
-        group_fields: usize,
+        correlation: &Correlation,
+        judged: Judged,
         (lateness_ns, has_own_lateness): (i64, bool),
         fingerprint: String,
     ) -> Self {
+        let field = match &judged.judge {
+            Judge::NewTerm { .. } if correlation.fields.is_empty() => String::from("value"),
+            _ => correlation.fields.join(" and "),
+        };
+        let key = |values: &Vec<String>| {
+            let names = correlation.group_by.iter().map(|field| field.name.as_str());
+            Arc::from(key_of_values(names.zip(values.iter().map(String::as_str))))
+        };
+        let mut expected: Vec<Arc<str>> = correlation.expected.iter().map(key).collect();
+        expected.sort_unstable();
+        let (span_ns, quiet) = (nanos(correlation.timespan), correlation.quiet);
         Self {
-            frame: Frame { judged, span_ns, field, first_at: i64::MAX },
-            group_fields,
+            frame: Frame { judged, span_ns, field, quiet, first_at: i64::MAX },
+            group_fields: correlation.group_by.len(),
+            expected,
+            expected_from: i64::MAX,
+            since: Series::default(),
             lateness_ns,
             has_own_lateness,
             fingerprint,
@@ -135,6 +161,25 @@ impl Trends {
             due: BTreeSet::new(),
             by_age: BTreeSet::new(),
             dirty: 0,
+        }
+    }
+
+    /// Whether there are groups that are known before any event of theirs.
+    pub(crate) fn expects_groups(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    /// Events are looked at since `at`, of whatever group: from then on the expected ones may be silent.
+    pub(crate) fn expect_since(&mut self, at: i64, observed: i64) {
+        if at >= self.expected_from {
+            return;
+        }
+        self.expected_from = at;
+        for key in self.expected.clone() {
+            let mut series = self.remove(&key).unwrap_or_default();
+            series.known_since((at, observed), self.lateness_ns);
+            self.dirty |= part_bit(&key);
+            self.keep(key, series);
         }
     }
 
@@ -156,7 +201,7 @@ impl Trends {
             evicted = self.evict_oldest();
         }
         let lateness = self.lateness_for(lateness);
-        self.frame.first_at = self.frame.first_at.min(sample.at);
+        self.note_first(sample.at, observed);
         self.dirty |= part_bit(key);
         let insert = |series: &mut Series| {
             let is_taken = series.insert(&self.frame, sample, observed, lateness);
@@ -180,6 +225,17 @@ impl Trends {
             slot.due = due;
         }
         (is_taken, evicted)
+    }
+
+    fn note_first(&mut self, at: i64, observed: i64) {
+        if at >= self.frame.first_at {
+            return;
+        }
+        self.frame.first_at = at;
+        if self.frame.learns_by_rule() {
+            self.since.known_since((at, observed), self.lateness_ns);
+            self.dirty |= part_bit(SINCE);
+        }
     }
 
     /// Takes a sample back, from this group if it is there, else from whichever has it. False when it was
@@ -246,6 +302,9 @@ impl Trends {
         let Some(mut series) = self.remove(key) else { return };
         let to = watermark(&series);
         turns.extend(series.judge(&self.frame, to).into_iter().map(|told| told.with_key(key)));
+        if self.expected.binary_search(key).is_ok() {
+            series.stay(to);
+        }
         if series.is_over(&self.frame, to) {
             turns.extend(series.into_ended().into_iter().map(|told| told.with_key(key)));
         } else {
@@ -292,12 +351,17 @@ impl Trends {
         }
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Series)> {
-        self.series.iter().map(|(key, slot)| (key, &slot.series))
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Series)> {
+        let since = self.frame.learns_by_rule().then_some((SINCE, &self.since));
+        self.series.iter().map(|(key, slot)| (&**key, &slot.series)).chain(since)
     }
 
     pub(crate) fn restore(&mut self, key: Arc<str>, series: Series) {
         self.frame.first_at = self.frame.first_at.min(series.first_at());
-        self.keep(key, series);
+        if &*key == SINCE {
+            self.since = series;
+        } else {
+            self.keep(key, series);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A rule text over the past: the production engine over stored events, telling nobody.
 //!
-//! In: a text, beside all rules in use, then events in the order of the journal. Out: the detections
-//! that the text's rules would have begun. Nothing is written. At most [`DETECTIONS_MAX`] are kept;
+//! In: a text, beside all rules in use, then events in the order in which they happened, so that none is
+//! late. Out: the detections that the text's rules would have begun. Nothing is written. At most [`DETECTIONS_MAX`] are kept;
 //! further ones are only counted.
 
 use std::collections::HashMap;
@@ -39,12 +39,12 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Looks at the next event.
+    /// Looks at the next event, which happened no earlier than the one before.
     pub fn take(&mut self, event: &Event) {
         self.last = self.last.max(event.timestamp());
-        let found = self.engine.process(event).found;
+        let found = self.engine.replay(event).found;
         self.note(found);
-        let found = self.engine.expire(event.observed_at());
+        let found = self.engine.expire(event.timestamp());
         self.note(found);
     }
 
@@ -75,10 +75,10 @@ impl Trial {
         }
     }
 
-    /// What would have been found, in the order of time, and how many more there were.
-    pub fn into_detections(mut self) -> (Vec<TrialDetection>, u64) {
-        // What waits for the watermark is judged up to the last event.
-        let found = self.engine.finish(self.last);
+    /// What would have been found, in the order of time, and how many more there were. `end`: there
+    /// are no further events before; otherwise what waits for the watermark is judged up to the last one.
+    pub fn into_detections(mut self, end: Option<Timestamp>) -> (Vec<TrialDetection>, u64) {
+        let found = self.engine.finish(end.unwrap_or(self.last));
         self.note(found);
         let mut found: Vec<TrialDetection> = self.found.into_values().collect();
         found.sort_by(|one, other| one.at.cmp(&other.at).then_with(|| one.group.cmp(&other.group)));
@@ -149,10 +149,38 @@ mod tests {
         trial.take(&event(2, 1_001, "root", [10, 0, 0, 1]));
         trial.take(&event(3, 1_002, "ana", [10, 0, 0, 2]));
         trial.take(&event(4, 1_003, "root", [10, 0, 0, 3]));
-        let (found, beyond) = trial.into_detections();
+        let (found, beyond) = trial.into_detections(None);
         let groups: Vec<&str> = found.iter().map(|one| one.group[0].1.as_str()).collect();
         assert_eq!((groups, beyond), (vec!["10.0.0.1", "10.0.0.3"], 0));
         assert_eq!(found[0].at, Timestamp::from_secs(1_000));
+    }
+
+    #[tokio::test]
+    async fn what_came_late_counts_and_what_is_due_at_the_end_is_judged() {
+        let rule = |rest: &str| {
+            format!(
+                "{RULE}---\ntitle: t\nid: t\ndetector:\n  input: {{ rules: [root-login] }}\n  {rest}\n"
+            )
+        };
+        let found = |text: String, end: Option<i64>| async move {
+            let trial = alerting().await.trial(None, text).await.expect("done");
+            let mut trial = trial.expect("no problems");
+            for (seq, secs) in [(9, 1_000), (4, 1_001), (2, 5_000)] {
+                let mut event = event(seq, secs, "root", [10, 0, 0, 1]);
+                // All were received long after they happened, in another order.
+                event.stamp(Position { lane: 0, seq }, Timestamp::from_secs(90_000 + seq as i64));
+                trial.take(&event);
+            }
+            let (found, _) = trial.into_detections(end.map(Timestamp::from_secs));
+            let of_detector = found.iter().filter(|one| one.title == "t");
+            of_detector.map(|one| one.at.secs()).collect::<Vec<_>>()
+        };
+        let spike = "type: spike\n  window: 60s\n  factor: 2\n  new_key: alert\n  min_current: 2";
+        assert_eq!(found(rule(spike), None).await, [1_001]);
+        let silence = "type: flatline\n  window: 10m";
+        assert_eq!(found(rule(silence), None).await, [1_601]);
+        assert_eq!(found(rule(silence), Some(5_600)).await, [1_601]);
+        assert_eq!(found(rule(silence), Some(5_601)).await, [1_601, 5_600]);
     }
 
     #[tokio::test]

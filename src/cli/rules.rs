@@ -6,6 +6,7 @@ mod import;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Subcommand, ValueEnum};
@@ -13,8 +14,9 @@ use logwarden_alerting::{
     Match, Reason, RuleFile, RuleSet, RuleTest, bundled_rules, explain, read_rule_files,
     run_rule_tests, test_rules,
 };
-use logwarden_event::{Clock, Event, SystemClock};
+use logwarden_event::{Clock, Event, SystemClock, Timestamp};
 use logwarden_ingest::{Normalizer, Origin};
+use logwarden_query::parse_time;
 use serde::de::IgnoredAny;
 
 use crate::cli::Failure;
@@ -39,6 +41,9 @@ enum Action {
         /// Records, one per line, or as JSON over several; they go through the same normalization as live.
         #[arg(long)]
         events: Option<PathBuf>,
+        /// For how long nothing comes after the last record, such as `15m`: what is due by then is judged.
+        #[arg(long, value_parser = read_span, requires = "events", default_value = "0s")]
+        silence: Duration,
         /// How to print what was found.
         #[arg(long, value_enum, default_value_t = Format::Ndjson)]
         format: Format,
@@ -84,7 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Explain(explained) => explain_event(&explained).await,
         Action::Backtest(asked) => backtest::run(&asked).await,
         Action::Import(asked) => import::run(&asked),
-        Action::Test { rules, events, format } => {
+        Action::Test { rules, events, silence, format } => {
             let files = match &rules {
                 Some(path) => read_rules(path)?,
                 None => bundled_rules(),
@@ -95,7 +100,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             }
             let all_passed = match events {
                 Some(events) => {
-                    print(&render_matches(&test_rules(&rules, &read_events(&events)?), format));
+                    let found = test_rules(&rules, &read_events(&events)?, silence);
+                    print(&render_matches(&found, format));
                     true
                 }
                 None => {
@@ -113,6 +119,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 (true, false) => Err(Failure::Bad(anyhow!("tests failed"))),
             }
         }
+    }
+}
+
+/// Reads a span of time such as `30s`, `5m`, `12h` or `7d`.
+fn read_span(text: &str) -> Result<Duration, String> {
+    let start = Timestamp::from_secs(0);
+    match parse_time(&format!("now-{text}"), start) {
+        Ok(back) => Ok(start.since(back)),
+        Err(_) => Err(String::from("must be a span of time such as 30s, 5m, 12h or 7d")),
     }
 }
 

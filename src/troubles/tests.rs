@@ -168,7 +168,7 @@ async fn a_bundled_rule_hears_of_each_trouble_once_and_of_none_that_is_over() {
             at: Timestamp::from_secs(1),
         };
         let over = Finding { is_over: true, ..began.clone() };
-        let found = test_rules(&rules, &[began.event(), over.event()]);
+        let found = test_rules(&rules, &[began.event(), over.event()], Duration::ZERO);
         let names: Vec<(&str, usize)> =
             found.iter().map(|found| (found.rule_id.as_str(), found.event_index)).collect();
         assert_eq!(names.len(), 1, "{kind:?}: {names:?}");

@@ -9,7 +9,7 @@ use super::values::{Origin, group_of_key, write_key};
 use super::{Arrival, Engine, Finding, Findings, Found, LATENESS_DEFAULT, fingerprint, nanos};
 use crate::identity::hash;
 use crate::metrics;
-use crate::rule::{CorrelationKind, GroupPart, Judge, Logic, Rule, RuleSet, RuleState};
+use crate::rule::{CorrelationKind, GroupPart, Logic, Rule, RuleSet, RuleState};
 use crate::trend::{Sample, Trends, Turn};
 use crate::window::Episode;
 
@@ -22,6 +22,15 @@ impl Engine {
             self.take_turns(place, turns.unwrap_or_default(), &mut findings);
         }
         findings.found
+    }
+
+    /// Something happened at `at`: groups that are expected may be silent from then on.
+    pub(super) fn expect_since(&mut self, at: i64, observed: i64) {
+        for place in &self.expecting {
+            if let Some(trends) = &mut self.trends[*place] {
+                trends.expect_since(at, observed);
+            }
+        }
     }
 
     /// Events observed at the same time may still come in any order: nothing is judged between them.
@@ -148,6 +157,7 @@ impl Engine {
                 value: points as f64,
                 weight: 1,
                 marks: tactics(rule),
+                before: 0,
                 is_counted: false,
             };
             let missing_as_null = rules.rules()[risk].settings.missing_as_null;
@@ -178,16 +188,7 @@ pub(super) fn trends_of(rules: &RuleSet, place: usize) -> Option<Trends> {
         correlation.judged.clone().filter(|_| rule.settings.state != RuleState::Disabled)?;
     let lateness_ns = nanos(rule.settings.lateness.unwrap_or(LATENESS_DEFAULT));
     let lateness = (lateness_ns, rule.settings.lateness.is_some());
-    let field = match &judged.judge {
-        Judge::NewTerm { .. } if correlation.fields.is_empty() => String::from("value"),
-        _ => correlation.fields.join(" and "),
-    };
-    Some(Trends::new(
-        (judged, nanos(correlation.timespan), field),
-        correlation.group_by.len(),
-        lateness,
-        fingerprint(rules, place),
-    ))
+    Some(Trends::new(correlation, judged, lateness, fingerprint(rules, place)))
 }
 
 /// The tactics of ATT&CK for enterprises, with their ids.

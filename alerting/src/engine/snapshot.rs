@@ -57,7 +57,6 @@ impl Engine {
                 let dirty = std::mem::take(&mut trends.dirty);
                 let all = trends.all().map(|(key, series)| (part_bit(key), key, series));
                 let changed = all.filter(|(bit, ..)| dirty & bit != 0);
-                let changed = changed.map(|(bit, key, series)| (bit, &**key, series));
                 let known_as = (&*rule.id, &*trends.fingerprint);
                 parts.extend(pack(known_as, dirty, changed, Series::encode_into));
             }

@@ -138,15 +138,8 @@ pub(super) fn write_values(fields: &[String], edge: &Edge, origin: Origin<'_>) -
 
 /// The key of the group that the first fields of a longer key make up.
 pub(crate) fn key_of_first(fields: usize, key: &str) -> String {
-    let mut first = String::from("[");
-    for (name, value) in group_of_key(key).iter().take(fields) {
-        if first.len() > 1 {
-            first.push(',');
-        }
-        write_part(name, value, &mut first);
-    }
-    first.push(']');
-    first
+    let group = group_of_key(key);
+    key_of_values(group.iter().take(fields).map(|(name, value)| (&**name, &**value)))
 }
 
 fn write_text(text: &str, key: &mut String) {
@@ -157,6 +150,19 @@ fn write_text(text: &str, key: &mut String) {
     key.push('"');
     key.push_str(text);
     key.push('"');
+}
+
+/// The key of the group with these values.
+pub(crate) fn key_of_values<'a, 'b>(values: impl Iterator<Item = (&'a str, &'b str)>) -> String {
+    let mut key = String::from("[");
+    for (name, value) in values {
+        if key.len() > 1 {
+            key.push(',');
+        }
+        write_part(name, value, &mut key);
+    }
+    key.push(']');
+    key
 }
 
 pub(super) fn group_of_key(key: &str) -> GroupValues {
@@ -201,10 +207,13 @@ pub(super) fn sample_of(
         value: 1.0,
         weight: member.weight,
         marks: 0,
+        before: 0,
         is_counted: false,
     };
     match (&judged.judge, origin) {
-        (Judge::Ratio { .. } | Judge::Temporal { .. }, _) => sample.tag = edge.member.into(),
+        (Judge::Temporal { .. }, _) => sample.tag = edge.member.into(),
+        // The rules that look for the part come after the others.
+        (Judge::Ratio { .. }, _) => sample.tag = (edge.member >= edge.members / 2).into(),
         (_, Origin::Event(event)) if judged.measure == Measure::Distinct => {
             sample.tag = values_tag(&edge.measured, event)?;
         }

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use logwarden_query::Filter;
+
 use super::judged::{Bounds, Branch, Judge, Judged, Measure};
 use super::settings::read_span;
 use super::sigma::Selection;
@@ -142,8 +144,8 @@ pub struct Reference {
 pub struct GroupField {
     /// What the group calls it.
     pub name: String,
-    /// What a rule calls it, where that differs: (the rule's reference, the field).
-    pub aliases: Vec<(String, String)>,
+    /// What a rule calls it, where that differs: (the rule, the field).
+    pub aliases: Vec<(Reference, String)>,
 }
 
 impl GroupField {
@@ -151,7 +153,7 @@ impl GroupField {
     pub fn field_of(&self, is_called: impl Fn(&str) -> bool) -> &str {
         self.aliases
             .iter()
-            .find(|(rule, _)| is_called(rule))
+            .find(|(rule, _)| is_called(&rule.text))
             .map_or(self.name.as_str(), |(_, field)| field.as_str())
     }
 }
@@ -177,6 +179,23 @@ pub struct Correlation {
     pub generate: bool,
     /// How it is judged, when that must wait until no further event can come.
     pub judged: Option<Judged>,
+    /// Which of the events its rules look for are the part whose share counts.
+    pub part: Option<Box<Filter>>,
+    /// When nothing is said yet.
+    pub quiet: Quiet,
+    /// How late an event may come, where the detector says it.
+    pub lateness: Option<Duration>,
+    /// Groups that are known before any event of theirs, each by the values of its fields.
+    pub expected: Vec<Vec<String>>,
+}
+
+/// When a rule says nothing, whatever it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quiet {
+    /// So long after the first event of any of its groups.
+    pub learn: Duration,
+    /// While its window, or what it knows of the group, has fewer events.
+    pub events_min: u64,
 }
 
 impl RuleType for Correlations {
@@ -225,6 +244,10 @@ impl RuleType for Correlations {
                 fields: condition.fields,
                 generate,
                 judged: condition.judged,
+                part: None,
+                quiet: Quiet::default(),
+                lateness: None,
+                expected: Vec::new(),
             })),
             _ => Err(faults),
         }
@@ -304,7 +327,8 @@ fn read_group_by(node: &Node) -> Result<Vec<GroupField>, Fault> {
             .ok_or_else(|| Fault::new(by_rule.at, "must map rules to their fields"))?;
         for (rule, name) in by_rule {
             let name = name.text().ok_or_else(|| Fault::new(name.at, "must be a field's name"))?;
-            field.aliases.push((rule.text.clone(), name.to_owned()));
+            let rule = Reference { text: rule.text.clone(), at: rule.at };
+            field.aliases.push((rule, name.to_owned()));
         }
     }
     Ok(fields)

@@ -10,7 +10,7 @@ use logwarden_event::Timestamp;
 use logwarden_query::{Filter, parse_query};
 
 use super::correlation::{
-    COUNT_MAX, Correlation, CorrelationKind, GROUP_FIELDS_MAX, GroupField, Reference,
+    COUNT_MAX, Correlation, CorrelationKind, GROUP_FIELDS_MAX, GroupField, Quiet, Reference,
 };
 use super::judged::{Against, Bounds, Direction, Few, Judge, Judged, Measure, Season};
 use super::settings::read_span;
@@ -26,7 +26,9 @@ const HISTORY_MAX: Duration = Duration::from_secs(400 * 86_400);
 const SHARES: std::ops::RangeInclusive<f64> = 0.001..=0.5;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Keys that every kind has.
-const COMMON_KEYS: [&str; 3] = ["type", "input", "group-by"];
+const COMMON_KEYS: [&str; 6] = ["type", "input", "group-by", "learn", "min_events", "lateness"];
+/// Groups that a rule may know before it saw them.
+const EXPECTED_MAX: usize = 1_000;
 
 /// The kind told by `detector:`.
 pub(super) struct Detectors;
@@ -65,6 +67,7 @@ impl RuleType for Detectors {
             return Err(faults);
         }
         let mut draft = Draft::read(node, lists)?;
+        draft.read_common(node, kind).map_err(|fault| vec![fault])?;
         (kind.read)(node, lists, &mut draft).map_err(|fault| vec![fault])?;
         if kind.kind != CorrelationKind::Risk && draft.rules.is_empty() && draft.inputs.is_empty() {
             return Err(vec![Fault::new(node.at, "the detector has no `input`")]);
@@ -79,6 +82,10 @@ impl RuleType for Detectors {
             fields: draft.fields,
             generate: true,
             judged: draft.judged,
+            part: draft.part.map(Box::new),
+            quiet: draft.quiet,
+            lateness: draft.lateness,
+            expected: draft.expected,
         }))
     }
 }
@@ -93,6 +100,10 @@ struct Draft {
     count_min: u64,
     fields: Vec<String>,
     judged: Option<Judged>,
+    part: Option<Filter>,
+    quiet: Quiet,
+    lateness: Option<Duration>,
+    expected: Vec<Vec<String>>,
 }
 
 struct Kind {
@@ -198,6 +209,10 @@ impl Draft {
             count_min: 1,
             fields: Vec::new(),
             judged: None,
+            part: None,
+            quiet: Quiet::default(),
+            lateness: None,
+            expected: Vec::new(),
         };
         let names = texts(node, "group-by").map_err(|fault| vec![fault])?;
         if names.len() > GROUP_FIELDS_MAX {
@@ -228,6 +243,21 @@ impl Draft {
         Ok(draft)
     }
 
+    /// The keys of all kinds, where the kind does not read them in its own way.
+    fn read_common(&mut self, node: &Node, kind: &Kind) -> Result<(), Fault> {
+        if !kind.keys.contains(&"learn") {
+            self.quiet.learn = span(node, "learn", Some(Duration::ZERO))?;
+        }
+        if let Some(value) = node.get("min_events").filter(|_| !kind.keys.contains(&"min_events")) {
+            self.quiet.events_min = value
+                .count()
+                .filter(|number| *number <= COUNT_MAX)
+                .ok_or_else(|| Fault::new(value.at, "`min_events` is a number from 0 to 100000"))?;
+        }
+        self.lateness = node.get("lateness").map(read_span).transpose()?;
+        Ok(())
+    }
+
     fn judge(&mut self, measure: Measure, judge: Judge) {
         self.judged = Some(Judged { measure, judge });
     }
@@ -256,6 +286,12 @@ fn threshold(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
             .filter(|number| (1..=COUNT_MAX).contains(number))
             .ok_or_else(|| Fault::new(count.at, "`count` is a number from 1 to 100000"))?,
     };
+    if draft.quiet != Quiet::default() {
+        let is_distinct = !draft.fields.is_empty();
+        let measure = if is_distinct { Measure::Distinct } else { Measure::Count };
+        let bounds = Bounds { gte: Some(draft.count_min as f64), ..Bounds::default() };
+        draft.judge(measure, Judge::Within(bounds));
+    }
     Ok(())
 }
 
@@ -302,7 +338,8 @@ fn flatline(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     if let Some(expected) = node.get("expected") {
         return usual_flatline(node, expected, draft);
     }
-    let of_baseline = ["season", "sensitivity", "min_expected", "learn"];
+    draft.quiet.learn = span(node, "learn", Some(Duration::ZERO))?;
+    let of_baseline = ["season", "sensitivity", "min_expected"];
     if let Some(other) = of_baseline.iter().find_map(|key| node.get(key)) {
         return Err(Fault::new(other.at, "this goes with `expected: baseline`"));
     }
@@ -310,12 +347,37 @@ fn flatline(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     if !(1.0..=1_000.0).contains(&below) {
         return Err(Fault::new(node.at, "`below` is a number from 1 to 1000"));
     }
-    let seen_within = match node.get("keys") {
-        None => 7 * DAY,
-        Some(keys) => span(keys, "seen-within", Some(7 * DAY))?,
-    };
+    let seen_within = known_groups(node, draft)?;
     draft.judge(Measure::Count, Judge::Flatline { below, seen_within });
     Ok(())
+}
+
+/// Which groups a flat line is about: those seen within this span, and those that are listed.
+fn known_groups(node: &Node, draft: &mut Draft) -> Result<Duration, Fault> {
+    let Some(keys) = node.get("keys") else { return Ok(7 * DAY) };
+    let fault = || Fault::new(keys.at, "`keys` has seen-within, such as 7d, or a list of groups");
+    for (key, _) in keys.entries().ok_or_else(fault)? {
+        if !["seen-within", "list"].contains(&key.text.as_str()) {
+            return Err(Fault::new(key.at, format!("unknown key `{}`", key.text)));
+        }
+    }
+    if let Some(list) = keys.get("list") {
+        if draft.group_by.is_empty() {
+            return Err(Fault::new(list.at, "`group-by` says what these are values of"));
+        }
+        if list.items().len() > EXPECTED_MAX {
+            return Err(Fault::new(list.at, format!("at most {EXPECTED_MAX} groups")));
+        }
+        for item in list.items() {
+            let values: Option<Vec<String>> =
+                item.items().iter().map(|value| value.text().map(str::to_owned)).collect();
+            let values = values.filter(|values| values.len() == draft.group_by.len());
+            draft.expected.push(values.ok_or_else(|| {
+                Fault::new(item.at, "must be a value, or a list of one value for each field")
+            })?);
+        }
+    }
+    span(keys, "seen-within", Some(7 * DAY))
 }
 
 /// Fewer than is usual at such times, instead of fewer than a number.
@@ -326,10 +388,13 @@ fn usual_flatline(node: &Node, expected: &Node, draft: &mut Draft) -> Result<(),
     if let Some(below) = node.get("below") {
         return Err(Fault::new(below.at, "either `below` or `expected`"));
     }
-    let seen_within = match node.get("keys") {
-        None => 7 * DAY,
-        Some(keys) => span(keys, "seen-within", Some(7 * DAY))?,
-    };
+    let seen_within = known_groups(node, draft)?;
+    if let Some(list) = node.get("keys").and_then(|keys| keys.get("list")) {
+        return Err(Fault::new(
+            list.at,
+            "a list goes with `below`: of what was never seen nothing is usual",
+        ));
+    }
     let judge = Judge::Baseline {
         season: season(node)?,
         sensitivity: number(node, "sensitivity", Some(3.0))?,
@@ -393,20 +458,19 @@ fn change(node: &Node, _: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The part is a selection of its own, of the same logsource.
+/// The part is a selection of its own, of the same logsource, or of the events of each rule.
 fn ratio(node: &Node, lists: &Lists, draft: &mut Draft) -> Result<(), Fault> {
     draft.window = window(node, "window", None)?;
     let part = required(node, "part")?;
-    let Some(input) = draft.inputs.first() else {
-        return Err(Fault::new(
-            node.at,
-            "`input` of a ratio has `query`, or `logsource` and `detection`",
-        ));
-    };
     let selected =
         super::detection::selection(part, lists).map_err(|mut faults| faults.remove(0))?;
-    let filter = input.filter.clone().and(selected);
-    draft.inputs.push(Selection { filter, ..input.clone() });
+    match draft.inputs.first() {
+        Some(input) => {
+            let filter = input.filter.clone().and(selected);
+            draft.inputs.push(Selection { filter, ..input.clone() });
+        }
+        None => draft.part = Some(selected),
+    }
     let share = |key: &str| match node.get(key) {
         None => Ok(None),
         Some(at) => number(node, key, None).and_then(|share| {

@@ -47,14 +47,18 @@ pub(super) fn read(document: &Node, lists: &Lists) -> Result<Restriction, Vec<Fa
 impl Restriction {
     /// Adds the condition to the rules it is about; answers the references that lead nowhere.
     pub(super) fn apply(&self, rules: &mut [Rule]) -> Vec<Fault> {
-        let unknown = self
-            .rules
-            .iter()
-            .filter(|reference| !rules.iter().any(|rule| rule.is_called(&reference.text)));
-        let message = |reference: &Reference| {
-            Fault::new(reference.at, format!("there is no rule `{}`", reference.text))
+        let fault = |reference: &Reference| {
+            let text = &reference.text;
+            let message = match rules.iter().find(|rule| rule.is_called(text)) {
+                None => format!("there is no rule `{text}`"),
+                Some(Rule { logic: Logic::Correlate(_), .. }) => format!(
+                    "`{text}` looks at other rules: a filter is added to rules over one event"
+                ),
+                Some(_) => return None,
+            };
+            Some(Fault::new(reference.at, message))
         };
-        let faults = unknown.map(message).collect();
+        let faults = self.rules.iter().filter_map(fault).collect();
         for rule in rules {
             let is_named = self.rules.iter().any(|reference| rule.is_called(&reference.text));
             let Logic::Match(selection) = &mut rule.logic else { continue };

@@ -8,7 +8,8 @@ use logwarden_query::Target;
 use super::correlation::{Correlation, CorrelationKind, GroupField, Reference};
 use super::lists::{Lists, list_name};
 use super::names::target_of;
-use super::yaml::{Fault, Node, Place, parse};
+use super::sigma::Selection;
+use super::yaml::{Fault, Key, Node, Place, parse};
 use super::{
     Judge, Level, Logic, Problem, RULE_TYPES, Rule, RuleFile, RuleState, RuleSummary, StateBound,
     restriction, settings,
@@ -31,6 +32,8 @@ pub(crate) struct Edge {
     pub correlation: usize,
     /// The rule's place among the correlation's rules.
     pub member: u32,
+    /// How many these are.
+    pub members: u32,
     /// The fields that the correlation groups by.
     pub group: Vec<GroupPart>,
     /// The fields that it counts or measures.
@@ -111,6 +114,7 @@ impl RuleSet {
             let faults = restriction.apply(&mut rules);
             problems.extend(faults.into_iter().map(|fault| problem(file, fault)));
         }
+        add_parts(&mut rules);
         remove_unresolved(&mut rules, &mut problems);
         let edges = edges(&rules);
         let alerting = alerting(&rules, &edges);
@@ -235,27 +239,60 @@ const INPUT_KIND: &str = "input";
 fn push_with_inputs(mut rule: Rule, rules: &mut Vec<Rule>) {
     let mut inputs = Vec::new();
     if let Logic::Correlate(correlation) = &mut rule.logic {
-        for (place, selection) in std::mem::take(&mut correlation.inputs).into_iter().enumerate() {
-            let id = format!("{}#{place}", rule.id);
-            correlation.rules.push(Reference { text: id.clone(), at: rule.at });
-            inputs.push(Rule {
-                id,
-                name: None,
-                title: rule.title.clone(),
-                description: String::new(),
-                level: rule.level,
-                attack: Vec::new(),
-                settings: settings::Settings::default(),
-                logic: Logic::Match(selection),
-                kind: INPUT_KIND,
-                file: rule.file.clone(),
-                at: rule.at,
-                fingerprint: rule.fingerprint.clone(),
-            });
-        }
+        inputs = std::mem::take(&mut correlation.inputs);
     }
+    let inputs: Vec<Rule> = inputs.into_iter().map(|input| look_at(&mut rule, input)).collect();
     rules.push(rule);
     rules.extend(inputs);
+}
+
+/// Makes a rule of a selection, which `rule` looks at from now on.
+fn look_at(rule: &mut Rule, selection: Selection) -> Rule {
+    let mut id = format!("{}#0", rule.id);
+    if let Logic::Correlate(correlation) = &mut rule.logic {
+        let own = correlation.rules.iter().filter(|one| one.text.starts_with(&id[..id.len() - 1]));
+        id = format!("{}#{}", rule.id, own.count());
+        correlation.rules.push(Reference { text: id.clone(), at: rule.at });
+    }
+    Rule {
+        id,
+        name: None,
+        title: rule.title.clone(),
+        description: String::new(),
+        level: rule.level,
+        attack: Vec::new(),
+        settings: settings::Settings::default(),
+        logic: Logic::Match(selection),
+        kind: INPUT_KIND,
+        file: rule.file.clone(),
+        at: rule.at,
+        fingerprint: rule.fingerprint.clone(),
+    }
+}
+
+/// Gives each ratio the events of its rules that are the part, after filters were added to these.
+fn add_parts(rules: &mut Vec<Rule>) {
+    for place in 0..rules.len() {
+        let Logic::Correlate(Correlation { part: Some(part), rules: wholes, .. }) =
+            &rules[place].logic
+        else {
+            continue;
+        };
+        let part_of = |reference: &Reference| {
+            let whole = rules.iter().find(|rule| rule.is_called(&reference.text))?;
+            let Logic::Match(selection) = &whole.logic else { return None };
+            let filter = selection.filter.clone().and((**part).clone());
+            Some((Selection { filter, ..selection.clone() }, whole.settings.state))
+        };
+        let parts: Vec<_> = wholes.iter().filter_map(part_of).collect();
+        for (selection, state) in parts {
+            let mut input = look_at(&mut rules[place], selection);
+            if state == RuleState::Disabled {
+                input.settings.state = state;
+            }
+            rules.push(input);
+        }
+    }
 }
 
 fn is_restriction(document: &Node) -> bool {
@@ -272,6 +309,13 @@ fn read_rule(document: &Node, file: &str, lists: &Lists) -> Result<Rule, Vec<Fau
         return Err(vec![unknown_kind(document)]);
     };
     let mut faults = Vec::new();
+    let of_other = |key: &&Key| key.text != kind.key() && is_top_key(&key.text);
+    let keys = document.entries().unwrap_or_default().iter().map(|(key, _)| key);
+    faults.extend(keys.filter(of_other).map(|key| {
+        let message =
+            format!("`{}` and `{}` are two rules: each has a document", kind.key(), key.text);
+        Fault::new(key.at, message)
+    }));
     let mut text = |key: &str| match document.get(key) {
         None => None,
         Some(node) if node.is_null() => None,
@@ -309,6 +353,16 @@ fn read_rule(document: &Node, file: &str, lists: &Lists) -> Result<Rule, Vec<Fau
     };
     lists.set_own(settings.lists.clone());
     let logic = kind.read(document, lists).map_err(|found| faults.extend(found));
+    let mut settings = settings;
+    if let Ok(Logic::Correlate(Correlation { lateness: Some(lateness), .. })) = &logic {
+        if settings.lateness.is_some() {
+            faults.push(Fault::new(
+                document.at,
+                "`lateness` stands under `detector` and `logwarden`",
+            ));
+        }
+        settings.lateness = Some(*lateness);
+    }
     let (Ok(logic), true) = (logic, faults.is_empty()) else { return Err(faults) };
     Ok(Rule {
         id: id.or_else(|| name.clone()).unwrap_or_else(|| slug(&title)),
@@ -324,6 +378,11 @@ fn read_rule(document: &Node, file: &str, lists: &Lists) -> Result<Rule, Vec<Fau
         at: document.at,
         fingerprint: hash_text(&[&document.to_json().to_string()]),
     })
+}
+
+/// Whether this key tells the kind of a document.
+fn is_top_key(key: &str) -> bool {
+    key == "filter" || RULE_TYPES.iter().any(|kind| kind.key() == key)
 }
 
 fn unknown_kind(document: &Node) -> Fault {
@@ -385,11 +444,25 @@ fn remove_unresolved(rules: &mut Vec<Rule>, problems: &mut Vec<Problem>) {
 
 fn check_references(rules: &[Rule], place: usize) -> Result<(), Fault> {
     let Logic::Correlate(correlation) = &rules[place].logic else { return Ok(()) };
+    for (alias, _) in correlation.group_by.iter().flat_map(|field| &field.aliases) {
+        let member = rules.iter().find(|rule| rule.is_called(&alias.text));
+        let is_member = |rule: &Rule| correlation.rules.iter().any(|one| rule.is_called(&one.text));
+        if !member.is_some_and(is_member) {
+            let message = format!("`{}` is none of the rules of this correlation", alias.text);
+            return Err(Fault::new(alias.at, message));
+        }
+    }
     for reference in &correlation.rules {
         let Some(member) = rules.iter().find(|rule| rule.is_called(&reference.text)) else {
             let message = format!("there is no rule `{}`", reference.text);
             return Err(Fault::new(reference.at, message));
         };
+        let is_part = correlation.part.is_some() && matches!(member.logic, Logic::Correlate(_));
+        if is_part {
+            let message =
+                format!("`{}` is no rule over one event: no event of it is `part`", reference.text);
+            return Err(Fault::new(reference.at, message));
+        }
         if depth(rules, member, 1).is_none() {
             let message =
                 format!("`{}` leads back here or through too many correlations", reference.text);
@@ -456,7 +529,8 @@ fn edges(rules: &[Rule]) -> Vec<Vec<Edge>> {
             if let Some(source) = rules.iter().position(|rule| rule.is_called(&reference.text)) {
                 let group = GroupPart::all_of(correlation, &rules[source]);
                 let measured = correlation.fields.iter().map(|name| target_of(name)).collect();
-                edges[source].push(Edge { correlation: place, member, group, measured });
+                let members = u32::try_from(correlation.rules.len()).unwrap_or(u32::MAX);
+                edges[source].push(Edge { correlation: place, member, members, group, measured });
             }
         }
     }

@@ -127,6 +127,8 @@ pub struct TestCase {
     pub at: Place,
     /// The records, in the order they come.
     pub events: Vec<TestEvent>,
+    /// For how long nothing comes after the last record.
+    pub silence: Duration,
     /// How often the rule must match: for a correlation, how often it fires.
     pub expect: usize,
 }
@@ -174,11 +176,13 @@ impl Settings {
             "suppress" => self.suppress = Some(read_span(value)?),
             "lateness" => self.lateness = Some(read_span(value)?),
             "notify" => {
-                let names: Option<Vec<String>> =
-                    value.items().iter().map(|item| item.text().map(str::to_owned)).collect();
-                self.notify = Some(
-                    names.ok_or_else(|| Fault::new(value.at, "`notify` lists notifiers' names"))?,
-                );
+                let name = |item: &Node| {
+                    let is_name = item.number().is_none() && item.boolean().is_none();
+                    item.text().filter(|_| is_name).map(str::to_owned).ok_or_else(|| {
+                        Fault::new(item.at, "`notify` lists notifiers' names, which are texts")
+                    })
+                };
+                self.notify = Some(value.items().iter().map(name).collect::<Result<_, _>>()?);
             }
             "labels" => self.labels = read_labels(value)?,
             "entity" => self.entity = Some(text()?.to_owned()),
@@ -278,7 +282,7 @@ fn read_test(node: &Node) -> Result<TestCase, Fault> {
     let entries =
         node.entries().ok_or_else(|| Fault::new(node.at, "a test has name, events and expect"))?;
     for (key, _) in entries {
-        if !["name", "events", "expect"].contains(&key.text.as_str()) {
+        if !["name", "events", "silence", "expect"].contains(&key.text.as_str()) {
             return Err(Fault::new(key.at, format!("unknown key `{}`", key.text)));
         }
     }
@@ -291,7 +295,8 @@ fn read_test(node: &Node) -> Result<TestCase, Fault> {
         return Err(Fault::new(node.at, format!("a test has at most {TEST_EVENTS_MAX} events")));
     }
     let expect = usize::try_from(expect).unwrap_or(usize::MAX);
-    Ok(TestCase { name: name.to_owned(), at: node.at, events, expect })
+    let silence = node.get("silence").map_or(Ok(Duration::ZERO), read_span)?;
+    Ok(TestCase { name: name.to_owned(), at: node.at, events, silence, expect })
 }
 
 /// A record as it is, or `{ times, every, event }` for the same record several times.

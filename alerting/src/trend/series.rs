@@ -5,12 +5,13 @@
 
 use std::collections::HashSet;
 
+use logwarden_event::{EventId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::judge::Verdict;
 use super::model::Model;
 use super::{Frame, Told, Turn};
-use crate::rule::{Against, Few, Judge, Measure};
+use crate::rule::{Against, Few, Judge, Measure, Quiet};
 use crate::window::{Episode, Member};
 
 /// Samples of one group.
@@ -43,6 +44,9 @@ pub(crate) struct Sample {
     pub weight: u32,
     /// Bits that say more about it: the tactics of a detection.
     pub marks: u32,
+    /// How long before `at` it happened: samples of a cell stand at its end.
+    #[serde(default)]
+    pub before: i64,
     /// It was handed out as part of an episode.
     pub is_counted: bool,
 }
@@ -52,8 +56,14 @@ impl Sample {
         (self.at, self.id, self.tag)
     }
 
+    /// When the event happened, and its id: not what order it came in.
+    fn event(&self) -> (i64, u128) {
+        (self.at.saturating_sub(self.before), self.id)
+    }
+
     pub(super) fn member(&self) -> Member {
-        Member { at: self.at, id: self.id, weight: self.weight }
+        let (at, id) = self.event();
+        Member { at, id, weight: self.weight }
     }
 }
 
@@ -100,6 +110,12 @@ pub(crate) struct Series {
     judged_id: u128,
     /// Up to this instant everything is judged.
     judged_until: i64,
+    /// Events up to that instant, where the rule asks for so many.
+    #[serde(default)]
+    judged_events: u64,
+    /// What was put into a cell last: the event and its tag.
+    #[serde(skip)]
+    last_taken: Option<(u128, u128)>,
     lateness_ns: i64,
     /// When an event of it was last observed.
     seen: i64,
@@ -124,6 +140,8 @@ impl Default for Series {
             last_id: 0,
             judged_id: 0,
             judged_until: i64::MIN,
+            judged_events: 0,
+            last_taken: None,
             lateness_ns: 0,
             seen: i64::MIN,
             holds: false,
@@ -156,14 +174,23 @@ impl Series {
         }
         if grain > 1 {
             // All samples of a cell stand at its end, so that none counts before it happened.
-            sample.at = (sample.at.div_euclid(grain) + 1).saturating_mul(grain) - 1;
+            let happened = sample.at;
+            sample.at = (happened.div_euclid(grain) + 1).saturating_mul(grain) - 1;
+            sample.before = sample.at.saturating_sub(happened);
+            // An event that several of the rules match counts once.
+            let same_event = (sample.id, sample.tag);
+            if self.last_taken.replace(same_event) == Some(same_event) {
+                return true;
+            }
             let same = |known: &&mut Sample| {
                 known.at == sample.at && known.tag == sample.tag && known.at > self.judged_until
             };
             if let Some(known) = self.samples.iter_mut().rev().take(256).find(same) {
                 known.weight = known.weight.saturating_add(sample.weight);
                 known.value += sample.value;
-                known.id = known.id.min(sample.id);
+                if sample.event() < known.event() {
+                    (known.before, known.id) = (sample.before, sample.id);
+                }
                 return true;
             }
         }
@@ -205,11 +232,11 @@ impl Series {
             if instant > to {
                 break;
             }
-            let known = self.samples.partition_point(|sample| sample.at <= instant);
-            if let Some(newest) = self.samples[..known].last() {
-                self.judged_id = newest.id;
+            self.note_judged(frame, instant);
+            let mut verdicts = self.verdicts(frame, instant);
+            if self.is_quiet(frame, instant) {
+                verdicts.clear();
             }
-            let verdicts = self.verdicts(frame, instant);
             self.judged_until = instant;
             self.turn(frame, instant, verdicts, &mut turns);
             self.forget(frame, instant);
@@ -220,6 +247,35 @@ impl Series {
             self.words.retain(|(tag, _)| waiting.contains(tag));
         }
         turns
+    }
+
+    /// Remembers the newest event up to an instant, and how many there were.
+    fn note_judged(&mut self, frame: &Frame, instant: i64) {
+        let known = self.samples.partition_point(|sample| sample.at <= instant);
+        let last = self.samples[..known].last().map(|sample| sample.at);
+        let at_last = self.samples[..known].iter().rev().take_while(|s| Some(s.at) == last);
+        if let Some((_, id)) = at_last.map(Sample::event).max() {
+            self.judged_id = id;
+        }
+        if frame.quiet.events_min > 0 {
+            let fresh = self.range(self.judged_until.saturating_add(1), instant);
+            let events = self.samples[fresh].iter().map(|sample| u64::from(sample.weight));
+            self.judged_events = self.judged_events.saturating_add(events.sum());
+        }
+    }
+
+    /// Whether the rule says nothing yet, whatever it finds.
+    fn is_quiet(&self, frame: &Frame, instant: i64) -> bool {
+        let Quiet { learn, events_min } = frame.quiet;
+        let is_learning = instant < frame.first_at.saturating_add(nanos(learn));
+        let events = || match frame.counts_all_events() {
+            true => self.judged_events,
+            false => {
+                let range = self.range(instant.saturating_sub(frame.span_ns), instant);
+                self.samples[range].iter().map(|sample| u64::from(sample.weight)).sum()
+            }
+        };
+        (!learn.is_zero() && is_learning) || (events_min > 0 && events() < events_min)
     }
 
     fn turn(&mut self, frame: &Frame, instant: i64, verdicts: Vec<Verdict>, turns: &mut Vec<Told>) {
@@ -255,7 +311,10 @@ impl Series {
                 fresh.push(sample.member());
             }
         }
-        let by = verdict.by.unwrap_or(self.judged_id);
+        // What was never seen has no event: its detections are told apart by their time.
+        let of_time = || EventId::from_parts(Timestamp::from_nanos(instant), 0).to_u128();
+        let newest = || if self.judged_id == 0 { of_time() } else { self.judged_id };
+        let by = verdict.by.unwrap_or_else(newest);
         // What holds now holds until the next instant.
         let until = self.next_instant(frame).map_or(instant, |next| next.saturating_sub(1));
         let until = if frame.holds_only_then() { instant } else { until.max(instant) };
@@ -314,6 +373,21 @@ impl Series {
         let over = self.last_at.saturating_add(frame.memory_ns()).saturating_add(1);
         let next = self.next_instant(frame).map_or(over, |next| next.min(over));
         next.saturating_add(self.lateness_ns)
+    }
+
+    /// It is known since `at`, whether or not there is an event of it.
+    pub(super) fn known_since(&mut self, (at, observed): (i64, i64), lateness_ns: i64) {
+        if self.judged_until == i64::MIN {
+            self.first_at = self.first_at.min(at);
+        }
+        self.last_at = self.last_at.max(at);
+        self.seen = self.seen.max(observed);
+        self.lateness_ns = self.lateness_ns.max(lateness_ns);
+    }
+
+    /// It is not forgotten at `now`.
+    pub(super) fn stay(&mut self, now: i64) {
+        self.last_at = self.last_at.max(now);
     }
 
     /// Whether there is nothing left to remember at `now`.
@@ -481,6 +555,19 @@ impl Frame {
         }
     }
 
+    /// Whether something depends on when the first event of any group happened.
+    pub(super) fn learns_by_rule(&self) -> bool {
+        let learns = |learn: &std::time::Duration| !learn.is_zero();
+        learns(&self.quiet.learn)
+            || matches!(&self.judged.judge, Judge::Rare { learn, .. } if learns(learn))
+    }
+
+    /// Whether all events of a group that were judged count, not only those of a window.
+    fn counts_all_events(&self) -> bool {
+        self.is_single()
+            || matches!(self.judged.judge, Judge::Flatline { .. } | Judge::Baseline { .. })
+    }
+
     /// Whether each verdict is a detection of its own.
     fn begins_each_time(&self) -> bool {
         matches!(self.judged.judge, Judge::NewTerm { .. } | Judge::Change)
@@ -496,11 +583,10 @@ impl Frame {
         match &self.judged.judge {
             Judge::Flatline { .. } => true,
             Judge::Within(bounds) => {
-                // A number that can still grow out of the bounds, or into them.
+                // What few events satisfy, the first ones of a group do.
                 self.judged.holds_when_empty(bounds)
                     || bounds.lt.is_some()
                     || bounds.lte.is_some()
-                    || bounds.eq.is_some()
                     || bounds.neq.is_some()
             }
             _ => false,

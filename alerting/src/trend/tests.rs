@@ -22,8 +22,8 @@ fn events(text: &str) -> Vec<Event> {
     let event = |(line, seq): (&str, u64)| {
         let mut words = line.split_whitespace();
         let mut builder = EventBuilder::new(b"{}");
-        let at: i64 = words.next().and_then(|word| word.parse().ok()).expect("a second");
-        builder.timestamp(Some(Timestamp::from_secs(at))).source("test");
+        let at: f64 = words.next().and_then(|word| word.parse().ok()).expect("a second");
+        builder.timestamp(Some(Timestamp::from_millis((at * 1e3) as i64))).source("test");
         builder.field("k", Value::String(words.next().expect("a kind")));
         for word in words {
             let (field, value) = word.split_once('=').expect("field=value");
@@ -189,7 +189,9 @@ fn counts_that_further_events_can_undo() {
     check(&count("lte: 1"), "0 a; 5 a; 12 a; 30 a", "10");
     check(&count("eq: 0"), "0 a; 5 a; 40 a", "15");
     check(&count("eq: 0"), "0 a; 9 a; 18 a", "");
-    check(&count("eq: 3"), "0 a; 4 a; 8 a; 40 b", "10");
+    check(&count("eq: 3"), "0 a; 4 a; 8 a; 40 b", "8");
+    // At 3 there were three of them, whatever came then; at 23 again.
+    check(&count("eq: 3"), "0 a; 1 a; 3 a; 4 a; 40 a; 41 a; 42 a; 43 a", "3 42");
     check(&count("neq: 2"), "0 a; 5 a; 10 a; 15 a", "10");
     check(&count("gte: 2, lte: 3"), "0 a; 1 a; 9 a; 11 a; 12 a", "10");
     check(&count("gte: 1, lt: 3"), "0 a; 1 a; 2 a; 3 a; 13 a", "11");
@@ -360,6 +362,65 @@ fn silence() {
 }
 
 #[test]
+fn silence_of_what_was_never_seen() {
+    let rule = "detector: { type: flatline, input: { rules: [a] }, window: 60s, group-by: [h], \
+                keys: { list: [x, y] } }";
+    check(rule, "0 b; 30 a h=x; 40 a h=z; 200 b", "60/y 90/x 100/z");
+    check(rule, "0 b; 10 a h=x; 20 a h=y; 50 b", "");
+    check(rule, "0 b; 70 a h=y; 71 a h=x; 300 b", "60/x 60/y 130/y 131/x");
+    let pairs = rule.replace("[h]", "[h, d]").replace("[x, y]", "[[x, 1], [y, 2]]");
+    check(&pairs, "0 b; 30 a h=x d=1; 80 b", "60/y/2");
+}
+
+#[test]
+fn keys_that_all_detectors_have() {
+    let often = |rest: &str| {
+        format!(
+            "detector: {{ type: threshold, input: {{ rules: [a] }}, window: 10s, count: 2, {rest} }}"
+        )
+    };
+    check(&often("learn: 60s"), "0 a; 1 a; 70 a; 71 a", "71");
+    check(&often("min_events: 3"), "0 a; 1 a; 20 a; 21 a; 22 a", "22");
+    check(
+        &often("distinct: [u], min_events: 3"),
+        "0 a u=x; 1 a u=y; 20 a u=x; 21 a u=y; 22 a u=y",
+        "22",
+    );
+    let new = "detector: { type: new_term, input: { rules: [a] }, fields: [g], min_events: 3 }";
+    check(new, "0 a g=de; 1 a g=fr; 2 a g=us", "2/us");
+    let quiet = "detector: { type: flatline, input: { rules: [a] }, window: 60s, learn: 100s }";
+    check(quiet, "0 a; 200 a; 300 b", "260");
+    let late = load(&often("lateness: 1h"));
+    let lateness =
+        late.rules().iter().find(|rule| rule.id == "t").and_then(|t| t.settings.lateness);
+    assert_eq!(lateness, Some(std::time::Duration::from_secs(3_600)));
+}
+
+#[test]
+fn cells_name_the_same_event_whatever_the_order() {
+    let rule = "detector: { type: spike, input: { rules: [a] }, window: 60s, factor: 2, new_key: alert, min_current: 3 }";
+    let named = |order: &[usize]| {
+        let events = events("100 a; 100.2 a; 100.5 a; 100.9 a");
+        let mut engine = Engine::new(load(rule));
+        for (place, seq) in order.iter().zip(1..) {
+            let mut event = events[*place].clone();
+            event.stamp(Position { lane: 0, seq }, Timestamp::from_secs(1_000_000));
+            engine.process(&event);
+        }
+        let found = engine.finish(Timestamp::from_secs(200));
+        let ids = found.iter().find_map(|finding| match &finding.what {
+            Found::Began { episode, members, .. } => Some((episode.started_by, members[0].at)),
+            _ => None,
+        });
+        let (id, at) = ids.expect("a detection");
+        let seq = logwarden_event::EventId::from_u128(id).position().seq;
+        (order[usize::try_from(seq).expect("small") - 1], at)
+    };
+    assert_eq!(named(&[0, 1, 2, 3]), (0, 100_000_000_000));
+    assert_eq!(named(&[3, 1, 2, 0]), (0, 100_000_000_000));
+}
+
+#[test]
 fn silence_where_a_baseline_expects_more() {
     let rule = |rest: &str| {
         format!(
@@ -439,6 +500,20 @@ fn shares() {
     check(&ratio("above: 0.4\n  min_events: 3"), "0 a ok=yes; 1 a ok=no; 2 a ok=no; 70 b", "2");
     check(&ratio("above: 0.7\n  min_events: 3"), "0 a ok=yes; 1 a ok=no; 2 a ok=no; 70 b", "");
     check(&ratio("below: 0.2\n  min_events: 2"), "0 a ok=yes; 1 a ok=yes; 70 b", "1");
+    let both = "---\ntitle: w\nid: w\nlogsource: {}\ndetection: { s: { ok: '*' }, condition: s }\n---\n\
+        title: f\nlogsource: {}\nfilter: { rules: [a], n: { n: 9 }, condition: not n }";
+    let of_rules = |rules: &str| {
+        format!(
+            "detector: {{ type: ratio, window: 60s, input: {{ rules: {rules} }}, part: {{ ok: no }}, \
+             above: 0.4, min_events: 3 }}\n{both}"
+        )
+    };
+    // An event that both rules match counts once; one that a filter leaves out of its rule does not.
+    for rules in ["[a]", "[a, w]"] {
+        check(&of_rules(rules), "0 a ok=yes; 1 a ok=no; 2 a ok=no; 70 b", "2");
+        check(&of_rules(rules), "0 a ok=yes; 1 a ok=no; 70 b", "");
+    }
+    check(&of_rules("[a]"), "0 a ok=yes; 1 a ok=no; 2 a ok=no n=9; 70 b", "");
 }
 
 #[test]

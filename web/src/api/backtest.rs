@@ -127,7 +127,7 @@ async fn backtest(
     };
     let (trial, events, complete) = run(&app, &caller, &scope, trial).await?;
     scope.note(&app, &caller, "rule.backtest", events);
-    let (detections, beyond) = trial.into_detections();
+    let (detections, beyond) = trial.into_detections(complete.then_some(scope.range.end));
     let mut result = summary(&detections, scope.range);
     result.alerts += beyond;
     Ok(axum::Json(BacktestResult { events, complete, ..result }))
@@ -147,7 +147,8 @@ async fn run(
             query: scope.query.clone(),
             range: scope.range,
             limit: PAGE_EVENTS,
-            sort: vec![SortKey::parse("lw.seq")],
+            // Rules go by the events' own time: whatever came late is in its place.
+            sort: vec![SortKey::parse("timestamp")],
             cursor: cursor.take(),
             visibility: scope.visibility.clone(),
         };

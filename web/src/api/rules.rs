@@ -367,7 +367,7 @@ async fn test(
         let (rules, problems) = load(trial.rules);
         let records = trial.events.iter();
         let events: Vec<Event> = records.map(|record| (app.normalize)(record.as_bytes())).collect();
-        let matches = test_rules(&rules, &events)
+        let matches = test_rules(&rules, &events, std::time::Duration::ZERO)
             .into_iter()
             .map(|found| RuleMatch { rule_id: found.rule_id, event_index: found.event_index });
         RuleTrialResult { matches: matches.collect(), problems }
