@@ -136,7 +136,11 @@ impl Normalizer {
             return self.normalize_plain(known, wrapped, None, origin, now);
         }
         let is_bare = std::ptr::eq(wrapped.record, wrapped.content);
-        let record = secret::mask(wrapped.record);
+        let record = if is_bare || origin.comes_again {
+            secret::mask(wrapped.record)
+        } else {
+            secret::mask_with(wrapped.record, &[wrapped.content, wrapped.envelope.as_bytes()])
+        };
         let content = if is_bare { None } else { secret::mask(wrapped.content) };
         let envelope = secret::mask(wrapped.envelope.as_bytes());
         let bytes = |masked: &'_ Option<Masked>, plain: &'_ [u8]| {

@@ -277,12 +277,14 @@ fn suits(reading: &Reading<'_>, place: u16, rank: u8, value: &Held) -> bool {
         (FieldType::Integer, Held::Signed(number)) => {
             field.name != "http.response.status_code" || (100..600).contains(number)
         }
+        // Windows and web servers write a dash where there is nothing.
+        (FieldType::String, Held::Text(text)) if matches!(reading.str(*text), "" | "-") => false,
         // A source file knows what stands there.
-        (FieldType::String, Held::Text(text)) if rank < source::RANKS => !text.is_empty(),
+        (FieldType::String, Held::Text(_)) if rank < source::RANKS => true,
         (FieldType::String, Held::Text(text)) => match field.name {
             "event.action" => is_identifier(reading.str(*text)),
             "event.outcome" => super::authentication::outcome(reading.str(*text)).is_some(),
-            _ => !text.is_empty(),
+            _ => true,
         },
         // Ids and codes are often numbers; names are not.
         (FieldType::String, Held::Signed(_) | Held::Unsigned(_)) => {

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use smallvec::SmallVec;
 
 use super::reading::{Held, Reading};
+use super::scan::unescape;
 use super::standard;
 
 /// Findings listed on one event; all are masked.
@@ -98,6 +99,17 @@ struct Secret {
     kind: &'static str,
     start: usize,
     end: usize,
+    /// What its mark stands in, as the value of JSON that had no quotes.
+    quote: Option<Quote>,
+}
+
+impl Secret {
+    fn put_quote(&self, bytes: &mut Vec<u8>) {
+        if let Some(Quote { letter, escapes }) = self.quote {
+            bytes.extend(std::iter::repeat_n(b'\\', escapes));
+            bytes.push(letter);
+        }
+    }
 }
 
 type Secrets = SmallVec<[Secret; 2]>;
@@ -157,17 +169,55 @@ pub(crate) struct Masked {
 
 /// Replaces what looks like a secret; `None` when there is none.
 pub(crate) fn mask(record: &[u8]) -> Option<Masked> {
-    let secrets = find(record);
+    replace(record, &find(record))
+}
+
+/// Replaces what looks like a secret in a record, and what does in the JSON that was made of it: in a binary form
+/// a name does not stand beside its value as text has it. `None` when there is none.
+pub(crate) fn mask_with(record: &[u8], made: &[&[u8]]) -> Option<Masked> {
+    let mut secrets = find(record);
+    for made in made {
+        for secret in find(made) {
+            let value = &made[secret.start..secret.end];
+            let mut plain = String::new();
+            if let Ok(text) = std::str::from_utf8(value) {
+                unescape(text, &mut plain);
+            }
+            for said in [value, plain.as_bytes()] {
+                add_all(record, said, secret.kind, &mut secrets);
+            }
+        }
+    }
+    replace(record, &secrets)
+}
+
+/// Adds every place of a value, where no secret is known yet.
+fn add_all(record: &[u8], value: &[u8], kind: &'static str, secrets: &mut Secrets) {
+    if value.len() < VALUE_BYTES_MIN {
+        return;
+    }
+    for start in memchr::memmem::find_iter(record, value) {
+        let end = start + value.len();
+        let place = secrets.partition_point(|known| known.end <= start);
+        if secrets.get(place).is_none_or(|next| end <= next.start) {
+            secrets.insert(place, Secret { kind, start, end, quote: None });
+        }
+    }
+}
+
+fn replace(record: &[u8], secrets: &Secrets) -> Option<Masked> {
     if secrets.is_empty() {
         return None;
     }
     let mut masked = Masked { bytes: Vec::with_capacity(record.len()), marks: Vec::new() };
     let mut end = 0;
-    for secret in &secrets {
+    for secret in secrets {
         masked.bytes.extend_from_slice(&record[end..secret.start]);
         let hash = hash(&record[secret.start..secret.end]);
         let mark = format!("***{}:{hash}***", secret.kind);
+        secret.put_quote(&mut masked.bytes);
         masked.bytes.extend_from_slice(mark.as_bytes());
+        secret.put_quote(&mut masked.bytes);
         masked.marks.push((secret.kind, mark));
         end = secret.end;
     }
@@ -247,7 +297,7 @@ fn aws_key(record: &[u8], start: usize) -> Option<Secret> {
     let is_alone = start == 0 || !record[start - 1].is_ascii_alphanumeric();
     let is_key = end - start == 20
         && record[start..end].iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    (is_alone && is_key).then_some(Secret { kind: "aws_access_key", start, end })
+    (is_alone && is_key).then_some(Secret { kind: "aws_access_key", start, end, quote: None })
 }
 
 /// Three parts of base 64 with dots between them, the first two JSON objects.
@@ -269,7 +319,7 @@ fn token(record: &[u8], start: usize) -> Option<Secret> {
     if record.get(body) != Some(&b'.') {
         return None;
     }
-    Some(Secret { kind: "jwt", start, end: part(body + 1)? })
+    Some(Secret { kind: "jwt", start, end: part(body + 1)?, quote: None })
 }
 
 /// From `-----BEGIN … PRIVATE KEY-----` to its end, line breaks in whatever form.
@@ -288,7 +338,7 @@ fn private_key(record: &[u8], start: usize) -> Option<Secret> {
         };
         body + run(&text[body..], is_body)
     });
-    Some(Secret { kind: "private_key", start, end: start + end })
+    Some(Secret { kind: "private_key", start, end: start + end, quote: None })
 }
 
 /// `password=…`, `"password": "…"` and the like.
@@ -329,7 +379,9 @@ fn named(record: &[u8], hit: usize, hit_end: usize) -> Option<Secret> {
         end
     };
     let kind = kind_of(&record[name_start..name_end])?;
-    is_secret(&value[..end]).then_some(Secret { kind, start, end: start + end })
+    let mark_quote = if separator == b':' && quote.is_none() { name_quote } else { None };
+    let secret = Secret { kind, start, end: start + end, quote: mark_quote };
+    is_secret(&value[..end]).then_some(secret)
 }
 
 struct Cursor<'r> {
@@ -497,6 +549,36 @@ mod tests {
         assert_ne!(one[1..], other[1..]);
         assert!(mask(one.as_bytes()).is_none(), "what is masked is no secret");
         assert!(mask(b"nothing here").is_none());
+    }
+
+    #[test]
+    fn what_was_found_in_the_json_is_hidden_in_the_form_it_came_in() {
+        let came = b"\x82\xa7message\xa6signed\xa8password\xaahun\"ter2abc and hun\"ter2abc";
+        let made = br#"{"message":"signed","password":"hun\"ter2abc"}"#;
+        let masked = mask_with(came, &[made, b""]).expect("a secret");
+        let shown = String::from_utf8_lossy(&masked.bytes);
+        assert!(!shown.contains("ter2abc") && shown.contains("signed"), "{shown}");
+        assert_eq!(shown.matches("***password:").count(), 2, "{shown}");
+        assert!(mask_with(b"nothing", &[b"here", b""]).is_none());
+    }
+
+    #[test]
+    fn json_stays_json() {
+        for record in [
+            r#"{"a":1,"password":12345678901,"b":2}"#,
+            r#"{"api_key": 12.5e7}"#,
+            r#"{"message":"{\"secret\":98765,\"a\":1}"}"#,
+        ] {
+            let bytes = mask(record.as_bytes()).expect("a secret").bytes;
+            let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+            if let Some(inner) = value["message"].as_str() {
+                let inner: serde_json::Value = serde_json::from_str(inner).expect("JSON");
+                assert!(
+                    inner["secret"].as_str().is_some_and(|mark| mark.starts_with("***secret:"))
+                );
+            }
+            assert_eq!(without_secrets(&bytes), without_secrets(record.as_bytes()));
+        }
     }
 
     #[test]

@@ -251,3 +251,12 @@ fn hashes_of_sysmon_have_names_of_their_own() {
         "process.hash.md5=ee\nprocess.hash.sha1=-\nprocess.hash.x=-",
     );
 }
+
+#[test]
+fn a_dash_is_nobodys_name() {
+    check(
+        r#"{"Event":{"System":{"Channel":"Security","EventID":4688,"Computer":"pc-1"},"EventData":{"SubjectUserName":"alice","SubjectDomainName":"SHOP","TargetUserName":"-","TargetDomainName":"-","NewProcessName":"C:\\Windows\\System32\\whoami.exe"}}}"#,
+        "user.name=alice (Event.EventData.SubjectUserName)
+         user.domain=SHOP (Event.EventData.SubjectDomainName)",
+    );
+}

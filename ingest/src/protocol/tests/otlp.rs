@@ -297,3 +297,15 @@ async fn over_quota_it_is_unavailable() {
     let answer = node.ship(JSON, "{}").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "4"));
 }
+
+#[tokio::test]
+async fn a_masked_secret_is_in_no_form_of_the_record() {
+    let node = super::again::masking().await;
+    let body = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"signed"},"attributes":[{"key":"passwd","value":{"stringValue":"hunter2abc"}},{"key":"password","value":{"intValue":"1234567"}}]}]}]}]}"#;
+    assert_eq!(node.ship(JSON, body).await.status, 200);
+    let events = node.events().await;
+    let raw = String::from_utf8_lossy(events[0].raw());
+    assert_eq!((events.len(), events[0].message()), (1, "signed"));
+    assert!(!raw.contains("hunter2abc") && !raw.contains("1234567"), "{raw}");
+    assert!(node.shown("passwd").await.starts_with("***password:"));
+}
