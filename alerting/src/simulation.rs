@@ -231,6 +231,7 @@ async fn silence_opens_an_alert_without_events_that_resolves_when_the_thing_is_b
     assert!(alert.summary.first_event_at > Timestamp::from_secs(0));
     let words = "0 events within 5 min, where at least 1 are expected with host.name db1.";
     assert_eq!(alert.why.text, words);
+    let back = world.now_secs();
     for _ in 0..6 {
         world.append(&[from(world.now_secs())]).await;
         world.detector.catch_up().await.expect("caught up");
@@ -239,6 +240,9 @@ async fn silence_opens_an_alert_without_events_that_resolves_when_the_thing_is_b
     let [alert] = world.alerts().await.try_into().expect("still one alert");
     assert_eq!(alert.summary.state, AlertState::Resolved);
     assert_eq!(alert.summary.resolution, Some(Resolution::Other));
+    // Until just before its first event, within the part of a window that samples are gathered in.
+    let ended = alert.summary.ended_at.expect("it ended").nanos() + 1;
+    assert!((back..=back + 5).contains(&(ended / 1_000_000_000)), "back at {back}, ended {ended}");
 }
 
 #[tokio::test]

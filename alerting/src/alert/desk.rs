@@ -29,7 +29,7 @@ use crate::notify::{Occasion, Quiet, Routing};
 use crate::rule::{CorrelationKind, Judged, Logic, Rule, RuleSet};
 use crate::trend::Explained;
 use crate::window::{Episode, Member};
-use again::Into;
+use again::Goes;
 
 /// Alerts kept in memory; when there are more, those that did not change are read again later.
 const LIVE_ALERTS_MAX: usize = 2_000;
@@ -172,11 +172,11 @@ impl Desk {
                 self.merge(id, fewer);
                 let grown = (&episode, &*fresh);
                 let id = match self.unresolved(catalog, rule, (id, &place), grown).await? {
-                    Into::This(id) => {
+                    Goes::This(id) => {
                         self.add(id, &fresh, now);
                         id
                     }
-                    Into::New => {
+                    Goes::New => {
                         let version = versions.get(&rule.id).copied().unwrap_or(1);
                         let about = (version, finding.group);
                         let members = engine.window_of(finding.rule, &finding.key, &fresh);

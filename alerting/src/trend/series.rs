@@ -237,6 +237,9 @@ impl Series {
             if self.is_quiet(frame, instant) {
                 verdicts.clear();
             }
+            if self.holds && verdicts.is_empty() {
+                self.held_until(instant.saturating_sub(1));
+            }
             self.judged_until = instant;
             self.turn(frame, instant, verdicts, &mut turns);
             self.forget(frame, instant);
@@ -276,6 +279,14 @@ impl Series {
             }
         };
         (!learn.is_zero() && is_learning) || (events_min > 0 && events() < events_min)
+    }
+
+    /// What held at the instant that was judged last held until here, where nothing told of it since.
+    fn held_until(&mut self, until: i64) {
+        let last = self.judged_until;
+        for kept in self.episodes.iter_mut().filter(|kept| kept.held_until >= last) {
+            kept.held_until = kept.held_until.max(until);
+        }
     }
 
     fn turn(&mut self, frame: &Frame, instant: i64, verdicts: Vec<Verdict>, turns: &mut Vec<Told>) {

@@ -17,7 +17,7 @@ use crate::rule::Rule;
 use crate::window::{Episode, Member};
 
 /// Where the events of a detection go.
-pub(super) enum Into {
+pub(super) enum Goes {
     /// Into this alert.
     This(AlertId),
     /// Into one that is to be opened.
@@ -32,12 +32,12 @@ impl Desk {
         rule: &Rule,
         (id, place): (AlertId, &(usize, Arc<str>)),
         (episode, fresh): (&Episode, &[Member]),
-    ) -> Result<Into, AlertingError> {
+    ) -> Result<Goes, AlertingError> {
         if !self.is_resolved(catalog, id).await? {
-            return Ok(Into::This(id));
+            return Ok(Goes::This(id));
         }
         if let Some(other) = self.live_alert(catalog, rule, place).await? {
-            return Ok(Into::This(other));
+            return Ok(Goes::This(other));
         }
         let newest = tables::newest_of_group(catalog, &rule.id, &place.1).await?;
         let newest = newest.first().map_or(id, |row| row.summary.id);
@@ -46,7 +46,7 @@ impl Desk {
             (episode.started_at..=episode.held_until).contains(&member.at)
                 && EventId::from_u128(member.id).observed_at() > resolved_at
         };
-        Ok(if fresh.iter().any(|member| is_match(&member)) { Into::New } else { Into::This(id) })
+        Ok(if fresh.iter().any(|member| is_match(&member)) { Goes::New } else { Goes::This(id) })
     }
 
     /// Whether somebody resolved an alert on the desk.
