@@ -5,6 +5,7 @@
 //! can be replaced while the server runs: it answers "recovering" until the store is open. Whoever is
 //! refused while still writing can read why (`unread.rs`), also for what is no request (`turn.rs`).
 
+mod head;
 mod turn;
 mod unread;
 
@@ -204,7 +205,7 @@ impl Connection {
                 answer.map(|answer| turn.end_with(answer))
             }
         });
-        let wire = Wire { stream: &mut stream, turn: turn.clone() };
+        let wire = Wire::new(&mut stream, turn.clone());
         let ended = {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -269,7 +270,7 @@ async fn refuse(
     Ok(())
 }
 
-/// Checks the header's size and framing, and notes where the request came from.
+/// Checks the header's size, and notes where the request came from.
 fn admit(
     request: Request<Watched>,
     peer: SocketAddr,
@@ -288,13 +289,6 @@ fn admit(
     if bytes + url_bytes > HEADER_BYTES_MAX {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return refusal(status, "header_too_large", "the header is over 16 KiB");
-    }
-    // RFC 9112, section 6.3: both together are how requests are smuggled.
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        let message = "Content-Length and Transfer-Encoding exclude each other";
-        return refusal(StatusCode::BAD_REQUEST, "ambiguous_length", message);
     }
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));

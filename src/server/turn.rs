@@ -4,12 +4,13 @@
 //! [`Wire`] lets what the router answers pass. What is written when no request is under way is the
 //! library's own; it is held back, and [`Turn::refused`] says with which status, so that the refusal
 //! can be written in the shape of all others. Exact: a request is under way from when the router is
-//! asked until the last byte of its answer has been flushed.
+//! asked until the last byte of its answer has been flushed. What is read between requests is the
+//! head of the next one, which has to say in one way where the request ends ([`Head`]).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -18,6 +19,8 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::head::Head;
+
 /// No request is under way.
 const IDLE: u16 = 0;
 /// The router was asked, and its answer is not whole yet.
@@ -25,15 +28,23 @@ const ANSWERING: u16 = 1;
 /// All of the answer has been handed over, but may not be flushed yet.
 const ENDING: u16 = 2;
 
-/// Whose turn it is on one connection; from 100 on it is the status of the library's refusal, after
-/// which a connection ends.
+/// Whose turn it is on one connection.
 #[derive(Clone, Default)]
-pub(super) struct Turn(Arc<AtomicU16>);
+pub(super) struct Turn(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    /// From 100 on it is the status of a refusal that is not the router's, after which a connection ends.
+    turn: AtomicU16,
+    /// Requests the router was asked.
+    requests: AtomicU64,
+}
 
 impl Turn {
     /// The router is asked.
     pub(super) fn begin(&self) {
-        self.0.store(ANSWERING, Ordering::Relaxed);
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        self.0.turn.store(ANSWERING, Ordering::Relaxed);
     }
 
     /// The turn ends with this answer.
@@ -41,17 +52,17 @@ impl Turn {
         answer.map(|body| Answer { body, turn: self.clone() })
     }
 
-    /// With which status the library refused what was no request.
+    /// With which status was refused what was no request.
     pub(super) fn refused(&self) -> Option<StatusCode> {
-        StatusCode::from_u16(self.0.load(Ordering::Relaxed)).ok()
+        StatusCode::from_u16(self.0.turn.load(Ordering::Relaxed)).ok()
     }
 
     fn is_routers(&self) -> bool {
-        matches!(self.0.load(Ordering::Relaxed), ANSWERING | ENDING)
+        matches!(self.0.turn.load(Ordering::Relaxed), ANSWERING | ENDING)
     }
 
     fn pass(&self, from: u16, to: u16) {
-        let _ = self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.0.turn.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Notes the status in the first line of what the library writes, `HTTP/1.1 431 …`.
@@ -96,8 +107,15 @@ impl Drop for Answer {
 
 /// A connection that passes on what the router answers, and nothing else.
 pub(super) struct Wire<S> {
-    pub(super) stream: S,
-    pub(super) turn: Turn,
+    stream: S,
+    turn: Turn,
+    head: Head,
+}
+
+impl<S> Wire<S> {
+    pub(super) fn new(stream: S, turn: Turn) -> Self {
+        Self { stream, turn, head: Head::default() }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
@@ -106,7 +124,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let Self { stream, turn, head } = &mut *self;
+        let known = buffer.filled().len();
+        ready!(Pin::new(stream).poll_read(context, buffer))?;
+        let requests = turn.0.requests.load(Ordering::Relaxed);
+        if !turn.is_routers() && !head.take(requests, &buffer.filled()[known..]) {
+            turn.pass(IDLE, StatusCode::BAD_REQUEST.as_u16());
+            buffer.set_filled(known);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

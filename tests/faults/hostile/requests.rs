@@ -34,11 +34,16 @@ fn lengths(token: &str) -> Vec<Row> {
     );
     let long = "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n";
     let turned = "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n";
+    let twice = "Content-Length: 22\r\nContent-Length: 22\r\n";
     let chunked = "Transfer-Encoding: chunked\r\n";
+    let chunks = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
     let with = |head: &str, body: &str| post(token, head, body);
     vec![
         ("a length and chunks", with(long, &format!("0\r\n\r\n{inner}")), Listen, &[400]),
         ("chunks and a length", with(turned, &format!("0\r\n\r\n{inner}")), Listen, &[400]),
+        ("a length and a whole record in chunks", with(long, &chunks), Listen, &[400]),
+        ("a whole record in chunks and a length", with(turned, &chunks), Listen, &[400]),
+        ("one length twice", with(twice, SMUGGLED), Listen, &[400]),
         (
             "two lengths",
             with("Content-Length: 0\r\nContent-Length: 44\r\n", &inner),

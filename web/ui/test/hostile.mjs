@@ -63,9 +63,12 @@ async function walk(browser, viewport, scheme) {
   await check(`${name}: an alert, its note and its entity`, async () => {
     for (const place of [1, 20, 40]) {
       await page.goto(`${BASE}/alerts?state=all`);
-      await page.getByRole('table', { name: 'Alerts' }).getByRole('row').nth(place).getByRole('link').first().click();
+      await page.getByRole('table', { name: 'Alerts' }).getByRole('link', { name: /^Value / }).nth(place).click();
       await page.getByRole('heading', { name: 'Why this fired' }).waitFor();
-      await page.getByRole('region', { name: 'Notes' }).getByText(/^note /).first().waitFor();
+      const notes = page.getByRole('region', { name: 'Notes' });
+      await notes.getByText(/^note /).first().waitFor().catch(async () => {
+        throw new Error(`no note of ${await page.getByRole('heading', { level: 1 }).innerText()} at ${page.url()}: ${await notes.innerText()}`);
+      });
       await only_text(page);
     }
     await shot(page, `${name}-alert`, { fullPage: true });
