@@ -97,6 +97,54 @@ fn traces_are_joined_to_the_line_that_names_the_error() {
 }
 
 #[test]
+fn what_caused_an_exception_of_dotnet_belongs_to_it() {
+    check(
+        "fail: Shop.Pay[0] Unhandled exception
+        System.InvalidOperationException: no card
+         ---> System.IO.IOException: closed
+           at Shop.Net.Read() in /app/Net.cs:line 1
+           --- End of inner exception stack trace ---
+           at Shop.Pay.Charge() in /app/Pay.cs:line 12
+        --- End of stack trace from previous location ---
+           at Shop.Main()
+        done
+        System.AggregateException: One or more errors occurred. (closed)
+         ---> System.IO.IOException: closed
+           --- End of inner exception stack trace ---
+        done",
+        "0: fail: Shop.Pay[0] Unhandled exception
+        7: System.InvalidOperationException: no card⏎ ---> System.IO.IOException: closed⏎   at Shop.Net.Read() in /app/Net.cs:line 1⏎   --- End of inner exception stack trace ---⏎   at Shop.Pay.Charge() in /app/Pay.cs:line 12⏎--- End of stack trace from previous location ---⏎   at Shop.Main()
+        0: done
+        3: System.AggregateException: One or more errors occurred. (closed)⏎ ---> System.IO.IOException: closed⏎   --- End of inner exception stack trace ---
+        0: done",
+    );
+}
+
+#[test]
+fn a_private_key_is_one_record() {
+    check(
+        "12:00 key is -----BEGIN RSA PRIVATE KEY-----
+        Proc-Type: 4,ENCRYPTED
+        MIIEowIBAAKCAQEA
+        b+/=
+        -----END RSA PRIVATE KEY-----
+        done
+        -----BEGIN PRIVATE KEY-----
+        MIIEow
+        cut off here
+        -----BEGIN CERTIFICATE-----
+        <13>Oct 11 22:14:15 h app[7]: -----BEGIN PRIVATE KEY-----
+        <13>Oct 11 22:14:15 h app[7]: MIIEow==",
+        "5: 12:00 key is -----BEGIN RSA PRIVATE KEY-----⏎Proc-Type: 4,ENCRYPTED⏎MIIEowIBAAKCAQEA⏎b+/=⏎-----END RSA PRIVATE KEY-----
+        0: done
+        2: -----BEGIN PRIVATE KEY-----⏎MIIEow
+        0: cut off here
+        0: -----BEGIN CERTIFICATE-----
+        2: <13>Oct 11 22:14:15 h app[7]: -----BEGIN PRIVATE KEY-----⏎MIIEow==",
+    );
+}
+
+#[test]
 fn what_has_no_form_of_a_trace_stays_alone() {
     check(
         "ERROR one
