@@ -10,6 +10,7 @@ use logwarden_event::{Event, Timestamp};
 use logwarden_store::{Draft, RecordKind};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::deadletter::{self, Rejection};
 use crate::enrich::Enrichment;
@@ -85,6 +86,22 @@ impl Batch {
     /// A batch in which pieces of one record become one event; it must be [finished](Self::finish).
     pub(crate) fn joining() -> Self {
         Self { streams: Some(Box::default()), ..Self::default() }
+    }
+
+    /// A hash of its events by which the same ones are known when they come again, and which tells nothing of the
+    /// secrets that stood in them before they were masked.
+    pub(crate) fn hash_without_secrets(&self) -> [u8; 16] {
+        let mut hasher = Sha256::new();
+        for draft in self.drafts.iter().filter(|draft| draft.kind == RecordKind::Event) {
+            let raw = draft.event.raw();
+            let blank = secret::without_secrets(raw);
+            let blank = blank.as_deref().unwrap_or(raw);
+            hasher.update((blank.len() as u64).to_be_bytes());
+            hasher.update(blank);
+        }
+        let mut short = [0; 16];
+        short.copy_from_slice(&hasher.finalize()[..16]);
+        short
     }
 
     /// Records so far, good and bad.

@@ -33,7 +33,6 @@ use super::tcp_json::source_if_allowed;
 use crate::batch::{Batch, Tally};
 use crate::doubt::{self, Answered};
 use crate::normalize::scan::Malformed;
-use crate::normalize::secret::without_secrets;
 use crate::normalize::{Origin, Wrapped};
 use crate::pipeline::{Pipeline, Refusal, Stored};
 use crate::quota::{Quota, Room};
@@ -249,9 +248,10 @@ impl Shipment {
             }
             let is_repeatable = records.is_repeatable;
             let mut batch = records.taker.batch;
-            // What stands in the journal must not tell a secret to who tries all that it may be.
-            let masked = if admission.origin.mask_secrets { without_secrets(&body) } else { None };
-            let body = masked.as_deref().unwrap_or(&body);
+            // What stands in the journal must not tell a secret to who tries all that it may be: in a binary
+            // body nobody can tell where one stands, so its records count.
+            let masked = admission.origin.mask_secrets.then(|| batch.hash_without_secrets());
+            let body = masked.as_ref().map_or(&body[..], |hash| &hash[..]);
             let idempotency = admission.idempotency(body, is_repeatable);
             let channel = admission.channel.as_ref().filter(|_| idempotency.is_none());
             batch.id = channel.map(|channel| doubt::batch_id(&admission.origin, channel, body));

@@ -173,12 +173,18 @@ impl Sender {
             for batch in &mut pieces.batches {
                 batch.finish(pieces.intake);
             }
-            (pieces.batches, pieces.line)
+            let keys = (0u64..).zip(&pieces.batches).map(|(place, batch)| {
+                let key = part_of(key?, place);
+                // It stands in the journal, where it must not tell a secret.
+                let masked = origin.mask_secrets.then(|| batch.hash_without_secrets());
+                Some(IdempotencyKey { body: masked.unwrap_or(key.body), ..key })
+            });
+            let keys: Vec<_> = keys.collect();
+            (pieces.batches, keys, pieces.line)
         });
-        let Ok((batches, line)) = computed.await else { return false };
+        let Ok((batches, keys, line)) = computed.await else { return false };
         self.records = line;
-        for (place, batch) in (0u64..).zip(batches) {
-            let key = key.map(|key| part_of(key, place));
+        for (batch, key) in batches.into_iter().zip(keys) {
             let (pipeline, shutdown) = (&connection.pipeline, &connection.shutdown);
             if !pipeline.append_patiently(batch, &self.origin, &self.quota, key, shutdown).await {
                 return false;

@@ -18,6 +18,24 @@ fn a_finding_names_kind_and_place() {
 }
 
 #[test]
+fn a_finding_names_a_service() {
+    check(
+        "<13>Feb 10 06:55:46 web-1 pay[7]: password=hunter2",
+        "service.name=pay\nprocess.name=pay",
+    );
+    check(r#"{"message":"password=hunter2"}"#, "service.name=shop");
+    check(r#"{"service":"pay","message":"password=hunter2"}"#, "service.name=pay (service)");
+    check("<13>Feb 10 06:55:46 web-1 pay[7]: hello", "service.name=-");
+    let mut origin = Origin::new("");
+    origin.peer = Some("192.0.2.7".parse().expect("an address"));
+    for mask_secrets in [false, true] {
+        origin.mask_secrets = mask_secrets;
+        let event = Normalizer.normalize(b"password=hunter2", &origin, now());
+        assert_eq!(value(&event, "service.name"), "192.0.2.7");
+    }
+}
+
+#[test]
 fn a_masked_record_holds_no_secret_anywhere() {
     let mut origin = Origin::new("shop");
     origin.mask_secrets = true;

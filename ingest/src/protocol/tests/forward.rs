@@ -298,3 +298,15 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn what_a_masked_chunk_is_known_by_does_not_tell_its_secrets() {
+    let node = super::again::masking().await;
+    for secret in ["hunter2", "hunter3"] {
+        let said = map(&[("message", text("signed in")), ("password", text(secret))]);
+        let entries = array(&[array(&[event_time(), said])]);
+        let message = array(&[text("t"), entries, map(&[("chunk", text("abc="))])]);
+        assert_eq!(node.forward(open(), &message).await, acknowledgement("abc="));
+    }
+    assert_eq!(node.records().await, 1, "what differs in a secret alone is known by the same");
+}

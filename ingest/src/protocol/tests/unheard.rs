@@ -39,7 +39,7 @@ fn requests() -> [(&'static str, Vec<u8>); 4] {
 }
 
 impl Node {
-    async fn records(&self) -> usize {
+    pub(super) async fn records(&self) -> usize {
         self.events().await.len()
     }
 
