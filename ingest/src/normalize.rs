@@ -351,6 +351,7 @@ fn finish(
     for parser in PARSERS {
         parser.parse(&mut reading);
     }
+    authentication::settle_outcome(&mut reading);
     if let Some(known) = known {
         known.apply(&mut reading);
     }

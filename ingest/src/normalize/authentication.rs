@@ -47,6 +47,14 @@ const SUCCESS_WORDS: &[&str] = &[
     "granted",
     "pass",
     "passed",
+    "accept",
+    "accepted",
+    "permit",
+    "permitted",
+    "true",
+    // Some of what was asked for was done.
+    "partiallysucceeded",
+    "partial_success",
 ];
 const FAILURE_WORDS: &[&str] = &[
     "failure",
@@ -55,7 +63,12 @@ const FAILURE_WORDS: &[&str] = &[
     "error",
     "deny",
     "denied",
+    "reject",
     "rejected",
+    "drop",
+    "dropped",
+    "block",
+    "false",
     "unauthorized",
     "forbidden",
     "invalid",
@@ -252,6 +265,45 @@ pub(crate) fn mark(reading: &mut Reading<'_>, outcome: Outcome) {
         }
     }
     reading.add_class(CLASS);
+}
+
+/// Puts one of three words where a sender ended it in its own: that stays under its own name.
+pub(super) fn settle_outcome(reading: &mut Reading<'_>) {
+    let mut said: Option<&'static str> = None;
+    for index in 0..reading.entries.len() {
+        let entry = reading.entries[index];
+        if entry.is_dropped || Reading::standard_of(&entry) != Some(standard::EVENT_OUTCOME) {
+            continue;
+        }
+        let word = match entry.value {
+            Held::Text(text) => reading.str(text),
+            Held::Bool(true) => "success",
+            Held::Bool(false) => "failure",
+            _ => continue,
+        };
+        let meant = match outcome(word) {
+            Some(outcome) => outcome.name(),
+            None => "unknown",
+        };
+        let is_exact = word == meant && matches!(entry.value, Held::Text(_));
+        let is_new = said.is_none_or(|known| known != meant);
+        if is_exact && is_new {
+            said = said.or(Some(meant));
+            continue;
+        }
+        let is_of_its_own = !matches!(reading.str(entry.path), "" | "event.outcome");
+        if is_of_its_own {
+            reading.entries[index].forget_standard();
+        } else if is_new {
+            reading.entries[index].value = Held::Text(reading.keep(meant));
+        } else {
+            reading.entries[index].is_dropped = true;
+        }
+        if is_of_its_own && is_new && !entry.options.is_inner {
+            reading.add_text("event.outcome", meant);
+        }
+        said = said.or(Some(meant));
+    }
 }
 
 fn recognise(reading: &Reading<'_>) -> Option<Outcome> {

@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use logwarden_event::{FieldType, STANDARD_FIELDS, Severity, Timestamp};
 use smallvec::SmallVec;
 
-use super::reading::{Held, Known, Looked, Reading};
+use super::reading::{Entry, Held, Known, Looked, Reading};
 use super::{source, standard, time};
 pub(crate) use level::severity_of;
 use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, Table, lookup, unwrapped};
@@ -24,6 +24,10 @@ use table::{Meaning, Name, SOURCE_RANK_MAX, Scale, Table, lookup, unwrapped};
 const FUTURE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
 /// Names of better or this rank can be nothing but the time.
 const NAMED_TIME_RANK_MAX: u8 = SOURCE_RANK_MAX + 4;
+/// The identifier by which Windows says that it means nobody.
+pub(super) const NOBODY: &str = "S-1-0-0";
+/// Values of one field inside a list that are shown.
+const SHOWN_MAX: usize = 8;
 /// Added to the rank of a name that was found inside a wrapper.
 const WRAPPED: u8 = 100;
 
@@ -188,12 +192,17 @@ impl Claims {
             let entry = &reading.entries[*index as usize];
             let winner = self.winners.fields[usize::from(*place)] as usize;
             // Items of one array have one path and win together.
-            let is_winner =
-                reading.entries.get(winner).is_some_and(|winner| winner.path == entry.path);
+            let is_winner = reading.entries.get(winner).is_some_and(|winner| {
+                // Each object of a list has paths of its own, which say the same.
+                let is_inner = winner.options.is_inner && entry.options.is_inner;
+                winner.path == entry.path
+                    || is_inner && reading.str(winner.path) == reading.str(entry.path)
+            });
             if is_winner && Reading::standard_of(entry).is_none() {
                 give(reading, *index as usize, *place);
             }
         }
+        self.show_inner(reading);
         self.settle_level(reading);
         if let Some((_, index)) = self.message
             && let Held::Text(text) = reading.entries[index].value
@@ -215,6 +224,29 @@ impl Claims {
             reading.set_dataset(text);
         }
         settle_time(reading, &mut self.times);
+    }
+
+    /// What a source file finds inside the objects of a list is shown under its standard name too: there it is
+    /// but searched.
+    fn show_inner(&self, reading: &mut Reading<'_>) {
+        for (place, (winner, rank)) in
+            (0u16..).zip(self.winners.fields.iter().zip(&self.winners.ranks))
+        {
+            let is_by_file = rank % WRAPPED < source::RANKS;
+            let Some(first) = reading.entries.get(*winner as usize).copied() else { continue };
+            if !is_by_file || *rank == 0 || !first.options.is_inner {
+                continue;
+            }
+            let of_place = |entry: &&Entry| {
+                Reading::standard_of(entry) == Some(place) && entry.options.is_inner
+            };
+            let values: SmallVec<[Held; 4]> =
+                reading.entries.iter().filter(of_place).map(|entry| entry.value).collect();
+            let name = STANDARD_FIELDS[usize::from(place)].name;
+            for value in values.into_iter().take(SHOWN_MAX) {
+                reading.add(name, value);
+            }
+        }
     }
 
     fn settle_level(&self, reading: &mut Reading<'_>) {
@@ -268,6 +300,7 @@ fn suits(reading: &Reading<'_>, place: u16, rank: u8, value: &Held) -> bool {
     }
     let field = &STANDARD_FIELDS[usize::from(place)];
     match (field.kind, value) {
+        (FieldType::String, Held::Bool(_)) if rank < source::RANKS => field.name == "event.outcome",
         (_, Held::Null | Held::Json(_) | Held::Bool(_)) => false,
         (FieldType::Ip, Held::Text(text)) => address(reading.str(*text)).is_some(),
         (FieldType::Integer, Held::Text(text)) => {
@@ -279,6 +312,11 @@ fn suits(reading: &Reading<'_>, place: u16, rank: u8, value: &Held) -> bool {
         }
         // Windows and web servers write a dash where there is nothing.
         (FieldType::String, Held::Text(text)) if matches!(reading.str(*text), "" | "-") => false,
+        (FieldType::String, Held::Text(text))
+            if field.name == "user.id" && reading.str(*text) == NOBODY =>
+        {
+            false
+        }
         // A source file knows what stands there.
         (FieldType::String, Held::Text(_)) if rank < source::RANKS => true,
         (FieldType::String, Held::Text(text)) => match field.name {

@@ -77,6 +77,13 @@ pub(crate) struct Entry {
     pub(crate) is_dropped: bool,
 }
 
+impl Entry {
+    /// Takes its standard name away; the sender's stays.
+    pub(crate) fn forget_standard(&mut self) {
+        self.standard = NOT_STANDARD;
+    }
+}
+
 /// A field whose name we know.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
@@ -263,6 +270,19 @@ impl<'a> Reading<'a> {
     pub(crate) fn set_standard(&mut self, index: usize, place: u16) {
         self.present |= 1 << place;
         self.entries[index].standard = place;
+    }
+
+    /// Takes the standard name at `place` from all that have it; what the sender said stays under its own name.
+    pub(crate) fn release(&mut self, place: u16) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.standard == place) {
+            entry.forget_standard();
+            entry.is_dropped |= entry.path.is_empty();
+        }
+    }
+
+    /// The sender's path of the first value under the standard name.
+    pub(crate) fn path_of(&self, place: u16) -> Option<&str> {
+        self.live().find(|entry| entry.standard == place).map(|entry| self.str(entry.path))
     }
 
     /// The place of the standard name of `entry`.

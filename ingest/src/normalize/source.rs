@@ -273,6 +273,8 @@ fn meanings(target: &str, rank: u8) -> Result<Vec<Name>, String> {
         "outcome" => once(Meaning::Outcome),
         "level" => once(Meaning::Level(Scale::Any)),
         "level.syslog" => once(Meaning::Level(Scale::Syslog)),
+        "level.windows" => once(Meaning::Level(Scale::Windows)),
+        "level.nxlog" => once(Meaning::Level(Scale::Nxlog)),
         _ => {
             let place = standard_field(target).ok_or(format!("`{target}` is no standard field"))?;
             let field = Name { meaning: Meaning::Field(place), rank };

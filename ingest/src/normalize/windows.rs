@@ -7,6 +7,7 @@
 //! too where shippers hide it: see [`data`].
 
 mod data;
+mod process;
 
 use logwarden_event::FieldOptions;
 
@@ -19,6 +20,8 @@ pub(crate) struct Windows;
 
 const SYSMON: &str = "windows//sysmon";
 const SECURITY: &str = "windows//security";
+/// The event of [`SECURITY`] about a new process, which names its own number otherwise than all others.
+const PROCESS_CREATED: i64 = 4688;
 /// The provider that traces files, in a channel or without one.
 const KERNEL_FILE: &str = "windows//kernel-file";
 
@@ -153,7 +156,7 @@ const CATEGORIES: &[(&str, i64, &str, &str)] = &[
     (KERNEL_FILE, 18, "", "windows/file_delete/"),
     (KERNEL_FILE, 26, "", "windows/file_delete/"),
     (KERNEL_FILE, 30, "", "windows/file_event/"),
-    (SECURITY, 4688, "", "windows/process_creation/"),
+    (SECURITY, PROCESS_CREATED, "", "windows/process_creation/"),
     ("windows//powershell", 4103, "", "windows/ps_module/"),
     ("windows//powershell", 4104, "", "windows/ps_script/"),
     ("windows//powershell-classic", 400, "", "windows/ps_classic_start/"),
@@ -164,8 +167,15 @@ const CATEGORIES: &[(&str, i64, &str, &str)] = &[
 /// Defender's events about a threat.
 const THREATS: &[i64] = &[1006, 1007, 1008, 1009, 1010, 1011, 1012, 1017, 1018, 1019, 1115, 1116];
 
-const CHANNEL_PATHS: &[&str] =
-    &["Event.System.Channel", "winlog.channel", "Channel", "channel", "System.Channel", "LogName"];
+const CHANNEL_PATHS: &[&str] = &[
+    "Event.System.Channel",
+    "winlog.channel",
+    "Channel",
+    "channel",
+    "System.Channel",
+    "LogName",
+    "log_name",
+];
 const EVENT_TYPE_PATHS: &[&str] = &[
     "Event.EventData.EventType",
     "winlog.event_data.EventType",
@@ -204,10 +214,13 @@ impl Parser for Windows {
             if is_windows {
                 reading.add_class("windows//");
                 data::name_plainly(reading);
+                process::name(reading, false);
             }
             return is_windows;
         }
         data::name_plainly(reading);
+        process::name(reading, id == PROCESS_CREATED && services.contains(&SECURITY));
+        name_dataset(reading, services[0]);
         for service in services {
             reading.add_class(service);
             classify(reading, service, id);
@@ -221,6 +234,18 @@ impl Parser for Windows {
             }
         }
         true
+    }
+}
+
+/// Names the kind of log by the service of its channel, where the record does not say.
+fn name_dataset(reading: &mut Reading<'_>, service: &str) {
+    let name = service.rsplit('/').next().unwrap_or_default();
+    if reading.dataset().is_empty() && !name.is_empty() {
+        let dataset = reading.keep_with(|scratch| {
+            scratch.push_str("windows.");
+            scratch.push_str(name);
+        });
+        reading.set_dataset(dataset);
     }
 }
 

@@ -10,6 +10,10 @@ pub(crate) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> 
     let number = match value {
         Held::Text(text) => {
             let word = reading.str(*text);
+            // What is written whatever is to be logged, such as audits.
+            if scale == Scale::Windows && word.eq_ignore_ascii_case("logalways") {
+                return Some(Severity::Info);
+            }
             if let Some(severity) = Severity::from_word(without_offset(word)) {
                 let is_outcome = matches!(severity, Severity::Notice)
                     && !word.eq_ignore_ascii_case("notice")
@@ -26,6 +30,8 @@ pub(crate) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> 
         Scale::Syslog => Severity::from_syslog(u8::try_from(number).ok()?),
         Scale::OpenTelemetry => Severity::from_otel(u8::try_from(number).ok()?),
         Scale::Python => python(number),
+        Scale::Windows => windows(number),
+        Scale::Nxlog => nxlog(number),
         Scale::Any => match number {
             0..=7 => Severity::from_syslog(u8::try_from(number).ok()?),
             8..=69 => pino(number),
@@ -62,6 +68,30 @@ const fn python(number: i64) -> Option<Severity> {
         30..40 => Some(Severity::Warning),
         40..50 => Some(Severity::Error),
         50..60 => Some(Severity::Critical),
+        _ => None,
+    }
+}
+
+/// Windows: 0 always logged, 1 critical, 2 error, 3 warning, 4 information, 5 verbose.
+const fn windows(number: i64) -> Option<Severity> {
+    match number {
+        0 | 4 => Some(Severity::Info),
+        1 => Some(Severity::Critical),
+        2 => Some(Severity::Error),
+        3 => Some(Severity::Warning),
+        5 => Some(Severity::Debug),
+        _ => None,
+    }
+}
+
+/// NXLog: 1 debug, 2 info, 3 warning, 4 error, 5 critical.
+const fn nxlog(number: i64) -> Option<Severity> {
+    match number {
+        1 => Some(Severity::Debug),
+        2 => Some(Severity::Info),
+        3 => Some(Severity::Warning),
+        4 => Some(Severity::Error),
+        5 => Some(Severity::Critical),
         _ => None,
     }
 }

@@ -43,6 +43,10 @@ pub(crate) enum Scale {
     OpenTelemetry,
     /// 10 to 50.
     Python,
+    /// 0 to 5, as events of Windows have it.
+    Windows,
+    /// 1 to 5, as NXLog has it.
+    Nxlog,
 }
 
 /// What a name of a sender means.

@@ -27,11 +27,13 @@ fn amazon() {
     );
     check(
         &format!(
-            r#"{{"version":"0","source":"aws.iam","detail-type":"AWS API Call via CloudTrail","time":"2026-01-02T03:04:06Z","detail":{trail}}}"#
+            r#"{{"version":"0","account":"111122223333","source":"aws.iam","detail-type":"AWS API Call via CloudTrail","time":"2026-01-02T03:04:06Z","detail":{trail}}}"#
         ),
         "at=2026-01-02T03:04:06Z
          event.action=CreateUser (detail.eventName)
          user.name=alice (detail.userIdentity.userName)
+         source.ip=192.0.2.9 (detail.sourceIPAddress)
+         account=111122223333
          class=aws//cloudtrail",
     );
     for (said, outcome) in [("Success", "success"), ("Failure", "failure")] {
@@ -76,6 +78,24 @@ fn amazon() {
          class=aws//guardduty
          dataset=aws.guardduty",
     );
+    let finding = r#"{"schemaVersion":"2.0","accountId":"111122223333","region":"us-east-1","id":"f-1","type":"Recon:EC2/PortProbeUnprotectedPort","resource":{"resourceType":"Instance","accessKeyDetails":{"userName":"alice","principalId":"AIDA1"}},"service":{"serviceName":"guardduty","detectorId":"d","action":{"actionType":"PORT_PROBE","portProbeAction":{"blocked":false,"portProbeDetails":[{"localPortDetails":{"port":22},"remoteIpDetails":{"ipAddressV4":"203.0.113.9"}},{"remoteIpDetails":{"ipAddressV4":"203.0.113.10"}}]}}},"severity":2,"createdAt":"2026-01-02T03:04:05.678Z","updatedAt":"2026-01-02T03:05:05.678Z","title":"Port probed."}"#;
+    check(
+        finding,
+        "source.ip=203.0.113.9 203.0.113.10\nuser.name=alice (resource.accessKeyDetails.userName)",
+    );
+    check(
+        &format!(
+            r#"{{"version":"0","id":"e-1","detail-type":"GuardDuty Finding","source":"aws.guardduty","account":"111122223333","time":"2026-01-02T03:06:05Z","region":"us-east-1","resources":[],"detail":{finding}}}"#
+        ),
+        "at=2026-01-02T03:05:05.678Z
+         message=Port probed.
+         source.ip=203.0.113.9 203.0.113.10
+         user.name=alice (detail.resource.accessKeyDetails.userName)
+         user.id=AIDA1 (detail.resource.accessKeyDetails.principalId)
+         event.id=f-1 (detail.id)
+         class=aws//guardduty
+         dataset=aws.guardduty",
+    );
 }
 
 #[test]
@@ -113,7 +133,8 @@ fn microsoft() {
         r#"{"CreationTime":"2026-01-02T03:04:05","Id":"i-1","Operation":"UserLoginFailed","OrganizationId":"o","RecordType":15,"ResultStatus":"Failed","UserKey":"k","UserType":0,"Workload":"AzureActiveDirectory","ClientIP":"192.0.2.9","UserId":"alice@corp.example"}"#,
         "at=2026-01-02T03:04:05Z
          event.action=UserLoginFailed (Operation)
-         event.outcome=Failed (ResultStatus) failure
+         event.outcome=failure
+         ResultStatus=Failed
          user.name=alice@corp.example (UserId)
          source.ip=192.0.2.9 (ClientIP)
          class=m365//audit;/authentication/
@@ -164,7 +185,8 @@ fn okta_and_auth0() {
          message=User login to Okta
          event.id=u-1 (uuid)
          event.action=user.session.start (eventType)
-         event.outcome=FAILURE (outcome.result)
+         event.outcome=failure
+         outcome.result=FAILURE
          event.reason=INVALID_CREDENTIALS (outcome.reason)
          user.name=alice@corp.example (actor.alternateId)
          source.ip=192.0.2.9 (client.ipAddress)

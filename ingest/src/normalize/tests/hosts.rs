@@ -233,6 +233,28 @@ fn records_of_the_audit_system() {
          process.executable=/usr/sbin/sshd (exe)
          class=linux//auditd",
     );
+    let denied = "event.outcome=failure\nevent.type=denied";
+    check(
+        "type=AVC msg=audit(1767323045.123:8): avc:  denied  { read } for  pid=77 comm=\"httpd\" name=\"shadow\" dev=\"sda1\" scontext=system_u:system_r:httpd_t:s0 tcontext=system_u:object_r:shadow_t:s0 tclass=file permissive=0",
+        &format!("{denied}\nprocess.name=httpd (comm)\nprocess.pid=77 (pid)"),
+    );
+    check(
+        "type=USER_AVC msg=audit(1767323045.123:9): pid=1 uid=0 msg='avc:  denied  { start } for auid=1000 cmdline=\"x\" exe=\"/usr/lib/systemd/systemd\"'",
+        denied,
+    );
+    check(
+        "type=AVC msg=audit(1767323045.123:8): avc:  granted  { setsecparam } for  pid=77 comm=\"denied\"",
+        "event.outcome=success\nevent.type=allowed",
+    );
+    let apparmor = "apparmor=\"DENIED\" operation=\"open\" profile=\"/usr/sbin/cupsd\" name=\"/etc/shadow\" pid=77 comm=\"cupsd\" requested_mask=\"r\" denied_mask=\"r\"";
+    check(&format!("type=AVC msg=audit(1767323045.123:8): {apparmor}"), denied);
+    check(
+        &format!(
+            "<5>Feb 10 06:55:46 web-1 kernel: [1.5] audit: type=1400 audit(1767323045.123:8): {apparmor}"
+        ),
+        denied,
+    );
+    check(r#"{"type":"AVC","apparmor":"DENIED","comm":"cupsd"}"#, denied);
     check(r#"{"type":"EXECVE","a0":"curl","name":"x"}"#, "class=linux//auditd\na0=curl");
 }
 

@@ -114,7 +114,8 @@ fn pairs_of_keys_and_values() {
          message=Administrator admin login failed
          observer.name=fw-1 (devname)
          event.action=login (action)
-         event.outcome=failed (status)
+         event.outcome=failure
+         status=failed
          user.name=admin (user)
          source.ip=192.0.2.9 (srcip)
          dataset=fortigate

@@ -38,7 +38,7 @@ fn a_record_that_says_a_sign_in_ended_is_marked() {
     ended(r#"{"action":"signin","ok":1,"success":true}"#, "success");
     check(
         r#"{"event":{"category":"authentication","outcome":"failed"}}"#,
-        "event.category=authentication\nevent.outcome=failed failure",
+        "event.category=authentication\nevent.outcome=failure",
     );
     check(
         r#"{"event":{"category":["web"],"action":"login","outcome":"failure"},"user":{"name":"bob"}}"#,
@@ -65,4 +65,54 @@ fn a_record_that_speaks_of_sign_ins_is_left_alone() {
         none(record);
     }
     check(r#"{"path":"/login","status":401}"#, "event.category=-\nclass=/webserver/");
+}
+
+#[test]
+fn an_outcome_is_one_of_three_words() {
+    for (said, outcome) in [
+        ("SUCCESS", "success"),
+        ("ALLOW", "success"),
+        ("FAILURE", "failure"),
+        ("DENY", "failure"),
+        ("CHALLENGE", "unknown"),
+        ("SKIPPED", "unknown"),
+        ("UNKNOWN", "unknown"),
+    ] {
+        check(
+            &format!(
+                r#"{{"legacyEventType":"x","eventType":"policy.evaluate_sign_on","outcome":{{"result":"{said}"}}}}"#
+            ),
+            &format!("event.outcome={outcome}\noutcome.result={said}"),
+        );
+    }
+    for (said, outcome) in [
+        ("\"True\"", "success"),
+        ("true", "success"),
+        ("\"Succeeded\"", "success"),
+        ("\"PartiallySucceeded\"", "success"),
+        ("\"False\"", "failure"),
+        ("\"Failed\"", "failure"),
+    ] {
+        check(
+            &format!(
+                r#"{{"CreationTime":"2026-01-02T03:04:05","Operation":"New-InboxRule","RecordType":1,"Workload":"Exchange","ResultStatus":{said}}}"#
+            ),
+            &format!("event.outcome={outcome}"),
+        );
+    }
+    for (said, outcome) in [
+        ("Accept", "success"),
+        ("permitted", "success"),
+        ("Reject", "failure"),
+        ("DROP", "failure"),
+        ("whatever", "unknown"),
+        ("unknown", "unknown"),
+    ] {
+        check(
+            &format!(r#"{{"event":{{"outcome":"{said}"}}}}"#),
+            &format!("event.outcome={outcome}"),
+        );
+    }
+    check(r#"{"event":{"outcome":""}}"#, "event.outcome=unknown");
+    check(r#"{"event":{"outcome":null}}"#, "event.outcome=null");
 }

@@ -37,8 +37,28 @@ pub(super) fn auditd<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> 
         facts.text("type", kind);
     }
     add_pairs(&mut facts, kind, line.rest);
+    add_decision(&mut facts, line.rest);
     add_meaning(&mut facts, kind);
     Some(facts)
+}
+
+/// What SELinux (`avc:  denied  { read } for …`, of a program inside `msg='…'`) and AppArmor
+/// (`apparmor="DENIED"`) decided.
+fn add_decision(facts: &mut Facts<'_>, text: &str) {
+    let said = text.split_once("msg='").map_or(text, |(_, inner)| inner).trim_start();
+    let word = said.strip_prefix("avc:").and_then(|rest| rest.trim_start().split(' ').next());
+    let is_profile = |path: &Path<'_>| matches!(path, Path::Sent("apparmor"));
+    let profile = facts.fields.iter().find_map(|(path, fact)| match fact {
+        Fact::Text(text) if is_profile(path) => Some(*text),
+        _ => None,
+    });
+    let is_denied = match word.or(profile) {
+        Some("denied" | "DENIED") => true,
+        Some("granted" | "ALLOWED" | "AUDIT") => false,
+        _ => return,
+    };
+    facts.word("event.type", if is_denied { "denied" } else { "allowed" });
+    facts.word("event.outcome", if is_denied { "failure" } else { "success" });
 }
 
 fn add_pairs<'t>(facts: &mut Facts<'t>, kind: &str, text: &'t str) {

@@ -10,12 +10,16 @@ use logwarden_event::FieldOptions;
 
 use super::super::names;
 use super::super::reading::{Entry, Held, Reading};
-use crate::protocol::members::{members, string};
+use crate::protocol::members::{items, members, string};
 
 /// Names that are added to one event.
 const NAMED_MAX: usize = 100;
 /// What an event says, by the shipper that sent it.
 const DATA: [&str; 3] = ["Event.EventData.", "winlog.event_data.", "EventData."];
+/// The same of Winlogbeat before version 7, where nothing but its names is known to rules.
+const OLD_DATA: &str = "event_data.";
+/// What EvtxECmd puts all that an event says into, as a text of JSON.
+const PAYLOAD: &str = "Payload";
 /// What an event of a provider with elements of its own says, before the name of the element.
 const USER_DATA: [&str; 3] = ["Event.UserData.", "winlog.user_data.", "UserData."];
 /// What Winlogbeat calls an item without a name, before its number.
@@ -54,10 +58,14 @@ pub(super) fn name_plainly(reading: &mut Reading<'_>) {
         } else if let Some(name) = plain_name(path) {
             found.push((name, Said::Held(entry.value, entry.options)));
         }
+        if let Some(name) = path.strip_prefix(OLD_DATA) {
+            found.push((name.to_owned(), Said::Held(entry.value, entry.options)));
+        }
         if path.strip_prefix(COUNTED).is_some_and(|number| number.parse::<u16>().is_ok()) {
             found.push((UNNAMED.to_owned(), Said::Held(entry.value, entry.options)));
         }
     }
+    found.extend(of_payload(reading).into_iter().take(NAMED_MAX));
     if found.is_empty() {
         return;
     }
@@ -138,6 +146,25 @@ fn datum<'r>(reading: &'r Reading<'_>, entry: &Entry) -> Option<(&'r str, String
     let names = ["Data.@Name", "Data.#attributes.Name"].map(|name| format!("{place}{name}"));
     let name = names.iter().find_map(|name| reading.sent_str(name)).unwrap_or("Data");
     Some((found, name.to_owned(), Said::Held(entry.value, entry.options)))
+}
+
+/// The items of EvtxECmd's payload, `{"EventData":{"Data":[{"@Name":…,"#text":…}]}}`; one alone is no list.
+fn of_payload(reading: &Reading<'_>) -> Vec<(String, Said)> {
+    let Some(payload) = reading.sent_str(PAYLOAD).filter(|text| text.starts_with('{')) else {
+        return Vec::new();
+    };
+    let under = |outer: &str, wanted: &str| -> Option<String> {
+        let found = members(outer).map_while(Result::ok).find(|(key, _)| key == wanted)?;
+        Some(found.1.to_owned())
+    };
+    let data = under(payload, "EventData").and_then(|data| under(&data, "Data"));
+    let Some(data) = data else { return Vec::new() };
+    let listed: Vec<_> = match data.starts_with('[') {
+        true => items(&data).map_while(Result::ok).collect(),
+        false => vec![&*data],
+    };
+    let named = listed.into_iter().filter_map(item_of);
+    named.map(|(name, value)| (name.replace(' ', ""), Said::Text(value))).collect()
 }
 
 /// Where rules find the items of the `Data` at this place: in it, and of an element of `UserData` by
