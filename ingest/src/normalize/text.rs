@@ -74,6 +74,8 @@ struct Context {
 struct Facts<'t> {
     fields: SmallVec<[(Path<'t>, Fact<'t>); 16]>,
     time: Option<Timestamp>,
+    /// A time that cannot be read.
+    doubted: &'t str,
     level: &'t str,
     /// How bad it is, where no word of the line says it.
     severity: Option<Severity>,
@@ -105,6 +107,8 @@ enum Fact<'t> {
     Xml(&'t str),
     /// Bytes in hexadecimal, with NUL between arguments.
     Hex(&'t str),
+    /// With each quote written twice.
+    Csv(&'t str),
     Word(&'static str),
     Integer(i64),
     Float(f64),
@@ -192,6 +196,12 @@ pub(crate) static LAYOUTS: &[Layout] = &[
     Layout { name: "cri", kind: "", starts: Starts::Digit, read: container::cri },
     Layout { name: "mysql", kind: "mysql", starts: Starts::Digit, read: database::mysql },
     Layout {
+        name: "postgresql_csv",
+        kind: "postgresql",
+        starts: Starts::Digit,
+        read: database::postgresql_csv,
+    },
+    Layout {
         name: "postgresql",
         kind: "postgresql",
         starts: Starts::Digit,
@@ -232,6 +242,12 @@ pub(crate) static LAYOUTS: &[Layout] = &[
         kind: "",
         starts: Starts::Never,
         read: database::postgresql_message,
+    },
+    Layout {
+        name: "mysql_message",
+        kind: "",
+        starts: Starts::Never,
+        read: database::mysql_message,
     },
     Layout { name: "fail2ban_message", kind: "", starts: Starts::Never, read: fail2ban::message },
     Layout { name: "clamav", kind: "", starts: Starts::Never, read: devices::clamav },
@@ -308,6 +324,7 @@ fn read(reading: &mut Reading<'_>, may_open: bool) -> bool {
 struct Said {
     fields: SmallVec<[(Named, Value); 16]>,
     time: Option<Timestamp>,
+    doubted: Text,
     level: Text,
     severity: Option<Severity>,
     message: Option<Text>,
@@ -327,6 +344,7 @@ enum Value {
     Escaped(Text),
     Xml(Text),
     Hex(Text),
+    Csv(Text),
     Word(&'static str),
 }
 
@@ -349,6 +367,8 @@ impl Said {
                 Fact::Xml(text) if text.contains('&') => Value::Xml(part(text)),
                 Fact::Xml(text) => Value::Held(Held::Text(part(text))),
                 Fact::Hex(text) => Value::Hex(part(text)),
+                Fact::Csv(text) if text.contains('"') => Value::Csv(part(text)),
+                Fact::Csv(text) => Value::Held(Held::Text(part(text))),
                 Fact::Word(word) => Value::Word(word),
                 Fact::Integer(number) => Value::Held(Held::Signed(*number)),
                 Fact::Float(number) => Value::Held(Held::Float(*number)),
@@ -359,6 +379,7 @@ impl Said {
         Self {
             fields: fields.collect(),
             time: facts.time,
+            doubted: part(facts.doubted),
             level: part(facts.level),
             severity: facts.severity,
             message: facts.message.map(part),
@@ -371,7 +392,12 @@ impl Said {
 
     fn apply(mut self, reading: &mut Reading<'_>) -> bool {
         for (named, value) in self.fields {
-            add(reading, named, value);
+            if matches!(named, Named::Ours("message")) {
+                // What had to be written anew is no part of the line.
+                self.message = said_anew(reading, value).or(self.message);
+            } else {
+                add(reading, named, value);
+            }
         }
         if let Some(at) = self.time
             && !reading.time_is_given
@@ -379,6 +405,14 @@ impl Said {
             && reading.first(standard::TIME_SUSPECT).is_none()
         {
             names::accept_time(reading, at, |at| at.to_string());
+        }
+        if !self.doubted.is_empty()
+            && !reading.time_is_given
+            && reading.timestamp.is_none()
+            && reading.first(standard::TIME_SUSPECT).is_none()
+        {
+            let doubted = reading.str(self.doubted).to_owned();
+            names::distrust(reading, &doubted);
         }
         if !self.level.is_empty() {
             let level = Held::Text(self.level);
@@ -420,8 +454,15 @@ impl Said {
     }
 }
 
-fn add(reading: &mut Reading<'_>, named: Named, value: Value) {
-    let held = match value {
+fn said_anew(reading: &mut Reading<'_>, value: Value) -> Option<Text> {
+    match held(reading, value) {
+        Held::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn held(reading: &mut Reading<'_>, value: Value) -> Held {
+    match value {
         Value::Held(held) => held,
         Value::Word(word) => Held::Text(reading.keep(word)),
         Value::Escaped(text) => {
@@ -432,11 +473,19 @@ fn add(reading: &mut Reading<'_>, named: Named, value: Value) {
             let escaped = reading.str(text).to_owned();
             Held::Text(reading.keep_with(|scratch| sysmon::unescape(&escaped, scratch)))
         }
+        Value::Csv(text) => {
+            let doubled = reading.str(text).replace("\"\"", "\"");
+            Held::Text(reading.keep(&doubled))
+        }
         Value::Hex(text) => match audit::decoded(reading.str(text)) {
             Some(decoded) => Held::Text(reading.keep(&decoded)),
             None => Held::Text(text),
         },
-    };
+    }
+}
+
+fn add(reading: &mut Reading<'_>, named: Named, value: Value) {
+    let held = held(reading, value);
     let path = match named {
         Named::Ours(name) if standard_field(name).is_some() => {
             reading.add_missing(name, held);

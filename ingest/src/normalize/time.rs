@@ -3,8 +3,10 @@
 //! Input: a text or number, the source's zone and the present. Output: an instant, or nothing when
 //! it is in none of the known forms. Pure: the present is handed in.
 
-use chrono::{DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
-use chrono_tz::Tz;
+use chrono::{
+    DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone,
+};
+use chrono_tz::{OffsetName as _, Tz};
 use logwarden_event::Timestamp;
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
@@ -12,6 +14,53 @@ const NANOS_PER_SEC: i64 = 1_000_000_000;
 const UNIX_SECS_MIN: i128 = 100_000_000;
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+/// Letters of zones and their offsets in minutes, as in PostgreSQL's default set.
+const ABBREVIATIONS: &[(&str, i64)] = &[
+    ("UTC", 0),
+    ("GMT", 0),
+    ("WET", 0),
+    ("BST", 60),
+    ("WEST", 60),
+    ("CET", 60),
+    ("MET", 60),
+    ("CEST", 120),
+    ("MEST", 120),
+    ("EET", 120),
+    ("SAST", 120),
+    ("IST", 120),
+    ("EEST", 180),
+    ("MSK", 180),
+    ("EAT", 180),
+    ("PKT", 300),
+    ("HKT", 480),
+    ("SGT", 480),
+    ("AWST", 480),
+    ("JST", 540),
+    ("KST", 540),
+    ("ACST", 570),
+    ("AEST", 600),
+    ("ACDT", 630),
+    ("AEDT", 660),
+    ("NZST", 720),
+    ("NZDT", 780),
+    ("NST", -210),
+    ("NDT", -150),
+    ("BRT", -180),
+    ("ART", -180),
+    ("ADT", -180),
+    ("AST", -240),
+    ("EDT", -240),
+    ("EST", -300),
+    ("CDT", -300),
+    ("CST", -360),
+    ("MDT", -360),
+    ("MST", -420),
+    ("PDT", -420),
+    ("PST", -480),
+    ("AKDT", -480),
+    ("AKST", -540),
+    ("HST", -600),
+];
 /// A time without a year lies at most so far ahead (durability contract, "Time").
 const YEARLESS_AHEAD_MAX: TimeDelta = TimeDelta::days(1);
 /// 29 February comes back within eight years.
@@ -105,12 +154,36 @@ pub(crate) fn iso(text: &str, zone: Tz) -> Option<(Timestamp, &str)> {
     let (nanos_of_day, rest) = clock_time(text.get(11..)?)?;
     let days = i64::from(date.to_epoch_days());
     let local = days.checked_mul(86_400 * NANOS_PER_SEC)?.checked_add(nanos_of_day)?;
-    match offset(rest) {
+    match offset(rest).or_else(|| abbreviation(rest, local, zone)) {
         Some((offset_secs, rest)) => {
             Some((Timestamp::from_nanos(local.checked_sub(offset_secs * NANOS_PER_SEC)?), rest))
         }
         None => Some((in_zone(local, zone)?, rest)),
     }
+}
+
+/// The offset of a zone that is named by its letters, in seconds: by the zone of the source, when that is called so
+/// then, for others are called alike; else as PostgreSQL has them.
+fn abbreviation(text: &str, local_nanos: i64, zone: Tz) -> Option<(i64, &str)> {
+    let text = text.strip_prefix(' ')?;
+    let length = text.bytes().take_while(u8::is_ascii_uppercase).count();
+    let (name, rest) = text.split_at(length);
+    let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if !(3..=5).contains(&length) || !ends {
+        return None;
+    }
+    let local = DateTime::from_timestamp_nanos(local_nanos).naive_utc();
+    let own = match zone.from_local_datetime(&local) {
+        LocalResult::Single(at) => vec![at],
+        LocalResult::Ambiguous(first, last) => vec![first, last],
+        LocalResult::None => Vec::new(),
+    };
+    let own = own.into_iter().find(|at| at.offset().abbreviation() == Some(name));
+    if let Some(at) = own {
+        return Some((i64::from(at.offset().fix().local_minus_utc()), rest));
+    }
+    let (_, minutes) = ABBREVIATIONS.iter().find(|(known, _)| *known == name)?;
+    Some((minutes * 60, rest))
 }
 
 /// `hh:mm:ss` with an optional fraction, as nanoseconds of the day, and what follows it.
@@ -326,6 +399,19 @@ mod tests {
         // 02:30 is skipped in spring and comes twice in autumn.
         check("2026-03-29 02:30:00", Tz::Europe__Berlin, "2026-03-29T01:30:00Z");
         check("2026-10-25 02:30:00", Tz::Europe__Berlin, "2026-10-25T00:30:00Z");
+    }
+
+    #[test]
+    fn a_zone_is_known_by_its_letters() {
+        check("2026-01-02 03:04:05 EST", Tz::UTC, "2026-01-02T08:04:05Z");
+        check("2026-01-02 03:04:05.5 CET", Tz::UTC, "2026-01-02T02:04:05.500Z");
+        check("2026-07-02 03:04:05 CEST", Tz::Europe__Berlin, "2026-07-02T01:04:05Z");
+        check("2026-10-25 02:30:00 CET", Tz::Europe__Berlin, "2026-10-25T01:30:00Z");
+        check("2026-01-02 03:04:05 CST", Tz::UTC, "2026-01-02T09:04:05Z");
+        check("2026-01-02 03:04:05 CST", Tz::Asia__Shanghai, "2026-01-01T19:04:05Z");
+        check("2026-01-02 03:04:05 IST", Tz::Asia__Kolkata, "2026-01-01T21:34:05Z");
+        check("2026-01-02 03:04:05 XYZ", Tz::UTC, "none");
+        check("2026-01-02 03:04:05 ESTX", Tz::UTC, "none");
     }
 
     #[test]

@@ -179,7 +179,11 @@ fn databases() {
     );
     check(
         "2026-01-02 03:04:05.678 CET [77] LOG:  connection received: host=192.0.2.9 port=50123",
-        "at=2026-01-02T03:04:05.678Z\nsource.ip=192.0.2.9\nclass=/database/;sql/application/",
+        "at=2026-01-02T02:04:05.678Z\nsource.ip=192.0.2.9\nlw.time_suspect=-\nclass=/database/;sql/application/",
+    );
+    check(
+        "2026-01-02 03:04:05.678 XYZ [77] LOG:  ready",
+        "at=-\nlw.time_suspect=true\nlw.original_time=2026-01-02 03:04:05.678 XYZ\nmessage=ready\ndataset=postgresql",
     );
     check(
         "<134>Feb 10 06:55:46 db postgres[77]: [3-1] ERROR:  relation \"x\" does not exist at character 15",
@@ -196,6 +200,39 @@ fn databases() {
          class=/authentication/;/database/;sql/application/",
     );
     check(
+        r#"{"timestamp":"2026-01-02 03:04:05.678 EST","pid":77,"backend_type":"client backend","error_severity":"LOG","message":"ready"}"#,
+        "at=2026-01-02T08:04:05.678Z\nlw.time_suspect=-",
+    );
+    check(
+        r#"{"timestamp":"2026-01-02 03:04:05.678 XYZ","pid":77,"backend_type":"client backend","error_severity":"LOG","message":"ready"}"#,
+        "at=-\nlw.time_suspect=true\nlw.original_time=2026-01-02 03:04:05.678 XYZ",
+    );
+    let csv = |columns: &str| format!("2026-01-02 03:04:05.678 CET,{columns}");
+    check(
+        &csv(
+            r#""alice","shop",77,"192.0.2.9:50123",69575565.4d,2,"authentication",2026-01-02 03:04:00 CET,3/12,0,FATAL,28P01,"password authentication failed for user ""alice""","Connection matched pg_hba.conf line 95",,,,,,,,"psql","client backend",,0"#,
+        ),
+        "at=2026-01-02T02:04:05.678Z
+         severity=critical
+         message=password authentication failed for user \"alice\"
+         event.outcome=failure
+         user.name=alice
+         source.ip=192.0.2.9
+         source.port=50123
+         process.pid=77
+         postgresql.database=shop
+         service.name=psql
+         error.code=28P01
+         class=/authentication/;/database/;sql/application/
+         dataset=postgresql",
+    );
+    check(
+        &csv(
+            r#",,1,,69575565.1,1,,2026-01-02 03:04:00 CET,,0,LOG,00000,"ready, ""now""",,,,,,,,,"""#,
+        ),
+        "severity=info\nmessage=ready, \"now\"\nuser.name=-\ndataset=postgresql",
+    );
+    check(
         "2026-01-02T03:04:05.678901Z 8 [Note] [MY-010926] [Server] Access denied for user 'alice'@'192.0.2.9' (using password: YES)",
         "at=2026-01-02T03:04:05.678901Z
          severity=info
@@ -205,6 +242,54 @@ fn databases() {
          source.ip=192.0.2.9
          dataset=mysql
          class=/authentication/;/database/;sql/application/",
+    );
+    check(
+        "2026-01-02T03:04:05.678901Z 8 [Note] [MY-010914] [Server] Aborted connection 8 to db: 'shop' user: 'alice' host: '192.0.2.9' (Got an error reading communication packets).",
+        "event.action=connection_aborted
+         event.reason=Got an error reading communication packets
+         user.name=alice
+         mysql.database=shop
+         source.ip=192.0.2.9
+         event.outcome=-",
+    );
+    check(
+        "2026-01-02 13:04:05 8 [Warning] Aborted connection 8 to db: 'unconnected' user: 'unauthenticated' host: '192.0.2.9' (This connection closed normally without authentication)",
+        "event.action=connection_aborted\nuser.name=-\nmysql.database=-\nsource.ip=192.0.2.9\nseverity=warning",
+    );
+    check(
+        "2026-01-02T03:04:05.678901Z\t    8 Connect\talice@192.0.2.9 on shop using TCP/IP",
+        "at=2026-01-02T03:04:05.678901Z
+         event.action=Connect
+         user.name=alice
+         source.ip=192.0.2.9
+         mysql.database=shop
+         event.outcome=-
+         dataset=mysql",
+    );
+    check(
+        "2026-01-02T03:04:05.678901Z\t    8 Connect\tAccess denied for user 'alice'@'192.0.2.9' (using password: YES)",
+        "event.outcome=failure\nuser.name=alice\nsource.ip=192.0.2.9\nclass=/authentication/;/database/;sql/application/",
+    );
+    check(
+        "2026-01-02T03:04:05.678901Z\t    8 Query\tDROP TABLE users",
+        "event.action=Query\nmysql.query=DROP TABLE users\nmessage=DROP TABLE users",
+    );
+    check(
+        "2026-01-02T03:04:05.678901Z\t    8 Quit\t",
+        "event.action=Quit\nat=2026-01-02T03:04:05.678901Z\ndataset=mysql",
+    );
+    check(
+        r#"{"prio":3,"err_code":10926,"source_line":2,"source_file":"a.cc","function":"f","msg":"Access denied for user 'alice'@'192.0.2.9' (using password: YES)","time":"2026-01-02T03:04:05.678901Z","ts":1767323045678,"thread":8,"err_symbol":"ER_ACCESS_DENIED_ERROR_WITH_PASSWORD","SQL_state":"HY000","subsystem":"Server","label":"Note"}"#,
+        "at=2026-01-02T03:04:05.678901Z
+         severity=info
+         message=Access denied for user 'alice'@'192.0.2.9' (using password: YES)
+         event.action=login
+         event.outcome=failure
+         event.code=10926 (err_code)
+         user.name=alice
+         source.ip=192.0.2.9
+         class=/authentication/;/database/;sql/application/
+         dataset=mysql",
     );
     check(
         "2026-01-02  3:04:05 0 [ERROR] InnoDB: boom",

@@ -1,8 +1,8 @@
 //! Error logs of PostgreSQL and MySQL (and MariaDB).
 //!
-//! Input: `TIME ZONE [PID] [USER@DATABASE ]LEVEL:  TEXT` (PostgreSQL with a usual `log_line_prefix`) and
-//! `TIME THREAD [LEVEL] [CODE] [SUBSYSTEM] TEXT` (MySQL 8, MariaDB). Output: level, user, database,
-//! refused sign-ins and their address.
+//! Input: `TIME ZONE [PID] [USER@DATABASE ]LEVEL:  TEXT` (PostgreSQL with a usual `log_line_prefix`), the columns
+//! of its `csvlog`, `TIME THREAD [LEVEL] [CODE] [SUBSYSTEM] TEXT` (MySQL 8, MariaDB) and `TIME THREAD COMMAND TEXT` of
+//! their general log. Output: level, user, database, refused sign-ins and their address.
 
 use super::line::{Line, is_digits, looks_like};
 use super::{Context, Fact, Facts, Path};
@@ -45,12 +45,7 @@ pub(super) fn postgresql<'t>(text: &'t str, context: &Context) -> Option<Facts<'
     facts.message = Some(rest);
     let (stamp, rest_of_prefix) = prefix.split_once('[').unwrap_or((prefix, ""));
     let stamp = stamp.trim_end();
-    // A zone that is a word of letters is not understood; the source's own is taken then.
-    facts.time = time::from_text(stamp, context.zone, context.now).or_else(|| {
-        let (stamp, _) = stamp.rsplit_once(' ')?;
-        time::from_text(stamp, context.zone, context.now)
-    });
-    facts.time?;
+    add_time(&mut facts, stamp, context)?;
     let mut line = Line::new(rest_of_prefix);
     if let Some(pid) = line.until("]") {
         facts.integer("process.pid", pid.split('-').next().unwrap_or(pid));
@@ -70,6 +65,95 @@ pub(super) fn postgresql<'t>(text: &'t str, context: &Context) -> Option<Facts<'
     }
     add_postgresql_sign_in(&mut facts, rest);
     Some(facts)
+}
+
+/// The time with its zone; one whose zone nobody knows is no time that could be believed.
+fn add_time<'t>(facts: &mut Facts<'t>, stamp: &'t str, context: &Context) -> Option<()> {
+    facts.time = time::from_text(stamp, context.zone, context.now);
+    if facts.time.is_none() {
+        let (local, _) = stamp.rsplit_once(' ')?;
+        time::from_text(local, context.zone, context.now)?;
+        facts.doubted = stamp;
+    }
+    Some(())
+}
+
+/// Columns of `csvlog`: 23 before version 13, 24 in it, 26 since.
+const CSV_COLUMNS: std::ops::RangeInclusive<usize> = 23..=26;
+
+/// Reads a line of PostgreSQL's `csvlog`.
+pub(super) fn postgresql_csv<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
+    if !looks_like(text, "0000-00-00 00:00:00") {
+        return None;
+    }
+    let columns = csv(text, *CSV_COLUMNS.end());
+    let column = |place: usize| columns.get(place).copied().unwrap_or_default();
+    let level = column(11);
+    if !CSV_COLUMNS.contains(&columns.len()) || !LEVELS.contains(&level) {
+        return None;
+    }
+    let mut facts = Facts::of("database", "", "");
+    add_time(&mut facts, column(0), context)?;
+    facts.level = level;
+    for (name, place) in [
+        ("user.name", 1),
+        ("postgresql.database", 2),
+        ("session.id", 5),
+        ("postgresql.command", 7),
+        ("message", 13),
+        ("postgresql.detail", 14),
+        ("postgresql.query", 19),
+        ("service.name", 22),
+    ] {
+        if !column(place).is_empty() {
+            facts.add(Path::Ours(name), Fact::Csv(column(place)));
+        }
+    }
+    facts.integer("process.pid", column(3));
+    facts.source_pair(column(4));
+    facts.text("error.code", column(12));
+    let failed = ["password authentication failed for user ", "no pg_hba.conf entry for host "];
+    let message = column(13);
+    let ended = if failed.iter().any(|start| message.starts_with(start))
+        || message.ends_with(" is not permitted to log in")
+    {
+        Some(Outcome::Failure)
+    } else {
+        message.starts_with("connection authorized: user=").then_some(Outcome::Success)
+    };
+    if ended.is_some() {
+        facts.word("event.action", "login");
+        facts.sign_in = ended;
+    }
+    Some(facts)
+}
+
+/// The columns of a line, without their quotes; a quote inside stands twice. One more than `columns_max` at most.
+fn csv(text: &str, columns_max: usize) -> Vec<&str> {
+    let (mut columns, mut rest) = (Vec::new(), text);
+    while columns.len() <= columns_max {
+        let (column, after) = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let mut quotes = quoted.match_indices('"').map(|(at, _)| at);
+                let mut end = quotes.next();
+                while let Some(at) = end
+                    && quoted[at + 1..].starts_with('"')
+                {
+                    quotes.next();
+                    end = quotes.next();
+                }
+                let end = end.unwrap_or(quoted.len());
+                (&quoted[..end], quoted.get(end + 1..).unwrap_or_default())
+            }
+            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
+        };
+        columns.push(column);
+        match after.strip_prefix(',') {
+            Some(after) => rest = after,
+            None => break,
+        }
+    }
+    columns
 }
 
 /// Reads what PostgreSQL says over syslog, without time and process.
@@ -130,7 +214,8 @@ pub(super) fn mysql<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
         return None;
     }
     // MariaDB puts a space between day and time, and one before an hour of one digit.
-    let end = if is_mysql { text.find(' ')? } else { 11 + text[11..].trim_start().find(' ')? };
+    let end =
+        if is_mysql { text.find([' ', '\t'])? } else { 11 + text[11..].trim_start().find(' ')? };
     let padding = text.len().min(11);
     let skip =
         if is_mysql { 0 } else { text[padding..].len() - text[padding..].trim_start().len() };
@@ -138,6 +223,9 @@ pub(super) fn mysql<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
     let (stamp, rest) = (text.get(..end)?, text.get(end..)?.trim_start());
     let mut line = Line::new(rest);
     let thread = line.short_word(20)?;
+    if is_digits(thread) && !line.rest.starts_with('[') {
+        return general(stamp, thread, line.rest, context);
+    }
     let level = line.bracketed()?;
     if !is_digits(thread) || !matches!(level, "Note" | "Warning" | "ERROR" | "Error" | "System") {
         return None;
@@ -153,8 +241,81 @@ pub(super) fn mysql<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
         }
     }
     facts.message = Some(line.rest);
+    add_mysql_message(&mut facts, line.rest);
+    Some(facts)
+}
+
+/// Commands of the general log that tell who is there and what is done.
+const COMMANDS: &[&str] = &[
+    "Connect",
+    "Quit",
+    "Query",
+    "Init DB",
+    "Prepare",
+    "Execute",
+    "Close stmt",
+    "Reset stmt",
+    "Field List",
+    "Change user",
+    "Statistics",
+    "Create DB",
+    "Drop DB",
+    "Refresh",
+    "Shutdown",
+    "Kill",
+    "Ping",
+    "Binlog Dump",
+    "Binlog Dump GTID",
+    "Register Slave",
+];
+
+/// `TIME<TAB>  THREAD COMMAND<TAB>TEXT` of the general log.
+fn general<'t>(
+    stamp: &str,
+    thread: &'t str,
+    rest: &'t str,
+    context: &Context,
+) -> Option<Facts<'t>> {
+    let (command, said) = rest.split_once('\t').unwrap_or((rest, ""));
+    let command = command.trim_end();
+    if !COMMANDS.contains(&command) {
+        return None;
+    }
+    let mut facts = Facts::of("database", "access", "");
+    facts.time = time::from_text(stamp, context.zone, context.now);
+    facts.add(Path::Ours("mysql.thread_id"), Fact::Text(thread));
+    facts.text("event.action", command);
+    facts.message = Some(if said.is_empty() { rest } else { said });
+    match command {
+        "Query" | "Prepare" | "Execute" => facts.text("mysql.query", said),
+        // `alice@192.0.2.9 on shop using TCP/IP`; whether it was let in is not said yet.
+        "Connect" => {
+            if let Some((user, rest)) = said.split_once('@')
+                && let Some((host, rest)) = rest.split_once(" on ")
+                && !user.contains(' ')
+            {
+                facts.text("user.name", user);
+                facts.source(host);
+                facts.text("mysql.database", rest.split(" using ").next().unwrap_or(rest));
+            }
+        }
+        "Init DB" => facts.text("mysql.database", said),
+        _ => {}
+    }
+    add_mysql_message(&mut facts, said);
+    Some(facts)
+}
+
+/// Reads what MySQL says without anything around it.
+pub(super) fn mysql_message<'t>(text: &'t str, _context: &Context) -> Option<Facts<'t>> {
+    let mut facts = Facts::of("database", "", "");
+    add_mysql_message(&mut facts, text);
+    (facts.fields.len() > 1).then_some(facts)
+}
+
+fn add_mysql_message<'t>(facts: &mut Facts<'t>, text: &'t str) {
     // `Access denied for user 'bob'@'192.0.2.1' (using password: YES)`.
-    if let Some(rest) = line.rest.strip_prefix("Access denied for user '")
+    if let Some(rest) = text.strip_prefix("Access denied for user '")
         && let Some((user, rest)) = rest.split_once("'@'")
         && let Some((host, _)) = rest.split_once('\'')
     {
@@ -163,5 +324,19 @@ pub(super) fn mysql<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
         facts.word("event.action", "login");
         facts.sign_in = Some(Outcome::Failure);
     }
-    Some(facts)
+    // `Aborted connection 8 to db: 'shop' user: 'bob' host: '192.0.2.1' (Got timeout …)`.
+    if let Some(rest) = text.strip_prefix("Aborted connection ")
+        && let Some((_, rest)) = rest.split_once(" to db: '")
+        && let Some((database, rest)) = rest.split_once("' user: '")
+        && let Some((user, rest)) = rest.split_once("' host: '")
+        && let Some((host, rest)) = rest.split_once('\'')
+    {
+        // These words stand for none.
+        facts.text("mysql.database", if database == "unconnected" { "" } else { database });
+        facts.text("user.name", if user == "unauthenticated" { "" } else { user });
+        facts.source(host);
+        facts.word("event.action", "connection_aborted");
+        let reason = rest.trim_start().trim_start_matches('(').trim_end_matches('.');
+        facts.text("event.reason", reason.trim_end_matches(')'));
+    }
 }
