@@ -65,6 +65,7 @@ fn amazon() {
         "2 123456789010 eni-1 - - - - - - - 1767323000 1767323045 - NODATA",
         "source.ip=-\naws.vpcflow.log_status=NODATA\ndataset=aws.vpcflow",
     );
+    vpc_flow_with_chosen_fields();
     check(
         r#"{"schemaVersion":"2.0","accountId":"111122223333","region":"us-east-1","id":"f-1","type":"UnauthorizedAccess:EC2/SSHBruteForce","resource":{"resourceType":"Instance","instanceDetails":{"instanceId":"i-1"}},"service":{"serviceName":"guardduty","detectorId":"d","action":{"actionType":"NETWORK_CONNECTION","networkConnectionAction":{"remoteIpDetails":{"ipAddressV4":"203.0.113.9"}}}},"severity":8,"createdAt":"2026-01-02T03:04:05.678Z","updatedAt":"2026-01-02T03:05:05.678Z","title":"203.0.113.9 is performing SSH brute force attacks against i-1.","description":"d"}"#,
         "at=2026-01-02T03:05:05.678Z
@@ -95,6 +96,52 @@ fn amazon() {
          event.id=f-1 (detail.id)
          class=aws//guardduty
          dataset=aws.guardduty",
+    );
+}
+
+fn vpc_flow_with_chosen_fields() {
+    let wanted = "at=2026-01-02T03:04:05Z
+         source.ip=192.0.2.9
+         source.port=49761
+         destination.ip=203.0.113.9
+         destination.port=3389
+         event.action=REJECT
+         event.outcome=failure
+         cloud.account.id=123456789010
+         cloud.instance.id=i-1
+         dataset=aws.vpcflow";
+    let known = format!("{wanted}\nnetwork.transport=tcp\nsource.bytes=4249");
+    check(
+        "5 123456789010 eni-1 192.0.2.9 203.0.113.9 49761 3389 6 20 4249 1767323000 1767323045 REJECT OK vpc-1 subnet-1 i-1 2 IPv4 192.0.2.9 203.0.113.9 us-east-1 use1-az1 - - - - ingress -",
+        &format!(
+            "{known}\ncloud.region=us-east-1\nnetwork.direction=inbound\naws.vpcflow.vpc_id=vpc-1"
+        ),
+    );
+    check(
+        "3 vpc-1 subnet-1 i-1 eni-1 123456789010 IPv4 192.0.2.9 203.0.113.9 49761 3389 192.0.2.9 203.0.113.9 6 4249 20 1767323000 1767323045 REJECT 2 OK",
+        &known,
+    );
+    check(
+        "4 us-east-1 eni-1 123456789010 i-1 192.0.2.9 203.0.113.9 49761 3389 6 20 4249 1767323000 1767323045 REJECT OK",
+        wanted,
+    );
+    check("2 of them said eni-1 is gone", "dataset=shop\nclass=");
+    check(
+        r#"{"version":5,"account-id":"123456789010","interface-id":"eni-1","srcaddr":"192.0.2.9","dstaddr":"203.0.113.9","srcport":49761,"dstport":3389,"protocol":6,"packets":20,"bytes":4249,"start":1767323000,"end":1767323045,"action":"REJECT","log-status":"OK","instance-id":"i-1","flow-direction":"ingress"}"#,
+        "at=2026-01-02T03:04:05Z
+         source.ip=192.0.2.9 (srcaddr)
+         source.port=49761 (srcport)
+         destination.ip=203.0.113.9 (dstaddr)
+         destination.port=3389 (dstport)
+         network.transport=tcp
+         network.direction=inbound
+         source.bytes=4249 (bytes)
+         event.action=REJECT (action)
+         event.outcome=failure
+         cloud.account.id=123456789010 (account-id)
+         cloud.instance.id=i-1 (instance-id)
+         class=/firewall/
+         dataset=aws.vpcflow",
     );
 }
 
