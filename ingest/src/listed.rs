@@ -1,5 +1,6 @@
 //! Documents that are nothing but a list of records, as clouds write them to files and queues:
-//! `{"Records":[…]}` of CloudTrail and S3, `{"records":[…]}` of Azure.
+//! `{"Records":[…]}` of CloudTrail and S3, `{"records":[…]}` of Azure, and the `EventList` in which the API server of
+//! Kubernetes sends its audit log.
 //!
 //! Input: one JSON document. Output: where its records stand in it, so that each becomes an event of
 //! its own whose raw bytes are that part. A document that says anything beside its list is a record
@@ -9,17 +10,46 @@ use std::ops::Range;
 
 use crate::normalize::scan::{Malformed, Scanner};
 use crate::protocol::documents::same_length_text;
+use crate::protocol::members::{items as listed_items, members, string};
 
 const NAMES: [&[u8]; 2] = [b"\"Records\"", b"\"records\""];
 
 /// Where the records of `document` stand; nothing when it is a record itself: when anything stands
 /// beside the list, the list is empty, or one of its items is no object.
 pub(crate) fn records_of(document: &[u8]) -> Option<Vec<Range<usize>>> {
-    let list = list_of(document)?;
+    let Some(list) = list_of(document) else { return events_of(document) };
     let text = same_length_text(document);
     let mut scanner = Scanner::new(&text);
     scanner.pos = list;
     items(&mut scanner).ok().filter(|records| !records.is_empty())
+}
+
+/// Where the events of an `EventList` stand, whose members may be in any order.
+fn events_of(document: &[u8]) -> Option<Vec<Range<usize>>> {
+    let has = |word: &[u8]| memchr::memmem::find(document, word).is_some();
+    let begins = document.trim_ascii_start().starts_with(b"{");
+    if !begins || !has(b"\"EventList\"") || !has(b"\"audit.k8s.io/") {
+        return None;
+    }
+    let text = same_length_text(document);
+    let mut list = None;
+    for member in members(&text) {
+        let (key, value) = member.ok()?;
+        match &*key {
+            "kind" => (string(value)? == "EventList").then_some(())?,
+            "apiVersion" | "metadata" => {}
+            "items" => list = Some(value),
+            _ => return None,
+        }
+    }
+    let mut found = Vec::new();
+    for item in listed_items(list?) {
+        let item = item.ok()?.trim();
+        item.starts_with('{').then_some(())?;
+        let start = item.as_ptr().addr() - text.as_ptr().addr();
+        found.push(start..start + item.len());
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 /// The offset of a list that is the value of the first member.
@@ -72,6 +102,27 @@ mod tests {
         check("\n{ \"records\" :\n [ {\"a\": 1 } ,\n{}\n]\n}\n", &["{\"a\": 1 }", "{}"]);
         let invalid = b"{\"Records\":[{\"a\":\"\xFF\"}]}";
         assert_eq!(records_of(invalid).map(|records| records[0].clone()), Some(12..21));
+    }
+
+    #[test]
+    fn a_list_of_events_is_its_events_whatever_stands_beside_them() {
+        check(
+            r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[{"auditID":"a"}, {"auditID":"b"}]}"#,
+            &[r#"{"auditID":"a"}"#, r#"{"auditID":"b"}"#],
+        );
+        check(
+            r#"{"items":[{"a":1}],"metadata":{},"apiVersion":"audit.k8s.io/v1","kind":"EventList"}"#,
+            &[r#"{"a":1}"#],
+        );
+        for none in [
+            r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[]}"#,
+            r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[1]}"#,
+            r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1}],"more":1}"#,
+            r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","items":[{"kind":"EventList"}]}"#,
+            r#"{"kind":"EventList","apiVersion":"v1","items":[{"a":1}]}"#,
+        ] {
+            check(none, &[]);
+        }
     }
 
     #[test]

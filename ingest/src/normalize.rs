@@ -14,6 +14,7 @@ pub(crate) mod time;
 
 mod authentication;
 mod flatted;
+mod journal;
 mod logsource;
 mod names;
 mod pam;
@@ -23,6 +24,7 @@ mod standard;
 mod syslog;
 mod text;
 mod windows;
+mod words;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -330,6 +332,7 @@ fn open_envelope(reading: &mut Reading<'_>, wrapped: &Wrapped<'_>) -> Result<(),
 
 /// A message of a container runtime or a journal may be a record of its own.
 fn open_message(reading: &mut Reading<'_>) {
+    journal::spell_message(reading);
     let line = if reading.is_json && !json::take_inner(reading) {
         syslog::read_message(reading)
     } else {
@@ -351,7 +354,7 @@ fn finish(
     for parser in PARSERS {
         parser.parse(&mut reading);
     }
-    authentication::settle_outcome(&mut reading);
+    words::settle(&mut reading);
     if let Some(known) = known {
         known.apply(&mut reading);
     }

@@ -38,6 +38,7 @@ impl Parser for Logsource {
         if !reading.is_json {
             return is_traced;
         }
+        split_request(reading);
         let has = |place| reading.first(place).is_some();
         let is_web = reading.has_class(WEB)
             || !reading.has_classes()
@@ -45,6 +46,7 @@ impl Parser for Logsource {
                 && (has(standard::URL_PATH)
                     || has(standard::URL_ORIGINAL)
                     || has(standard::URL_QUERY));
+        let is_http = has(standard::HTTP_METHOD);
         let is_numbered = has(standard::EVENT_CODE);
         let is_dns = has(standard::DNS_QUESTION) && !is_numbered;
         let is_process = has(standard::PROCESS_EXECUTABLE)
@@ -54,6 +56,8 @@ impl Parser for Logsource {
             && reading.kind.is_none();
         if is_web {
             reading.add_class(WEB);
+        }
+        if is_web || is_http {
             split_target(reading);
         }
         if is_dns {
@@ -108,6 +112,31 @@ fn name_deed(reading: &mut Reading<'_>) -> bool {
     };
     reading.add_class(class);
     true
+}
+
+/// Gives the parts of `GET /a HTTP/1.1` their names, where the sender gave it in one.
+fn split_request(reading: &mut Reading<'_>) {
+    if reading.first(standard::HTTP_METHOD).is_some() {
+        return;
+    }
+    let Some(Held::Text(request)) = reading.sent("request") else { return };
+    let text = reading.str(request);
+    let parts = text.split_once(' ').and_then(|(method, rest)| {
+        let (target, version) = rest.rsplit_once(" HTTP/")?;
+        let is_method = (1..=16).contains(&method.len())
+            && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        (is_method && !target.is_empty()).then_some((method, target, version))
+    });
+    let Some((method, target, version)) = parts else { return };
+    let part = |part: &str| Held::Text(reading.part(request, part));
+    let parts = [
+        ("http.request.method", part(method)),
+        ("url.original", part(target)),
+        ("http.version", part(version)),
+    ];
+    for (name, value) in parts {
+        reading.add_missing(name, value);
+    }
 }
 
 /// Gives path and query of what was asked for their names, where the sender gave it in one.

@@ -383,6 +383,10 @@ fn settle_time(reading: &mut Reading<'_>, times: &mut [(u8, usize)]) {
         accept_time(reading, at, |at| at.to_string());
         return;
     }
+    if let Some(at) = monolog_datetime(reading) {
+        accept_time(reading, at, |at| at.to_string());
+        return;
+    }
     times.sort_unstable();
     let zone = reading.origin.zone;
     for (_, index) in times.iter() {
@@ -439,6 +443,18 @@ fn log4j_instant(reading: &Reading<'_>) -> Option<Timestamp> {
     };
     let whole = time::from_integer(i128::from(seconds))?;
     whole.nanos().checked_add(nanos).map(Timestamp::from_nanos)
+}
+
+/// The `datetime` of Monolog 1, an object of PHP: `{"date":"2026-01-02 03:04:05.678901","timezone":"Europe/Berlin"}`.
+fn monolog_datetime(reading: &Reading<'_>) -> Option<Timestamp> {
+    reading.kind.filter(|kind| kind.name == "monolog")?;
+    let date = reading.sent_str("datetime.date")?;
+    let zone = reading.sent_str("datetime.timezone").unwrap_or_default();
+    match zone.parse() {
+        Ok(zone) => time::from_text(date, zone, reading.now),
+        // An offset or letters.
+        Err(_) => time::from_text(&format!("{date} {zone}"), reading.origin.zone, reading.now),
+    }
 }
 
 /// Takes the sender's time unless it lies too far ahead.

@@ -101,6 +101,16 @@ fn understand(message: &str) -> Option<Line<'_>> {
         let line = line("pam_authentication_failure");
         return Some(Line { kind, user, host, is_attempt, ..line });
     }
+    // `Consecutive login failures for user bob account temporarily locked`.
+    if let Some(rest) = rest.strip_prefix("Consecutive login failures for user ") {
+        let user = rest.strip_suffix(" account temporarily locked").unwrap_or(rest);
+        let line = line("account_locked");
+        return Some(Line { kind: "change", category: "iam", user: Some(user), ..line });
+    }
+    if let Some(user) = rest.strip_prefix("password changed for ") {
+        let line = line("password_changed");
+        return Some(Line { kind: "change", category: "iam", user: Some(user), ..line });
+    }
     if rest.starts_with("check pass; user unknown") {
         return Some(line("pam_user_unknown"));
     }

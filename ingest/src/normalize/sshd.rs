@@ -240,8 +240,18 @@ fn attempt(rest: &str) -> Option<Attempt<'_>> {
     if method.is_empty() || method.contains(' ') {
         return None;
     }
-    // Only keys are described behind the protocol; elsewhere it would be a forged ending.
-    let may_have_key = matches!(method, "publickey" | "hostbased" | "certificate" | "rsa" | "dsa");
+    // Only keys and tickets are described behind the protocol; elsewhere it would be a forged ending.
+    let may_have_key = matches!(
+        method,
+        "publickey"
+            | "hostbased"
+            | "certificate"
+            | "rsa"
+            | "dsa"
+            | "gssapi-with-mic"
+            | "gssapi-keyex"
+            | "gssapi"
+    );
     let attempt = user_from(rest, may_have_key)?;
     Some(Attempt { method: Some(method), ..attempt })
 }

@@ -109,6 +109,27 @@ fn zap_slog_tracing_python_serilog_and_monolog() {
         r#"{"message":"m","context":{"user":"eve"},"level":400,"level_name":"ERROR","channel":"app","datetime":"2026-01-02T03:04:05.1+00:00"}"#,
         "at=2026-01-02T03:04:05.100Z\nseverity=error\nuser.name=eve (context.user)",
     );
+    for (zone, at) in [
+        ("Europe/Berlin", "2026-01-02T02:04:05.678901Z"),
+        ("+02:00", "2026-01-02T01:04:05.678901Z"),
+        ("EST", "2026-01-02T08:04:05.678901Z"),
+    ] {
+        check(
+            &format!(
+                r#"{{"message":"m","context":[],"level":400,"level_name":"ERROR","channel":"app","datetime":{{"date":"2026-01-02 03:04:05.678901","timezone_type":3,"timezone":"{zone}"}},"extra":[]}}"#
+            ),
+            &format!("at={at}\nseverity=error\nmessage=m\nlog.logger=app (channel)"),
+        );
+    }
+    check(
+        r#"{"L":"WARN","T":"2026-01-02T03:04:05.678+0100","N":"shop.pay","C":"pay/a.go:1","M":"slow","S":"main.main"}"#,
+        "at=2026-01-02T02:04:05.678Z
+         severity=warning
+         message=slow
+         log.level=WARN (L)
+         log.logger=shop.pay (N)
+         error.stack_trace=main.main (S)",
+    );
     check(r#"{"severityNumber":17,"body":"b"}"#, "severity=error\nmessage=b");
     check(
         r#"{"short_message":"s","level":3,"host":"h"}"#,

@@ -172,6 +172,26 @@ fn microsoft() {
          user.name=alice@corp.example (caller)
          class=azure//activitylogs",
     );
+    let upn = r#""http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn":"alice@corp.example""#;
+    check(
+        &format!(
+            r#"{{"time":"2026-01-02T03:04:05Z","operationName":"MICROSOFT.COMPUTE/VIRTUALMACHINES/WRITE","category":"Administrative","resultType":"Success","callerIpAddress":"192.0.2.9","identity":{{"claims":{{{upn},"name":"Alice A"}}}}}}"#
+        ),
+        "user.name=alice@corp.example (identity.claims.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn)",
+    );
+    check(
+        &format!(
+            r#"{{"authorization":{{"action":"Microsoft.Compute/virtualMachines/write"}},"claims":{{{upn},"ipaddr":"192.0.2.8"}},"correlationId":"c-1","eventDataId":"e-1","category":{{"value":"Administrative","localizedValue":"Verwaltung"}},"eventTimestamp":"2026-01-02T03:04:05Z","level":"Informational","operationName":{{"value":"Microsoft.Compute/virtualMachines/write","localizedValue":"Create"}},"status":{{"value":"Failed","localizedValue":"Failed"}},"subscriptionId":"s","httpRequest":{{"clientIpAddress":"192.0.2.9","method":"PUT"}}}}"#
+        ),
+        "at=2026-01-02T03:04:05Z
+         severity=info
+         event.action=Microsoft.Compute/virtualMachines/write (operationName.value)
+         event.outcome=failure
+         user.name=alice@corp.example (claims.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn)
+         source.ip=192.0.2.9 (httpRequest.clientIpAddress)
+         class=azure//activitylogs
+         dataset=azure",
+    );
     check(
         r#"{"TimeGenerated":"2026-01-02T03:04:05Z","OperationName":"Add member to role","Category":"RoleManagement","Result":"success","InitiatedBy":{"user":{"userPrincipalName":"alice@corp.example"}}}"#,
         "event.action=Add member to role (OperationName)\nuser.name=alice@corp.example (InitiatedBy.user.userPrincipalName)\nclass=azure//auditlogs",
@@ -243,7 +263,9 @@ fn okta_and_auth0() {
     );
     check(
         r#"{"log_id":"9","data":{"log_id":"9","date":"2026-01-02T03:04:05.678Z","type":"fp","description":"Wrong email or password.","client_name":"Shop","ip":"192.0.2.9","user_agent":"Mozilla","user_id":"auth0|1","user_name":"alice@corp.example"}}"#,
-        "event.action=login
+        "at=2026-01-02T03:04:05.678Z
+         message=Wrong email or password.
+         event.action=login
          event.outcome=failure
          event.code=fp (data.type)
          user.name=alice@corp.example (data.user_name)

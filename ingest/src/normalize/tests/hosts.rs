@@ -121,7 +121,17 @@ fn programs_that_manage_accounts_name_whom_they_change() {
     line(
         "passwd[9]",
         "password for 'root' changed by 'root'",
-        "event.action=password_changed\nuser.target.name=root",
+        "event.action=password_changed\nuser.target.name=root\nuser.name=root",
+    );
+    line(
+        "passwd[9]",
+        "pam_unix(passwd:chauthtok): password changed for bob",
+        "event.action=password_changed\nevent.category=iam\nuser.name=bob",
+    );
+    line(
+        "sshd[9]",
+        "pam_faillock(sshd:auth): Consecutive login failures for user bob account temporarily locked",
+        "event.action=account_locked\nuser.name=bob\nevent.outcome=-",
     );
     line(
         "chage[9]",
@@ -176,7 +186,8 @@ fn cron_systemd_and_the_kernel() {
          source.port=43210 (SPT)
          destination.ip=192.0.2.1 (DST)
          destination.port=23 (DPT)
-         network.transport=TCP (PROTO)
+         network.transport=tcp
+         PROTO=TCP
          class=/firewall/;linux//syslog
          dataset=kernel",
     );
@@ -323,6 +334,27 @@ fn a_record_of_the_journal_is_a_line_of_its_program() {
         r#"{"_SYSTEMD_UNIT":"shop.service","SYSLOG_IDENTIFIER":"shop","MESSAGE":"{\"level\":\"error\",\"msg\":\"boom\"}"}"#,
         "message=boom\nseverity=error\nprocess.name=shop (SYSLOG_IDENTIFIER)",
     );
+}
+
+#[test]
+fn a_message_of_the_journal_may_be_bytes() {
+    let bytes: Vec<_> = b"(root) CMD (\x1b[1mls)".iter().map(u8::to_string).collect();
+    check(
+        &format!(
+            r#"{{"SYSLOG_IDENTIFIER":"CRON","_HOSTNAME":"web-1","MESSAGE":[{}]}}"#,
+            bytes.join(",")
+        ),
+        "message=(root) CMD (\u{1b}[1mls)
+         MESSAGE=(root) CMD (\u{1b}[1mls)
+         event.action=cron_command
+         user.name=root
+         lw.invalid_utf8=-",
+    );
+    check(
+        r#"{"SYSLOG_IDENTIFIER":"shop","MESSAGE":[104,105,255]}"#,
+        "message=hi\u{FFFD}\nlw.invalid_utf8=true",
+    );
+    check(r#"{"SYSLOG_IDENTIFIER":"shop","MESSAGE":[104,1050]}"#, "MESSAGE=104 1050");
 }
 
 #[test]

@@ -42,6 +42,14 @@ fn the_usual_patterns_of_other_languages() {
         "2026-01-02T03:04:05.678+0100\tERROR\tcart\tcart/add.go:17\tboom\t{\"a\": 1}",
         "at=2026-01-02T02:04:05.678Z\nseverity=error\nlog.logger=cart\nzap.caller=cart/add.go:17\nmessage=boom",
     );
+    check(
+        "2026-01-02 03:04:05.678 | WARNING  | shop.pay:charge:19 - slow - very",
+        "at=2026-01-02T03:04:05.678Z
+         severity=warning
+         log.logger=shop.pay
+         message=slow - very
+         class=python/application/",
+    );
     check("[03:04:05 ERR] boom", "severity=error\nmessage=boom");
     check(
         "[2026-01-02T03:04:05.678+00:00] app.ERROR: boom {\"user\":\"bob\"} []",

@@ -24,8 +24,16 @@ fn zeek_with_and_without_the_name_of_the_log() {
     );
     check(
         r#"{"_path":"http","ts":1767323045.6,"uid":"C1","id.orig_h":"192.0.2.9","id.resp_h":"203.0.113.9","method":"GET","host":"shop.example","uri":"/a?b","status_code":200,"user_agent":"curl"}"#,
-        "url.original=/a?b (uri)\nurl.domain=shop.example (host)\nhost.name=-\nclass=zeek//http",
+        "url.original=/a?b (uri)\nurl.path=/a\nurl.query=b\nurl.domain=shop.example (host)\nhost.name=-\nclass=zeek//http",
     );
+    for (is_good, outcome) in [(true, "success"), (false, "failure")] {
+        check(
+            &format!(
+                r#"{{"_path":"ssh","ts":1767323045.6,"uid":"C1","id.orig_h":"192.0.2.9","id.resp_h":"203.0.113.9","auth_success":{is_good},"auth_attempts":2}}"#
+            ),
+            &format!("event.outcome={outcome}\nclass=zeek//ssh"),
+        );
+    }
 }
 
 #[test]
@@ -47,7 +55,19 @@ fn suricata() {
     );
     check(
         r#"{"timestamp":"2026-01-02T03:04:05.678901+0000","flow_id":1,"event_type":"dns","src_ip":"192.0.2.9","dest_ip":"192.0.2.53","proto":"UDP","dns":{"type":"query","id":1,"rrname":"c2.example","rrtype":"A"}}"#,
-        "dns.question.name=c2.example (dns.rrname)\ndns.question.type=A (dns.rrtype)\nclass=suricata//dns;/dns/",
+        "dns.question.name=c2.example (dns.rrname)\ndns.question.type=A (dns.rrtype)\nnetwork.transport=udp\nproto=UDP\nclass=suricata//dns;/dns/",
+    );
+    check(
+        r#"{"timestamp":"2026-01-02T03:04:05.678901+0000","flow_id":1,"event_type":"dns","src_ip":"192.0.2.9","dest_ip":"192.0.2.53","proto":"UDP","dns":{"version":3,"type":"response","rcode":"NOERROR","queries":[{"rrname":"c2.example","rrtype":"A"}],"answers":[{"rrname":"c2.example","rdata":"203.0.113.9"}]}}"#,
+        "dns.question.name=c2.example\ndns.question.type=A\ndns.answers.data=203.0.113.9\ndns.response_code=NOERROR (dns.rcode)\nclass=suricata//dns;/dns/",
+    );
+    check(
+        r#"{"timestamp":"2026-01-02T03:04:05.678901+0000","flow_id":1,"event_type":"http","src_ip":"192.0.2.9","dest_ip":"203.0.113.9","proto":"TCP","http":{"hostname":"shop.example","url":"/a?b=c","http_method":"GET","protocol":"HTTP/1.1","status":200}}"#,
+        "url.path=/a\nurl.query=b=c\nhttp.version=1.1\nhttp.protocol=HTTP/1.1\nclass=suricata//http",
+    );
+    check(
+        r#"{"timestamp":"2026-01-02T03:04:05.678901+0000","flow_id":1,"event_type":"flow","src_ip":"192.0.2.9","dest_ip":"203.0.113.9","proto":"TCP","flow":{"pkts_toserver":1,"bytes_toserver":74,"bytes_toclient":60,"state":"new"}}"#,
+        "source.bytes=74 (flow.bytes_toserver)\ndestination.bytes=60 (flow.bytes_toclient)",
     );
 }
 
@@ -140,6 +160,18 @@ fn name_servers() {
     check(
         "<30>Feb 10 06:55:46 ns named[77]: client @0x7f1 192.0.2.9#5353 (c2.example): query (cache) 'c2.example/A/IN' denied",
         "dns.question.name=c2.example\nevent.outcome=failure\nclass=/dns/\ndataset=dns.bind",
+    );
+    check(
+        "02-Jan-2026 03:04:05.678 query-errors: debug 1: client @0x7f1 192.0.2.9#5353 (c2.example): query failed (SERVFAIL) for c2.example/IN/A at query.c:7837",
+        "at=2026-01-02T03:04:05.678Z
+         severity=debug
+         log.logger=query-errors
+         source.ip=192.0.2.9
+         dns.question.name=c2.example
+         dns.question.type=A
+         dns.response_code=SERVFAIL
+         event.outcome=failure
+         dataset=dns.bind",
     );
     check(
         "[INFO] 192.0.2.9:43251 - 17 \"A IN c2.example. udp 41 false 4096\" NOERROR qr,rd,ra 116 0.003s",

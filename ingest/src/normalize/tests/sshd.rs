@@ -300,3 +300,21 @@ fn a_line_nobody_knows_is_still_sshds() {
         "event.action=-\ndataset=sshd.auth\nclass=linux//sshd;linux//auth",
     );
 }
+
+#[test]
+fn a_ticket_is_described_behind_the_protocol() {
+    for (end, outcome) in [("", "success"), (": alice@CORP.EXAMPLE", "success")] {
+        check(
+            &format!(
+                "<38>Mar  1 12:00:00 a sshd[1]: Accepted gssapi-with-mic for alice from 192.0.2.9 port 50123 ssh2{end}"
+            ),
+            &format!(
+                "event.outcome={outcome}\nuser.name=alice\nsource.ip=192.0.2.9\nsource.port=50123\nsshd.method=gssapi-with-mic"
+            ),
+        );
+    }
+    check(
+        "<38>Mar  1 12:00:00 a sshd[1]: Failed gssapi-with-mic for invalid user x from 203.0.113.1 port 5 ssh2: y from 192.0.2.9 port 6 ssh2",
+        "event.outcome=failure\nuser.name=x from 203.0.113.1 port 5 ssh2: y\nsource.ip=192.0.2.9",
+    );
+}

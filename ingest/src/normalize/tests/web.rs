@@ -60,6 +60,14 @@ fn error_logs_of_nginx_and_apache() {
          class=nginx//nginx;//nginx",
     );
     check(
+        r#"2026/01/02 03:04:05 [error] 31#31: *2 user "bob": password mismatch, client: 192.0.2.9, server: shop.example, request: "GET / HTTP/1.1", host: "shop.example""#,
+        "event.outcome=failure\nuser.name=bob\nsource.ip=192.0.2.9\nclass=nginx//nginx;//nginx;/authentication/",
+    );
+    check(
+        r#"2026/01/02 03:04:05 [error] 31#31: *2 user "eve" was not found in "/etc/nginx/.htpasswd", client: 192.0.2.9, server: x, request: "GET / HTTP/1.1""#,
+        "event.outcome=failure\nuser.name=eve",
+    );
+    check(
         "2026/01/02 03:04:05 [notice] 1#1: signal process started",
         "severity=notice\nmessage=signal process started\nsource.ip=-",
     );
@@ -104,6 +112,17 @@ fn haproxy_writes_http_and_tcp() {
     check(
         "<134>Feb 10 06:55:46 lb haproxy[14387]: 192.0.2.9:33313 [06/Feb/2026:12:12:51.443] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0",
         "source.ip=192.0.2.9\ndestination.bytes=212\nevent.duration=5007000000\nevent.category=network\nclass=",
+    );
+    check(
+        "<134>Feb 10 06:55:46 lb haproxy[14387]: 192.0.2.9:33313 [06/Feb/2026:12:12:51.443] https-in~/1: SSL handshake failure",
+        "source.ip=192.0.2.9
+         source.port=33313
+         haproxy.frontend=https-in
+         event.category=network
+         event.action=connection_failed
+         event.outcome=failure
+         error.message=SSL handshake failure
+         dataset=haproxy",
     );
 }
 
@@ -181,6 +200,24 @@ fn gateways_that_write_json() {
          class=/webserver/
          dataset=nginx",
     );
+    check(
+        r#"{"time_local":"02/Jan/2026:03:04:05 +0000","remote_addr":"192.0.2.9","remote_user":"alice","request":"POST /a?b=c HTTP/1.1","status":404,"body_bytes_sent":5}"#,
+        "at=2026-01-02T03:04:05Z
+         user.name=alice (remote_user)
+         http.request.method=POST
+         url.original=/a?b=c
+         url.path=/a
+         url.query=b=c
+         http.version=1.1
+         request=POST /a?b=c HTTP/1.1
+         class=/webserver/
+         dataset=nginx",
+    );
+    check(
+        r#"{"remote_addr":"192.0.2.9","request":"GET / HTTP/2.0","status":200}"#,
+        "url.path=/\nhttp.version=2.0\ndataset=nginx",
+    );
+    check(r#"{"request":"what I asked HTTP/ for"}"#, "http.request.method=-");
     check(
         r#"{"c-ip":"192.0.2.9","cs-host":"shop.example","cs-method":"GET","c-uri":"https://shop.example/a","sc-status":200}"#,
         "source.ip=192.0.2.9 (c-ip)\nurl.original=https://shop.example/a (c-uri)\nclass=/proxy/",

@@ -151,6 +151,10 @@ pub(super) fn accounts<'t>(text: &'t str, _context: &Context) -> Option<Facts<'t
                 }
             }
         } else {
+            // `password for 'bob' changed by 'root'`.
+            if let Some((_, by)) = rest.split_once(" changed by ") {
+                facts.text("user.name", by.trim_matches(['\'', '"']));
+            }
             let name = rest.trim_start_matches(['\'', '"']);
             let name = name.split(['\'', '"', ' ', ',']).next().unwrap_or(name);
             let path = if action.starts_with("group") { "group.name" } else { "user.target.name" };

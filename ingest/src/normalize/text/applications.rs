@@ -38,6 +38,18 @@ pub(super) fn application<'t>(text: &'t str, context: &Context) -> Option<Facts<
         python(&mut facts, name);
         return Some(facts);
     }
+    // loguru's usual format: `| LEVEL    | NAME:FUNCTION:LINE - TEXT`.
+    if let Some(parts) = rest.strip_prefix("| ") {
+        let (level, after) = parts.split_once('|')?;
+        Severity::from_word(level.trim())?;
+        facts.level = level.trim();
+        let after = after.trim_start();
+        let (place, said) = after.split_once(" - ").unwrap_or(("", after));
+        facts.text("log.logger", place.split(':').next().unwrap_or(place));
+        facts.message = Some(said);
+        facts.classes.push("python/application/");
+        return Some(facts);
+    }
     let mut thread = None;
     for _ in 0..2 {
         let Some((inner, after)) = rest.strip_prefix('[').and_then(|r| r.split_once(']')) else {

@@ -36,7 +36,8 @@ pub(super) fn named<'t>(text: &'t str, _context: &Context) -> Option<Facts<'t>> 
         let (category, after) = rest.split_once(": ")?;
         let (level, after) = after.split_once(": ").filter(|_| !category.contains(' '))?;
         facts.text("log.logger", category);
-        facts.level = level;
+        // `debug 1` says how much of it.
+        facts.level = level.split(' ').next().unwrap_or(level);
         rest = after;
     }
     facts.message = Some(rest);
@@ -58,6 +59,14 @@ pub(super) fn named<'t>(text: &'t str, _context: &Context) -> Option<Facts<'t>> 
         let _class = line.word()?;
         let kind = line.word()?;
         add_question(&mut facts, name, kind);
+    } else if line.tag("query failed (").is_some() {
+        // `query failed (SERVFAIL) for name/IN/A at query.c:7837`.
+        let code = line.until(") for ")?;
+        let mut parts = line.word()?.rsplitn(3, '/');
+        let (kind, _class, name) = (parts.next()?, parts.next()?, parts.next()?);
+        add_question(&mut facts, name, kind);
+        facts.text("dns.response_code", code);
+        facts.word("event.outcome", "failure");
     } else if line.tag("query (cache) '").is_some() || line.tag("query '").is_some() {
         // `query (cache) 'name/A/IN' denied`.
         let name = line.until("'")?;

@@ -6,6 +6,7 @@
 
 use super::line::{Line, is_digits, looks_like};
 use super::{Context, Facts};
+use crate::normalize::authentication::Outcome;
 use crate::normalize::time;
 
 /// Reads a line of nginx's error log.
@@ -35,6 +36,13 @@ pub(super) fn nginx<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
         _ => line.rest,
     };
     facts.text("error.message", text.split(", client: ").next().unwrap_or(text));
+    // `user "bob": password mismatch`, `user "bob" was not found in "/etc/nginx/.htpasswd"`.
+    if let Some((user, after)) = text.strip_prefix("user \"").and_then(|rest| rest.split_once('"'))
+        && (after.starts_with(": password mismatch") || after.starts_with(" was not found in "))
+    {
+        facts.text("user.name", user);
+        facts.sign_in = Some(Outcome::Failure);
+    }
     // What the client sent stands behind these names, so each counts where it comes first.
     if let Some((_, rest)) = text.split_once(", client: ") {
         facts.source(rest.split(',').next().unwrap_or(rest));
@@ -100,6 +108,6 @@ fn add_sign_in<'t>(facts: &mut Facts<'t>, text: &'t str) {
         .find_map(|end| rest.split_once(end));
     if let Some((user, _)) = failed {
         facts.text("user.name", user);
-        facts.sign_in = Some(crate::normalize::authentication::Outcome::Failure);
+        facts.sign_in = Some(Outcome::Failure);
     }
 }

@@ -13,6 +13,9 @@ pub(super) fn haproxy<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>>
     let client = line.short_word(64)?;
     let stamp = line.bracketed()?;
     let frontend = line.word()?;
+    if frontend.ends_with(':') {
+        return haproxy_error((client, stamp, frontend), line.rest, context);
+    }
     let (backend, server) = line.word()?.split_once('/')?;
     let timers = line.short_word(64)?;
     let at = time::from_text(stamp, context.zone, context.now)?;
@@ -46,6 +49,23 @@ pub(super) fn haproxy<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>>
         // Cut short when it was long: then there is no quote at its end.
         super::access::add_request(&mut facts, request.strip_suffix('"').unwrap_or(request));
     }
+    Some(facts)
+}
+
+/// `CLIENT:PORT [TIME] FRONTEND/BIND: SSL handshake failure`, of a connection that came to nothing.
+fn haproxy_error<'t>(
+    (client, stamp, frontend): (&'t str, &str, &'t str),
+    reason: &'t str,
+    context: &Context,
+) -> Option<Facts<'t>> {
+    let (frontend, _) = frontend.split_once('/')?;
+    let at = time::from_text(stamp, context.zone, context.now)?;
+    let mut facts = Facts::of("network", "connection", "connection_failed");
+    facts.time = Some(at);
+    facts.source_pair(client);
+    facts.text("haproxy.frontend", frontend.trim_end_matches('~'));
+    facts.text("error.message", reason);
+    facts.word("event.outcome", "failure");
     Some(facts)
 }
 
