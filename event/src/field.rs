@@ -238,6 +238,7 @@ pub const STANDARD_FIELDS: &[FieldSpec] = {
             Integer,
             "of how many records, each a line or a piece of one, it was joined",
         ),
+        spec("lw.long_word", Bool, "a word is so long that it is found by its beginning alone"),
     ]
 };
 

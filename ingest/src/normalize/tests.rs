@@ -111,6 +111,16 @@ fn a_record_that_is_no_text_keeps_its_bytes() {
 }
 
 #[test]
+fn a_word_that_nobody_meant_as_one_is_flagged() {
+    for (bytes, flag) in [(65_530, "-"), (65_531, "true")] {
+        let long = "x".repeat(bytes);
+        check(&format!("a {long} b"), &format!("lw.long_word={flag}"));
+        check(&format!(r#"{{"message":"a","blob":"{long}"}}"#), &format!("lw.long_word={flag}"));
+    }
+    check(&"ab ".repeat(30_000), "lw.long_word=-");
+}
+
+#[test]
 fn a_sender_cannot_say_what_only_we_say() {
     check(
         r#"{"lw":{"reason":"x"},"lw.code":"y","dataset":"logwarden.audit","source":"z","event":{"dataset":"logwarden"}}"#,

@@ -2,16 +2,30 @@
 //!
 //! Input: a reading that is complete. Output: `event.outcome` is success, failure or unknown, `network.transport` in
 //! lower case and no number, `http.version` without `HTTP/`. What the sender wrote otherwise stays under its own
-//! name.
+//! name. A word that is so long that nobody meant it as one is flagged: it is found by its beginning alone.
 
 use super::reading::{Held, Reading};
 use super::{authentication, standard};
+
+/// Bytes of a word beyond which the event is flagged (security requirement).
+const WORD_BYTES_MAX: usize = 65_530;
 
 /// Spells what is spelled otherwise anew.
 pub(super) fn settle(reading: &mut Reading<'_>) {
     authentication::settle_outcome(reading);
     respell(reading, standard::TRANSPORT, "network.transport", transport);
     respell(reading, standard::HTTP_VERSION, "http.version", version);
+    if has_long_word(reading.record()) {
+        reading.flag("lw.long_word");
+    }
+}
+
+/// Whether any word, as they are searched for, is longer than [`WORD_BYTES_MAX`].
+fn has_long_word(text: &str) -> bool {
+    text.len() > WORD_BYTES_MAX
+        && text
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|word| word.len() > WORD_BYTES_MAX)
 }
 
 /// `spell`: the word as it should be, when it is not.

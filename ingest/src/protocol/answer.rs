@@ -147,6 +147,11 @@ impl Failure {
         counter!(BATCHES_REFUSED_TOTAL, "reason" => self.code).increment(1);
     }
 
+    /// What programs know it by.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The status of the answer.
     pub(super) const fn status(&self) -> StatusCode {
         self.status

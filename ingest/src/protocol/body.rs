@@ -78,15 +78,15 @@ pub(super) enum BodyError {
     NoRoom,
 }
 
-/// Reads the whole body into room that was taken for it; true when it came slowly, and the room is
-/// that of what came.
+/// Reads the whole body into `read`, in room that was taken for it; true when it came slowly, and the room is
+/// that of what came. Of a body that is not taken `read` holds what came before that was known.
 pub(super) async fn read(
     mut body: Body,
     limits: &Limits,
     quota: &Quota,
     room: &mut Room,
-) -> Result<(Bytes, bool), BodyError> {
-    let mut read = BytesMut::new();
+    read: &mut BytesMut,
+) -> Result<bool, BodyError> {
     let started = Instant::now();
     let mut is_slow = false;
     loop {
@@ -104,12 +104,14 @@ pub(super) async fn read(
             }
         };
         match frame {
-            None => return Ok((read.freeze(), is_slow)),
+            None => return Ok(is_slow),
             Some(Err(_)) => return Err(BodyError::Broken),
             Some(Ok(frame)) => {
                 let Ok(chunk) = frame.into_data() else { continue };
                 let bytes = read.len() + chunk.len();
                 if bytes > limits.body_bytes_max {
+                    let missing = limits.dead_letter_bytes_max.saturating_sub(read.len());
+                    read.extend_from_slice(&chunk[..chunk.len().min(missing)]);
                     return Err(BodyError::TooLarge);
                 }
                 if is_slow {

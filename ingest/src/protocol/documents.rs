@@ -2,7 +2,7 @@
 //!
 //! Input: a whole body. Output: each document with its line, or what is wrong there and the bytes
 //! that belong to it. A bad line costs itself alone: reading goes on at the next line that begins
-//! like a document. Items of an array are numbered instead of lines.
+//! like a document. Where the body is one array its items are numbered instead of lines.
 
 use std::borrow::Cow;
 
@@ -188,14 +188,24 @@ impl<'b> Cutter<'b> {
         }
     }
 
+    /// Whether the array that begins here is the whole body, rather than one of several lines.
+    fn is_alone(&self) -> bool {
+        let end = self.line_end(self.pos);
+        let is_whole_line = self.body[self.pos..end].trim_ascii_end().ends_with(b"]");
+        let is_first = self.body[..self.pos].trim_ascii().is_empty();
+        is_first && (!is_whole_line || self.body[end..].trim_ascii().is_empty())
+    }
+
     fn array(&mut self, sink: &mut impl Sink) {
+        let is_alone = self.is_alone();
         self.pos += 1;
         let mut item = 0;
         loop {
             if !self.skip_blanks() {
                 let malformed = Malformed { offset: self.pos, problem: Problem::Incomplete };
                 let reason = self.reason(self.pos, malformed);
-                return sink.reject(item + 1, b"", malformed.problem.code(), reason);
+                let number = if is_alone { item + 1 } else { self.line };
+                return sink.reject(number, b"", malformed.problem.code(), reason);
             }
             if self.body[self.pos] == b']' {
                 self.pos += 1;
@@ -206,10 +216,11 @@ impl<'b> Cutter<'b> {
             let mut scanner = self.scanner(pos);
             let found = scanner.skip_value(0).map(drop);
             let end = scanner.pos;
+            let number = if is_alone { item } else { self.line };
             if let Err(malformed) = found {
-                return self.reject_rest_of_array(sink, item, malformed);
+                return self.reject_rest_of_array(sink, number, malformed);
             }
-            self.take(sink, end, item);
+            self.take(sink, end, number);
             self.advance(end);
             if sink.is_full() {
                 return;
@@ -224,7 +235,8 @@ impl<'b> Cutter<'b> {
                 _ => {
                     let problem = Problem::Expected("`,` or `]`");
                     let malformed = Malformed { offset: self.pos, problem };
-                    return self.reject_rest_of_array(sink, item + 1, malformed);
+                    let number = if is_alone { item + 1 } else { self.line };
+                    return self.reject_rest_of_array(sink, number, malformed);
                 }
             }
         }
@@ -350,8 +362,23 @@ mod tests {
         );
         check(
             "[{\"a\":1} {\"b\":1}]\n{\"c\":1}",
-            "1: {\"a\":1}\n2! invalid_json, expected `,` or `]` at column 10: {\"b\":1}]\n2: {\"c\":1}",
+            "1: {\"a\":1}\n1! invalid_json, expected `,` or `]` at column 10: {\"b\":1}]\n2: {\"c\":1}",
         );
+    }
+
+    #[test]
+    fn arrays_on_lines_are_numbered_by_line() {
+        check(
+            "[{\"a\":1}, 1]\n[{\"b\":1},{\"c\":1}, 2]\n\n[{\"d\":x}]\n{\"e\":1}",
+            "1: {\"a\":1}
+             1! not_an_object, expected an object at column 1: 1
+             2: {\"b\":1}
+             2: {\"c\":1}
+             2! not_an_object, expected an object at column 1: 2
+             4! invalid_json, expected a value at column 7: {\"d\":x}]
+             5: {\"e\":1}",
+        );
+        check("{\"a\":1}\n[{\"b\":1},\n{\"c\":1}]", "1: {\"a\":1}\n2: {\"b\":1}\n3: {\"c\":1}");
     }
 
     #[test]

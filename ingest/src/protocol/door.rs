@@ -15,10 +15,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chrono_tz::Tz;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use logwarden_event::{Event, Position, Timestamp};
 use logwarden_store::identity::{ClientNames, is_credential_in_url};
 use logwarden_store::{IdempotencyKey, Receipt};
@@ -31,6 +31,7 @@ use super::documents;
 use super::stream::Taker;
 use super::tcp_json::source_if_allowed;
 use crate::batch::{Batch, Tally};
+use crate::deadletter::Rejection;
 use crate::doubt::{self, Answered};
 use crate::normalize::scan::Malformed;
 use crate::normalize::{Origin, Wrapped};
@@ -91,9 +92,6 @@ impl Admission {
             .get(CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok())
             .and_then(|length| length.parse().ok());
-        if length.is_some_and(|length: usize| length > pipeline.limits().body_bytes_max) {
-            return Err(Failure::of_body(BodyError::TooLarge));
-        }
         let key = key_of(headers)?;
         let answered = request.extensions().get::<Answered>().cloned().unwrap_or_default();
         let admission = Self::new(pipeline, source, peer_of(request), protocol, key);
@@ -137,11 +135,8 @@ impl Admission {
     }
 
     /// The same once the message has said how long it is.
-    pub(super) fn expecting(self, length: usize, encoding: Encoding) -> Result<Self, Failure> {
-        if length > self.pipeline.limits().body_bytes_max {
-            return Err(Failure::of_body(BodyError::TooLarge)).inspect_err(Failure::count);
-        }
-        Ok(Self { encoding, length: Some(length), ..self })
+    pub(super) fn expecting(self, length: usize, encoding: Encoding) -> Self {
+        Self { encoding, length: Some(length), ..self }
     }
 
     /// Whether the source may send now.
@@ -154,15 +149,48 @@ impl Admission {
 
     /// Takes room in memory and reads the body into it.
     pub(super) async fn read(self, body: Body) -> Result<Shipment, Failure> {
+        let limits = self.pipeline.limits();
+        let mut came = BytesMut::new();
+        if self.length.is_some_and(|length| length > limits.body_bytes_max) {
+            return Err(self.refuse(Failure::of_body(BodyError::TooLarge), &came).await);
+        }
         let mut room = self.take_room().await?;
-        let read = body::read(body, self.pipeline.limits(), &self.quota, &mut room).await;
-        let (body, is_slow) = read.map_err(Failure::of_body).inspect_err(Failure::count)?;
+        let is_slow = match body::read(body, limits, &self.quota, &mut room, &mut came).await {
+            Ok(is_slow) => is_slow,
+            Err(error) => return Err(self.refuse(Failure::of_body(error), &came).await),
+        };
+        let body = came.freeze();
         if is_slow && self.encoding != Encoding::Identity {
             // It will grow, and its room was given back while it came.
             drop(room);
             return self.part(body).await;
         }
         Ok(Shipment { admission: self, body, room })
+    }
+
+    /// Counts a refusal. The beginning of a body that is beyond a bound becomes a dead letter, so that people see
+    /// what was refused; where secrets are masked nothing of it, for in what is compressed or cut nobody can find
+    /// them.
+    async fn refuse(&self, failure: Failure, came: &[u8]) -> Failure {
+        failure.count();
+        if failure.status() != StatusCode::PAYLOAD_TOO_LARGE {
+            return failure;
+        }
+        let (pipeline, origin, quota) = (&self.pipeline, &self.origin, &self.quota);
+        let kept = if origin.mask_secrets { &[] } else { came };
+        let mut batch = Batch::default();
+        let rejection = Rejection {
+            line: 1,
+            code: failure.code(),
+            reason: failure.message().to_owned(),
+            size_bytes: came.len().max(kept.len() + 1),
+        };
+        batch.reject(pipeline.intake(origin, quota), kept, rejection);
+        if !batch.drafts.is_empty() {
+            // What finds no room is refused all the same.
+            let _ = pipeline.append(batch, origin, quota, None, Bytes::new()).await;
+        }
+        failure
     }
 
     /// Takes room in memory for a part of the body that was read already.
@@ -230,6 +258,7 @@ impl Shipment {
     ) -> Result<Cut<T>, Failure> {
         let Self { admission, body, room } = self;
         let pipeline = Arc::clone(&admission.pipeline);
+        let (refusing, came) = (admission.clone(), body.clone());
         // A compressed body grows, so its work may be long however short it is.
         let is_plain = admission.encoding == Encoding::Identity;
         let bytes = if is_plain { body.len() } else { usize::MAX };
@@ -258,7 +287,10 @@ impl Shipment {
             Ok(Cut { admission, batch, idempotency, found, _room: room })
         };
         let cut = pipeline.compute(bytes, work).await.map_err(Failure::refused);
-        cut.flatten().inspect_err(Failure::count)
+        match cut.flatten() {
+            Ok(cut) => Ok(cut),
+            Err(failure) => Err(refusing.refuse(failure, &came).await),
+        }
     }
 }
 

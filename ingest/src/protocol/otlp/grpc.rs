@@ -220,7 +220,7 @@ impl Caller {
             }
             (true, encoding) => encoding,
         };
-        let admission = admission.expecting(prefix.length, encoding)?;
+        let admission = admission.expecting(prefix.length, encoding);
         let shipment = admission.read(prefix.message(body)).await?;
         if shipment.body.len() != prefix.length {
             let broken = Failure::of_body(BodyError::Broken);

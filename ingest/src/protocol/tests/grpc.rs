@@ -205,7 +205,8 @@ async fn what_is_no_good_call_is_refused_for_good() {
         assert_eq!(answer.status(), status, "{headers} {}", answer.header("grpc-message"));
         assert_eq!(answer.header("grpc-status-details-bin"), "");
     }
-    assert_eq!(node.shown("message lw.code").await, "nonsense | invalid_protobuf");
+    let kept = node.shown("dataset lw.code").await.replace("logwarden.deadletter | ", "");
+    assert_eq!(kept, "invalid_protobuf\ntoo_large\ntoo_large");
     let (peer, _served) = node.connect(otlp());
     let headers = PLAIN.replace("TOKEN", &node.token);
     let traces = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";

@@ -140,8 +140,20 @@ async fn too_much_is_refused_whole() {
     assert_eq!((answer.status, answer.code()), (413, "too_large"));
     let request = node.request().header("content-length", 17 << 20).body(Body::empty());
     assert_eq!(node.send(request.expect("a request")).await.status, 413);
-    assert_eq!(node.journal().await, "");
-    assert_eq!(node.post("{}\n".repeat(10_000)).await.counts(), "10000/0/0 1-10000");
+    // The beginning of what came is kept.
+    let journal = "logwarden.deadletter shop 1:too_many_records 30003
+         logwarden.deadletter shop 1:too_large 65536
+         logwarden.deadletter shop 1:too_large 0";
+    assert_eq!(node.journal().await, lines(journal));
+    assert_eq!(node.post("{}\n".repeat(10_000)).await.counts(), "10000/0/0 4-10003");
+}
+
+#[tokio::test]
+async fn of_what_is_refused_no_secret_is_kept() {
+    let node = super::again::masking().await;
+    let body = format!("password=hunter2{}", " ".repeat(16 << 20));
+    assert_eq!(node.post(body).await.status, 413);
+    assert_eq!(node.journal().await, "logwarden.deadletter shop 1:too_large 0");
 }
 
 #[tokio::test]

@@ -168,7 +168,7 @@ async fn many_empty_entries_stop_at_the_bound() {
     body.extend(stream);
     let answer = node.ship(PROTOBUF, snappy(&body)).await;
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (413, &"too_many_records".into()));
-    assert_eq!(node.events().await.len(), 0);
+    assert_eq!(node.shown("lw.code").await, "too_many_records");
 }
 
 #[tokio::test]
@@ -179,5 +179,5 @@ async fn labels_count_for_every_entry() {
     let body = format!(r#"{{"streams":[{{"stream":{{"a":"{labels}"}},"values":[{entries}]}}]}}"#);
     let answer = node.ship(JSON, body).await;
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (413, &"too_large".into()));
-    assert_eq!(node.events().await.len(), 0);
+    assert_eq!(node.shown("lw.code").await, "too_large");
 }
