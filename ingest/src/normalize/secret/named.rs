@@ -13,6 +13,8 @@ const VALUE_BYTES_MAX: usize = 1_024;
 /// Bytes in which the quote is looked for that ends a value, or what ends a list or an object.
 const QUOTED_BYTES_MAX: usize = 16 << 10;
 const NAME_BYTES_MAX: usize = 64;
+/// Bytes of `ass=` and `wd"`, which stand for `pass` and `pwd`.
+const SHORT_BYTES: usize = 4;
 /// Lists and objects inside one another under the name of a secret.
 const DEPTH_MAX: usize = 8;
 
@@ -194,6 +196,11 @@ pub(super) struct Quote {
 
 /// Adds what stands behind the name of which `hit..hit_end` is a part.
 pub(super) fn named(record: &[u8], hit: usize, hit_end: usize, found: &mut Secrets) {
+    // `class` and `cwd` are everywhere: the short words that are looked for begin with a `p`.
+    let is_short = hit_end - hit <= SHORT_BYTES;
+    if is_short && !record[..hit].last().is_some_and(|first| first.eq_ignore_ascii_case(&b'p')) {
+        return;
+    }
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let before = record[..hit].iter().rev().take(NAME_BYTES_MAX);
     let name_start = hit - before.take_while(|byte| is_name(**byte)).count();

@@ -196,7 +196,7 @@ fn name_servers() {
 }
 
 #[test]
-fn databases() {
+fn postgresql() {
     check(
         "2026-01-02 03:04:05.678 UTC [77] alice@shop FATAL:  password authentication failed for user \"alice\"",
         "at=2026-01-02T03:04:05.678Z
@@ -264,6 +264,10 @@ fn databases() {
         ),
         "severity=info\nmessage=ready, \"now\"\nuser.name=-\ndataset=postgresql",
     );
+}
+
+#[test]
+fn mysql() {
     check(
         "2026-01-02T03:04:05.678901Z 8 [Note] [MY-010926] [Server] Access denied for user 'alice'@'192.0.2.9' (using password: YES)",
         "at=2026-01-02T03:04:05.678901Z
