@@ -269,6 +269,9 @@ pub(crate) fn mark(reading: &mut Reading<'_>, outcome: Outcome) {
 
 /// Puts one of three words where a sender ended it in its own: that stays under its own name.
 pub(super) fn settle_outcome(reading: &mut Reading<'_>) {
+    if !reading.may_have(standard::EVENT_OUTCOME) {
+        return;
+    }
     let mut said: Option<&'static str> = None;
     for index in 0..reading.entries.len() {
         let entry = reading.entries[index];

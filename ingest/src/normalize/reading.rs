@@ -290,9 +290,14 @@ impl<'a> Reading<'a> {
         (entry.standard != NOT_STANDARD).then_some(entry.standard)
     }
 
+    /// Whether some field has the standard name, or had it.
+    pub(crate) fn may_have(&self, place: u16) -> bool {
+        self.present & (1 << place) != 0
+    }
+
     /// The first value under the standard name.
     pub(crate) fn first(&self, place: u16) -> Option<Held> {
-        if self.present & (1 << place) == 0 {
+        if !self.may_have(place) {
             return None;
         }
         self.live().find(|entry| entry.standard == place).map(|entry| entry.value)

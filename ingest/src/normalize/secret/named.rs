@@ -264,7 +264,9 @@ fn is_said(record: &[u8], (start, end): (usize, usize), name: Name, has_space: b
         return true;
     }
     let is_prose = PROSE.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()));
-    has_space && !is_prose && !name.is_program && ends_statement(&record[end..])
+    // Without a space it may be any pair of words, but not in a structure that somebody printed.
+    let is_apart = has_space || matches!(record.get(end), Some(b' ' | b'}'));
+    is_apart && !is_prose && !name.is_program && ends_statement(&record[end..])
 }
 
 /// Whether nothing follows, or what follows is no prose: a mark, or another pair.
@@ -287,10 +289,21 @@ fn inside(record: &[u8], start: usize, quote: Quote, name: Name, found: &mut Sec
     let mut rest = Cursor { record, at: start };
     while let Some(byte) = record.get(rest.at).copied() {
         let hides = open.last().copied().unwrap_or(true);
-        if let Some(next) = rest.quote().filter(|next| *next == quote) {
+        let before = rest.at;
+        let next = rest.quote();
+        if next != Some(quote) {
+            rest.at = before;
+        } else {
             let from = rest.at;
-            let Some(length) = closing(&record[from..], next) else { return };
-            rest.at = from + length + next.escapes + 1;
+            let Some(length) = closing(&record[from..], quote) else {
+                // Cut off inside it.
+                let end = from + value_bytes(&record[from..], None);
+                if hides && is_secret(&record[from..end]) {
+                    found.push(Secret { kind: name.kind, start: from, end, quote: None });
+                }
+                return;
+            };
+            rest.at = from + length + quote.escapes + 1;
             rest.spaces();
             let text = &record[from..from + length];
             if record.get(rest.at) == Some(&b':') {

@@ -101,6 +101,8 @@ fn what_is_said_without_quotes_is_one_unless_it_is_prose() {
         ("password: correcthorse, user: bob", "correcthorse"),
         ("Password:hunter2", "hunter2"),
         ("db_pass: correcthorse host: db-1", "correcthorse"),
+        ("{User:bob Password:correcthorse}", "correcthorse"),
+        ("{Password:correcthorse User:bob}", "correcthorse"),
     ] {
         check(record, &[("password", value)]);
     }
@@ -115,6 +117,7 @@ fn what_is_said_without_quotes_is_one_unless_it_is_prose() {
         "could not read secret: shop-tls-2",
         "Enter password: bob",
         "chpasswd: (user bob) pam_chauthtok() failed",
+        "tag password:handler",
     ] {
         check(not, &[]);
     }
@@ -160,6 +163,7 @@ fn lists_and_objects_under_such_a_name_are_secrets() {
     check(r#"{"secret":{"secretName":"shop-tls","defaultMode":42000}}"#, &[]);
     check(r#"{"secret":{"value":"hunter2","name":"shop-tls"}}"#, &[("secret", "hunter2")]);
     check(r#"{"password":["hunter2""#, &[("password", "hunter2")]);
+    check(r#"{"password":["first1","hunter2"#, &[("password", "first1"), ("password", "hunter2")]);
     for record in [
         r#"{"password":[123456,"hunter2"],"a":1}"#,
         r#"{"password":{"old":-12345.5,"new":"x1234"}}"#,
