@@ -89,7 +89,7 @@ impl<T> Streams<T> {
             }
             ended.push(self.open.remove(place));
         }
-        let trace = Trace::begin(&piece.text);
+        let trace = piece.begin();
         if (piece.is_whole && trace == Trace::None) || piece.is_last {
             return false;
         }

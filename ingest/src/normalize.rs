@@ -148,19 +148,22 @@ impl Normalizer {
         let bytes = |masked: &'_ Option<Masked>, plain: &'_ [u8]| {
             masked.as_ref().map_or_else(|| plain.to_vec(), |masked| masked.bytes.clone())
         };
-        let Some(first) = record.as_ref().or(content.as_ref()).or(envelope.as_ref()) else {
+        // In a record of several lines a secret may stand otherwise than in what is understood of it.
+        let inner = if is_bare { &record } else { &content };
+        let understood = Masked::both(inner.as_ref(), envelope.as_ref());
+        let Some(listed) = understood.as_ref().or(record.as_ref()) else {
             return self.normalize_plain(known, wrapped, None, origin, now);
         };
         let kept = bytes(&record, wrapped.record);
-        let understood = if is_bare { Vec::new() } else { bytes(&content, wrapped.content) };
+        let said = if is_bare { Vec::new() } else { bytes(&content, wrapped.content) };
         let around = bytes(&envelope, wrapped.envelope.as_bytes());
         let masked = Wrapped {
             record: &kept,
-            content: if is_bare { &kept } else { &understood },
+            content: if is_bare { &kept } else { &said },
             envelope: std::str::from_utf8(&around).expect("masks stand between letters"),
             ..*wrapped
         };
-        self.normalize_plain(known, &masked, Some(first), origin, now)
+        self.normalize_plain(known, &masked, Some(listed), origin, now)
     }
 
     /// `masked`: what was replaced in the record.

@@ -3,7 +3,8 @@
 //! Input: a record. Output: the stream it is of, its text, and whether the line ends with it; nothing
 //! for records that stand for themselves. Known are lines of the CRI (`P` and `F`), entries of Docker's
 //! json-file, whose text ends with a line feed when the line does, records with `partial_message` as
-//! Docker's log drivers make them, syslog messages, and lines without any envelope.
+//! Docker's log drivers make them, syslog messages, and lines without any envelope. Other JSON objects stand for
+//! themselves, unless they hold a private key line by line.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -12,15 +13,18 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use super::syslog;
+use super::trace::Trace;
 use crate::protocol::members::{Object, members, string};
 
 static PARTIAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"partial_message\""));
 /// What every entry of Docker's json-file has, and little else.
 static STREAM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream\""));
+/// What the first line of a private key ends with.
+static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("PRIVATE KEY-----"));
 /// How rsyslog writes a tab.
 const TAB: &[u8] = b"#011";
 /// Members that hold the text of a record.
-const TEXTS: [&str; 2] = ["log", "message"];
+const TEXTS: [&str; 3] = ["log", "message", "msg"];
 
 /// What tells streams apart: equal forms are the same stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub(super) enum Form {
     Docker { is_error: bool },
     /// Records with `partial_message`, by the hash of what names their line or container.
     Partial(u64),
+    /// Other objects, by the hash of their members' names.
+    Object(u64),
     /// Syslog messages, by the hash of who wrote them.
     Syslog(u64),
 }
@@ -53,7 +59,7 @@ impl<'r> Piece<'r> {
     pub(super) fn of(record: &'r [u8], has_open: bool) -> Option<Self> {
         match record.first()? {
             b'{' => {
-                let finders = [&STREAM, &PARTIAL];
+                let finders = [&STREAM, &PARTIAL, &KEY];
                 let may_be = has_open || finders.iter().any(|one| one.find(record).is_some());
                 may_be.then(|| Self::of_object(record)).flatten()
             }
@@ -61,6 +67,13 @@ impl<'r> Piece<'r> {
             b'0'..=b'9' => Self::of_cri(record).or_else(|| Some(Self::of_text(record))),
             _ => Some(Self::of_text(record)),
         }
+    }
+
+    /// How its trace stands when it goes on with nothing: of objects, only a key is one.
+    pub(super) fn begin(&self) -> Trace {
+        let trace = Trace::begin(&self.text);
+        let is_one = !matches!(self.form, Form::Object(_)) || trace == Trace::Key;
+        if is_one { trace } else { Trace::None }
     }
 
     fn of_text(record: &'r [u8]) -> Self {
@@ -99,8 +112,10 @@ impl<'r> Piece<'r> {
         let (mut is_partial, mut is_last) = (false, None);
         // An entry of json-file has these and no others, whoever wrote it anew.
         let (mut has_log, mut has_time, mut has_others) = (false, false, false);
+        let mut names = DefaultHasher::new();
         for member in members(document) {
             let (key, value) = member.ok()?;
+            key.hash(&mut names);
             has_log |= key == "log";
             has_others |= !matches!(&*key, "log" | "stream" | "time" | "attrs");
             match &*key {
@@ -121,7 +136,10 @@ impl<'r> Piece<'r> {
                 let is_whole = text.pop_if(|byte| *byte == b'\n').is_some();
                 (Form::Docker { is_error: output == "stderr" }, is_whole, false)
             }
-            (false, _) => (Form::Partial(hash(container?)), true, true),
+            (false, _) => match container {
+                Some(container) => (Form::Partial(hash(container)), true, true),
+                None => (Form::Object(names.finish()), true, false),
+            },
             // Drivers that name no last piece leave the mark away on it.
             (true, _) => {
                 let named = id.filter(|_| is_last.is_some()).or(container);

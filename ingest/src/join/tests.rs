@@ -145,6 +145,24 @@ fn a_private_key_is_one_record() {
 }
 
 #[test]
+fn a_private_key_is_one_record_in_objects_too() {
+    check(
+        r#"{"level":"info","message":"-----BEGIN PRIVATE KEY-----","at":1}
+        {"level":"error","message":"Error: another","at":1}
+        {"level":"info","msg":"-----BEGIN PRIVATE KEY-----","at":1}
+        {"level":"info","msg":"MIIEow","at":2}
+        {"level":"info","other":"Error"}
+        {"level":"info","msg":"-----END PRIVATE KEY-----","at":3}
+        {"level":"info","msg":"done","at":4}"#,
+        r#"1: {"level":"info","message":"-----BEGIN PRIVATE KEY-----","at":1}
+        0: {"level":"error","message":"Error: another","at":1}
+        0: {"level":"info","other":"Error"}
+        3: {"level":"info","msg":"-----BEGIN PRIVATE KEY-----\nMIIEow\n-----END PRIVATE KEY-----","at":1}
+        0: {"level":"info","msg":"done","at":4}"#,
+    );
+}
+
+#[test]
 fn what_has_no_form_of_a_trace_stays_alone() {
     check(
         "ERROR one

@@ -26,6 +26,8 @@ use unescaped::Unescaped;
 const LISTED_MAX: usize = 8;
 /// Bytes of a value that is worth hiding.
 const VALUE_BYTES_MIN: usize = 4;
+/// Bytes of a line of a private key that can be nothing else.
+const KEY_LINE_BYTES_MIN: usize = 16;
 const HASH_BYTES: usize = 4;
 const STARS: &[u8] = b"***";
 
@@ -183,6 +185,15 @@ pub(crate) struct Masked {
     marks: Vec<(&'static str, String)>,
 }
 
+impl Masked {
+    /// What was replaced in either, without their bytes.
+    pub(crate) fn both(one: Option<&Self>, other: Option<&Self>) -> Option<Self> {
+        let marks = one.into_iter().chain(other).flat_map(|masked| masked.marks.iter().cloned());
+        let marks: Vec<_> = marks.collect();
+        (!marks.is_empty()).then_some(Self { bytes: Vec::new(), marks })
+    }
+}
+
 /// Replaces what looks like a secret; `None` when there is none.
 pub(crate) fn mask(record: &[u8]) -> Option<Masked> {
     replace(record, &find(record))
@@ -201,6 +212,13 @@ pub(crate) fn mask_with(record: &[u8], made: &[&[u8]]) -> Option<Masked> {
             }
             for said in [value, plain.as_bytes()] {
                 add_all(record, said, secret.kind, &mut secrets);
+            }
+            // Each line of a key may have stood in a record of its own.
+            if secret.kind == shapes::PRIVATE_KEY {
+                let lines = plain.lines().map(str::trim).filter(|line| !line.starts_with('-'));
+                for line in lines.filter(|line| line.len() >= KEY_LINE_BYTES_MIN) {
+                    add_all(record, line.as_bytes(), secret.kind, &mut secrets);
+                }
             }
         }
     }

@@ -5,6 +5,8 @@
 
 use super::{Secret, run};
 
+/// What such a key is called among the findings.
+pub(super) const PRIVATE_KEY: &str = "private_key";
 /// Bytes of a private key.
 const PRIVATE_KEY_BYTES_MAX: usize = 16 << 10;
 
@@ -55,5 +57,5 @@ pub(super) fn private_key(record: &[u8], start: usize) -> Option<Secret> {
         };
         body + run(&text[body..], is_body)
     });
-    Some(Secret { kind: "private_key", start, end: start + end, quote: None })
+    Some(Secret { kind: PRIVATE_KEY, start, end: start + end, quote: None })
 }

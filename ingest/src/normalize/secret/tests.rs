@@ -210,6 +210,16 @@ fn what_was_found_in_the_json_is_hidden_in_the_form_it_came_in() {
 }
 
 #[test]
+fn each_line_of_a_key_is_hidden_where_it_stands_alone() {
+    let came =
+        b"<13>a -----BEGIN PRIVATE KEY-----\n<13>a MIIEowIBAAKCAQEAx\n<13>a Zm9vYmFyZm9vYmFyZm9v";
+    let made = b"<13>a -----BEGIN PRIVATE KEY-----\nMIIEowIBAAKCAQEAx\nZm9vYmFyZm9vYmFyZm9v";
+    let masked = mask_with(came, &[made]).expect("a secret");
+    let shown = String::from_utf8_lossy(&masked.bytes);
+    assert!(!shown.contains("MIIE") && !shown.contains("Zm9v"), "{shown}");
+}
+
+#[test]
 fn json_stays_json() {
     for record in [
         r#"{"a":1,"password":12345678901,"b":2}"#,

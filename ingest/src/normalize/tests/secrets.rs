@@ -73,6 +73,7 @@ fn what_stands_around_a_record_is_masked_too() {
     for secret in [&b"hunter2"[..], b"k-12345"] {
         assert!(memchr::memmem::find(&encoded, secret).is_none());
     }
+    assert_eq!(value(&event, "lw.secrets"), "password:password api_key:api_key");
     let masked = value(&event, "password");
     assert!(String::from_utf8_lossy(event.raw()).contains(&masked), "one hash for one secret");
 }

@@ -178,3 +178,24 @@ async fn lines_of_a_runtime_are_joined_by_output() {
     let trace = "stderr | Error: no card⏎    at pay (/app/pay.js:1:2) | 2";
     assert_eq!(shown, format!("stdout | one two | 2⏎{trace}"));
 }
+
+#[tokio::test]
+async fn a_key_sent_line_by_line_is_masked_whole() {
+    for end in ["-----END PRIVATE KEY-----", "cut off"] {
+        let node = super::again::masking().await;
+        let said =
+            ["-----BEGIN PRIVATE KEY-----", "MIIEowIBAAKCAQEAx", "Zm9vYmFyZm9vYmFyZm9v", end];
+        let body = said.map(|said| format!("{{\"level\":\"info\",\"msg\":\"{said}\"}}\n")).concat();
+        node.ship("POST /api/v1/ingest\nauthorization: Bearer TOKEN", body).await;
+        for event in node.events().await {
+            let mut encoded = Vec::new();
+            event.encode(&mut encoded);
+            for line in &said[1..3] {
+                let found = memchr::memmem::find(&encoded, line.as_bytes());
+                assert!(found.is_none(), "{line} with {end}");
+            }
+        }
+        let shown = node.shown("lw.secrets lw.joined").await;
+        assert!(shown.starts_with("private_key:msg | "), "{shown}");
+    }
+}
