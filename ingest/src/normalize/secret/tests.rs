@@ -159,7 +159,12 @@ fn lists_and_objects_under_such_a_name_are_secrets() {
         r#"{"m":"{\"password\":[\"hunter2\",12345]}"}"#,
         &[("password", "hunter2"), ("password", "12345")],
     );
-    check(r#"{"api_keys":["k-12345"],"apiKey":[["k-12345"]]}"#, &[("api_key", "k-12345")]);
+    check(r#"{"apiKey":[["k-12345"]]}"#, &[("api_key", "k-12345")]);
+    check(
+        r#"{"api_keys":["k-12345"],"passwords":{"bob":"hunter2"}}"#,
+        &[("api_key", "k-12345"), ("password", "hunter2")],
+    );
+    check(r#"{"secrets":["shop-tls"],"imagePullSecrets":[{"name":"shop-pull"}]}"#, &[]);
     check(r#"{"secret":{"secretName":"shop-tls","defaultMode":42000}}"#, &[]);
     check(r#"{"secret":{"value":"hunter2","name":"shop-tls"}}"#, &[("secret", "hunter2")]);
     check(r#"{"password":["hunter2""#, &[("password", "hunter2")]);
