@@ -72,3 +72,24 @@ async fn a_list_of_too_many_is_refused_or_kept_whole() {
     let two = [list(9_000), format!("\n{}", "{}\n".repeat(1_001))].concat();
     assert_eq!(node.ship(INGEST, two).await.status, 413);
 }
+
+#[tokio::test]
+async fn each_event_of_a_kubernetes_list_is_an_event() {
+    let node = node(|_| {}).await;
+    let event = |name: &str| {
+        format!(
+            r#"{{"level":"Metadata","auditID":"{name}","stage":"ResponseComplete","verb":"get"}}"#
+        )
+    };
+    let body = format!(
+        r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{{}},"items":[{},{}]}}"#,
+        event("a"),
+        event("b"),
+    );
+    assert_eq!(node.ship(INGEST, body).await.json()["accepted"], 2);
+    assert_eq!(
+        node.shown("dataset event.id event.action").await,
+        lines("kubernetes.audit | a | get\nkubernetes.audit | b | get")
+    );
+    assert_eq!(node.events().await[1].raw(), event("b").as_bytes());
+}
