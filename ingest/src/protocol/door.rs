@@ -152,12 +152,15 @@ impl Admission {
         let limits = self.pipeline.limits();
         let mut came = BytesMut::new();
         if self.length.is_some_and(|length| length > limits.body_bytes_max) {
-            return Err(self.refuse(Failure::of_body(BodyError::TooLarge), &came).await);
+            return Err(self.refuse(Failure::of_body(BodyError::TooLarge), b"", 0).await);
         }
         let mut room = self.take_room().await?;
         let is_slow = match body::read(body, limits, &self.quota, &mut room, &mut came).await {
             Ok(is_slow) => is_slow,
-            Err(error) => return Err(self.refuse(Failure::of_body(error), &came).await),
+            Err(error) => {
+                let beginning = self.beginning_of(&came);
+                return Err(self.refuse(Failure::of_body(error), &beginning, came.len()).await);
+            }
         };
         let body = came.freeze();
         if is_slow && self.encoding != Encoding::Identity {
@@ -169,28 +172,35 @@ impl Admission {
     }
 
     /// Counts a refusal. The beginning of a body that is beyond a bound becomes a dead letter, so that people see
-    /// what was refused; where secrets are masked nothing of it, for in what is compressed or cut nobody can find
-    /// them.
-    async fn refuse(&self, failure: Failure, came: &[u8]) -> Failure {
+    /// what was refused; `size_bytes` came of it.
+    async fn refuse(&self, failure: Failure, beginning: &[u8], size_bytes: usize) -> Failure {
         failure.count();
         if failure.status() != StatusCode::PAYLOAD_TOO_LARGE {
             return failure;
         }
         let (pipeline, origin, quota) = (&self.pipeline, &self.origin, &self.quota);
-        let kept = if origin.mask_secrets { &[] } else { came };
         let mut batch = Batch::default();
         let rejection = Rejection {
             line: 1,
             code: failure.code(),
             reason: failure.message().to_owned(),
-            size_bytes: came.len().max(kept.len() + 1),
+            // Never the whole of it, whatever was announced and did not come.
+            size_bytes: size_bytes.max(beginning.len() + 1),
         };
-        batch.reject(pipeline.intake(origin, quota), kept, rejection);
+        batch.reject(pipeline.intake(origin, quota), beginning, rejection);
         if !batch.drafts.is_empty() {
             // What finds no room is refused all the same.
             let _ = pipeline.append(batch, origin, quota, None, Bytes::new()).await;
         }
         failure
+    }
+
+    /// What is kept of a body that is refused; nothing where secrets are masked, for in what is compressed or cut
+    /// nobody can find them.
+    fn beginning_of(&self, body: &[u8]) -> Bytes {
+        let bytes_max = self.pipeline.limits().dead_letter_bytes_max;
+        let kept = if self.origin.mask_secrets { 0 } else { body.len().min(bytes_max) };
+        Bytes::copy_from_slice(&body[..kept])
     }
 
     /// Takes room in memory for a part of the body that was read already.
@@ -258,7 +268,9 @@ impl Shipment {
     ) -> Result<Cut<T>, Failure> {
         let Self { admission, body, room } = self;
         let pipeline = Arc::clone(&admission.pipeline);
-        let (refusing, came) = (admission.clone(), body.clone());
+        // The body itself goes as soon as it is taken out of its compression.
+        let (refusing, beginning) = (admission.clone(), admission.beginning_of(&body));
+        let size_bytes = body.len();
         // A compressed body grows, so its work may be long however short it is.
         let is_plain = admission.encoding == Encoding::Identity;
         let bytes = if is_plain { body.len() } else { usize::MAX };
@@ -289,7 +301,7 @@ impl Shipment {
         let cut = pipeline.compute(bytes, work).await.map_err(Failure::refused);
         match cut.flatten() {
             Ok(cut) => Ok(cut),
-            Err(failure) => Err(refusing.refuse(failure, &came).await),
+            Err(failure) => Err(refusing.refuse(failure, &beginning, size_bytes).await),
         }
     }
 }
