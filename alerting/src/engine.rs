@@ -308,6 +308,14 @@ impl Engine {
         members
     }
 
+    /// The newest event by which the condition can hold in the window that ends with the last of `fresh`.
+    pub fn met_by(&self, rule: usize, key: &Arc<str>, fresh: &[Member]) -> Option<u128> {
+        let groups = self.groups[rule].as_ref()?;
+        let to = fresh.last()?.at;
+        let from = to.saturating_sub(groups.window.timespan_ns);
+        groups.groups.get(key)?.group.met_by(groups.window.condition, from, to)
+    }
+
     /// Whether an episode of this group that is not over belongs to this alert.
     pub fn has_episode_of(&self, rule: usize, key: &Arc<str>, alert: u128) -> bool {
         let group = self.groups[rule].as_ref().and_then(|groups| groups.groups.get(key));

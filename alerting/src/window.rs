@@ -39,6 +39,14 @@ impl Condition {
             Self::Count(count) | Self::Distinct(count) | Self::Ordered(count) => count,
         }
     }
+
+    /// Whether a point with this tag can be the one by which it holds: of a sequence only the last step.
+    fn is_met_by(self, tag: u128) -> bool {
+        match self {
+            Self::Count(_) | Self::Distinct(_) => true,
+            Self::Ordered(steps) => tag + 1 == steps as u128,
+        }
+    }
 }
 
 /// How a rule looks at time.
@@ -102,7 +110,7 @@ pub struct Episode {
     pub key: u128,
     /// The earliest instant at which the condition held.
     pub started_at: i64,
-    /// The event of that instant.
+    /// The event of that instant; of a sequence the one that made it complete.
     pub started_by: u128,
     /// The last instant at which it held.
     pub held_until: i64,
@@ -239,6 +247,13 @@ impl Group {
     pub fn members(&self, from: i64, to: i64) -> impl Iterator<Item = Member> {
         let first = self.points.partition_point(|point| point.at < from);
         self.points[first..].iter().take_while(move |point| point.at <= to).map(Point::member)
+    }
+
+    /// Of a closed span the newest event by which the condition can hold.
+    pub fn met_by(&self, condition: Condition, from: i64, to: i64) -> Option<u128> {
+        let inside = self.points.iter().rev().skip_while(|point| point.at > to);
+        let mut inside = inside.take_while(|point| point.at >= from);
+        inside.find(|point| condition.is_met_by(point.tag)).map(|point| point.id)
     }
 
     /// The episodes that are not over.
@@ -415,7 +430,7 @@ impl Group {
         let before = episode;
         episode.held_until = held_until;
         episode.close_at = close_at.max(episode.close_at);
-        self.settle_start(&mut episode, started_at);
+        self.settle_start(window.condition, &mut episode, started_at);
         let is_new = touched.is_empty();
         let last = held_until.saturating_add(span);
         let (members, fresh) = self.count_in(from, last, is_new);
@@ -429,12 +444,13 @@ impl Group {
         Change::Grew { episode, fresh, absorbed, moved }
     }
 
-    /// The start of an episode, and of the events at that instant the one with the lowest id:
-    /// whatever order they come in.
-    fn settle_start(&self, episode: &mut Episode, started_at: i64) {
+    /// The start of an episode, and of the events at that instant that can have begun it the one with
+    /// the lowest id: whatever order they come in.
+    fn settle_start(&self, condition: Condition, episode: &mut Episode, started_at: i64) {
         let first = self.points.partition_point(|point| point.at < started_at);
         let at_start = self.points[first..].iter().take_while(|point| point.at == started_at);
-        let lowest = at_start.map(|point| point.id).min();
+        let can_begin = at_start.filter(|point| condition.is_met_by(point.tag));
+        let lowest = can_begin.map(|point| point.id).min();
         let known = (episode.started_at == started_at && episode.started_by != 0)
             .then_some(episode.started_by);
         episode.started_at = started_at;
@@ -477,7 +493,7 @@ impl Group {
         };
         episode.close_at = episode.close_at.max(observed.saturating_add(window.memory_ns()));
         let before = *episode;
-        if at == before.started_at {
+        if at == before.started_at && window.condition.is_met_by(self.points[place].tag) {
             episode.started_by = before.started_by.min(self.points[place].id);
         }
         let episode = *episode;

@@ -8,7 +8,7 @@ mod again;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use logwarden_event::{AlertId, EventId, Timestamp};
+use logwarden_event::{AlertId, Event, EventId, Timestamp, Value};
 use logwarden_store::{Catalog, Statement};
 
 use super::entity::{Counted, count_entity, counted, entities_of, entity_of_group};
@@ -141,6 +141,12 @@ impl Desk {
         }
         let rules = engine.rules().clone();
         let rule = &rules.rules()[finding.rule];
+        if let (Found::Began { episode, members, .. }, true) = (&finding.what, is_sequence(rule)) {
+            // Of very many events only the first are brought, and the one that decides comes last.
+            let decisive: Vec<Member> =
+                members.iter().filter(|member| member.id == episode.started_by).copied().collect();
+            self.kept.bring(&*shared.store.journal, shared.searches(), &decisive).await;
+        }
         let place = (finding.rule, finding.key.clone());
         match finding.what {
             Found::Began { episode, members, fresh, why } => {
@@ -152,7 +158,8 @@ impl Desk {
                     None => {
                         let version = versions.get(&rule.id).copied().unwrap_or(1);
                         let about = (version, finding.group);
-                        self.open(&rules, &place, about, &episode, &members, now)
+                        let decided = (&episode, episode.started_by);
+                        self.open(&rules, &place, about, decided, &members, now)
                     }
                 };
                 if let (Some(why), Some(live)) = (why, self.live.get_mut(&id)) {
@@ -183,7 +190,10 @@ impl Desk {
                         let explained =
                             self.live.get(&id).map(|old| old.row.body.explained.clone());
                         let begun = again::begun(&episode, &fresh);
-                        let id = self.open(&rules, &place, about, &begun, &members, now);
+                        // The event that came may be one that only follows, as another failure.
+                        let decisive = engine.met_by(finding.rule, &finding.key, &fresh);
+                        let decided = (&begun, decisive.unwrap_or(begun.started_by));
+                        let id = self.open(&rules, &place, about, decided, &members, now);
                         if let (Some(explained), Some(live)) = (explained, self.live.get_mut(&id)) {
                             live.row.body.explained = explained;
                         }
@@ -287,7 +297,7 @@ impl Desk {
         rules: &RuleSet,
         place: &(usize, Arc<str>),
         (version, group): (u32, GroupValues),
-        episode: &Episode,
+        (episode, decisive): (&Episode, u128),
         members: &[Member],
         now: Timestamp,
     ) -> AlertId {
@@ -295,7 +305,7 @@ impl Desk {
         let first = EventId::from_u128(episode.key);
         let id = alert_id(&rule.id, &place.1, first);
         let started = EventId::from_u128(episode.started_by).observed_at();
-        let decided_by = self.decided_by(rule, episode);
+        let decided_by = self.decided_by(rule, decisive);
         let entity = entity_of_group(rule, &group);
         let row = AlertRow {
             summary: AlertSummary {
@@ -352,7 +362,7 @@ impl Desk {
             back_at: None,
             untold_events: 0,
             events_told_at: now,
-            decisive: is_sequence(rule).then_some(episode.started_by),
+            decisive: is_sequence(rule).then_some(decisive),
             counted: counted(rule, entity.as_ref()),
         };
         self.live.insert(id, live);
@@ -366,8 +376,8 @@ impl Desk {
     }
 
     /// What the event by which a sequence was complete says of those the rule counts.
-    fn decided_by(&self, rule: &Rule, episode: &Episode) -> Vec<(String, String)> {
-        let event = self.kept.get(episode.started_by).filter(|_| is_sequence(rule));
+    fn decided_by(&self, rule: &Rule, decisive: u128) -> Vec<(String, String)> {
+        let event = self.kept.get(decisive).filter(|_| is_sequence(rule));
         let entities = event
             .into_iter()
             .flat_map(|event| entities_of(event, &counted(rule, None)).collect::<Vec<_>>());
@@ -553,7 +563,7 @@ impl Live {
             if has_room && self.evidence.insert(member.id) {
                 self.evidence_known += 1;
                 let mut evidence = evidence_of(event);
-                if is_decisive && is_success(&evidence) {
+                if is_decisive && is_success(event) {
                     evidence.flag = Some(String::from("first_success"));
                 }
                 self.new_evidence.push(evidence);
@@ -628,8 +638,8 @@ fn is_sequence(rule: &Rule) -> bool {
         if correlation.kind == CorrelationKind::TemporalOrdered)
 }
 
-fn is_success(evidence: &Evidence) -> bool {
-    evidence.fields.iter().any(|(name, value)| name == "event.outcome" && value == "success")
+fn is_success(event: &Event) -> bool {
+    event.values("event.outcome").any(|value| value == Value::String("success"))
 }
 
 fn alert_rule(rule: &Rule, version: u32) -> AlertRule {

@@ -27,7 +27,7 @@ const ENTITIES_SHOWN_MAX: usize = 3;
 /// visible, so that no template can be broken by one.
 pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Value {
     let summary = &alert.summary;
-    let shown = alert.evidence.iter().take(MAIL_EVIDENCE_MAX);
+    let shown = decisive_first(alert).take(MAIL_EVIDENCE_MAX);
     let evidence: Vec<Value> = shown.map(evidence_line).collect();
     let flagged = alert.evidence.iter().find(|evidence| evidence.flag.is_some()).map(|evidence| {
         let who = field_text(evidence, "user.name").map(|who| format!(" (user {who})"));
@@ -135,6 +135,12 @@ fn group_lines(outgoing: &Outgoing, alert: &Alert) -> Vec<Value> {
 fn late_note(outgoing: &Outgoing, alert: &Alert) -> Option<String> {
     let age = outgoing.sent_at.since(alert.summary.last_event_at).as_secs();
     (age >= 3_600).then(|| format!("These events are {} h old.", age / 3_600))
+}
+
+/// The evidence with what decides before the rest, so that it is not cut off.
+fn decisive_first(alert: &Alert) -> impl Iterator<Item = &Evidence> {
+    let with = |flagged: bool| move |evidence: &&Evidence| evidence.flag.is_some() == flagged;
+    alert.evidence.iter().filter(with(true)).chain(alert.evidence.iter().filter(with(false)))
 }
 
 fn evidence_line(evidence: &Evidence) -> Value {
@@ -398,7 +404,7 @@ pub(super) fn to_json(outgoing: &Outgoing) -> Value {
         })
         .collect();
     body["evidence"] =
-        alert.evidence.iter().take(WEBHOOK_EVIDENCE_MAX).map(evidence_json).collect();
+        decisive_first(alert).take(WEBHOOK_EVIDENCE_MAX).map(evidence_json).collect();
     body["what_to_do"] = alert.what_to_do.clone().into();
     body["related"] = alert
         .related

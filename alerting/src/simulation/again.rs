@@ -161,3 +161,23 @@ async fn each_new_value_is_an_alert_of_its_own_and_told_of() {
     world.detector.catch_up().await.expect("detector");
     assert!(world.alerts().await.iter().all(|alert| alert.summary.ended_at.is_some()));
 }
+
+#[tokio::test]
+async fn a_success_in_the_second_of_a_failure_is_the_one_that_counts() {
+    let mut world = World::new(13).await;
+    let start = world.now_secs() - 300;
+    let failed = |second: i64, user: &str| login(start + second, "10.2.0.9", user, "failure");
+    let mut records: Vec<String> = (0..6).map(|n| failed(n, "root")).collect();
+    records.extend([failed(6, "admin"), failed(6, "guest")]);
+    records.push(login(start + 6, "10.2.0.9", "deploy", "success"));
+    world.append(&records).await;
+    world.detector.catch_up().await.expect("detector");
+    let of_rule = |alert: &Alert| alert.summary.rule.name == "login_after_failures";
+    let alert = world.alerts().await.into_iter().find(of_rule).expect("it opened");
+    assert_eq!(alert.summary.title, "Successful login after failures from 10.2.0.9, user deploy");
+    let flagged = alert.evidence.iter().filter(|evidence| evidence.flag.is_some());
+    assert_eq!(
+        flagged.map(|evidence| &*evidence.message).collect::<Vec<_>>(),
+        ["success for deploy from 10.2.0.9"]
+    );
+}

@@ -188,3 +188,21 @@ fn a_flood_stays_within_bounds_and_is_counted_exactly() {
     let (points, episodes, counted) = flood(Condition::Distinct(8), 0, 10_000);
     assert!(points < 120 && episodes == 1 && counted == 10_000);
 }
+
+#[test]
+fn a_sequence_is_begun_by_its_last_step_whatever_else_happened_at_that_instant() {
+    let window = window(Condition::Ordered(2), 60);
+    // A failure with a lower id, and one that comes only afterwards, at the instant of the success.
+    let points = [(1, 9, 0), (5, 2, 0), (5, 7, 1), (5, 1, 0), (5, 8, 1)];
+    for seed in 0..24 {
+        let mut group = Group::default();
+        for place in shuffled(seed, points.len()) {
+            let (second, id, tag) = points[place];
+            group.insert(&window, (second * SECOND, id, tag), 0);
+        }
+        let begun: Vec<u128> = group.episodes().iter().map(|one| one.started_by).collect();
+        assert_eq!(begun, [7], "seed {seed}");
+        assert_eq!(group.met_by(window.condition, 0, 4 * SECOND), None);
+        assert_eq!(group.met_by(window.condition, 0, 9 * SECOND), Some(8));
+    }
+}
