@@ -555,10 +555,27 @@ pub const ALERTS_PAGE_MAX: usize = 1_000;
 pub struct AlertCounts {
     /// Open ones.
     pub open: u64,
+    /// The same by level, in the order of [`Level::ALL`].
+    pub open_by_level: [u64; Level::ALL.len()],
     /// Acknowledged ones.
     pub acknowledged: u64,
     /// Resolved ones.
     pub resolved: u64,
+    /// Only the newest alerts were counted; there may be more.
+    pub is_partial: bool,
+}
+
+impl AlertCounts {
+    pub(crate) fn add(&mut self, state: AlertState, level: Level, count: u64) {
+        match state {
+            AlertState::Open => {
+                self.open += count;
+                self.open_by_level[level as usize] += count;
+            }
+            AlertState::Acknowledged => self.acknowledged += count,
+            AlertState::Resolved => self.resolved += count,
+        }
+    }
 }
 
 /// One page of a list, newest first.

@@ -9,7 +9,9 @@ use std::collections::{BTreeSet, HashSet};
 use logwarden_event::Class;
 use logwarden_query::{Filter, Predicate, Target, Test};
 
-use crate::rule::{CorrelationKind, Logic, Rule, RuleSet, RuleState, Selection};
+use crate::rule::{
+    CorrelationKind, GroupPart, Logic, Rule, RuleSet, RuleState, Selection, target_of,
+};
 
 /// Fields that a verdict names.
 const FIELDS_MAX: usize = 5;
@@ -115,6 +117,70 @@ pub fn unseen_fields(rules: &RuleSet, seen: &Seen) -> BTreeSet<String> {
         }
     }
     missing.into_iter().flat_map(|names| names.0).collect()
+}
+
+/// A field that a text names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedField {
+    /// What events may call it; the first is what the text says.
+    pub names: Vec<String>,
+    /// Where the text names it first, from 1 on.
+    pub line: usize,
+    /// The same within the line, in characters.
+    pub column: usize,
+}
+
+/// The fields that the rules of a file name: in their conditions, their groups and what they count.
+pub(crate) fn named_fields(rules: &RuleSet, file: &str, text: &str) -> Vec<NamedField> {
+    let mut targets: Vec<Target> = Vec::new();
+    for rule in rules.rules().iter().filter(|rule| rule.file == file) {
+        match &rule.logic {
+            Logic::Match(selection) => add_targets(&selection.filter, &mut targets),
+            Logic::Correlate(correlation) => {
+                let members = correlation.rules.iter().filter_map(|one| rules.find(&one.text));
+                let parts = members.flat_map(|member| GroupPart::all_of(correlation, member));
+                targets.extend(parts.map(|part| part.target));
+                targets.extend(correlation.fields.iter().map(|field| target_of(field)));
+            }
+        }
+    }
+    let mut found: Vec<NamedField> = Vec::new();
+    for target in targets {
+        let names = match target {
+            Target::Field(name) => vec![name],
+            Target::FirstOf(names) => names,
+            _ => continue,
+        };
+        if !found.iter().any(|known| known.names == names) {
+            let (line, column) = names.iter().find_map(|name| place(text, name)).unwrap_or((1, 1));
+            found.push(NamedField { names, line, column });
+        }
+    }
+    found
+}
+
+fn add_targets(filter: &Filter, targets: &mut Vec<Target>) {
+    match filter {
+        Filter::All | Filter::Nothing => {}
+        Filter::Not(part) => add_targets(part, targets),
+        Filter::And(parts) | Filter::Or(parts) => {
+            parts.iter().for_each(|part| add_targets(part, targets));
+        }
+        Filter::Is(predicate) => targets.push(predicate.target.clone()),
+    }
+}
+
+/// Where a name stands alone in a text: line and column, from 1 on.
+fn place(text: &str, name: &str) -> Option<(usize, usize)> {
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@');
+    text.lines().enumerate().find_map(|(line, content)| {
+        let (at, _) = content.match_indices(name).find(|(at, _)| {
+            let after = content[at + name.len()..].chars().next();
+            let before = content[..*at].chars().next_back();
+            !before.is_some_and(goes_on) && !after.is_some_and(goes_on)
+        })?;
+        Some((line + 1, content[..at].chars().count() + 1))
+    })
 }
 
 fn logsource(selection: &Selection) -> String {
@@ -303,5 +369,24 @@ detector: { type: threshold, window: 5m, input: { query: 'never.there:*' } }
         );
         assert!(unseen_fields(&rules, &seen).contains("never.there"));
         assert!(!unseen_fields(&rules, &seen).contains("url.path"));
+    }
+
+    #[test]
+    fn the_fields_a_text_names_are_known_with_their_places() {
+        let text = "title: t\nid: t\nlogsource: {}\ndetection:\n  a: { sorce.ip: 10.0.0.1 }\n  \
+            b: { url.path: x, message: y }\n  condition: a and not b\n---\ntitle: many\nid: many\n\
+            correlation: { type: value_count, rules: [t], group-by: [user.nam], timespan: 5m, \
+            condition: { field: hots, gte: 2 } }\n";
+        let file = RuleFile { name: "r.yml".into(), text: text.into() };
+        let (rules, problems) = RuleSet::load(&[file]);
+        assert_eq!(problems, []);
+        let fields = named_fields(&rules, "r.yml", text);
+        let fields: Vec<(&str, usize, usize)> =
+            fields.iter().map(|one| (one.names[0].as_str(), one.line, one.column)).collect();
+        assert_eq!(
+            fields,
+            [("sorce.ip", 5, 8), ("url.path", 6, 8), ("user.nam", 11, 58), ("hots", 11, 103)]
+        );
+        assert_eq!(named_fields(&rules, "other.yml", text), []);
     }
 }

@@ -35,7 +35,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use logwarden_event::{AlertId, Event, NotificationId, Position};
+use logwarden_event::{AlertId, Event, Position};
 use logwarden_query::Engine as Searches;
 use logwarden_store::{Statement, Store};
 use tokio::sync::{Mutex, watch};
@@ -54,7 +54,7 @@ pub use alert::statistics::RuleStatistics;
 pub use alert::tables::{DeliveryPage, DeliveryQuery};
 pub use alert::{Alert, AlertOrder, AlertPage, AlertQuery, AlertState, AlertSummary, Resolution};
 pub use config::{Config, NotifierConfig, RotaConfig, RouteConfig, RulesConfig};
-pub use coverage::{RuleCoverage, Seen, Verdict, coverage, unseen_fields};
+pub use coverage::{NamedField, RuleCoverage, Seen, Verdict, coverage, unseen_fields};
 pub use error::AlertingError;
 pub use explain::{Reason, explain};
 pub use import::{Foreign, Imported, ImportedRule, import_rules};
@@ -69,7 +69,7 @@ pub use rule::{
 };
 pub use silence::{Muted, Silence};
 pub use trial::{Trial, TrialDetection};
-pub use written::{RuleText, WriteRuleError};
+pub use written::{CheckedText, RuleText, WriteRuleError};
 
 /// How alerting is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -469,40 +469,6 @@ impl Alerting {
             state: status.failing.get(&named.name).copied().unwrap_or(NotifierState::Ok),
         };
         routing.notifiers().iter().map(summary).collect()
-    }
-
-    /// Sends a test notification now; answers what the receiver said.
-    ///
-    /// # Errors
-    ///
-    /// [`AlertingError::NotFound`].
-    pub async fn test_notifier(&self, id: &str) -> Result<TestAnswer, AlertingError> {
-        let routing = self.shared.routing();
-        let named = routing.notifiers().iter().find(|named| named.name == id);
-        let named = named.ok_or(AlertingError::NotFound)?;
-        let sent_at = self.shared.store.clock.now();
-        let nanos = sent_at.nanos().to_le_bytes();
-        let entropy = identity::hash(&[b"test", id.as_bytes(), &nanos]);
-        let outgoing = notify::Outgoing {
-            id: NotificationId::from_parts(sent_at, entropy),
-            event: String::from("notifier.test"),
-            alert: None,
-            trouble: None,
-            also: Vec::new(),
-            sent_at,
-            public_url: routing.public_url.clone(),
-            held_back: 0,
-            notifier: named.name.clone(),
-            acknowledge: None,
-        };
-        let outcome = named.notifier.send(&outgoing).await;
-        if outcome.is_ok() {
-            self.shared.set_notifier_state(&named.name, NotifierState::Ok);
-        }
-        Ok(match outcome {
-            Ok(answer) => TestAnswer { ok: true, answer },
-            Err(error) => TestAnswer { ok: false, answer: error.to_string() },
-        })
     }
 
     /// Notifications about alerts that `viewer` sees, newest first. Who sees a part is not told what

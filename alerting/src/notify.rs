@@ -35,6 +35,7 @@ mod syslog;
 mod teams;
 mod telegram;
 mod template;
+mod tried;
 mod webhook;
 
 use std::num::NonZeroU32;
@@ -131,6 +132,13 @@ pub trait Notifier: Send + Sync {
         None
     }
 
+    /// What it sends, as the receiver gets it, without secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] when the message cannot be written.
+    fn text(&self, message: &Outgoing) -> Result<String, SendError>;
+
     /// Sends, within a bounded time; answers the receiver's words. The same message sent again
     /// carries the same id.
     ///
@@ -214,6 +222,8 @@ pub struct TestAnswer {
     pub ok: bool,
     /// Its words, or why there are none.
     pub answer: String,
+    /// What it was sent, without secrets.
+    pub text: String,
 }
 
 /// A notifier under its name.

@@ -66,6 +66,10 @@ impl Notifier for Receiver {
         Some(String::from("oncall@example.org"))
     }
 
+    fn text(&self, message: &Outgoing) -> Result<String, SendError> {
+        Ok(message.event.clone())
+    }
+
     async fn send(&self, message: &Outgoing) -> Result<String, SendError> {
         if self.is_silent.swap(false, Ordering::Relaxed) {
             std::future::pending::<()>().await;

@@ -48,6 +48,11 @@ impl Trial {
         self.note(found);
     }
 
+    /// How many detections it has found so far; some may still turn out to be one.
+    pub fn found(&self) -> u64 {
+        self.found.len() as u64 + self.beyond
+    }
+
     fn note(&mut self, findings: Vec<Finding>) {
         for finding in findings {
             if !self.is_wanted[finding.rule] {

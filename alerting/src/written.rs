@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use crate::coverage::{NamedField, named_fields};
 use crate::rule::{Problem, RuleFile, RuleSet, RuleSummary, read_rule_files};
 use crate::{Alerting, AlertingError, Shared, read};
 
@@ -30,6 +31,17 @@ pub struct RuleText {
     pub text: String,
     /// Whether the text can be replaced here.
     pub is_written: bool,
+}
+
+/// A text that was loaded beside all other rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedText {
+    /// The rules in it that can be used.
+    pub rules: Vec<RuleSummary>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+    /// The fields that its rules name.
+    pub fields: Vec<NamedField>,
 }
 
 /// Why a text was not taken.
@@ -67,8 +79,8 @@ impl Alerting {
         })
     }
 
-    /// What is wrong with a text when it is loaded beside all other rules, and the rules in it.
-    /// `replaced`: the text is that of this rule's file.
+    /// What is wrong with a text when it is loaded beside all other rules, the rules in it and the
+    /// fields that they name. `replaced`: the text is that of this rule's file.
     ///
     /// # Errors
     ///
@@ -77,7 +89,7 @@ impl Alerting {
         &self,
         replaced: Option<&str>,
         text: String,
-    ) -> Result<(Vec<RuleSummary>, Vec<Problem>), AlertingError> {
+    ) -> Result<CheckedText, AlertingError> {
         let file = match replaced {
             Some(id) => self.written_file(id).ok(),
             None => None,
@@ -103,7 +115,8 @@ impl Alerting {
         let shared = Arc::clone(&self.shared);
         let written = blocking(move || {
             let _writing = shared.rule_writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let (rules, problems) = load_beside(&shared, replaced.as_deref(), text.clone());
+            let CheckedText { rules, problems, .. } =
+                load_beside(&shared, replaced.as_deref(), text.clone());
             if !problems.is_empty() {
                 return Ok(Err(problems));
             }
@@ -193,17 +206,14 @@ fn file_part(name: &str) -> &str {
 }
 
 /// The rules and problems of a text, loaded with all files but the one it replaces.
-fn load_beside(
-    shared: &Shared,
-    replaced: Option<&str>,
-    text: String,
-) -> (Vec<RuleSummary>, Vec<Problem>) {
-    let (rules, name) = set_beside(shared, replaced, text);
+fn load_beside(shared: &Shared, replaced: Option<&str>, text: String) -> CheckedText {
+    let (rules, name) = set_beside(shared, replaced, text.clone());
+    let fields = named_fields(&rules, &name, &text);
     let mut problems = rules.problems().to_vec();
     problems.retain(|problem| problem.file == name);
     let mut summaries = rules.summaries();
     summaries.retain(|rule| rule.file == name);
-    (summaries, problems)
+    CheckedText { rules: summaries, problems, fields }
 }
 
 /// All rules with a text in place of the one it replaces, and what problems call it.

@@ -20,7 +20,7 @@ use logwarden_event::Timestamp;
 
 use crate::filter::Filter;
 
-pub use error::SyntaxError;
+pub use error::{SyntaxError, closest};
 pub use limits::{CLAUSES_MAX, NESTING_MAX, QUERY_BYTES_MAX};
 pub use time::{TimeError, parse_time};
 

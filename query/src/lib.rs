@@ -46,7 +46,7 @@ pub use filter::{
 pub use histogram::{Bucket, Cut, HistogramAnswer, HistogramRequest};
 pub use language::{
     Aggregate, CLAUSES_MAX, Figure, Function, GroupBy, NESTING_MAX, Pipe, QUERY_BYTES_MAX, Query,
-    RowOrder, SortKey, SyntaxError, TimeError, parse_query, parse_time,
+    RowOrder, SortKey, SyntaxError, TimeError, closest, parse_query, parse_time,
 };
 pub use logwarden_index::{
     POLICIES_MAX as RETENTION_POLICIES_MAX, Policy as RetentionPolicy, RetentionPreview,

@@ -22,8 +22,8 @@ use super::tables::{self, Columns, rows, text};
 use super::wording::{add_to_series, shown, visible};
 use super::writing::evidence_of;
 use super::{
-    Alert, AlertCounts, AlertKey, AlertOrder, AlertPage, AlertQuery, AlertState, AlertSummary,
-    Entity, EntityCount, Latency, SearchLink, TimelineKind,
+    Alert, AlertCounts, AlertKey, AlertOrder, AlertPage, AlertQuery, AlertSummary, Entity,
+    EntityCount, Latency, SearchLink, TimelineKind,
 };
 use crate::Shared;
 use crate::error::AlertingError;
@@ -186,8 +186,17 @@ pub(crate) async fn newest(
     shared: &Shared,
     viewer: &Viewer,
 ) -> Result<Vec<AlertSummary>, AlertingError> {
+    Ok(newest_of(shared, viewer).await?.0)
+}
+
+/// The same, and whether there are older ones that were not looked at.
+async fn newest_of(
+    shared: &Shared,
+    viewer: &Viewer,
+) -> Result<(Vec<AlertSummary>, bool), AlertingError> {
     let query = AlertQuery { limit: CANDIDATES_MAX, ..AlertQuery::default() };
-    let found = tables::page(&*shared.store.catalog, &query).await?.items;
+    let page = tables::page(&*shared.store.catalog, &query).await?;
+    let (found, has_more) = (page.items, page.next.is_some());
     let ids: Vec<AlertId> = found.iter().map(|alert| alert.id).collect();
     let seen = seen_of(shared, &ids, viewer).await?;
     let narrowed = found.into_iter().filter_map(|mut alert| {
@@ -195,20 +204,17 @@ pub(crate) async fn newest(
         narrow(&mut alert, events);
         Some(alert)
     });
-    Ok(narrowed.collect())
+    Ok((narrowed.collect(), has_more))
 }
 
 /// How many of the newest alerts `viewer` sees, by state.
 async fn counts(shared: &Shared, viewer: &Viewer) -> Result<AlertCounts, AlertingError> {
     let mut counts = AlertCounts::default();
-    for alert in newest(shared, viewer).await? {
-        match alert.state {
-            AlertState::Open => counts.open += 1,
-            AlertState::Acknowledged => counts.acknowledged += 1,
-            AlertState::Resolved => counts.resolved += 1,
-        }
+    let (alerts, is_partial) = newest_of(shared, viewer).await?;
+    for alert in alerts {
+        counts.add(alert.state, alert.severity, 1);
     }
-    Ok(counts)
+    Ok(AlertCounts { is_partial, ..counts })
 }
 
 /// Of each alert the evidence that `viewer` sees, oldest first; none of which they see nothing.

@@ -344,7 +344,7 @@ pub(crate) async fn page(
         page.values.push(integer(sign(query.order)));
     }
     let counts = Statement {
-        sql: "SELECT state, COUNT(*) FROM alerting_alerts GROUP BY state",
+        sql: "SELECT state, severity, COUNT(*) FROM alerting_alerts GROUP BY state, severity",
         values: Vec::new(),
     };
     let answers = catalog.query(vec![page, counts]).await?;
@@ -417,13 +417,9 @@ fn read_counts(rows: &[Row]) -> Result<AlertCounts, AlertingError> {
     let mut counts = AlertCounts::default();
     for row in rows {
         let mut columns = Columns::of(row);
-        let state = columns.word(AlertState::from_name)?;
-        let count = columns.count()?;
-        match state {
-            AlertState::Open => counts.open = count,
-            AlertState::Acknowledged => counts.acknowledged = count,
-            AlertState::Resolved => counts.resolved = count,
-        }
+        let (state, level) =
+            (columns.word(AlertState::from_name)?, columns.word(Level::from_name)?);
+        counts.add(state, level, columns.count()?);
     }
     Ok(counts)
 }

@@ -193,6 +193,10 @@ mod tests {
             None
         }
 
+        fn text(&self, message: &Outgoing) -> Result<String, SendError> {
+            Ok(message.event.clone())
+        }
+
         async fn send(&self, message: &Outgoing) -> Result<String, SendError> {
             if self.is_deaf.load(Ordering::Relaxed) {
                 return Err(SendError(String::from("deaf")));

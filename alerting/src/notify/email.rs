@@ -224,6 +224,10 @@ impl Notifier for Mailer {
         Some(to.join(", "))
     }
 
+    fn text(&self, outgoing: &Outgoing) -> Result<String, SendError> {
+        Ok(String::from_utf8_lossy(&self.message(outgoing)?.formatted()).replace("\r\n", "\n"))
+    }
+
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {
         let message = self.message(outgoing)?;
         let response = tokio::time::timeout(SEND_TIMEOUT, self.hand_over(message))

@@ -21,6 +21,10 @@ use crate::error::AlertingError;
 
 /// Bytes of a template.
 const TEMPLATE_BYTES_MAX: usize = 16 * 1024;
+/// The answer where a service has no word for an occasion.
+const NOTHING: &str = "nothing to say there";
+/// Keys of a body whose values are passwords: what is shown of it does not have them.
+const SECRET_KEYS: [&str; 4] = ["routing_key", "api_key", "token", "secret"];
 
 /// One request.
 pub(super) struct Request {
@@ -124,7 +128,28 @@ impl<S: Shape> Notifier for Service<S> {
         self.receiver.heartbeat
     }
 
+    fn text(&self, outgoing: &Outgoing) -> Result<String, SendError> {
+        let Some(mut request) = self.request(outgoing)? else { return Ok(NOTHING.to_owned()) };
+        for key in SECRET_KEYS {
+            if let Some(secret) = request.body.get_mut(key) {
+                *secret = Value::from("***");
+            }
+        }
+        Ok(format!("{:#}", request.body))
+    }
+
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {
+        let Some(request) = self.request(outgoing)? else { return Ok(NOTHING.to_owned()) };
+        let mut headers = request.headers;
+        headers.push(("Idempotency-Key", outgoing.id.to_string()));
+        let url = request.url.unwrap_or_else(|| self.receiver.url.clone());
+        self.receiver.post(url, &headers, request.body.to_string()).await
+    }
+}
+
+impl<S: Shape> Service<S> {
+    /// The request; `None`: the service has no word for it.
+    fn request(&self, outgoing: &Outgoing) -> Result<Option<Request>, SendError> {
         let mut said = message::said(outgoing);
         if let Some(template) = &self.template {
             let facts = minijinja::value::Serde(said.facts());
@@ -132,12 +157,6 @@ impl<S: Shape> Notifier for Service<S> {
                 .render_str(template, facts)
                 .map_err(|error| SendError(format!("template: {error}")))?;
         }
-        let Some(request) = self.shape.request(&self.receiver, &said, outgoing) else {
-            return Ok(String::from("nothing to say there"));
-        };
-        let mut headers = request.headers;
-        headers.push(("Idempotency-Key", outgoing.id.to_string()));
-        let url = request.url.unwrap_or_else(|| self.receiver.url.clone());
-        self.receiver.post(url, &headers, request.body.to_string()).await
+        Ok(self.shape.request(&self.receiver, &said, outgoing))
     }
 }

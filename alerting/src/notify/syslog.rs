@@ -113,6 +113,10 @@ impl Notifier for Collector {
         self.heartbeat
     }
 
+    fn text(&self, outgoing: &Outgoing) -> Result<String, SendError> {
+        Ok(line(&said(outgoing), outgoing))
+    }
+
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {
         let line = line(&said(outgoing), outgoing);
         let sending = async {

@@ -78,6 +78,10 @@ impl Notifier for Hook {
         Some(self.receiver.shown())
     }
 
+    fn text(&self, outgoing: &Outgoing) -> Result<String, SendError> {
+        Ok(format!("{:#}", message::to_json(outgoing)))
+    }
+
     async fn send(&self, outgoing: &Outgoing) -> Result<String, SendError> {
         let body = message::to_json(outgoing).to_string();
         let mut headers = vec![("Idempotency-Key", outgoing.id.to_string())];

@@ -80,7 +80,7 @@ impl ParseError<&str> for Failure {
 }
 
 /// The name in `known` that `text` is most likely meant to be.
-pub(super) fn closest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn closest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
     let text = text.to_lowercase();
     let distances = known.iter().map(|name| (distance(&text, name), *name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;

@@ -2,28 +2,41 @@
 //!
 //! Events are read in the order of the journal, page by page, and go through the production engine;
 //! nothing is written and nobody is told. Bounded by [`EVENTS_MAX`] and [`TIME_MAX`]; an answer
-//! beyond them says that it is not complete. Dropping the connection cancels the work.
+//! beyond them says that it is not complete. Who asks for a stream is told after each page how far it
+//! is. Dropping the connection cancels the work.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::extract::State as Extract;
+use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream, stream};
+use http::HeaderMap;
 use logwarden_alerting::{Trial, TrialDetection};
 use logwarden_event::{TimeRange, Timestamp};
 use logwarden_query::{SearchRequest, SortKey};
 use logwarden_store::identity::Action;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::alerts;
 use super::rules::Problem;
 use super::scope::{Scope, Word, control, refuse};
+use super::search::{sent, wants_stream};
 use crate::App;
 use crate::auth::{Caller, SignedIn};
 use crate::body::{Json, RULES_BYTES_MAX};
 use crate::error::ApiError;
+use crate::frame::RequestId;
+use crate::json;
 use crate::route::{Permission, Routes};
 
 /// Events of one backtest.
@@ -101,7 +114,9 @@ pub(super) fn routes() -> Routes {
     Routes::new().add(Permission::May(Action::ReadRules), routes!(backtest))
 }
 
-/// Runs rules over stored events as the detector would; writes nothing and tells nobody.
+/// Runs rules over stored events as the detector would; writes nothing and tells nobody. With `Accept:
+/// text/event-stream` the answer is a stream of `progress` (`events` looked at, `of` how many, `alerts` so
+/// far) and, at the end, `done` with the whole answer.
 #[utoipa::path(
     post, path = "/api/v1/rules/backtest", tag = "rules", request_body = Backtest,
     responses((status = 200, body = BacktestResult))
@@ -109,8 +124,10 @@ pub(super) fn routes() -> Routes {
 async fn backtest(
     Extract(app): Extract<App>,
     SignedIn(caller): SignedIn,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
     Json(asked): Json<Backtest, RULES_BYTES_MAX>,
-) -> Result<axum::Json<BacktestResult>, ApiError> {
+) -> Result<Response, ApiError> {
     let mut scope = Scope::read(&app, &caller, None, Some(asked.from), asked.to)?;
     scope.range.end = scope.range.end.min(scope.now);
     if scope.range.end <= scope.range.start {
@@ -122,15 +139,81 @@ async fn backtest(
         Ok(trial) => trial,
         Err(problems) => {
             let problems = problems.into_iter().map(Problem::from).collect();
-            return Ok(axum::Json(BacktestResult { problems, ..BacktestResult::default() }));
+            let result = BacktestResult { problems, ..BacktestResult::default() };
+            return Ok(axum::Json(result).into_response());
         }
     };
-    let (trial, events, complete) = run(&app, &caller, &scope, trial).await?;
+    let (tell, progress) = watch::channel(Step::default());
+    let work = conclude(app, caller, scope, trial, tell).boxed();
+    if !wants_stream(&headers) {
+        return Ok(axum::Json(work.await?).into_response());
+    }
+    let running = Running { work: Some(work), progress, request_id };
+    Ok(Sse::new(running.into_stream()).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// How far a backtest is.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+struct Step {
+    /// Events that were looked at.
+    events: u64,
+    /// Events of the range.
+    of: u64,
+    /// Alerts found so far.
+    alerts: u64,
+}
+
+/// A backtest whose steps are sent as they come. Dropping it cancels the work.
+struct Running {
+    work: Option<BoxFuture<'static, Result<BacktestResult, ApiError>>>,
+    progress: watch::Receiver<Step>,
+    request_id: RequestId,
+}
+
+impl Running {
+    fn into_stream(self) -> impl Stream<Item = Result<SentEvent, Infallible>> {
+        stream::unfold(self, async |mut running| {
+            let event = running.next().await?;
+            Some((Ok(event), running))
+        })
+    }
+
+    async fn next(&mut self) -> Option<SentEvent> {
+        let work = self.work.as_mut()?;
+        tokio::select! {
+            biased;
+            // A slow client hears of the newest step alone.
+            Ok(()) = self.progress.changed() => {
+                let step = *self.progress.borrow_and_update();
+                Some(sent("progress", |out| json::write_serialized(&step, out)))
+            }
+            result = work => {
+                self.work = None;
+                Some(match result {
+                    Ok(result) => sent("done", |out| json::write_serialized(&result, out)),
+                    Err(error) => {
+                        let error = error.detail().to_json(&self.request_id.0);
+                        SentEvent::default().event("error").data(error)
+                    }
+                })
+            }
+        }
+    }
+}
+
+async fn conclude(
+    app: App,
+    caller: Arc<Caller>,
+    scope: Scope,
+    trial: Trial,
+    tell: watch::Sender<Step>,
+) -> Result<BacktestResult, ApiError> {
+    let (trial, events, complete) = run(&app, &caller, &scope, trial, &tell).await?;
     scope.note(&app, &caller, "rule.backtest", events);
     let (detections, beyond) = trial.into_detections(complete.then_some(scope.range.end));
     let mut result = summary(&detections, scope.range);
     result.alerts += beyond;
-    Ok(axum::Json(BacktestResult { events, complete, ..result }))
+    Ok(BacktestResult { events, complete, ..result })
 }
 
 /// Hands every event of the scope to the trial; answers how many, and whether these are all.
@@ -139,6 +222,7 @@ async fn run(
     caller: &Caller,
     scope: &Scope,
     mut trial: Trial,
+    tell: &watch::Sender<Step>,
 ) -> Result<(Trial, u64, bool), ApiError> {
     let begun = Instant::now();
     let (mut events, mut is_complete, mut cursor) = (0, true, None);
@@ -156,12 +240,14 @@ async fn run(
         let answer = app.engine.search(request, control).await.map_err(refuse)?;
         is_complete &= answer.coverage.complete;
         events += answer.hits.len() as u64;
+        let of = answer.total.max(events);
+        cursor = answer.next.clone();
         let work = tokio::task::spawn_blocking(move || {
             answer.hits.iter().for_each(|event| trial.take(event));
             trial
         });
         trial = work.await.map_err(ApiError::internal)?;
-        cursor = answer.next;
+        tell.send_replace(Step { events, of, alerts: trial.found() });
         if cursor.is_none() {
             return Ok((trial, events, is_complete));
         }

@@ -4,15 +4,19 @@
 //! A field by another of its names is not in that list, so each name that seems to be missing is looked
 //! for, at most [`NAMES_MAX`]; beyond that it counts as seen.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State as Extract;
 use http::StatusCode;
-use logwarden_alerting::{RuleCoverage, Seen, coverage as judge, unseen_fields};
-use logwarden_query::{FacetsRequest, SearchRequest, SortKey, parse_query};
+use logwarden_alerting::{NamedField, RuleCoverage, Seen, coverage as judge, unseen_fields};
+use logwarden_event::{STANDARD_FIELDS, standard_field};
+use logwarden_query::{FacetsRequest, SearchRequest, SortKey, closest, parse_query};
 use logwarden_store::identity::Action;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::rules::Problem;
 use super::scope::{Scope, Word, control, refuse};
 use super::shape::List;
 use crate::App;
@@ -27,6 +31,9 @@ const FROM_DEFAULT: &str = "now-30d";
 const LOGSOURCES_MAX: usize = 1_000;
 /// Names of fields that are looked for one by one.
 const NAMES_MAX: usize = 200;
+
+/// Unknown fields of one text that are told of.
+const UNKNOWN_MAX: usize = 20;
 
 /// Since when.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -108,6 +115,46 @@ async fn seen(app: &App, caller: &Caller, scope: &Scope) -> Result<Seen, ApiErro
         logsources: values.map(|(value, _)| value.to_string()).collect(),
         fields: fields.into_iter().map(|field| field.name).collect(),
     })
+}
+
+/// What is known of the fields that a text names and no event has; at most [`UNKNOWN_MAX`].
+pub(super) async fn unknown_fields(
+    app: &App,
+    caller: &Caller,
+    named: Vec<NamedField>,
+) -> Result<Vec<Problem>, ApiError> {
+    let is_standard = |name: &String| standard_field(name).is_some();
+    let mut named: Vec<NamedField> =
+        named.into_iter().filter(|field| !field.names.iter().any(is_standard)).collect();
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let scope = Scope::read(app, caller, None, None, None)?;
+    let (asking, _guard) = control(caller);
+    let seen = app.engine.fields("", scope.visibility.clone(), asking).await.map_err(refuse)?;
+    let seen: BTreeSet<&str> = seen.iter().map(|field| field.name.as_str()).collect();
+    if seen.is_empty() {
+        // Before the first event every field is one that none has.
+        return Ok(Vec::new());
+    }
+    named.retain(|field| !field.names.iter().any(|name| seen.contains(name.as_str())));
+    let standard = STANDARD_FIELDS.iter().map(|field| field.name);
+    let known: Vec<&str> = standard.chain(seen.iter().copied()).collect();
+    let mut unknown = Vec::new();
+    for NamedField { names, line, column } in named.into_iter().take(UNKNOWN_MAX) {
+        let mut is_known = false;
+        for name in &names {
+            is_known = is_known || has_field(app, caller, &scope, name).await?;
+        }
+        if !is_known {
+            let name = names.first().map_or("", String::as_str);
+            let near = closest(name, &known).map(|near| format!("; did you mean `{near}`?"));
+            let hint = near.unwrap_or_default();
+            let message = format!("unknown field `{name}`, which no event has{hint}");
+            unknown.push(Problem { file: String::new(), line, column, message });
+        }
+    }
+    Ok(unknown)
 }
 
 /// Whether any stored event has this field, by any of its names.

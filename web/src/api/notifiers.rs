@@ -6,7 +6,9 @@ use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use logwarden_alerting::alert::{Delivery as AlertDelivery, DeliveryState};
-use logwarden_alerting::{Both, DeliveryQuery, NotifierConfig, NotifierState, NotifierSummary};
+use logwarden_alerting::{
+    Both, DeliveryQuery, NotifierConfig, NotifierState, NotifierSummary, TestAnswer,
+};
 use logwarden_store::identity::Action;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -84,6 +86,15 @@ struct TestResult {
     ok: bool,
     /// What the receiver said, or why there was no answer.
     answer: String,
+    /// What it was sent, without secrets.
+    text: String,
+}
+
+/// What a test would send.
+#[derive(Debug, Serialize, ToSchema)]
+struct TestText {
+    /// As the receiver gets it, without secrets.
+    text: String,
 }
 
 /// One notification and what became of it.
@@ -155,7 +166,7 @@ pub(super) fn routes() -> Routes {
         .add(WRITE, routes!(show))
         .add(WRITE, routes!(replace))
         .add(WRITE, routes!(remove))
-        .add(WRITE, routes!(test))
+        .add(WRITE, routes!(test, test_text))
         .add(READ, routes!(deliveries))
         .add(READ, routes!(delivery))
         .add(WRITE, routes!(send_again))
@@ -291,6 +302,20 @@ async fn write(
     Ok(())
 }
 
+/// Says what a test notification would be, without sending it.
+#[utoipa::path(
+    get, path = "/api/v1/notifiers/{id}/test", tag = "notifications",
+    params(("id" = String, Path, description = "The notifier's id.")),
+    responses((status = 200, body = TestText))
+)]
+async fn test_text(
+    Extract(app): Extract<App>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<TestText>, ApiError> {
+    let text = app.alerting.test_text(&id).map_err(refuse)?;
+    Ok(axum::Json(TestText { text }))
+}
+
 /// Sends a test notification now.
 #[utoipa::path(
     post, path = "/api/v1/notifiers/{id}/test", tag = "notifications",
@@ -309,7 +334,8 @@ async fn test(
         entry = entry.failed();
     }
     app.audit.record(entry.from_peer(caller.peer)).await;
-    Ok(axum::Json(TestResult { ok: tested.ok, answer: tested.answer }))
+    let TestAnswer { ok, answer, text } = tested;
+    Ok(axum::Json(TestResult { ok, answer, text }))
 }
 
 /// Lists notifications, newest first. Who sees a part of the events sees those about alerts that they see,

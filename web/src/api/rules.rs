@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::alerts::refuse;
+use super::coverage::unknown_fields;
 use super::shape::List;
 use crate::App;
 use crate::audit::Entry;
@@ -109,12 +110,12 @@ impl From<RuleStatistics> for Statistics {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RuleProblem)]
 pub(super) struct Problem {
-    file: String,
+    pub(super) file: String,
     /// From 1 on.
-    line: usize,
+    pub(super) line: usize,
     /// From 1 on, in characters.
-    column: usize,
-    message: String,
+    pub(super) column: usize,
+    pub(super) message: String,
 }
 
 /// A rule with its text.
@@ -157,6 +158,8 @@ struct CheckParams {
 #[derive(Debug, Serialize, ToSchema)]
 struct CheckedRules {
     problems: Vec<Problem>,
+    /// With `beside`: what is probably a mistake and yet no fault, as a field that no event has.
+    warnings: Vec<Problem>,
     /// Rules that can be used.
     rules: usize,
 }
@@ -332,20 +335,22 @@ fn refuse_text(error: WriteRuleError) -> ApiError {
 )]
 async fn check(
     Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
     Params(params): Params<CheckParams>,
     Yaml(text): Yaml<RULES_BYTES_MAX>,
 ) -> Result<axum::Json<CheckedRules>, ApiError> {
     if params.beside {
         let replaced = params.replaces.as_deref().filter(|id| !id.is_empty());
-        let (rules, problems) =
-            app.alerting.check_rule_text(replaced, text).await.map_err(refuse)?;
-        let problems = problems.into_iter().map(Problem::from).collect();
-        return Ok(axum::Json(CheckedRules { problems, rules: rules.len() }));
+        let checked = app.alerting.check_rule_text(replaced, text).await.map_err(refuse)?;
+        let warnings = unknown_fields(&app, &caller, checked.fields).await?;
+        let problems = checked.problems.into_iter().map(Problem::from).collect();
+        let rules = checked.rules.len();
+        return Ok(axum::Json(CheckedRules { problems, warnings, rules }));
     }
     compute(move || {
         let (rules, problems) = load(text);
         let rules = rules.summaries().len();
-        CheckedRules { problems, rules }
+        CheckedRules { problems, warnings: Vec::new(), rules }
     })
     .await
 }

@@ -213,7 +213,8 @@ async fn run(
     Ok(Sse::new(running.into_stream()).keep_alive(KeepAlive::default()).into_response())
 }
 
-fn wants_stream(headers: &HeaderMap) -> bool {
+/// Whether the answer is to be a stream of events.
+pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).into_iter();
     accepted
         .filter_map(|value| value.to_str().ok())

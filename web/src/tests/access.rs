@@ -78,6 +78,7 @@ const TABLE: &str = "
     GET    /api/v1/notifiers/{id}               admin
     PUT    /api/v1/notifiers/{id}               admin
     DELETE /api/v1/notifiers/{id}               admin
+    GET    /api/v1/notifiers/{id}/test          admin
     POST   /api/v1/notifiers/{id}/test          admin
     GET    /api/v1/deliveries                   analyst admin
     GET    /api/v1/deliveries/{id}              analyst admin

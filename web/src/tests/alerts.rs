@@ -132,6 +132,13 @@ async fn who_sees_a_part_sees_what_is_seen_of_an_alerts_evidence() {
     assert_eq!(world.titles("alerts").await, seen);
     let list = world.get("alerts").await;
     assert_eq!(list["counts"]["open"], 2);
+    let by_severity: u64 = list["counts"]["open_by_severity"]
+        .as_object()
+        .expect("by severity")
+        .values()
+        .filter_map(serde_json::Value::as_u64)
+        .sum();
+    assert_eq!((by_severity, &list["counts"]["complete"]), (2, &true.into()), "{list}");
     assert_eq!(world.titles("alerts?limit=1").await.len(), 1);
     assert_eq!(world.titles("alerts?entity=eu").await, seen);
     assert_eq!(world.titles("alerts?q=zone").await, seen[1..]);

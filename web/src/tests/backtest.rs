@@ -69,3 +69,29 @@ async fn a_text_with_faults_is_not_run_and_says_where() {
     let json = harness.call("POST", path, Some(&part), &asked(RULE)).await.json();
     assert_eq!((&json["events"], &json["alerts"]), (&1.into(), &0.into()), "{json}");
 }
+
+#[tokio::test]
+async fn a_backtest_can_be_followed_until_it_is_done() {
+    let mut harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    harness.ship((0..6_000).map(|n| login(n % 50, "root", [10, 0, 0, 1])).collect()).await;
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "text/event-stream"),
+        ("content-type", "application/json"),
+    ];
+    let path = "/api/v1/rules/backtest";
+    let answer = harness.call_with("POST", path, &headers, &asked(RULE)).await;
+    assert_eq!(answer.headers["content-type"], "text/event-stream", "{}", answer.text);
+    let steps: Vec<(&str, serde_json::Value)> = answer
+        .text
+        .split("event: ")
+        .filter_map(|event| event.trim().split_once("\ndata: "))
+        .map(|(name, data)| (name, serde_json::from_str(data).expect("JSON")))
+        .collect();
+    assert!(steps.len() >= 2, "{}", answer.text);
+    let (first, last) = (&steps[0], &steps[steps.len() - 1]);
+    assert_eq!((first.0, &first.1["of"]), ("progress", &6_000.into()), "{}", answer.text);
+    assert_eq!((last.0, &last.1["events"], &last.1["alerts"]), ("done", &6_000.into(), &1.into()));
+}

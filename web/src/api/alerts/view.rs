@@ -6,7 +6,7 @@ use logwarden_alerting::alert::{
     AlertCounts, Delivery, Entity as AlertEntity, Evidence, RelatedAlert, TimelineEntry,
     TimelineKind, Why,
 };
-use logwarden_alerting::{Alert, AlertSummary};
+use logwarden_alerting::{Alert, AlertSummary, Level};
 use logwarden_event::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -27,8 +27,12 @@ pub(super) struct AlertList {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Counts {
     open: u64,
+    /// The open ones by severity.
+    open_by_severity: BTreeMap<&'static str, u64>,
     acknowledged: u64,
     resolved: u64,
+    /// Whether all were counted; otherwise only the newest were, and there may be more.
+    complete: bool,
 }
 
 /// An alert as lists show it.
@@ -213,8 +217,10 @@ struct Latency {
 
 impl From<AlertCounts> for Counts {
     fn from(counts: AlertCounts) -> Self {
-        let AlertCounts { open, acknowledged, resolved } = counts;
-        Self { open, acknowledged, resolved }
+        let AlertCounts { open, open_by_level, acknowledged, resolved, is_partial } = counts;
+        let names = Level::ALL.into_iter().map(Level::name);
+        let open_by_severity = names.zip(open_by_level).collect();
+        Self { open, open_by_severity, acknowledged, resolved, complete: !is_partial }
     }
 }
 

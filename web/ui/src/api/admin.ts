@@ -25,8 +25,10 @@ export const get_source = (name: string, signal?: AbortSignal): Promise<SourceIt
   request('GET', named('/sources', name), signal ? { signal } : {});
 
 export const list_notifiers = (): Promise<Page<NotifierItem>> => request('GET', '/notifiers');
-export const test_notifier = (id: string): Promise<{ ok: boolean; answer: string }> =>
+export const test_notifier = (id: string): Promise<{ ok: boolean; answer: string; text: string }> =>
   request('POST', `${named('/notifiers', id)}/test`, { body: {} });
+/** What a test says, before it is sent. */
+export const test_text = (id: string): Promise<{ text: string }> => request('GET', `${named('/notifiers', id)}/test`);
 
 export interface DeliveryFilter {
   state?: string | undefined;

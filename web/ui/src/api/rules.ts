@@ -1,6 +1,7 @@
 // Rules: one with its text, checking, trying over the past, writing.
-import { request, send } from './client';
-import type { Backtest, CheckedRules, Page, RuleCoverage, RuleDetail, RuleImport } from './types';
+import { ApiError, request, send } from './client';
+import { server_events } from './sse';
+import type { ApiErrorBody, Backtest, CheckedRules, Page, RuleCoverage, RuleDetail, RuleImport } from './types';
 
 const one = (id: string) => `/rules/${encodeURIComponent(id)}`;
 
@@ -16,9 +17,33 @@ export const rule_coverage = (from: string): Promise<Page<RuleCoverage>> => requ
 export const check_rule = (text: string, replaces: string | null, signal?: AbortSignal): Promise<CheckedRules> =>
   request('POST', '/rules/check', { query: { beside: 'true', replaces }, yaml: text, ...(signal ? { signal } : {}) });
 
-/** Runs rules over the events of a range as the detector would; tells nobody. */
-export const backtest = (text: string, replaces: string | null, from: string, to: string, signal: AbortSignal): Promise<Backtest> =>
-  request('POST', '/rules/backtest', { body: { rules: text, replaces, from, to }, signal });
+/** How far a backtest is: events looked at, how many there are, alerts so far. */
+export interface BacktestStep {
+  events: number;
+  of: number;
+  alerts: number;
+}
+
+/** Runs rules over the events of a range as the detector would; tells nobody but `onstep`. */
+export async function backtest(
+  text: string,
+  replaces: string | null,
+  from: string,
+  onstep: (step: BacktestStep) => void,
+  signal: AbortSignal,
+): Promise<Backtest> {
+  const body = { rules: text, replaces, from, to: 'now' };
+  const answer = await send('POST', '/rules/backtest', { body, accept: 'text/event-stream', signal });
+  // A text with problems is not run, and that is said at once.
+  if (!answer.headers.get('content-type')?.startsWith('text/event-stream')) return (await answer.json()) as Backtest;
+  for await (const { event, data } of server_events(answer)) {
+    const json: unknown = JSON.parse(data);
+    if (event === 'progress') onstep(json as BacktestStep);
+    else if (event === 'error') throw new ApiError(200, (json as { error: ApiErrorBody }).error);
+    else if (event === 'done') return json as Backtest;
+  }
+  throw new ApiError(0, { code: 'cut_off', message: 'the connection ended before the backtest was done' });
+}
 
 export type RuleOrigin = 'sigma' | 'elastalert' | 'wazuh';
 

@@ -94,7 +94,7 @@ export type Bucket = { by?: Record<string, number> | null; count: number; timest
 export type Challenge = { challenge: string; host: string; };
 
 /** What checking found. */
-export type CheckedRules = { problems: RuleProblem[]; rules: number; };
+export type CheckedRules = { problems: RuleProblem[]; rules: number; warnings: RuleProblem[]; };
 
 /** One column of a table. */
 export type Column = { name: string; type: string; };
@@ -109,7 +109,7 @@ export type Context = { after: Hit[]; anchor: Hit; before: Hit[]; };
 export type CountedValue = { count: number; value: unknown; };
 
 /** How many alerts stand where. */
-export type Counts = { acknowledged: number; open: number; resolved: number; };
+export type Counts = { acknowledged: number; complete: boolean; open: number; open_by_severity: Record<string, number>; resolved: number; };
 
 /** Whether a rule can match. */
 export type Coverage = { file: string; id: string; logsource: string; reason: string; title: string; verdict: string; };
@@ -639,7 +639,10 @@ export type Splits = { of: number; read: number; };
 export type StandIn = { from: string; person: string; to: string; };
 
 /** How a test went. */
-export type TestResult = { answer: string; ok: boolean; };
+export type TestResult = { answer: string; ok: boolean; text: string; };
+
+/** What a test would send. */
+export type TestText = { text: string; };
 
 /** A token, without what it is made of. */
 export type Token = {

@@ -80,9 +80,9 @@ export function histogram(
   });
 }
 
-export function facets(scope: Scope, fields: string[], signal?: AbortSignal): Promise<FacetsAnswer> {
+export function facets(scope: Scope, fields: string[], signal?: AbortSignal, limit = 10): Promise<FacetsAnswer> {
   return request('GET', '/facets', {
-    query: { ...scope_query(scope), fields: fields.join(','), limit: 10 },
+    query: { ...scope_query(scope), fields: fields.join(','), limit },
     ...(signal ? { signal } : {}),
   });
 }
@@ -95,9 +95,10 @@ export function field_values(
   name: string,
   prefix: string,
   scope: Scope,
+  limit?: number,
 ): Promise<Page<{ value: FieldValue; count: number }>> {
   return request('GET', `/fields/${encodeURIComponent(name)}/values`, {
-    query: { prefix, from: scope.from, to: scope.to },
+    query: { prefix, from: scope.from, to: scope.to, limit },
   });
 }
 

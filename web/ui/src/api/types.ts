@@ -135,7 +135,11 @@ export type AlertItem = Full<Schema.AlertItem> & {
 };
 
 export interface AlertPage extends Page<AlertItem> {
-  counts: Record<AlertState, number>;
+  counts: Record<AlertState, number> & {
+    open_by_severity: Partial<Record<Level, number>>;
+    /** Otherwise only the newest were counted, and there may be more. */
+    complete: boolean;
+  };
 }
 
 export type Evidence = Full<Schema.EvidenceEvent> & { fields: Record<string, FieldValue> };

@@ -18,7 +18,8 @@ export function cell(hit: Hit, column: string): FieldValue {
     case 'lw.seq':
       return hit.seq;
     default:
-      return hit.fields[column] ?? null;
+      // A sender's names are any names, also `constructor`.
+      return Object.hasOwn(hit.fields, column) ? (hit.fields[column] ?? null) : null;
   }
 }
 

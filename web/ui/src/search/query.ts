@@ -91,8 +91,9 @@ function unquoted(text: string): string | null {
 }
 
 function clause_of(text: string): Clause {
-  const match = /^(NOT\s+|-)?([\p{L}\p{N}_@.-]+):(.+)$/su.exec(text);
-  const [, not, field, rest] = match ?? [];
+  const match = /^(NOT\s+|-)?("(?:[^"\\]|\\.)*"|[\p{L}\p{N}_.@/$+#-]+):(.+)$/su.exec(text);
+  const [, not, name, rest] = match ?? [];
+  const field = name?.startsWith('"') ? unquoted(name) : name;
   if (!field || !rest) return { text, is_negated: /^(NOT\s|-)/.test(text), field: null, values: null };
   let values: string[] | null = null;
   if (rest.startsWith('(') && rest.endsWith(')')) {
@@ -140,9 +141,14 @@ function quoted(value: string): string {
   return is_plain ? value : `"${value.replace(/[\\"]/g, '\\$&')}"`;
 }
 
+/** A field's name as a query has it: in quotes when it could be read as something else. */
+export function field_text(name: string): string {
+  return /^[\p{L}_@$#][\p{L}\p{N}_.@/$+#-]*$/u.test(name) ? name : `"${name.replace(/[\\"]/g, '\\$&')}"`;
+}
+
 function clause_text(field: string, values: string[], is_negated: boolean): string {
   const words = values.map(quoted);
-  return `${is_negated ? 'NOT ' : ''}${field}:${words.length === 1 ? words[0] : `(${words.join(' OR ')})`}`;
+  return `${is_negated ? 'NOT ' : ''}${field_text(field)}:${words.length === 1 ? words[0] : `(${words.join(' OR ')})`}`;
 }
 
 function joined({ clauses, pipes, is_mixed }: Split): string {

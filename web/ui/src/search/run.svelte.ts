@@ -29,11 +29,17 @@ export class SearchRun {
   took_ms = $state(0);
   splits = $state.raw<Splits>({ read: 0, of: 0 });
   error = $state.raw<ApiError | null>(null);
+  /** The server went away: what is shown is of the answer before, which came then. */
+  is_of_ms = $state<number | null>(null);
   /** Columns and rows of a query that aggregates. */
   groups = $state.raw<Pick<SearchAnswer, 'columns' | 'rows'> | null>(null);
   is_loading_more = $state(false);
   /** When a search finds nothing: the newest event that would match at any time. */
   last_match = $state.raw<Hit | null>(null);
+  /** Where there is none either: the newest event of all. */
+  last_event = $state.raw<Hit | null>(null);
+  /** How far it is known when something last matched. */
+  further = $state<'idle' | 'running' | 'done' | 'failed'>('idle');
 
   histogram = $state.raw<HistogramAnswer | null>(null);
   histogram_state = $state<'idle' | 'running' | 'done' | 'failed'>('idle');
@@ -50,6 +56,7 @@ export class SearchRun {
 
   #next: string | null = null;
   #wanted: Wanted | null = null;
+  #answered_ms = 0;
   #abort = new AbortController();
 
   start(wanted: Wanted) {
@@ -72,6 +79,12 @@ export class SearchRun {
     this.refresh_facets(wanted.facets);
   }
 
+  /** Whether one of the answers was not given because the server was away. */
+  failed_away(): boolean {
+    const away = (error: ApiError | null) => error?.status === 0;
+    return away(this.error) || away(this.histogram_error) || away(this.facets_error);
+  }
+
   /** Stops all three answers here and on the server; what has arrived stays. */
   cancel() {
     this.#abort.abort();
@@ -86,10 +99,16 @@ export class SearchRun {
   }
 
   async #rows(wanted: Wanted, scope: Scope, signal: AbortSignal) {
+    const { total, is_complete, took_ms, splits } = this;
+    const next = this.#next;
+    const is_answered = this.state === 'done' || this.is_of_ms !== null;
     this.state = 'running';
     this.is_stale = this.hits.length > 0;
+    this.is_of_ms = null;
     this.error = null;
     this.last_match = null;
+    this.last_event = null;
+    this.further = 'idle';
     this.total = 0;
     this.is_complete = false;
     this.splits = { read: 0, of: 0 };
@@ -110,7 +129,13 @@ export class SearchRun {
       if (signal.aborted || is_abort(cause)) return;
       this.error = as_api_error(cause);
       this.state = 'failed';
-      if (this.is_stale && this.error.status !== 0) this.#show([]);
+      const is_kept = this.error.status === 0 && is_answered && (this.is_stale || total === 0 || this.groups !== null);
+      if (is_kept) {
+        // Nobody knows better: what was read before stays with its numbers, and says of when it is.
+        Object.assign(this, { total, is_complete, took_ms, splits });
+        this.#next = next;
+        this.is_of_ms = this.#answered_ms;
+      } else if (this.is_stale) this.#show([]);
       this.is_stale = false;
     }
   }
@@ -129,17 +154,25 @@ export class SearchRun {
     this.took_ms = answer.took_ms;
     this.splits = answer.splits;
     this.#next = answer.next;
+    this.#answered_ms = Date.now();
     this.state = 'done';
     if (answer.total === 0 && !answer.columns) this.#look_further();
   }
 
   async #look_further() {
     const { signal } = this.#abort;
+    this.further = 'running';
     try {
-      const answer = await api.search({ q: before_pipes(this.scope.q), limit: 1 }, signal);
-      if (!signal.aborted) this.last_match = answer.hits?.[0] ?? null;
+      const newest = async (q: string) => (await api.search({ q, limit: 1 }, signal)).hits?.[0] ?? null;
+      const match = await newest(before_pipes(this.scope.q));
+      const event = match ?? (await newest('*'));
+      if (signal.aborted) return;
+      this.last_match = match;
+      this.last_event = event;
+      this.further = 'done';
     } catch {
       // The page says that nothing matches; when something last did is only a help.
+      if (!signal.aborted) this.further = 'failed';
     }
   }
 
@@ -190,6 +223,7 @@ export class SearchRun {
 
   async refresh_histogram(group: string, keep = false) {
     const { signal } = this.#abort;
+    const before = this.histogram;
     this.histogram_state = 'running';
     this.histogram_error = null;
     if (!keep) this.histogram = null;
@@ -208,6 +242,7 @@ export class SearchRun {
       if (signal.aborted || is_abort(cause)) return;
       this.histogram_error = as_api_error(cause);
       this.histogram_state = 'failed';
+      if (this.histogram_error.status === 0) this.histogram = before;
     }
   }
 

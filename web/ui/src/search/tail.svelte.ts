@@ -3,8 +3,12 @@ import { tail } from '../api/search';
 import type { Hit } from '../api/types';
 
 const FLUSH_MS = 250;
-/** Above this the tail samples and says so. */
-const EVENTS_PER_SEC_MAX = 200;
+/** Above this, for longer than a burst, the tail samples and says so. */
+const EVENTS_PER_SEC_MAX = 500;
+/** Senders ship in batches: so much comes at once without being sampled. */
+const BURST_EVENTS_MAX = 3 * EVENTS_PER_SEC_MAX;
+/** How long it is still said that it sampled. */
+const SAMPLING_SAID_MS = 3000;
 /** While paused, at most this many wait. */
 const WAITING_MAX = 10_000;
 
@@ -20,6 +24,9 @@ export class LiveTail {
   #timer = 0;
   #buffer: Hit[] = [];
   #held: Hit[] = [];
+  /** So many may be shown now; more become due with time. */
+  #due = BURST_EVENTS_MAX;
+  #sampled_at_ms = -Infinity;
 
   start(q: string, deliver: (hits: Hit[]) => void) {
     this.stop();
@@ -45,6 +52,8 @@ export class LiveTail {
     this.left_out = 0;
     this.is_paused = false;
     this.is_sampling = false;
+    this.#due = BURST_EVENTS_MAX;
+    this.#sampled_at_ms = -Infinity;
     this.state = 'off';
   }
 
@@ -60,13 +69,17 @@ export class LiveTail {
 
   #flush(deliver: (hits: Hit[]) => void) {
     let fresh = this.#buffer.splice(0);
-    const most = (EVENTS_PER_SEC_MAX * FLUSH_MS) / 1000;
-    this.is_sampling = fresh.length > most;
-    if (this.is_sampling) {
+    const now_ms = performance.now();
+    const most = Math.max(1, Math.floor(this.#due));
+    if (fresh.length > most) {
       const step = fresh.length / most;
       this.left_out += fresh.length - most;
-      fresh = Array.from({ length: most }, (_, index) => fresh[Math.floor(index * step)] as Hit);
+      const all = fresh;
+      fresh = Array.from({ length: most }, (_, index) => all[Math.floor(index * step)] as Hit);
+      this.#sampled_at_ms = now_ms;
     }
+    this.#due = Math.min(BURST_EVENTS_MAX, this.#due - fresh.length + (EVENTS_PER_SEC_MAX * FLUSH_MS) / 1000);
+    this.is_sampling = now_ms - this.#sampled_at_ms < SAMPLING_SAID_MS;
     if (fresh.length === 0) return;
     if (!this.is_paused) {
       deliver(fresh);

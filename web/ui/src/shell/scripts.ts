@@ -1,0 +1,32 @@
+// Scripts that are loaded when a page needs them, and what is done when they do not come.
+
+/**
+ * Whether the server has other scripts than those that run here: it was updated, and the old ones are gone.
+ * Rejects when it does not answer.
+ */
+async function is_updated(): Promise<boolean> {
+  const answer = await fetch('/', { cache: 'no-store' });
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  const page = await answer.text();
+  const own = document.querySelector('script[type="module"][src]')?.getAttribute('src');
+  return own !== null && own !== undefined && !page.includes(own);
+}
+
+/** Loads a script; where an update of the server has taken it away, the whole page is loaded again. */
+export async function load_script<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    if (await is_updated().catch(() => false)) {
+      location.reload();
+      return new Promise(() => {});
+    }
+    throw cause;
+  }
+}
+
+/** Tries again what did not come: a browser remembers a script that failed, so the page is loaded anew. */
+export async function load_again(): Promise<void> {
+  await is_updated();
+  location.reload();
+}
