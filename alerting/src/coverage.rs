@@ -170,17 +170,27 @@ fn add_targets(filter: &Filter, targets: &mut Vec<Target>) {
     }
 }
 
-/// Where a name stands alone in a text: line and column, from 1 on.
+/// Where a text names a field: line and column, from 1 on. A key comes before a value, and both before a
+/// sentence.
 fn place(text: &str, name: &str) -> Option<(usize, usize)> {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@');
-    text.lines().enumerate().find_map(|(line, content)| {
-        let (at, _) = content.match_indices(name).find(|(at, _)| {
-            let after = content[at + name.len()..].chars().next();
-            let before = content[..*at].chars().next_back();
-            !before.is_some_and(goes_on) && !after.is_some_and(goes_on)
-        })?;
-        Some((line + 1, content[..at].chars().count() + 1))
-    })
+    let mut found: Option<(u8, usize, usize)> = None;
+    for (line, content) in text.lines().enumerate() {
+        let is_words =
+            ["title:", "description:", "#"].iter().any(|key| content.trim_start().starts_with(key));
+        for (at, _) in content.match_indices(name) {
+            let (before, after) = (&content[..at], &content[at + name.len()..]);
+            if before.ends_with(goes_on) || after.starts_with(goes_on) {
+                continue;
+            }
+            let is_key = after.trim_start_matches(['"', '\'']).starts_with([':', '|']);
+            let rank = if is_words { 2 } else { u8::from(!is_key) };
+            if found.is_none_or(|(best, ..)| rank < best) {
+                found = Some((rank, line + 1, before.chars().count() + 1));
+            }
+        }
+    }
+    found.map(|(_, line, column)| (line, column))
 }
 
 fn logsource(selection: &Selection) -> String {

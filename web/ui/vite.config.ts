@@ -11,6 +11,12 @@ export default defineConfig({
     // The content security policy forbids inline scripts and data: fonts; keep every asset a file.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // What most pages use is one file: each small one would cost more in headers than in script.
+        codeSplitting: { groups: [{ name: 'shared', test: /\/src\/(api|components|shell|search|entities|alerts)\//, minShareCount: 6 }] },
+      },
+    },
   },
   server: { proxy: { '/api': 'http://127.0.0.1:7514' } },
 });
