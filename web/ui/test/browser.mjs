@@ -48,6 +48,8 @@ export function watch(page) {
     // A notifier that names what it may not is refused, and that is walked.
     if (/status of 400/.test(message.text()) && /\/api\/v1\/notifiers$/.test(message.location().url)) return;
     if (/status of 401/.test(message.text()) && /\/api\/v1\/session$/.test(message.location().url)) return;
+    // The server is away for a moment, and that is walked.
+    if (/ERR_INTERNET_DISCONNECTED/.test(message.text())) return;
     complaints.push(`console: ${message.text()} (${message.location().url})`);
   });
   page.on('pageerror', (error) => complaints.push(`page error: ${error.message}`));

@@ -90,6 +90,39 @@ async function walk_search(page) {
     await page.getByRole('heading', { level: 1, name: /Events around \d/ }).waitFor();
     expect((await page.locator('[role=row][aria-current=true]').count()) === 1, 'no row is the anchor');
   });
+  await check('what the panel unfolds and what is broken stand in the URL', async () => {
+    await page.goto(`${BASE}/search?from=all&live=maybe`);
+    await page.getByRole('alert').filter({ hasText: 'live=maybe' }).waitFor();
+    await page.getByRole('grid', { name: 'Events' }).locator('[aria-rowindex="1"]').click();
+    const panel = page.getByRole('complementary', { name: /Event details/ });
+    await panel.getByText('Original record').click();
+    await page.waitForURL(/panel=raw/);
+    await page.reload();
+    await panel.locator('details[open]').getByText('Original record').waitFor();
+    await page.keyboard.press('f');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('f');
+    await page.getByRole('list', { name: 'Active filters' }).getByText(/^dataset:/).waitFor();
+  });
+  await check('what was found stays while the server is away', async () => {
+    await page.goto(`${BASE}/search?from=all`);
+    await count_status(page).waitFor();
+    const loaded = page.getByText(/of .* loaded$/);
+    const chart = page.getByRole('application', { name: /Events over time/ });
+    await chart.waitFor();
+    const before = await loaded.textContent();
+    await page.context().setOffline(true);
+    try {
+      await page.getByRole('button', { name: 'Search', exact: true }).click();
+      await page.getByRole('status').filter({ hasText: 'not up to date' }).waitFor();
+      expect((await loaded.textContent()) === before, `${before} became ${await loaded.textContent()}`);
+      await chart.waitFor();
+    } finally {
+      await page.context().setOffline(false);
+    }
+    await page.getByRole('status').filter({ hasText: 'not up to date' }).waitFor({ state: 'detached' });
+    await count_status(page).waitFor();
+  });
   await check('live tail switches on and off', async () => {
     await page.goto(`${BASE}/search`);
     const live = page.getByRole('switch', { name: 'Live tail' });

@@ -102,9 +102,16 @@ export async function walk_journey(browser, viewport, scheme, hands_of) {
     await hands.press(page.getByRole('switch', { name: 'Live tail' }));
     await page.getByRole('status').filter({ hasText: /live/ }).waitFor();
     const message = `<script>alert("${mark}")</script>`;
-    const sent = await fetch(`${BASE}/api/v1/ingest`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: JSON.stringify({ message }) });
+    const sent = await fetch(`${BASE}/api/v1/ingest`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: JSON.stringify({ message, dataset: 'journey', severity: 'info', constructor: 'any', 'a b:c': 'any' }) });
     expect(sent.ok, `the server answered ${sent.status}`);
     await grid.getByText(message).waitFor({ timeout: SEEN_WITHIN_MS });
+    // It has names that are ours, those of objects, and one that a query must quote.
+    await hands.open_row(grid, 1);
+    await panel.getByRole('button', { name: 'Copy constructor' }).waitFor();
+    await hands.press(panel.getByRole('button', { name: 'Filter for a b:c' }));
+    await filters.getByText('"a b:c":any').waitFor();
+    await page.keyboard.press('Escape');
+    await panel.waitFor({ state: 'detached' });
     await hands.press(page.getByRole('switch', { name: 'Live tail' }));
   });
   await step('open an alert and read why', async () => {

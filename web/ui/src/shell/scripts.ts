@@ -12,12 +12,20 @@ async function is_updated(): Promise<boolean> {
   return own !== null && own !== undefined && !page.includes(own);
 }
 
+/** So soon after one reload there is no other by itself: it would not help a second time either. */
+const RELOADS_APART_MS = 20_000;
+
+function has_just_reloaded(): boolean {
+  const [navigation] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  return navigation?.type === 'reload' && performance.now() < RELOADS_APART_MS;
+}
+
 /** Loads a script; where an update of the server has taken it away, the whole page is loaded again. */
 export async function load_script<T>(load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (cause) {
-    if (await is_updated().catch(() => false)) {
+    if (!has_just_reloaded() && (await is_updated().catch(() => false))) {
       location.reload();
       return new Promise(() => {});
     }
