@@ -13,6 +13,7 @@
 //! ([`Replay`]). Of our own records only those are looked at that say what is wrong with the server.
 
 mod fired;
+mod rebuild;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +26,7 @@ use logwarden_store::{
     Record, RecordKind, Replay, SqlValue, Statement, Step, StepOutcome, Store,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::Shared;
 use crate::alert::desk::{Desk, Opened};
@@ -175,14 +176,15 @@ impl Detector {
         store.journal.hold(CONSUMER, position);
         let mut engine = Engine::with_lateness(rules.clone(), shared.lateness());
         shared.set_timings(rules.clone(), engine.timings());
-        let mut obsolete = 0;
-        for part in load_parts(&shared).await? {
-            obsolete += engine.restore(&part);
-        }
-        if obsolete > 0 {
-            info!(groups = obsolete, "state of rules that changed is forgotten");
-        }
+        let outgrown = rebuild::restore(&mut engine, load_parts(&shared).await?);
         let versions = save_versions(&shared, &rules).await?;
+        let (mut desk, mut work) = (Desk::default(), Work::default());
+        for ongoing in rebuild::rebuild(&shared, &mut engine, &outgrown, position).await {
+            match ongoing.is_known {
+                true => desk.recall(&*store.catalog, &mut engine, ongoing.finding).await?,
+                false => work.take(ongoing.finding),
+            }
+        }
         let untold = load_untold(&shared).await?;
         let replay = Arc::new(store.replay(CONSUMER).await);
         let now = store.clock.now();
@@ -190,7 +192,7 @@ impl Detector {
             shared,
             rules,
             engine: Some(engine),
-            desk: Desk::default(),
+            desk,
             versions,
             written,
             written_at: now,
@@ -198,7 +200,7 @@ impl Detector {
             snapshot_at: now,
             position,
             ticked: position,
-            work: Work::default(),
+            work,
             replay,
             untold,
         })

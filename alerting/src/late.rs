@@ -174,7 +174,7 @@ impl Late {
 }
 
 /// How far before and after an event a rule's windows reach; `None`: it cannot be run over a part.
-fn reach_ns(rule: &Rule) -> Option<i64> {
+pub(crate) fn reach_ns(rule: &Rule) -> Option<i64> {
     let Logic::Correlate(correlation) = &rule.logic else { return None };
     let span = i64::try_from(correlation.timespan.as_nanos()).ok()?;
     let Some(judged) = &correlation.judged else { return Some(span) };
@@ -327,7 +327,7 @@ fn count_min(rule: &Rule) -> f64 {
 }
 
 /// What the rules below a correlation look for.
-fn members(rules: &RuleSet, place: usize) -> Filter {
+pub(crate) fn members(rules: &RuleSet, place: usize) -> Filter {
     match &rules.rules()[place].logic {
         Logic::Match(selection) => selection.filter.clone(),
         Logic::Correlate(correlation) => {
@@ -340,7 +340,7 @@ fn members(rules: &RuleSet, place: usize) -> Filter {
 }
 
 /// Whether there is an alert of the rule and group about that time.
-async fn is_known(
+pub(crate) async fn is_known(
     catalog: &dyn Catalog,
     rule: &Rule,
     key: &str,

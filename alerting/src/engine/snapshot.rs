@@ -79,15 +79,33 @@ impl Engine {
         };
         let place = self.rules.rules().iter().position(|rule| rule.id == part.rule_id);
         let Some(place) = place else { return groups.len() };
-        let known = match (&self.groups[place], &self.trends[place]) {
-            (Some(groups), _) => &groups.fingerprint,
-            (_, Some(trends)) => &trends.fingerprint,
-            (None, None) => return groups.len(),
-        };
-        if *known != part.fingerprint {
+        if self.fingerprint(place) != Some(&*part.fingerprint) {
             return groups.len();
         }
         groups.iter().filter(|(key, state)| !self.restore_group(place, key, state)).count()
+    }
+
+    /// Takes a part that is not kept as it is: it counts as changed.
+    pub(crate) fn take_over(&mut self, part: &Part) {
+        self.restore(part);
+        let place = self.rules.rules().iter().position(|rule| rule.id == part.rule_id);
+        let bit = 1 << (u64::from(part.number) % PARTS);
+        if let Some(place) = place {
+            self.groups[place].iter_mut().for_each(|groups| groups.dirty |= bit);
+            self.trends[place].iter_mut().for_each(|trends| trends.dirty |= bit);
+        }
+    }
+
+    /// Whether this part is of a rule that is known, but whose window is defined differently now: where.
+    pub(crate) fn outgrown(&self, part: &Part) -> Option<usize> {
+        let place = self.rules.rules().iter().position(|rule| rule.id == part.rule_id)?;
+        (self.fingerprint(place)? != part.fingerprint).then_some(place)
+    }
+
+    /// Of what a rule's window is defined by; `None`: it has none.
+    fn fingerprint(&self, place: usize) -> Option<&str> {
+        let groups = self.groups[place].as_ref().map(|groups| &*groups.fingerprint);
+        groups.or_else(|| self.trends[place].as_ref().map(|trends| &*trends.fingerprint))
     }
 
     fn restore_group(&mut self, place: usize, key: &str, state: &[u8]) -> bool {
