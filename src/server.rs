@@ -351,6 +351,8 @@ fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
 mod tests {
     use tokio::io::AsyncReadExt;
 
+    use axum::http::header;
+
     use super::*;
 
     /// What the router sees as the peer, or nothing when the connection was closed.
