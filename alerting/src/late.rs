@@ -11,15 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use logwarden_event::{TimeRange, Timestamp};
-use logwarden_query::{
-    Control, Engine as Searches, Filter, Query, SearchRequest, SortKey, Visibility,
-};
+use logwarden_query::Engine as Searches;
 use logwarden_store::{Catalog, Statement};
 use tracing::info;
 
 use crate::alert::tables::{self, Columns, integer, text};
 use crate::engine::{Engine, Finding, Found};
 use crate::error::AlertingError;
+use crate::history;
 use crate::metrics;
 use crate::rule::{Against, Judge, Logic, Rule, RuleSet};
 use crate::trend::Explained;
@@ -29,8 +28,6 @@ use crate::{Alerting, Shared};
 const SPAN_MAX_NS: i64 = 31 * 86_400 * 1_000_000_000;
 /// Events of one run.
 const EVENTS_MAX: usize = 1_000_000;
-/// Events read at a time.
-const PAGE_EVENTS: usize = 5_000;
 /// Findings that wait for the detector.
 const FOUND_MAX: usize = 1_000;
 
@@ -239,35 +236,13 @@ async fn again(
     let last = last.min(shared.store.clock.now().nanos());
     let range = TimeRange { start: Timestamp::from_nanos(first), end: Timestamp::from_nanos(last) };
     let mut engine = Engine::new(Arc::new(rules.only(place)));
-    let query = Query { filter: members(rules, place), pipes: Vec::new() };
-    let (mut cursor, mut events, mut found) = (None, 0, Vec::new());
-    loop {
-        let request = SearchRequest {
-            query: query.clone(),
-            range,
-            limit: PAGE_EVENTS,
-            sort: vec![SortKey::parse("lw.seq")],
-            cursor: cursor.take(),
-            visibility: Visibility::everything(),
-        };
-        let answer = searches.search(request, Control::default()).await;
-        let answer = answer.map_err(|error| AlertingError::Invalid(error.to_string()))?;
-        if !answer.coverage.complete {
-            return Err(AlertingError::Invalid("a part of what is stored cannot be read".into()));
-        }
-        events += answer.hits.len();
-        for event in &answer.hits {
-            note(&mut found, engine.gather(event).found);
-        }
-        cursor = answer.next;
-        if cursor.is_none() {
-            break;
-        }
-        if events >= EVENTS_MAX {
-            ::metrics::counter!(metrics::LATE_NOT_LOOKED_FOR_TOTAL).increment(span.events);
-            return Ok(0);
-        }
-    }
+    let mut found = Vec::new();
+    let look = |event: &_| note(&mut found, engine.gather(event).found);
+    let events = history::each_event(searches, (rules, place), range, EVENTS_MAX, look).await?;
+    let Some(events) = events else {
+        ::metrics::counter!(metrics::LATE_NOT_LOOKED_FOR_TOTAL).increment(span.events);
+        return Ok(0);
+    };
     note(&mut found, engine.finish(Timestamp::from_nanos(last.saturating_sub(1))));
     let mut missing = 0;
     for mut finding in found {
@@ -323,19 +298,6 @@ fn count_min(rule: &Rule) -> f64 {
     match &rule.logic {
         Logic::Correlate(correlation) => correlation.count_min as f64,
         Logic::Match(_) => 1.0,
-    }
-}
-
-/// What the rules below a correlation look for.
-pub(crate) fn members(rules: &RuleSet, place: usize) -> Filter {
-    match &rules.rules()[place].logic {
-        Logic::Match(selection) => selection.filter.clone(),
-        Logic::Correlate(correlation) => {
-            let below = correlation.rules.iter().filter_map(|reference| {
-                rules.rules().iter().position(|rule| rule.is_called(&reference.text))
-            });
-            Filter::Or(below.map(|place| members(rules, place)).collect())
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod detector;
 pub mod engine;
 mod error;
 mod explain;
+mod history;
 mod identity;
 mod import;
 mod late;

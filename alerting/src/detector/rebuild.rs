@@ -6,21 +6,21 @@
 //! back and tell only of what comes; what a rule adds up of other rules' detections (`risk`) starts over.
 //! Bounded: [`PAST_MAX_NS`] and [`EVENTS_MAX`] events for each rule; one that needs more starts over.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use logwarden_event::{Position, TimeRange, Timestamp};
-use logwarden_query::{
-    Control, Engine as Searches, Query, SearchAnswer, SearchRequest, SortKey, Visibility,
-};
+use logwarden_event::{Event, Position, TimeRange, Timestamp};
+use logwarden_query::Engine as Searches;
 use tracing::{info, warn};
 
 use crate::Shared;
 use crate::engine::{Engine, Finding, Found, Part};
 use crate::error::AlertingError;
+use crate::history;
 use crate::late;
 use crate::rule::{Judge, Logic, Rule};
+use crate::window::Episode;
 
 /// The longest past that is looked at.
 const PAST_MAX_NS: i64 = 31 * 86_400 * 1_000_000_000;
@@ -28,8 +28,6 @@ const PAST_MAX_NS: i64 = 31 * 86_400 * 1_000_000_000;
 const AHEAD_NS: i64 = 86_400 * 1_000_000_000;
 /// Events of one rule: about a second's work.
 const EVENTS_MAX: usize = 200_000;
-/// Events read at a time.
-const PAGE_EVENTS: usize = 5_000;
 /// How long the newest events may take to be searchable.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -50,7 +48,10 @@ pub(super) fn restore(engine: &mut Engine, parts: Vec<Part>) -> Vec<usize> {
             None => {}
         }
     }
-    // What was worked out before replaces a rule's parts one by one.
+    for (place, _) in &outgrown {
+        // What nothing fits any more goes with the next snapshot.
+        engine.note_changed(*place);
+    }
     outgrown.retain(|(_, rule_id)| !fitting.contains(rule_id));
     outgrown.into_iter().map(|(place, _)| place).collect()
 }
@@ -105,93 +106,77 @@ async fn of_rule(
     let rules = engine.rules().clone();
     let rule = &rules.rules()[place];
     let Some(past) = past_ns(rule) else { return Ok(Vec::new()) };
-    let now = shared.store.clock.now().nanos();
+    let now = shared.store.clock.now();
     let range = TimeRange {
-        start: Timestamp::from_nanos(now.saturating_sub(past.min(PAST_MAX_NS))),
-        end: Timestamp::from_nanos(now.saturating_add(AHEAD_NS)),
+        start: Timestamp::from_nanos(now.nanos().saturating_sub(past.min(PAST_MAX_NS))),
+        end: Timestamp::from_nanos(now.nanos().saturating_add(AHEAD_NS)),
     };
     let mut alone = Engine::with_lateness(Arc::new(rules.only(place)), shared.lateness());
-    let (mut cursor, mut events, mut findings) = (None, 0, Vec::new());
-    loop {
-        let request = SearchRequest {
-            query: Query { filter: late::members(&rules, place), pipes: Vec::new() },
-            range,
-            limit: PAGE_EVENTS,
-            sort: vec![SortKey::parse("lw.seq")],
-            cursor: cursor.take(),
-            visibility: Visibility::everything(),
-        };
-        let answer = searches.search(request, Control::default()).await;
-        let answer = answer.map_err(|error| AlertingError::Invalid(error.to_string()))?;
-        check(&answer)?;
-        for event in answer.hits.iter().filter(|event| event.seq() < position.seq) {
-            events += 1;
+    let mut findings = Vec::new();
+    let look = |event: &Event| {
+        if event.seq() < position.seq {
             findings.extend(alone.process(event).found.into_iter().filter(|f| f.rule == place));
         }
-        cursor = answer.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    };
+    let events = history::each_event(searches, (&rules, place), range, EVENTS_MAX, look).await?;
+    let Some(events) = events else {
+        return Err(AlertingError::Invalid(format!("over {EVENTS_MAX} events count for it")));
+    };
     for part in alone.take_changed_parts() {
-        engine.take_over(&part);
+        engine.restore(&part);
     }
     info!(rule = rule.id, events, "windows of a rule that changed are worked out from history");
     let Some(reach) = late::reach_ns(rule) else { return Ok(Vec::new()) };
     let catalog = &*shared.store.catalog;
-    let mut known = HashSet::new();
+    let mut known: HashMap<(Arc<str>, u128), bool> = HashMap::new();
     let mut ongoing = Vec::new();
-    for finding in not_over(findings) {
-        let (Found::Began { episode, .. } | Found::Grew { episode, .. }) = &finding.what else {
-            continue;
+    // What is judged behind the watermark is known to hold up to there alone.
+    let is_judged = matches!(&rule.logic, Logic::Correlate(one) if one.judged.is_some());
+    let since = now.nanos().saturating_sub(if is_judged { reach } else { 0 });
+    for finding in not_over(findings, since) {
+        let Some(episode) = episode(&finding) else { continue };
+        let detection = (finding.key.clone(), episode.key);
+        let is_known = match known.get(&detection) {
+            Some(is_known) => *is_known,
+            None => late::is_known(catalog, rule, &finding.key, episode.started_at, reach).await?,
         };
-        let (key, at) = ((finding.key.clone(), episode.key), episode.started_at);
-        let is_known =
-            known.contains(&key) || late::is_known(catalog, rule, &key.0, at, reach).await?;
-        if is_known {
-            known.insert(key);
-        }
+        known.insert(detection, is_known);
         ongoing.push(Ongoing { finding, is_known });
     }
     Ok(ongoing)
 }
 
-fn check(answer: &SearchAnswer) -> Result<(), AlertingError> {
-    if !answer.coverage.complete {
-        return Err(AlertingError::Invalid("a part of what is stored cannot be read".into()));
+fn episode(finding: &Finding) -> Option<&Episode> {
+    match &finding.what {
+        Found::Began { episode, .. } | Found::Grew { episode, .. } => Some(episode),
+        Found::Ended { .. } => None,
     }
-    if answer.total > EVENTS_MAX as u64 {
-        let total = answer.total;
-        return Err(AlertingError::Invalid(format!(
-            "{total} events count for it, the limit is {EVENTS_MAX}"
-        )));
-    }
-    Ok(())
 }
 
-/// Without the detections that ended.
-fn not_over(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut ongoing: Vec<Finding> = Vec::new();
-    for finding in findings {
-        if let Found::Ended { episode: over } = &finding.what {
-            ongoing.retain(|known| match &known.what {
-                Found::Began { episode, .. } | Found::Grew { episode, .. } => {
-                    known.key != finding.key || episode.key != over.key
-                }
-                Found::Ended { .. } => true,
-            });
-        } else {
-            ongoing.push(finding);
-        }
+/// Without the detections that ended, or held for the last time before `since`.
+fn not_over(findings: Vec<Finding>, since: i64) -> Vec<Finding> {
+    let mut held: HashMap<(Arc<str>, u128), i64> = HashMap::new();
+    for finding in &findings {
+        let (key, until) = match &finding.what {
+            Found::Began { episode, .. } | Found::Grew { episode, .. } => {
+                (episode.key, episode.held_until)
+            }
+            Found::Ended { episode } => (episode.key, i64::MIN),
+        };
+        held.insert((finding.key.clone(), key), until);
     }
-    ongoing
+    let goes_on = |finding: &Finding| {
+        let episode = episode(finding)?;
+        held.get(&(finding.key.clone(), episode.key)).filter(|until| **until >= since)
+    };
+    findings.into_iter().filter(|finding| goes_on(finding).is_some()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use logwarden_store::{Append, Draft, RecordKind, Store};
+    use logwarden_store::{Append, Draft, RecordKind, Simulation, Store};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -202,6 +187,7 @@ mod tests {
 
     struct World {
         store: Store,
+        simulation: Simulation,
         alerting: Arc<Alerting>,
         detector: Option<Detector>,
         visible: tokio::sync::watch::Receiver<Position>,
@@ -209,14 +195,14 @@ mod tests {
 
     impl World {
         async fn new(stop: &CancellationToken) -> Self {
-            let (store, _) = Store::simulated(5);
+            let (store, simulation) = Store::simulated(5);
             let (searches, index) = Searches::over_store(store.clone()).await.expect("opened");
             let visible = index.visible();
             tokio::spawn(index.run(stop.clone()));
             let alerting = Alerting::open(store.clone(), crate::Config::default()).await;
             let alerting = alerting.expect("opened");
             alerting.search_in(searches);
-            Self { store, alerting, detector: None, visible }
+            Self { store, simulation, alerting, detector: None, visible }
         }
 
         /// The detector starts over with this rule, as after an edit.
@@ -292,6 +278,35 @@ mod tests {
             world.edit(FIVE).await;
             assert_eq!(world.alerts().await, all);
         }
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn what_is_over_is_not_told_after_an_edit() {
+        let stop = CancellationToken::new();
+        let mut world = World::new(&stop).await;
+        world.edit(FIVE).await;
+        world.send("bea", 4).await;
+        world.simulation.advance(Duration::from_secs(400));
+        let half = "  type: event_count\n  timespan: 300s\n  condition: { gte: 4 }";
+        world.edit(half).await;
+        assert_eq!(world.alerts().await, []);
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn an_edit_that_is_taken_back_leaves_no_state_of_before() {
+        let stop = CancellationToken::new();
+        let mut world = World::new(&stop).await;
+        world.edit(FIVE).await;
+        world.send("ana", 3).await;
+        world.simulation.advance(Duration::from_secs(50));
+        world.send("bea", 3).await;
+        world.edit("  type: event_count\n  timespan: 20s\n  condition: { gte: 9 }").await;
+        world.edit(FIVE).await;
+        world.send("bea", 2).await;
+        world.send("ana", 2).await;
+        assert_eq!(world.alerts().await, [("ana".into(), 5), ("bea".into(), 5)]);
         stop.cancel();
     }
 

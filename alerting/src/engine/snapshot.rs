@@ -85,15 +85,10 @@ impl Engine {
         groups.iter().filter(|(key, state)| !self.restore_group(place, key, state)).count()
     }
 
-    /// Takes a part that is not kept as it is: it counts as changed.
-    pub(crate) fn take_over(&mut self, part: &Part) {
-        self.restore(part);
-        let place = self.rules.rules().iter().position(|rule| rule.id == part.rule_id);
-        let bit = 1 << (u64::from(part.number) % PARTS);
-        if let Some(place) = place {
-            self.groups[place].iter_mut().for_each(|groups| groups.dirty |= bit);
-            self.trends[place].iter_mut().for_each(|trends| trends.dirty |= bit);
-        }
+    /// All parts of a rule are to be written anew, and those without a group removed.
+    pub(crate) fn note_changed(&mut self, place: usize) {
+        self.groups[place].iter_mut().for_each(|groups| groups.dirty = u64::MAX);
+        self.trends[place].iter_mut().for_each(|trends| trends.dirty = u64::MAX);
     }
 
     /// Whether this part is of a rule that is known, but whose window is defined differently now: where.
