@@ -268,8 +268,7 @@ impl Watch {
             }
         }
         for (name, problem) in &glance.unreadable {
-            let text = format!("what `{name}` had before stays in force: {problem}");
-            add(Kind::ListUnreadable, name, text);
+            add(Kind::ListUnreadable, name, problem.clone());
         }
         let JournalHealth { room_bytes, volume_bytes, .. } = glance.journal;
         let low = (volume_bytes / 20).min(ROOM_LOW_MAX);
@@ -358,11 +357,17 @@ fn glance(
     passed: Duration,
 ) -> Glance {
     let health = alerting.health();
+    let rule_files = alerting.unreadable_rule_files();
     let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for problem in alerting.rule_problems() {
+    for problem in alerting.rule_problems().iter().filter(|problem| !rule_files.contains(problem)) {
         refused.entry(problem.file.clone()).or_default().push(problem.to_string());
     }
-    let unreadable = ingest.enrichments().into_iter().filter(|report| !report.problem.is_empty());
+    let lists = ingest.enrichments().into_iter().filter(|report| !report.problem.is_empty());
+    let lists = lists.map(|list| {
+        let text = format!("what `{}` had before stays in force: {}", list.name, list.problem);
+        (list.name, text)
+    });
+    let rule_files = rule_files.into_iter().map(|problem| (problem.file, problem.message));
     let is_failing = |state: NotifierState| matches!(state, NotifierState::Paused(_));
     let failing = alerting.notifiers().into_iter().filter(|known| is_failing(known.state));
     Glance {
@@ -375,7 +380,7 @@ fn glance(
         stalled: health.stalled,
         failing: failing.map(|known| known.name).collect(),
         refused,
-        unreadable: unreadable.map(|report| (report.name, report.problem)).collect(),
+        unreadable: lists.chain(rule_files).collect(),
     }
 }
 

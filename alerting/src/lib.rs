@@ -125,6 +125,8 @@ struct Settings {
     rules: Arc<RuleSet>,
     problems: Vec<Problem>,
     files: Vec<RuleFile>,
+    /// The files and directories of rules that could not be read the last time.
+    unreadable: Vec<Problem>,
     /// What administrators wrote over the API.
     stored: Stored,
     routing: Arc<Routing>,
@@ -198,16 +200,21 @@ impl Shared {
     /// Reads the rule files again; answers whether they changed.
     fn reload_rules(&self) -> bool {
         let rules = read(&self.settings).config.rules.clone();
-        let (files, unreadable) = rule_files(&rules);
-        if read(&self.settings).files == files {
-            return false;
+        let (mut files, mut unreadable) = rule_files(&rules);
+        {
+            let settings = read(&self.settings);
+            rule::keep_unreadable(&settings.files, &mut files, &mut unreadable);
+            if settings.files == files && settings.unreadable == unreadable {
+                return false;
+            }
         }
-        let (loaded, problems) = load_rules(&files, unreadable);
+        let (loaded, problems) = load_rules(&files, &unreadable);
         {
             let mut settings = write(&self.settings);
             settings.rules = Arc::new(loaded);
             settings.problems = problems;
             settings.files = files;
+            settings.unreadable = unreadable;
         }
         self.rule_changes.send_modify(|count| *count += 1);
         true
@@ -243,11 +250,11 @@ fn rule_files(config: &RulesConfig) -> (Vec<RuleFile>, Vec<Problem>) {
     (files, problems)
 }
 
-fn load_rules(files: &[RuleFile], unreadable: Vec<Problem>) -> (RuleSet, Vec<Problem>) {
+fn load_rules(files: &[RuleFile], unreadable: &[Problem]) -> (RuleSet, Vec<Problem>) {
     let (rules, mut problems) = RuleSet::load(files);
-    problems.extend(unreadable);
+    problems.extend_from_slice(unreadable);
     for problem in &problems {
-        warn!(%problem, "rule is left out");
+        warn!(%problem, "problem in a rule file");
     }
     ::metrics::gauge!(metrics::RULE_PROBLEMS).set(problems.len() as f64);
     ::metrics::gauge!(metrics::RULES_ACTIVE).set(rules.rules().len() as f64);
@@ -284,13 +291,12 @@ impl Alerting {
         let rules = config.rules.clone();
         let loading = tokio::task::spawn_blocking(move || {
             let (files, unreadable) = rule_files(&rules);
-            let (rules, problems) = load_rules(&files, unreadable);
-            (files, rules, problems)
+            let (rules, problems) = load_rules(&files, &unreadable);
+            (files, unreadable, Arc::new(rules), problems)
         });
-        let (files, rules, problems) =
+        let (files, unreadable, rules, problems) =
             loading.await.map_err(|error| AlertingError::Invalid(error.to_string()))?;
-        let settings =
-            Settings { config, rules: Arc::new(rules), problems, files, stored, routing };
+        let settings = Settings { config, rules, problems, files, unreadable, stored, routing };
         let shared = Shared {
             store,
             writing: Mutex::new(()),
@@ -456,6 +462,11 @@ impl Alerting {
     /// What is wrong with the rule files.
     pub fn rule_problems(&self) -> Vec<Problem> {
         read(&self.shared.settings).problems.clone()
+    }
+
+    /// Those of them that are about files and directories that cannot be read.
+    pub fn unreadable_rule_files(&self) -> Vec<Problem> {
+        read(&self.shared.settings).unreadable.clone()
     }
 
     /// Who can be told about alerts.

@@ -1,7 +1,6 @@
 //! Rules loaded together: files in, rules and problems out, references between rules resolved.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use logwarden_query::Target;
 
@@ -551,62 +550,4 @@ fn alerting(rules: &[Rule], edges: &[Vec<Edge>]) -> Vec<bool> {
                 && (edges.is_empty() || edges.iter().any(generates))
         })
         .collect()
-}
-
-/// Reads the `.yml` and `.yaml` files, and the lists in `.txt` files, of these files and directories and those below them, in the
-/// order of their names. What cannot be read is a problem.
-pub fn read_rule_files(paths: &[PathBuf]) -> (Vec<RuleFile>, Vec<Problem>) {
-    let mut names = Vec::new();
-    let mut problems = Vec::new();
-    for path in paths {
-        collect(path, true, 0, &mut names, &mut problems);
-    }
-    let mut files = Vec::new();
-    for path in names {
-        match std::fs::read_to_string(&path) {
-            Ok(text) => files.push(RuleFile { name: path.display().to_string(), text }),
-            Err(error) => problems.push(unreadable(&path, &error.to_string())),
-        }
-    }
-    (files, problems)
-}
-
-fn unreadable(path: &Path, reason: &str) -> Problem {
-    let message = format!("cannot be read: {reason}");
-    Problem { file: path.display().to_string(), line: 1, column: 1, message }
-}
-
-/// Directories inside directories; deeper ones are a problem, as a link back up would be.
-const DIRECTORY_DEPTH_MAX: usize = 16;
-
-fn collect(
-    path: &Path,
-    is_named: bool,
-    depth: usize,
-    names: &mut Vec<PathBuf>,
-    problems: &mut Vec<Problem>,
-) {
-    if depth > DIRECTORY_DEPTH_MAX || names.len() >= RULE_FILES_MAX {
-        problems.push(unreadable(path, "too many files or directories"));
-        return;
-    }
-    if !path.is_dir() {
-        let is_rule =
-            path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "txt");
-        if is_rule || is_named {
-            names.push(path.to_path_buf());
-        }
-        return;
-    }
-    let mut entries: Vec<PathBuf> = match std::fs::read_dir(path) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
-        Err(error) => {
-            problems.push(unreadable(path, &error.to_string()));
-            return;
-        }
-    };
-    entries.sort();
-    for entry in entries {
-        collect(&entry, false, depth + 1, names, problems);
-    }
 }
