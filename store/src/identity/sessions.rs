@@ -36,8 +36,10 @@ const SESSION_ID_BYTES: usize = 12;
 /// A session, without what it is proven with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionInfo {
-    /// Names it among those of its user.
+    /// Names it.
     pub id: String,
+    /// Whose it is.
+    pub user: String,
     /// When somebody signed in.
     pub created_at: Timestamp,
     /// When it was last used.
@@ -374,14 +376,15 @@ impl Identity {
         Some(principal)
     }
 
-    /// The sessions of a user that still count, the one used last first.
-    pub fn sessions_of(&self, name: &str) -> Vec<SessionInfo> {
+    /// The sessions that still count, of one user or of all, the one used last first.
+    pub fn sessions(&self, of: Option<&str>) -> Vec<SessionInfo> {
         let now = self.now();
         let state = self.read();
-        let own = state.sessions.iter().filter(|(_, session)| session.user == name);
-        let mut sessions: Vec<SessionInfo> = own
+        let asked = state.sessions.iter().filter(|(_, session)| session.is_of(of));
+        let mut sessions: Vec<SessionInfo> = asked
             .map(|(hash, session)| SessionInfo {
                 id: session_id(hash),
+                user: session.user.clone(),
                 created_at: session.created_at,
                 used_at: Timestamp::from_nanos(session.used_at.load(Ordering::Relaxed)),
             })
@@ -396,23 +399,24 @@ impl Identity {
         session_id(&hash(token))
     }
 
-    /// Ends the session of a user that has this [`SessionInfo::id`].
+    /// Ends the session that has this [`SessionInfo::id`], if it is of this user; answers whose it was.
     ///
     /// # Errors
     ///
-    /// [`IdentityError::NotFound`] when the user has none like it.
-    pub async fn end_session(&self, name: &str, id: &str) -> Result<(), IdentityError> {
+    /// [`IdentityError::NotFound`] when there is none like it.
+    pub async fn end_session(&self, of: Option<&str>, id: &str) -> Result<String, IdentityError> {
         let found = {
             let state = self.read();
-            let mut own = state.sessions.iter().filter(|(_, session)| session.user == name);
-            own.find(|(hash, _)| session_id(hash) == id).map(|(hash, _)| hash.to_vec())
+            let mut asked = state.sessions.iter().filter(|(_, session)| session.is_of(of));
+            let found = asked.find(|(hash, _)| session_id(hash) == id);
+            found.map(|(hash, session)| (hash.to_vec(), session.user.clone()))
         };
-        let hash = found.ok_or_else(|| IdentityError::NotFound(id.to_owned()))?;
+        let (hash, user) = found.ok_or_else(|| IdentityError::NotFound(id.to_owned()))?;
         let statement = Statement {
             sql: "DELETE FROM sessions WHERE hash = ?1",
             values: vec![SqlValue::Blob(hash)],
         };
-        self.change_and_reload(vec![statement]).await.map(drop)
+        self.change_and_reload(vec![statement]).await.map(|_| user)
     }
 
     /// Ends a session; one that does not exist counts as ended.
@@ -453,6 +457,10 @@ fn session_id(hash: &[u8; 32]) -> String {
 }
 
 impl SessionRow {
+    fn is_of(&self, user: Option<&str>) -> bool {
+        user.is_none_or(|user| user == self.user)
+    }
+
     /// The statement that writes down when it was used, if it was since the last time.
     pub(super) fn note_use(&self, hash: &[u8; 32]) -> Option<Statement> {
         self.has_new_use.swap(false, Ordering::Relaxed).then(|| Statement {

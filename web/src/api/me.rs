@@ -1,4 +1,4 @@
-//! `/me` and `/sessions`: a person's own settings, password, second factor and sessions.
+//! `/me` and `/sessions`: a person's own settings, password and second factor, and who is signed in where.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, State as Extract};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::{StatusCode, header};
-use logwarden_store::identity::{IdentityError, PrincipalKind, SessionInfo, SignInError};
+use logwarden_store::identity::{IdentityError, PrincipalKind, Role, SessionInfo, SignInError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -17,7 +17,7 @@ use super::users::refuse;
 use crate::App;
 use crate::audit::Entry;
 use crate::auth::{self, Caller, Cookie, SignedIn};
-use crate::body::Json;
+use crate::body::{Json, Params};
 use crate::error::ApiError;
 use crate::origin::Origin;
 use crate::route::{Permission, Routes};
@@ -29,8 +29,10 @@ const SETTINGS_BYTES_MAX: usize = 16 * 1024;
 /// Where somebody is signed in.
 #[derive(Debug, Serialize, ToSchema)]
 struct SignedInAt {
-    /// Names it among one's own.
+    /// Names it.
     id: String,
+    /// Whose it is.
+    user: String,
     /// When it began.
     created_at: String,
     /// When it was last used.
@@ -238,19 +240,33 @@ async fn remove_second_factor(
     Ok(axum::Json(SecondFactor { enabled: false }))
 }
 
-/// Lists where one is signed in.
+/// Which sessions.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SessionParams {
+    /// Only those of this user.
+    user: Option<String>,
+}
+
+/// Lists where people are signed in: administrators see everybody, others themselves.
 #[utoipa::path(
-    get, path = "/api/v1/sessions", tag = "session",
+    get, path = "/api/v1/sessions", tag = "session", params(SessionParams),
     responses((status = 200, body = List<SignedInAt>))
 )]
 async fn sessions(
     Extract(app): Extract<App>,
     SignedIn(caller): SignedIn,
+    Params(params): Params<SessionParams>,
 ) -> Result<axum::Json<List<SignedInAt>>, ApiError> {
-    sessions_of(&app, &caller).map(|sessions| axum::Json(List::whole(sessions)))
+    let allowed = may_see(&caller)?;
+    if params.user.is_some() && allowed.is_some() && allowed != params.user.as_deref() {
+        return Err(ApiError::forbidden());
+    }
+    let asked = params.user.as_deref().or(allowed);
+    Ok(axum::Json(List::whole(sessions_of(&app, &caller, asked))))
 }
 
-/// Gives one of one's own sessions.
+/// Gives one session.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}", tag = "session",
     params(("id" = String, Path, description = "The session's id.")),
@@ -261,23 +277,32 @@ async fn session(
     SignedIn(caller): SignedIn,
     Path(id): Path<String>,
 ) -> Result<axum::Json<SignedInAt>, ApiError> {
-    let session = sessions_of(&app, &caller)?.into_iter().find(|session| session.id == id);
+    let sessions = sessions_of(&app, &caller, may_see(&caller)?);
+    let session = sessions.into_iter().find(|session| session.id == id);
     session.map(axum::Json).ok_or_else(ApiError::not_found)
 }
 
-fn sessions_of(app: &App, caller: &Caller) -> Result<Vec<SignedInAt>, ApiError> {
+/// Whose sessions the caller may see and end; `None` is everybody's.
+fn may_see(caller: &Caller) -> Result<Option<&str>, ApiError> {
+    if caller.principal.role == Role::Admin {
+        return Ok(None);
+    }
+    person(caller).map(Some)
+}
+
+fn sessions_of(app: &App, caller: &Caller, user: Option<&str>) -> Vec<SignedInAt> {
     let present = caller.session().map(|token| app.identity.id_of_session(token));
     let shown = |session: SessionInfo| SignedInAt {
         current: present.as_ref() == Some(&session.id),
         id: session.id,
+        user: session.user,
         created_at: session.created_at.to_string(),
         used_at: session.used_at.to_string(),
     };
-    let sessions = app.identity.sessions_of(person(caller)?);
-    Ok(sessions.into_iter().map(shown).collect())
+    app.identity.sessions(user).into_iter().map(shown).collect()
 }
 
-/// Ends one of one's own sessions, at once.
+/// Ends a session, at once.
 #[utoipa::path(
     delete, path = "/api/v1/sessions/{id}", tag = "session",
     params(("id" = String, Path, description = "The session's id.")),
@@ -288,9 +313,9 @@ async fn end_session(
     SignedIn(caller): SignedIn,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let name = person(&caller)?;
-    app.identity.end_session(name, &id).await.map_err(refuse)?;
-    let entry = Entry::new("session.delete", name, &id, "ended a session");
+    let user = app.identity.end_session(may_see(&caller)?, &id).await.map_err(refuse)?;
+    let text = format!("ended a session of {user}");
+    let entry = Entry::new("session.delete", &caller.principal.name, &id, text);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

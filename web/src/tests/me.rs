@@ -1,6 +1,7 @@
 //! A person's own settings, password and sessions.
 
 use logwarden_store::identity::Role;
+use serde_json::Value;
 
 use super::harness::{Answer, Harness, PASSWORD};
 
@@ -47,7 +48,7 @@ async fn one_sees_and_ends_ones_own_sessions_only() {
     let harness = with_ana().await;
     let (here, there) = (sign_in(&harness, PASSWORD).await, sign_in(&harness, PASSWORD).await);
     let (here, there) = (cookie(&here), cookie(&there));
-    harness.identity.create_user("bob", Role::Admin.as_str(), PASSWORD).await.expect("made");
+    harness.identity.create_user("bob", Role::Analyst.as_str(), PASSWORD).await.expect("made");
     let body = serde_json::json!({ "name": "bob", "password": PASSWORD }).to_string();
     let bob = cookie(&harness.call("POST", "/api/v1/session", None, &body).await);
 
@@ -62,6 +63,22 @@ async fn one_sees_and_ends_ones_own_sessions_only() {
     assert_eq!(call(&harness, &here, "DELETE", &path, "").await.status, 204);
     assert_eq!(call(&harness, &there, "GET", "/api/v1/session", "").await.status, 401);
     assert_eq!(call(&harness, &here, "GET", "/api/v1/session", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn administrators_see_and_end_the_sessions_of_everybody() {
+    let harness = with_ana().await;
+    let ana = cookie(&sign_in(&harness, PASSWORD).await);
+    let admin = harness.token(Role::Admin).await;
+    let list = harness.call("GET", "/api/v1/sessions", Some(&admin), "").await.json();
+    assert_eq!((&list["items"][0]["user"], &list["items"][1]), (&"ana".into(), &Value::Null));
+    let of_bob = harness.call("GET", "/api/v1/sessions?user=bob", Some(&admin), "").await.json();
+    assert_eq!(of_bob["items"], serde_json::json!([]));
+    let others = call(&harness, &ana, "GET", "/api/v1/sessions?user=bob", "").await;
+    assert_eq!(others.status, 403);
+    let path = format!("/api/v1/sessions/{}", list["items"][0]["id"].as_str().expect("text"));
+    assert_eq!(harness.call("DELETE", &path, Some(&admin), "").await.status, 204);
+    assert_eq!(call(&harness, &ana, "GET", "/api/v1/session", "").await.status, 401);
 }
 
 #[tokio::test]

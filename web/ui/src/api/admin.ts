@@ -76,7 +76,8 @@ export const list_audit = (filter: AuditFilter): Promise<AuditPage> =>
 
 export const acknowledge_damage = (): Promise<unknown> => request('POST', '/health/acknowledge-damage', { body: {} });
 
-export const list_sessions = (): Promise<Page<SessionItem>> => request('GET', '/sessions');
+export const list_sessions = (user: string): Promise<Page<SessionItem>> =>
+  request('GET', '/sessions', { query: { user } });
 export const end_session = (id: string): Promise<Response> => send('DELETE', named('/sessions', id));
 export const change_password = (current: string, password: string): Promise<Response> =>
   send('PUT', '/me/password', { body: { current, password }, no_renewal: true });

@@ -552,7 +552,7 @@ export type SetupState = { needed: boolean; };
 export type SignedChallenge = { authenticator_data: string; client_data: string; id: string; signature: string; };
 
 /** Where somebody is signed in. */
-export type SignedInAt = { created_at: string; current: boolean; id: string; used_at: string; };
+export type SignedInAt = { created_at: string; current: boolean; id: string; used_at: string; user: string; };
 
 /** A time span in which some alerts notify nobody. */
 export type Silence = {
