@@ -254,7 +254,7 @@ pub(crate) async fn note_denial(
         let known = auth::authenticate(&watch.identity, &origin, &headers, &extensions);
         let (name, message) = match known {
             Ok(Some(caller)) => (caller.principal.name, "was denied"),
-            Ok(None) => (String::new(), "came without a credential"),
+            Ok(None) => (String::new(), "came without a credential that counts"),
             Err(auth::Unknown) => (String::new(), "came with an unknown credential"),
         };
         let entry = Entry::new("access", name, shown_target(&target.0, &target.1), message);
