@@ -287,8 +287,10 @@ impl Watch {
             add(Kind::NotifierFailing, name, text);
         }
         for (file, problems) in &glance.refused {
-            let first = problems.first().map(String::as_str).unwrap_or_default();
-            let text = format!("{} rules are left out; the first: {first}", problems.len());
+            let text = match problems.as_slice() {
+                [only] => format!("a rule is left out: {only}"),
+                all => format!("{} rules are left out; the first: {}", all.len(), all[0]),
+            };
             add(Kind::RuleRefused, file, text);
         }
         seen

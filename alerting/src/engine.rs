@@ -369,9 +369,13 @@ impl Engine {
         let rules = self.rules.clone();
         let above = &rules.rules()[edge.correlation];
         let Logic::Correlate(correlation) = &above.logic else { return };
-        let has_key = write_key(&edge.group, above.settings.missing_as_null, origin, key);
+        let is_null = above.settings.missing_as_null;
+        let counts_groups =
+            correlation.judged.as_ref().is_some_and(|judged| judged.counts_groups());
+        let has_key = write_key(&edge.group, is_null && !counts_groups, origin, key);
         if let Some(judged) = &correlation.judged {
-            match sample_of(judged, edge, origin, member).filter(|_| has_key) {
+            let sample = sample_of(judged, edge, origin, member, is_null && counts_groups);
+            match sample.filter(|_| has_key) {
                 Some(sample) => {
                     let words = || write_values(&correlation.fields, edge, origin);
                     let sample = (sample, &words as &dyn Fn() -> String);

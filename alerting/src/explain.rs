@@ -71,14 +71,16 @@ fn explain_rule(
             }
             let mut has_group = true;
             for field in &correlation.group_by {
-                let value = field_text(event, &field.name);
-                has_group &= value.is_some() || rule.settings.missing_as_null;
-                let shown = value.as_deref().map_or_else(
-                    || String::from("no such field: the event is not counted"),
-                    |value| visible(value, VALUE_CHARS_MAX),
-                );
+                let (shown, holds) = match field_text(event, &field.name) {
+                    Some(value) => (visible(&value, VALUE_CHARS_MAX), true),
+                    None if rule.settings.missing_as_null => {
+                        (String::from("no such field: counted with others without it"), true)
+                    }
+                    None => (String::from("no such field: the event is not counted"), false),
+                };
+                has_group &= holds;
                 let text = format!("group by {}: {shown}", field.name);
-                reasons.push(Reason { depth: depth + 1, holds: value.is_some(), text });
+                reasons.push(Reason { depth: depth + 1, holds, text });
             }
             reasons[place].holds = is_member && has_group;
         }

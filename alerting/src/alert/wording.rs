@@ -202,13 +202,16 @@ pub(crate) fn span_text(secs: u64) -> String {
 /// query language cannot say what the rules look for, the group alone.
 pub(crate) fn search_query(rules: &RuleSet, rule: &Rule, group: &GroupValues) -> String {
     let mut filters = vec![selected_by(rules, rule, 0)];
-    let of_group: Vec<Filter> = group
-        .iter()
-        .map(|(field, value)| {
-            let test = Test::Equals { text: value.clone(), cased: false };
-            Filter::is(target_of(field), test)
-        })
-        .collect();
+    let of_value = |(field, value): &(String, String)| {
+        let test = Test::Equals { text: value.clone(), cased: false };
+        Filter::is(target_of(field), test)
+    };
+    let mut of_group: Vec<Filter> = group.iter().map(of_value).collect();
+    if let (Logic::Correlate(correlation), true) = (&rule.logic, rule.settings.missing_as_null) {
+        let fields = correlation.group_by.iter().map(|field| &field.name);
+        let missing = fields.filter(|name| group.iter().all(|(known, _)| known != *name));
+        of_group.extend(missing.map(|name| Filter::is(target_of(name), Test::IsNull)));
+    }
     filters.extend(of_group.iter().cloned());
     Filter::And(filters)
         .to_query_text()

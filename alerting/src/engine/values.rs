@@ -95,16 +95,27 @@ pub(super) fn write_key(
                 known.map(|(_, value)| Cow::Borrowed(value.as_str()))
             }
         };
-        let Some(value) = value.or(missing_as_null.then_some(Cow::Borrowed("null"))) else {
+        if value.is_none() && !missing_as_null {
             return false;
-        };
-        if key.len() > 1 {
-            key.push(',');
         }
-        write_part(&part.name, &value, key);
+        write_next(&part.name, value.as_deref(), key);
     }
     key.push(']');
     true
+}
+
+/// Writes one more field of a group with its value, or that it has none, which no value can say.
+fn write_next(name: &str, value: Option<&str>, key: &mut String) {
+    if key.len() > 1 {
+        key.push(',');
+    }
+    if let Some(value) = value {
+        write_part(name, value, key);
+        return;
+    }
+    key.push('[');
+    write_text(name, key);
+    key.push_str(",null]");
 }
 
 /// Writes a field of a group with its value, as JSON. A value that would make the key too long is cut;
@@ -138,8 +149,12 @@ pub(super) fn write_values(fields: &[String], edge: &Edge, origin: Origin<'_>) -
 
 /// The key of the group that the first fields of a longer key make up.
 pub(crate) fn key_of_first(fields: usize, key: &str) -> String {
-    let group = group_of_key(key);
-    key_of_values(group.iter().take(fields).map(|(name, value)| (&**name, &**value)))
+    let mut first = String::from("[");
+    for (name, value) in parts_of_key(key).iter().take(fields) {
+        write_next(name, value.as_deref(), &mut first);
+    }
+    first.push(']');
+    first
 }
 
 fn write_text(text: &str, key: &mut String) {
@@ -156,17 +171,19 @@ fn write_text(text: &str, key: &mut String) {
 pub(crate) fn key_of_values<'a, 'b>(values: impl Iterator<Item = (&'a str, &'b str)>) -> String {
     let mut key = String::from("[");
     for (name, value) in values {
-        if key.len() > 1 {
-            key.push(',');
-        }
-        write_part(name, value, &mut key);
+        write_next(name, Some(value), &mut key);
     }
     key.push(']');
     key
 }
 
-pub(super) fn group_of_key(key: &str) -> GroupValues {
+fn parts_of_key(key: &str) -> Vec<(String, Option<String>)> {
     serde_json::from_str(key).unwrap_or_default()
+}
+
+/// The values of a group; a field that its events do not have is not among them.
+pub(super) fn group_of_key(key: &str) -> GroupValues {
+    parts_of_key(key).into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 pub(super) fn tag_of(
@@ -179,26 +196,39 @@ pub(super) fn tag_of(
         (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => {
             Some(edge.member.into())
         }
-        (CorrelationKind::ValueCount, Origin::Event(event)) => values_tag(&edge.measured, event),
+        (CorrelationKind::ValueCount, Origin::Event(event)) => {
+            values_tag(&edge.measured, event, false)
+        }
         (CorrelationKind::ValueCount, Origin::Group(_)) => None,
         _ => Some(member.id),
     }
 }
 
-/// Tells apart what values an event has of the counted fields.
-fn values_tag(measured: &[Target], event: &Event) -> Option<u128> {
-    let values = measured.iter().map(|target| value_text(event, target));
-    let values = values.collect::<Option<Vec<_>>>()?;
-    let parts: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+/// Tells apart what values an event has of the counted fields; `None` where one is missing that must be there.
+fn values_tag(measured: &[Target], event: &Event, missing_as_null: bool) -> Option<u128> {
+    let values: Vec<Option<Cow<'_, str>>> =
+        measured.iter().map(|target| value_text(event, target)).collect();
+    let missing: Vec<u8> = values.iter().map(|value| value.is_none().into()).collect();
+    let mut parts: Vec<&[u8]> = values.iter().flatten().map(|value| value.as_bytes()).collect();
+    if parts.len() < values.len() {
+        if !missing_as_null {
+            return None;
+        }
+        // Values alone are as many parts as there are fields; these are one more.
+        parts.insert(0, &missing);
+        parts.resize(values.len() + 1, &[]);
+    }
     Some(hash(&parts))
 }
 
-/// A match as a rule that waits for the watermark sees it; `None` when a field is missing.
+/// A match as a rule that waits for the watermark sees it; `None` when a field is missing. `missing_as_null`: one whose
+/// values are counted may be.
 pub(super) fn sample_of(
     judged: &Judged,
     edge: &Edge,
     origin: Origin<'_>,
     member: Member,
+    missing_as_null: bool,
 ) -> Option<Sample> {
     let mut sample = Sample {
         at: member.at,
@@ -215,7 +245,7 @@ pub(super) fn sample_of(
         // The rules that look for the part come after the others.
         (Judge::Ratio { .. }, _) => sample.tag = (edge.member >= edge.members / 2).into(),
         (_, Origin::Event(event)) if judged.measure == Measure::Distinct => {
-            sample.tag = values_tag(&edge.measured, event)?;
+            sample.tag = values_tag(&edge.measured, event, missing_as_null)?;
         }
         (_, Origin::Event(event)) if judged.measure.needs_number() => {
             let text = value_text(event, edge.measured.first()?)?;

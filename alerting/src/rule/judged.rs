@@ -242,6 +242,11 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// Whether the fields to group by are those whose values are counted, in groups of the value looked at.
+    pub fn counts_groups(&self) -> bool {
+        matches!(self.judge, Judge::Rare { few: Few::Entities(_), .. })
+    }
+
     /// Whether its alerts are about something being absent, and are over when it is back.
     pub fn is_absence(&self) -> bool {
         match &self.judge {

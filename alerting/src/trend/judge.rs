@@ -146,18 +146,18 @@ impl Series {
             return None;
         };
         let measure = frame.judged.measure;
-        let current =
-            self.measured(measure, instant.saturating_sub(frame.span_ns), instant).unwrap_or(0.0);
+        let from = frame.start_of(frame.span_ns, instant);
+        let current = self.measured(measure, from, instant).unwrap_or(0.0);
         let end = instant.saturating_sub(frame.back_ns(*against));
-        let (past_ns, words) = match against {
-            Against::Previous => (frame.span_ns, format!("of the {} before", span(frame.span_ns))),
-            Against::WeekAgo => (frame.span_ns, String::from("at the same time a week ago")),
-            Against::Span(past) => (
-                nanos(*past),
-                format!("usual in {} over {} before", span(frame.span_ns), span(nanos(*past))),
-            ),
+        let past_ns = frame.past_ns(*against);
+        let words = match against {
+            Against::Previous => format!("of the {} before", span(frame.span_ns)),
+            Against::WeekAgo => String::from("at the same time a week ago"),
+            Against::Span(_) => {
+                format!("usual in {} over {} before", span(frame.span_ns), span(past_ns))
+            }
         };
-        let from = end.saturating_sub(past_ns);
+        let from = frame.start_of(past_ns, end);
         let has_past = from >= self.first_at();
         if !has_past && !new_alerts {
             return None;
@@ -198,7 +198,7 @@ impl Series {
         bounds: &Bounds,
         min_events: f64,
     ) -> Option<Verdict> {
-        let samples = &self.samples[self.range(instant.saturating_sub(frame.span_ns), instant)];
+        let samples = &self.samples[self.window(frame, instant)];
         let count = |tag: u128| {
             let of_tag = samples.iter().filter(|sample| sample.tag == tag);
             of_tag.map(|sample| f64::from(sample.weight)).sum::<f64>()

@@ -270,12 +270,12 @@ impl Series {
     /// Whether the rule says nothing yet, whatever it finds.
     fn is_quiet(&self, frame: &Frame, instant: i64) -> bool {
         let Quiet { learn, events_min } = frame.quiet;
-        let is_learning = instant < frame.first_at.saturating_add(nanos(learn));
+        let is_learning = instant < frame.learned_at();
         let events = || match frame.counts_all_events() {
             true => self.judged_events,
             false => {
-                let range = self.range(instant.saturating_sub(frame.span_ns), instant);
-                self.samples[range].iter().map(|sample| u64::from(sample.weight)).sum()
+                let within = &self.samples[self.window(frame, instant)];
+                within.iter().map(|sample| u64::from(sample.weight)).sum()
             }
         };
         (!learn.is_zero() && is_learning) || (events_min > 0 && events() < events_min)
@@ -311,7 +311,10 @@ impl Series {
         verdict: Verdict,
         turns: &mut Vec<Told>,
     ) {
-        let range = self.range(instant.saturating_sub(frame.evidence_span_ns()), instant);
+        let range = match frame.is_single() {
+            true => self.range(instant, instant),
+            false => self.window(frame, instant),
+        };
         let (mut members, mut fresh) = (Vec::new(), Vec::new());
         for sample in &mut self.samples[range] {
             if verdict.value.is_some_and(|value| value != sample.tag) {
@@ -375,8 +378,9 @@ impl Series {
             let begun = last.saturating_add(1).div_euclid(bucket);
             begun.saturating_add(1).saturating_mul(bucket).saturating_sub(1)
         });
-        let bucket = bucket.filter(|at| *at > after);
-        of_samples.chain(full).chain(over).chain(bucket).filter(|at| *at > after).min()
+        let learned = frame.tells_when_learned().then(|| frame.learned_at());
+        let others = [full, over, bucket, learned].into_iter().flatten();
+        of_samples.chain(others).filter(|at| *at > after).min()
     }
 
     /// When it is to be judged next, by the time events are observed.
@@ -446,6 +450,11 @@ impl Series {
         let gone = before.saturating_sub(self.samples.len()) as u64;
         ::metrics::counter!(crate::metrics::POINTS_COARSENED_TOTAL, "rule" => "judged")
             .increment(gone);
+    }
+
+    /// The places of the samples in the window that ends at `instant`.
+    pub(super) fn window(&self, frame: &Frame, instant: i64) -> std::ops::Range<usize> {
+        self.range(frame.start_of(frame.span_ns, instant), instant)
     }
 
     /// The places of the samples in a closed span.
@@ -523,11 +532,13 @@ pub(super) fn nanos(span: std::time::Duration) -> i64 {
 impl Frame {
     /// How long after a sample the verdict may change because of it.
     fn offsets(&self) -> [Option<i64>; 4] {
-        let left = self.span_ns.saturating_add(1);
+        let left = self.span_ns.saturating_add(self.edge_ns());
         match &self.judged.judge {
             Judge::Spike { against, .. } => {
                 let back = self.back_ns(*against);
-                [Some(0), Some(left), Some(back), Some(back.saturating_add(left))]
+                let gone =
+                    back.saturating_add(self.past_ns(*against)).saturating_add(self.edge_ns());
+                [Some(0), Some(left), Some(back), Some(gone)]
             }
             Judge::Temporal { .. } => [Some(0), Some(self.span_ns), None, None],
             Judge::Within(_) | Judge::Flatline { .. } | Judge::Ratio { .. } => {
@@ -543,9 +554,40 @@ impl Frame {
     /// How far back the end of what a spike is measured against lies.
     pub(super) fn back_ns(&self, against: Against) -> i64 {
         match against {
-            Against::Previous | Against::Span(_) => self.span_ns.saturating_add(1),
+            Against::Previous | Against::Span(_) => self.span_ns.saturating_add(self.edge_ns()),
             Against::WeekAgo => WEEK_NS,
         }
+    }
+
+    /// How long what a spike is measured against lasts.
+    pub(super) fn past_ns(&self, against: Against) -> i64 {
+        match against {
+            Against::Previous | Against::WeekAgo => self.span_ns,
+            Against::Span(past) => nanos(past),
+        }
+    }
+
+    /// The first instant of a span that ends at `end`.
+    pub(super) fn start_of(&self, span_ns: i64, end: i64) -> i64 {
+        end.saturating_sub(span_ns).saturating_add(1 - self.edge_ns())
+    }
+
+    /// 1: an event exactly one span old counts. 0: a span is made of cells, each of which stands at its end, and the one
+    /// that ends where the span begins is before it.
+    fn edge_ns(&self) -> i64 {
+        (self.grain_ns() <= 1).into()
+    }
+
+    /// When the rule has learned enough to say something.
+    fn learned_at(&self) -> i64 {
+        self.first_at.saturating_add(nanos(self.quiet.learn))
+    }
+
+    /// Whether what holds when the rule has learned enough is told then: what is about single events or whole buckets waits
+    /// for the next one.
+    fn tells_when_learned(&self) -> bool {
+        let is_of_instants = !self.is_single() && self.bucket_ns().is_none();
+        is_of_instants && !self.quiet.learn.is_zero() && self.first_at != i64::MAX
     }
 
     fn bucket_ns(&self) -> Option<i64> {
@@ -608,16 +650,13 @@ impl Frame {
         if self.is_single() { SINGLE_HOLD_NS } else { self.span_ns }
     }
 
-    fn evidence_span_ns(&self) -> i64 {
-        if self.is_single() { 0 } else { self.span_ns }
-    }
-
     /// Samples this far back may be asked for.
     fn reach_ns(&self) -> i64 {
         let span = self.span_ns.saturating_add(1);
         match &self.judged.judge {
-            Judge::Spike { against: Against::Span(past), .. } => span.saturating_add(nanos(*past)),
-            Judge::Spike { against, .. } => span.saturating_add(self.back_ns(*against)),
+            Judge::Spike { against, .. } => {
+                self.back_ns(*against).saturating_add(self.past_ns(*against)).saturating_add(1)
+            }
             Judge::NewTerm { .. } | Judge::Change => 1,
             _ => span,
         }

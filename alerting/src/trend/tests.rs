@@ -171,7 +171,8 @@ fn counts_of_events() {
     check(&by, "0 a u=x; 1 a u=y; 2 a u=x; 3 a u=y", "2/x 3/y");
     check(&by, "0 a; 1 a; 2 a", "");
     let null = format!("{by}\nlogwarden: {{ missing: as-null }}");
-    check(&null, "0 a; 1 a; 2 a u=x", "1/null");
+    check(&null, "0 a; 1 a; 2 a u=x", "1");
+    check(&null, "0 a; 1 a u=null; 2 a u=x", "");
     check(
         &at_least("group-by: [u, v], condition: { gte: 2 }"),
         "0 a u=x v=1; 1 a u=x v=2; 2 a u=x v=1",
@@ -336,12 +337,15 @@ fn spikes() {
     check(&spike("factor: 3, min_current: 5"), quiet_then_many, "123");
     check(&spike("factor: 10"), quiet_then_many, "");
     check(&spike("factor: 3, min_current: 5"), "0 a; 1 a; 2 a; 3 a; 4 a", "");
-    check(&spike("factor: 2, direction: down"), "0 a; 10 a; 20 a; 30 a; 40 a; 100 a; 200 a", "121");
+    check(&spike("factor: 2, direction: down"), "0 a; 10 a; 20 a; 30 a; 40 a; 100 a; 200 a", "120");
     check(
         &spike("factor: 3, reference: 5m"),
         "0 a; 60 a; 120 a; 180 a; 240 a; 300 a; 360 a; 365 a; 366 a; 367 a; 400 b",
         "374",
     );
+    let steady: String = (0..80).map(|turn| format!("{} a;", turn * 5)).collect();
+    check(&spike("factor: 1.2, reference: 5m"), &steady, "");
+    check(&spike("factor: 1.2, reference: 5m"), &format!("{steady} 391 a; 392 a; 393 a; 394 a; 394.5 a; 420 b"), "404");
     check(
         "detector: { type: spike, input: { rules: [a] }, group-by: [u], window: 60s, factor: 2, measure: { sum: n } }",
         "0 a u=x n=5; 65 a u=x n=5; 126 a u=x n=4; 130 a u=x n=9; 131 a u=y n=90",
@@ -389,7 +393,8 @@ fn keys_that_all_detectors_have() {
     let new = "detector: { type: new_term, input: { rules: [a] }, fields: [g], min_events: 3 }";
     check(new, "0 a g=de; 1 a g=fr; 2 a g=us", "2/us");
     let quiet = "detector: { type: flatline, input: { rules: [a] }, window: 60s, learn: 100s }";
-    check(quiet, "0 a; 200 a; 300 b", "260");
+    check(quiet, "0 a; 200 a; 300 b", "100 260");
+    check(quiet, "0 a; 50 a; 300 b", "110");
     let late = load(&often("lateness: 1h"));
     let lateness =
         late.rules().iter().find(|rule| rule.id == "t").and_then(|t| t.settings.lateness);
@@ -472,6 +477,9 @@ fn new_rare_and_changed_values() {
     check(change, "0 a u=x g=1; 4000 a u=x g=2", "");
     let rare = "detector: { type: rare, input: { rules: [a] }, group-by: [h], field: p, history: 1h, max_entities: 1, learn: 10s }";
     check(rare, "0 a h=1 p=sh; 1 a h=2 p=sh; 20 a h=1 p=sh; 21 a h=1 p=nc", "21/nc");
+    check(rare, "0 a h=1 p=sh; 20 a p=nc; 21 a h=1", "");
+    let null = format!("{rare}\nlogwarden: {{ missing: as-null }}");
+    check(&null, "0 a h=1 p=sh; 20 a p=nc; 21 a h=1; 22 a p=sh", "20/nc");
     let share = |rest: &str| {
         format!(
             "detector: {{ type: rare, input: {{ rules: [a] }}, field: p, history: 1h, {rest} }}"
@@ -500,6 +508,9 @@ fn shares() {
     check(&ratio("above: 0.4\n  min_events: 3"), "0 a ok=yes; 1 a ok=no; 2 a ok=no; 70 b", "2");
     check(&ratio("above: 0.7\n  min_events: 3"), "0 a ok=yes; 1 a ok=no; 2 a ok=no; 70 b", "");
     check(&ratio("below: 0.2\n  min_events: 2"), "0 a ok=yes; 1 a ok=yes; 70 b", "1");
+    let tenth = ratio("above: 0.1\n  min_events: 3");
+    check(&tenth, "0 a ok=no; 59.5 a ok=yes; 59.6 a ok=yes; 70 b", "59");
+    check(&tenth, "0 a ok=no; 60.5 a ok=yes; 60.6 a ok=yes; 70 b", "");
     let both = "---\ntitle: w\nid: w\nlogsource: {}\ndetection: { s: { ok: '*' }, condition: s }\n---\n\
         title: f\nlogsource: {}\nfilter: { rules: [a], n: { n: 9 }, condition: not n }";
     let of_rules = |rules: &str| {
