@@ -11,6 +11,7 @@
 
 #[cfg(test)]
 mod evaluation;
+mod frame;
 mod judge;
 mod model;
 pub(crate) mod series;
@@ -24,9 +25,10 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use crate::engine::{key_of_first, key_of_values, part_bit};
-use crate::rule::{Correlation, Judge, Judged, Quiet};
+use crate::rule::{Correlation, Judge, Judged};
 use crate::window::{Episode, Member};
 
+use frame::Frame;
 use series::nanos;
 pub(crate) use series::{Sample, Series};
 
@@ -114,19 +116,6 @@ struct Slot {
     due: i64,
     /// By which time it stands among the ages: it may have been seen since.
     age: i64,
-}
-
-/// How a rule's groups are looked at.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    pub judged: Judged,
-    pub span_ns: i64,
-    /// The rule's measured field, for sentences.
-    pub field: String,
-    /// When nothing is said yet.
-    pub quiet: Quiet,
-    /// The earliest event of any group.
-    pub first_at: i64,
 }
 
 impl Trends {
@@ -301,8 +290,10 @@ impl Trends {
     ) {
         let Some(mut series) = self.remove(key) else { return };
         let to = watermark(&series);
-        turns.extend(series.judge(&self.frame, to).into_iter().map(|told| told.with_key(key)));
-        if self.expected.binary_search(key).is_ok() {
+        let stays = self.expected.binary_search(key).is_ok();
+        let told = series.judge(&self.frame, to, stays);
+        turns.extend(told.into_iter().map(|told| told.with_key(key)));
+        if stays {
             series.stay(to);
         }
         if series.is_over(&self.frame, to) {

@@ -4,8 +4,9 @@
 
 use std::collections::HashSet;
 
+use super::Explained;
+use super::frame::Frame;
 use super::series::{Sample, Series, TERMS_MAX, nanos};
-use super::{Explained, Frame};
 use crate::alert::wording::span_text;
 use crate::rule::{Against, Bounds, Branch, Direction, Few, Judge, Measure};
 

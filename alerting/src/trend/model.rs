@@ -8,7 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::series::{WEEK_NS, nanos};
+use super::frame::WEEK_NS;
+use super::series::nanos;
 use crate::rule::{Direction, Judge, Season};
 
 /// Buckets kept for one time of the season.

@@ -8,26 +8,17 @@ use std::collections::HashSet;
 use logwarden_event::{EventId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::frame::Frame;
 use super::judge::Verdict;
 use super::model::Model;
-use super::{Frame, Told, Turn};
-use crate::rule::{Against, Few, Judge, Measure, Quiet};
+use super::{Told, Turn};
+use crate::rule::{Judge, Measure, Quiet};
 use crate::window::{Episode, Member};
 
 /// Samples of one group.
 pub(crate) const SAMPLES_MAX: usize = 4_096;
 /// Values one group remembers; the one unseen for longest is forgotten.
 pub(crate) const TERMS_MAX: usize = 10_000;
-/// Parts of a window that samples of statistical rules are gathered in.
-const GRAINS: i64 = 60;
-/// The same when the past that counts is much longer than the window.
-const GRAINS_OF_LONG: i64 = 4;
-/// How long further matches of rules about single events count into the same detection.
-const SINGLE_HOLD_NS: i64 = 600 * 1_000_000_000;
-/// How long a group is remembered in which a window without events counts.
-const QUIET_NS: i64 = 7 * 86_400 * 1_000_000_000;
-/// Nanoseconds of a week.
-pub(super) const WEEK_NS: i64 = 7 * 86_400 * 1_000_000_000;
 
 /// An event as these rules see it, or several of about the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -105,8 +96,10 @@ pub(crate) struct Series {
     /// The earliest event.
     first_at: i64,
     last_at: i64,
-    last_id: u128,
-    /// The newest event up to the instant that was judged last.
+    /// When the newest event up to the instant that was judged last happened, if it is remembered.
+    #[serde(default)]
+    judged_at: Option<i64>,
+    /// That event; 0: none.
     judged_id: u128,
     /// Up to this instant everything is judged.
     judged_until: i64,
@@ -137,7 +130,7 @@ impl Default for Series {
             samples: Vec::new(),
             first_at: i64::MAX,
             last_at: i64::MIN,
-            last_id: 0,
+            judged_at: None,
             judged_id: 0,
             judged_until: i64::MIN,
             judged_events: 0,
@@ -168,15 +161,15 @@ impl Series {
         }
         self.lateness_ns = self.lateness_ns.max(lateness);
         let grain = frame.grain_ns();
-        self.first_at = self.first_at.min(sample.at);
-        if (sample.at, sample.id) > (self.last_at, self.last_id) {
-            (self.last_at, self.last_id) = (sample.at, sample.id);
-        }
+        let happened = sample.at;
+        self.first_at = self.first_at.min(happened);
         if grain > 1 {
             // All samples of a cell stand at its end, so that none counts before it happened.
-            let happened = sample.at;
             sample.at = (happened.div_euclid(grain) + 1).saturating_mul(grain) - 1;
             sample.before = sample.at.saturating_sub(happened);
+        }
+        self.last_at = self.last_at.max(sample.at);
+        if grain > 1 {
             // An event that several of the rules match counts once.
             let same_event = (sample.id, sample.tag);
             if self.last_taken.replace(same_event) == Some(same_event) {
@@ -225,13 +218,18 @@ impl Series {
         }
     }
 
-    /// Judges every instant up to `to` at which the verdict may change.
-    pub(super) fn judge(&mut self, frame: &Frame, to: i64) -> Vec<Told> {
+    /// Judges every instant up to `to` at which the verdict may change. A group of which nothing came for as long as it is
+    /// remembered begins anew, by the time of its events, unless it `stays` known.
+    pub(super) fn judge(&mut self, frame: &Frame, to: i64, stays: bool) -> Vec<Told> {
         let mut turns = Vec::new();
-        while let Some(instant) = self.next_instant(frame) {
-            if instant > to {
-                break;
+        loop {
+            let next = self.next_instant(frame);
+            let forgotten = self.forgotten_at(frame).filter(|at| !stays && *at <= to);
+            if let Some(at) = forgotten.filter(|at| next.is_none_or(|next| next >= *at)) {
+                self.begin_anew(at, &mut turns);
+                continue;
             }
+            let Some(instant) = next.filter(|instant| *instant <= to) else { break };
             self.note_judged(frame, instant);
             let mut verdicts = self.verdicts(frame, instant);
             if self.is_quiet(frame, instant) {
@@ -245,11 +243,43 @@ impl Series {
             self.forget(frame, instant);
         }
         if !self.words.is_empty() {
-            let judged = self.samples.partition_point(|sample| sample.at <= self.judged_until);
+            let judged = self.judged();
             let waiting: HashSet<u128> = self.samples[judged..].iter().map(|s| s.tag).collect();
             self.words.retain(|(tag, _)| waiting.contains(tag));
         }
         turns
+    }
+
+    /// How many samples are judged; the others come after them.
+    fn judged(&self) -> usize {
+        self.samples.partition_point(|sample| sample.at <= self.judged_until)
+    }
+
+    /// When it is forgotten, if nothing comes before that.
+    fn forgotten_at(&self, frame: &Frame) -> Option<i64> {
+        let at = self.judged_at?.saturating_add(frame.memory_ns()).saturating_add(1);
+        self.samples.get(self.judged()).is_none_or(|next| next.at >= at).then_some(at)
+    }
+
+    /// Forgets what was before `at`, as if the group had never been seen.
+    fn begin_anew(&mut self, at: i64, turns: &mut Vec<Told>) {
+        if self.holds {
+            self.held_until(at.saturating_sub(1));
+        }
+        for kept in &mut self.episodes {
+            kept.held_until = kept.held_until.min(at.saturating_sub(1));
+        }
+        let episodes = self.episodes.drain(..);
+        turns.extend(episodes.map(|kept| kept.told(|episode| Turn::Ended { episode })));
+        self.judged_until = self.judged_until.max(at.saturating_sub(1));
+        self.samples.drain(..self.judged());
+        let next = self.samples.first().map_or(i64::MAX, |sample| sample.at);
+        let first = self.samples.iter().take_while(|sample| sample.at == next);
+        self.first_at = first.map(|sample| sample.event().0).min().unwrap_or(i64::MAX);
+        (self.judged_at, self.judged_id, self.judged_events) = (None, 0, 0);
+        self.holds = false;
+        self.terms.clear();
+        self.model = Model::default();
     }
 
     /// Remembers the newest event up to an instant, and how many there were.
@@ -258,7 +288,7 @@ impl Series {
         let last = self.samples[..known].last().map(|sample| sample.at);
         let at_last = self.samples[..known].iter().rev().take_while(|s| Some(s.at) == last);
         if let Some((_, id)) = at_last.map(Sample::event).max() {
-            self.judged_id = id;
+            (self.judged_at, self.judged_id) = (last, id);
         }
         if frame.quiet.events_min > 0 {
             let fresh = self.range(self.judged_until.saturating_add(1), instant);
@@ -386,8 +416,8 @@ impl Series {
     /// When it is to be judged next, by the time events are observed.
     pub(super) fn due(&self, frame: &Frame) -> i64 {
         let over = self.last_at.saturating_add(frame.memory_ns()).saturating_add(1);
-        let next = self.next_instant(frame).map_or(over, |next| next.min(over));
-        next.saturating_add(self.lateness_ns)
+        let next = [self.next_instant(frame), self.forgotten_at(frame)].into_iter().flatten();
+        next.fold(over, i64::min).saturating_add(self.lateness_ns)
     }
 
     /// It is known since `at`, whether or not there is an event of it.
@@ -403,6 +433,7 @@ impl Series {
     /// It is not forgotten at `now`.
     pub(super) fn stay(&mut self, now: i64) {
         self.last_at = self.last_at.max(now);
+        self.judged_at = None;
     }
 
     /// Whether there is nothing left to remember at `now`.
@@ -527,179 +558,4 @@ impl Kept {
 
 pub(super) fn nanos(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
-}
-
-impl Frame {
-    /// How long after a sample the verdict may change because of it.
-    fn offsets(&self) -> [Option<i64>; 4] {
-        let left = self.span_ns.saturating_add(self.edge_ns());
-        match &self.judged.judge {
-            Judge::Spike { against, .. } => {
-                let back = self.back_ns(*against);
-                let gone =
-                    back.saturating_add(self.past_ns(*against)).saturating_add(self.edge_ns());
-                [Some(0), Some(left), Some(back), Some(gone)]
-            }
-            Judge::Temporal { .. } => [Some(0), Some(self.span_ns), None, None],
-            Judge::Within(_) | Judge::Flatline { .. } | Judge::Ratio { .. } => {
-                [Some(0), Some(left), None, None]
-            }
-            Judge::Risk { .. } | Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change => {
-                [Some(0), None, None, None]
-            }
-            Judge::Baseline { .. } => [None; 4],
-        }
-    }
-
-    /// How far back the end of what a spike is measured against lies.
-    pub(super) fn back_ns(&self, against: Against) -> i64 {
-        match against {
-            Against::Previous | Against::Span(_) => self.span_ns.saturating_add(self.edge_ns()),
-            Against::WeekAgo => WEEK_NS,
-        }
-    }
-
-    /// How long what a spike is measured against lasts.
-    pub(super) fn past_ns(&self, against: Against) -> i64 {
-        match against {
-            Against::Previous | Against::WeekAgo => self.span_ns,
-            Against::Span(past) => nanos(past),
-        }
-    }
-
-    /// The first instant of a span that ends at `end`.
-    pub(super) fn start_of(&self, span_ns: i64, end: i64) -> i64 {
-        end.saturating_sub(span_ns).saturating_add(1 - self.edge_ns())
-    }
-
-    /// 1: an event exactly one span old counts. 0: a span is made of cells, each of which stands at its end, and the one
-    /// that ends where the span begins is before it.
-    fn edge_ns(&self) -> i64 {
-        (self.grain_ns() <= 1).into()
-    }
-
-    /// When the rule has learned enough to say something.
-    fn learned_at(&self) -> i64 {
-        self.first_at.saturating_add(nanos(self.quiet.learn))
-    }
-
-    /// Whether what holds when the rule has learned enough is told then: what is about single events or whole buckets waits
-    /// for the next one.
-    fn tells_when_learned(&self) -> bool {
-        let is_of_instants = !self.is_single() && self.bucket_ns().is_none();
-        is_of_instants && !self.quiet.learn.is_zero() && self.first_at != i64::MAX
-    }
-
-    fn bucket_ns(&self) -> Option<i64> {
-        matches!(self.judged.judge, Judge::Baseline { .. }).then_some(self.span_ns.max(1))
-    }
-
-    /// Whether verdicts are about single events.
-    pub(super) fn is_single(&self) -> bool {
-        matches!(self.judged.judge, Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change)
-    }
-
-    /// Whether each detection is about a value, and told of by itself.
-    pub(super) fn is_about_values(&self) -> bool {
-        match &self.judged.judge {
-            Judge::NewTerm { .. } | Judge::Change => true,
-            Judge::Rare { few, .. } => matches!(few, Few::Share(_)),
-            _ => false,
-        }
-    }
-
-    /// Whether something depends on when the first event of any group happened.
-    pub(super) fn learns_by_rule(&self) -> bool {
-        let learns = |learn: &std::time::Duration| !learn.is_zero();
-        learns(&self.quiet.learn)
-            || matches!(&self.judged.judge, Judge::Rare { learn, .. } if learns(learn))
-    }
-
-    /// Whether all events of a group that were judged count, not only those of a window.
-    fn counts_all_events(&self) -> bool {
-        self.is_single()
-            || matches!(self.judged.judge, Judge::Flatline { .. } | Judge::Baseline { .. })
-    }
-
-    /// Whether each verdict is a detection of its own.
-    fn begins_each_time(&self) -> bool {
-        matches!(self.judged.judge, Judge::NewTerm { .. } | Judge::Change)
-    }
-
-    /// Whether a verdict says nothing of the time up to the next one.
-    fn holds_only_then(&self) -> bool {
-        self.is_single() || matches!(self.judged.judge, Judge::Temporal { .. })
-    }
-
-    /// The first verdict waits until the group was seen for one window.
-    pub(super) fn waits_for_full_window(&self) -> bool {
-        match &self.judged.judge {
-            Judge::Flatline { .. } => true,
-            Judge::Within(bounds) => {
-                // What few events satisfy, the first ones of a group do.
-                self.judged.holds_when_empty(bounds)
-                    || bounds.lt.is_some()
-                    || bounds.lte.is_some()
-                    || bounds.neq.is_some()
-            }
-            _ => false,
-        }
-    }
-
-    fn hold_ns(&self) -> i64 {
-        if self.is_single() { SINGLE_HOLD_NS } else { self.span_ns }
-    }
-
-    /// Samples this far back may be asked for.
-    fn reach_ns(&self) -> i64 {
-        let span = self.span_ns.saturating_add(1);
-        match &self.judged.judge {
-            Judge::Spike { against, .. } => {
-                self.back_ns(*against).saturating_add(self.past_ns(*against)).saturating_add(1)
-            }
-            Judge::NewTerm { .. } | Judge::Change => 1,
-            _ => span,
-        }
-    }
-
-    /// For how long values are remembered.
-    pub(super) fn history_ns(&self) -> i64 {
-        match &self.judged.judge {
-            Judge::NewTerm { history, .. } => nanos(*history),
-            _ => self.span_ns,
-        }
-    }
-
-    /// How long a group is remembered after its last event.
-    fn memory_ns(&self) -> i64 {
-        let reach = self.reach_ns().saturating_add(self.hold_ns());
-        match &self.judged.judge {
-            Judge::Flatline { seen_within, .. } => reach.max(nanos(*seen_within)),
-            Judge::Within(_) if self.waits_for_full_window() => reach.max(QUIET_NS),
-            Judge::Baseline { absence: Some(seen_within), .. } => reach.max(nanos(*seen_within)),
-            Judge::Baseline { .. } => reach.max(4 * WEEK_NS),
-            Judge::NewTerm { history, .. } => reach.max(nanos(*history)),
-            _ => reach,
-        }
-    }
-
-    /// The cells in which samples are gathered; 1: each stands for itself.
-    fn grain_ns(&self) -> i64 {
-        match &self.judged.judge {
-            Judge::Spike { against, .. } => {
-                let parts = match against {
-                    Against::Previous => GRAINS,
-                    Against::WeekAgo | Against::Span(_) => GRAINS_OF_LONG,
-                };
-                if self.judged.measure == Measure::Count {
-                    (self.span_ns / parts).max(1)
-                } else {
-                    1
-                }
-            }
-            Judge::Baseline { .. } if self.judged.measure == Measure::Count => self.span_ns.max(1),
-            Judge::Ratio { .. } => (self.span_ns / GRAINS).max(1),
-            _ => 1,
-        }
-    }
 }

@@ -345,7 +345,11 @@ fn spikes() {
     );
     let steady: String = (0..80).map(|turn| format!("{} a;", turn * 5)).collect();
     check(&spike("factor: 1.2, reference: 5m"), &steady, "");
-    check(&spike("factor: 1.2, reference: 5m"), &format!("{steady} 391 a; 392 a; 393 a; 394 a; 394.5 a; 420 b"), "404");
+    check(
+        &spike("factor: 1.2, reference: 5m"),
+        &format!("{steady} 391 a; 392 a; 393 a; 394 a; 394.5 a; 420 b"),
+        "404",
+    );
     check(
         "detector: { type: spike, input: { rules: [a] }, group-by: [u], window: 60s, factor: 2, measure: { sum: n } }",
         "0 a u=x n=5; 65 a u=x n=5; 126 a u=x n=4; 130 a u=x n=9; 131 a u=y n=90",
@@ -363,6 +367,20 @@ fn silence() {
     check(two, "0 a; 4 a; 8 a; 16 a; 30 b", "14");
     let forgets = "detector: { type: flatline, input: { rules: [a] }, window: 10s, keys: { seen-within: 20s } }";
     check(forgets, "0 a; 8 a; 100 a; 101 b", "18");
+}
+
+#[test]
+fn what_was_forgotten_begins_anew_whenever_somebody_looks() {
+    let two = "detector: { type: flatline, input: { rules: [a] }, window: 20s, below: 3, keys: { seen-within: 60s } }";
+    check(two, "0 a; 1000 a; 1100 b", "20 1020");
+    let terms = "detector: { type: new_term, input: { rules: [a] }, fields: [g], history: 600s, learn: 300s }";
+    check(terms, "0 a g=1; 400 a g=2; 1700 a g=3; 1800 a g=4; 2100 a g=5", "400/2 2100/5");
+    let spike = "detector: { type: spike, input: { rules: [a] }, window: 10s, factor: 2, new_key: alert, min_current: 2 }";
+    check(spike, "0 a; 5000 a; 5000 a; 5020 b", "5000");
+    let learns = spike.replace("new_key: alert", "new_key: learn, min_reference: 0");
+    check(&learns, "0 a; 5000 a; 5000 a; 5020 b", "");
+    let enough = "detector: { type: new_term, input: { rules: [a] }, fields: [g], history: 1h, min_events: 3 }";
+    check(enough, "0 a g=1; 1 a g=2; 2 a g=3; 9000 a g=1; 9001 a g=2; 9002 a g=3", "2/3 9002/3");
 }
 
 #[test]
@@ -475,6 +493,7 @@ fn new_rare_and_changed_values() {
     check(change, "0 a u=x g=1; 5 a u=x g=2; 6 a u=x g=1; 7 a u=x g=2", "5/x/2 6/x/1 7/x/2");
     check(change, "0 a u=x g=1; 5 a u=x g=2; 5 a u=x g=1", "5/x/2");
     check(change, "0 a u=x g=1; 4000 a u=x g=2", "");
+    check(change, "0 a u=x g=1; 960 a u=x g=2", "960/x/2");
     let rare = "detector: { type: rare, input: { rules: [a] }, group-by: [h], field: p, history: 1h, max_entities: 1, learn: 10s }";
     check(rare, "0 a h=1 p=sh; 1 a h=2 p=sh; 20 a h=1 p=sh; 21 a h=1 p=nc", "21/nc");
     check(rare, "0 a h=1 p=sh; 20 a p=nc; 21 a h=1", "");
