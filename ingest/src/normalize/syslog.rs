@@ -3,11 +3,12 @@
 //! Input: one message without its framing. Output: facility, severity, time, host, program, process
 //! id, structured data and the message of a [`Reading`]. Taken too: RFC 3164 layout with an RFC 3339
 //! time (rsyslog's forward format), a program without time and host (Python's SysLogHandler), and
-//! lines of a log file, which have no priority. A message that is a JSON object is read as one.
+//! lines of a log file, which have no priority, with either time. A message that is a JSON object is read as one.
 
 use std::net::IpAddr;
 
-use logwarden_event::{FieldOptions, Severity};
+use chrono_tz::Tz;
+use logwarden_event::{FieldOptions, Severity, Timestamp};
 
 use super::reading::{Held, Reading, Text};
 use super::source::Vocabulary;
@@ -51,9 +52,17 @@ pub(crate) fn parse(reading: &mut Reading<'_>) -> bool {
     true
 }
 
-/// A line of a log file: the layout of RFC 3164 without priority, of which only the time must be there.
+/// A line of a log file: the layout of RFC 3164 without priority, of which only the time must be there; or with a
+/// time of RFC 3339, see [`precise_line`].
 fn parse_line(reading: &mut Reading<'_>, record: &str) -> bool {
     let line = record.trim_end_matches(['\n', '\r', '\0']);
+    if let Some((at, header)) = precise_line(line, reading.origin.zone) {
+        names::accept_time(reading, at, |at| at.to_string());
+        take_header(reading, header);
+        classify(reading);
+        json::take_inner(reading);
+        return true;
+    }
     let Some((at, rest)) = time::rfc3164(line, reading.origin.zone, reading.now) else {
         return false;
     };
@@ -69,17 +78,44 @@ fn parse_line(reading: &mut Reading<'_>, record: &str) -> bool {
     true
 }
 
+/// `2026-01-02T03:04:05.678901+01:00 host tag[pid]: message`, as rsyslog writes its files unless told otherwise, and
+/// syslog-ng and `journalctl -o short-iso` do. Applications begin their lines alike, so time, host and program must
+/// all be there, and be nothing else.
+fn precise_line(line: &str, zone: Tz) -> Option<(Timestamp, Header<'_>)> {
+    if line.as_bytes().get(10) != Some(&b'T') {
+        return None;
+    }
+    let (at, rest) = time::iso(line, zone)?;
+    let is_in_utc = line[..line.len() - rest.len()].ends_with(['Z', 'z']);
+    let header = host_and_tag(rest.strip_prefix(' ')?)?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+    let is_word =
+        |word: &str| Severity::from_word(word).is_some() || matches!(word, "stdout" | "stderr");
+    let is_line = !header.host.is_empty()
+        && header.host.bytes().all(is_name)
+        && !header.tag.is_empty()
+        && (!is_in_utc || !header.pid.is_empty())
+        && ![header.host, header.tag].into_iter().any(is_word);
+    is_line.then_some((at, header))
+}
+
 /// What a message of a JSON record says when it is a whole line of a log file: program and host, if
 /// the record does not name them. Gives the line's own message.
 pub(crate) fn read_message(reading: &mut Reading<'_>) -> Option<Text> {
     let whole = reading.message;
     let line = reading.str(whole);
-    // A cheap look at what every such line has at its eighth place or so: the clock time.
-    if line.len() < 20 || line.as_bytes()[3] != b' ' {
+    // A cheap look at what every such line has: a blank behind the month, or the letter behind the date.
+    if line.len() < 20 || line.as_bytes()[3] != b' ' && line.as_bytes()[10] != b'T' {
         return None;
     }
-    let (at, rest) = time::rfc3164(line, reading.origin.zone, reading.now)?;
-    let header = host_and_tag(rest.trim_start())?;
+    let zone = reading.origin.zone;
+    let (at, header) = match precise_line(line, zone) {
+        Some(found) => found,
+        None => {
+            let (at, rest) = time::rfc3164(line, zone, reading.now)?;
+            (at, host_and_tag(rest.trim_start())?)
+        }
+    };
     if header.tag.is_empty() {
         return None;
     }

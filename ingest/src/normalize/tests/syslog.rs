@@ -112,3 +112,45 @@ fn old_pam_lines_are_attempts() {
         "event.action=session_opened\nevent.category=session\nuser.name=cyrus\nevent.outcome=-",
     );
 }
+
+#[test]
+fn a_line_of_a_file_may_have_a_precise_time() {
+    let line = "2026-01-02T04:04:05.678901+01:00 web1 sshd[7]: Failed password for root from 192.0.2.9 port 5 ssh2";
+    let wanted = "at=2026-01-02T03:04:05.678901Z
+         host.name=web1
+         process.name=sshd
+         process.pid=7
+         user.name=root
+         source.ip=192.0.2.9
+         event.outcome=failure
+         dataset=sshd.auth
+         message=Failed password for root from 192.0.2.9 port 5 ssh2";
+    check(line, wanted);
+    // `journalctl -o short-iso`, syslog-ng.
+    check(&line.replace("05.678901+01:00", "05+0100"), &wanted.replace(".678901", ""));
+    check(&line.replace("04:04:05.678901+01:00", "03:04:05.678901Z"), wanted);
+    check(
+        "2026-01-02T04:04:05.678901+01:00 web1 sudo:      bob : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/id",
+        "host.name=web1\nprocess.name=sudo\nuser.name=bob\nat=2026-01-02T03:04:05.678901Z",
+    );
+    check(
+        "2026-01-02T04:04:05.678901+01:00 web1 kernel: [1.2] usb 1-1: new device",
+        "host.name=web1\nprocess.name=kernel\nmessage=[1.2] usb 1-1: new device",
+    );
+    let shipped =
+        serde_json::json!({"message": line, "log": {"file": {"path": "/var/log/auth.log"}}});
+    check(
+        &shipped.to_string(),
+        "host.name=web1\nuser.name=root\nevent.outcome=failure\nat=2026-01-02T03:04:05.678901Z",
+    );
+    // Lines of applications have neither host nor program.
+    for line in [
+        "2026-01-02T04:04:05.678+01:00 ERROR shop.db: no connection",
+        "2026-01-02T04:04:05.678+01:00  WARN 7 --- [main] c.e.Shop : slow",
+        "2026-01-02T03:04:05.678Z shop db: no connection",
+        "2026-01-02T04:04:05.678+01:00 stdout F app: text",
+        "2026-01-02T04:04:05.678+01:00 main.go:12: text",
+    ] {
+        check(line, "host.name=-\nprocess.name=-");
+    }
+}
