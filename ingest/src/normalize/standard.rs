@@ -9,6 +9,7 @@ pub(crate) const SERVICE_NAME: u16 = place("service.name");
 pub(crate) const HOST_NAME: u16 = place("host.name");
 pub(crate) const USER_NAME: u16 = place("user.name");
 pub(crate) const USER_ID: u16 = place("user.id");
+pub(crate) const USER_DOMAIN: u16 = place("user.domain");
 pub(crate) const USER_EMAIL: u16 = place("user.email");
 pub(crate) const SOURCE_IP: u16 = place("source.ip");
 pub(crate) const PROCESS_NAME: u16 = place("process.name");

@@ -17,6 +17,7 @@ mod syslog;
 mod times;
 mod web;
 mod windows;
+mod windows_accounts;
 mod windows_fields;
 mod windows_logsources;
 

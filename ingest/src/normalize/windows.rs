@@ -2,16 +2,17 @@
 //!
 //! Input: a JSON record with a channel and an event id, as the event itself has them, under
 //! `Event.System`, under `winlog` or at the top. Output: the service of the channel, the categories of
-//! the event id (Sysmon's events belong to several), and sign-ins of the Security channel. Records of
+//! the event id (Sysmon's events belong to several), what of it ECS has a word for, sign-ins of the Security channel, and
+//! who acted: see [`account`]. Records of
 //! Sysmon's fields without a channel count as Sysmon's. What an event says is found by its plain name
 //! too where shippers hide it: see [`data`].
 
+mod account;
 mod data;
 mod process;
 
 use logwarden_event::FieldOptions;
 
-use super::authentication::{Outcome, mark};
 use super::reading::{Held, Reading};
 use super::{Parser, standard};
 
@@ -164,6 +165,32 @@ const CATEGORIES: &[(&str, i64, &str, &str)] = &[
     ("windows//powershell-classic", 800, "", "windows/ps_classic_script/"),
 ];
 
+/// ECS's category and type of an event of a class.
+const KINDS: &[(&str, &str, &str)] = &[
+    ("windows/process_creation/", "process", "start"),
+    ("windows/process_termination/", "process", "end"),
+    ("windows/process_access/", "process", "access"),
+    ("windows/process_tampering/", "process", "change"),
+    ("windows/create_remote_thread/", "process", "change"),
+    ("windows/ps_script/", "process", "info"),
+    ("windows/ps_module/", "process", "info"),
+    ("windows/network_connection/", "network", "connection"),
+    ("windows/dns_query/", "network", "protocol"),
+    ("windows/image_load/", "library", "start"),
+    ("windows/driver_load/", "driver", "start"),
+    ("windows/file_event/", "file", "creation"),
+    ("windows/create_stream_hash/", "file", "creation"),
+    ("windows/file_change/", "file", "change"),
+    ("windows/file_rename/", "file", "change"),
+    ("windows/file_access/", "file", "access"),
+    ("windows/file_delete/", "file", "deletion"),
+    ("windows/registry_add/", "registry", "creation"),
+    ("windows/registry_set/", "registry", "change"),
+    ("windows/registry_rename/", "registry", "change"),
+    ("windows/registry_delete/", "registry", "deletion"),
+    ("windows/antivirus/", "malware", "info"),
+];
+
 /// Defender's events about a threat.
 const THREATS: &[i64] = &[1006, 1007, 1008, 1009, 1010, 1011, 1012, 1017, 1018, 1019, 1115, 1116];
 
@@ -219,6 +246,9 @@ impl Parser for Windows {
             return is_windows;
         }
         data::name_plainly(reading);
+        if services.contains(&SECURITY) {
+            account::name_security(reading, id);
+        }
         process::name(reading, id == PROCESS_CREATED && services.contains(&SECURITY));
         name_dataset(reading, services[0]);
         for service in services {
@@ -226,6 +256,7 @@ impl Parser for Windows {
             classify(reading, service, id);
             if service == SYSMON {
                 data::name_hashes(reading, id);
+                account::split_domain(reading);
             }
             if service == RPC_FIREWALL {
                 let (path, channel) =
@@ -268,11 +299,19 @@ fn classify(reading: &mut Reading<'_>, service: &'static str, id: i64) {
         reading.add_class("windows/antivirus/");
         reading.add_class("/antivirus/");
     }
-    if service == SECURITY && matches!(id, 4624 | 4625) {
-        let outcome = if id == 4624 { Outcome::Success } else { Outcome::Failure };
-        reading.add_text("event.action", "logon");
-        mark(reading, outcome);
-        reading.add_class("windows/authentication/");
+    if service == SECURITY {
+        account::settle_sign_in(reading, id);
+    }
+    name_category(reading);
+}
+
+/// Adds what ECS calls such an event, where the sender does not say.
+fn name_category(reading: &mut Reading<'_>) {
+    let known = KINDS.iter().find(|(class, ..)| reading.has_class(class));
+    let Some((_, category, kind)) = known else { return };
+    if reading.first(standard::EVENT_CATEGORY).is_none() {
+        reading.add_text("event.category", category);
+        reading.add_text("event.type", kind);
     }
 }
 

@@ -29,7 +29,11 @@ fn a_process_is_the_same_in_every_shape() {
              process.command_line=curl -k http://203.0.113.9/a ({prefix}CommandLine)
              process.parent.executable=C:\\Windows\\System32\\cmd.exe ({prefix}ParentImage)
              process.parent.command_line=cmd /c x ({prefix}ParentCommandLine)
-             user.name=CORP\\alice ({prefix}User)
+             user.name=alice
+             user.domain=CORP
+             {prefix}User=CORP\\alice
+             event.category=process
+             event.type=start
              class=windows//sysmon;windows/process_creation/"
         )
     };

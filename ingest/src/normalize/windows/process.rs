@@ -8,7 +8,7 @@ use super::super::reading::{Held, Reading, Text};
 use super::super::{names, standard};
 
 /// Where what an event says stands, by the shipper that sent it.
-const DATA: [&str; 4] = ["Event.EventData.", "winlog.event_data.", "EventData.", ""];
+pub(super) const DATA: [&str; 4] = ["Event.EventData.", "winlog.event_data.", "EventData.", ""];
 /// Ends the path of the name of who acted; his id stands beside it.
 const SUBJECT_NAME: &str = "SubjectUserName";
 const SUBJECT_ID: &str = "SubjectUserSid";

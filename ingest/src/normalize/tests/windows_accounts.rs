@@ -1,0 +1,145 @@
+//! Who acted and who was acted upon in Windows events, and how sign-ins at a domain controller ended.
+
+use serde_json::{Value, json};
+
+use super::check;
+
+/// An event of a channel as EVTX tools, Winlogbeat and NXLog write it.
+fn shapes(channel: &str, id: i64, data: &Value) -> [String; 3] {
+    let mut flat = data.clone();
+    flat["Channel"] = channel.into();
+    flat["EventID"] = id.into();
+    [
+        json!({"Event": {"System": {"Channel": channel, "EventID": id}, "EventData": data}}),
+        json!({"winlog": {"channel": channel, "event_id": id, "event_data": data}}),
+        flat,
+    ]
+    .map(|record| record.to_string())
+}
+
+#[test]
+fn of_a_changed_account_the_user_is_who_changed_it() {
+    let data = json!({
+        "TargetUserName": "eve", "TargetDomainName": "CORP", "TargetSid": "S-1-5-21-9",
+        "SubjectUserSid": "S-1-5-21-7", "SubjectUserName": "alice", "SubjectDomainName": "ADM",
+    });
+    let prefixes = ["Event.EventData.", "winlog.event_data.", ""];
+    for (record, prefix) in shapes("Security", 4720, &data).iter().zip(prefixes) {
+        check(
+            record,
+            &format!(
+                "user.name=alice ({prefix}SubjectUserName)
+                 user.domain=ADM ({prefix}SubjectDomainName)
+                 user.id=S-1-5-21-7
+                 user.target.name=eve ({prefix}TargetUserName)
+                 event.category=iam
+                 event.action=user_added"
+            ),
+        );
+    }
+    for (id, action) in [(4726, "user_deleted"), (4740, "user_locked"), (4724, "password_reset")] {
+        for record in shapes("Security", id, &data) {
+            check(
+                &record,
+                &format!(
+                    "user.name={}\nuser.target.name={}\nevent.action={action}",
+                    aliased(&record, "Subject", "alice"),
+                    aliased(&record, "Target", "eve")
+                ),
+            );
+        }
+    }
+}
+
+/// The value with the sender's name behind it, as `check` shows them.
+fn aliased(record: &str, who: &str, name: &str) -> String {
+    let prefix = match record {
+        record if record.contains("\"Event\"") => "Event.EventData.",
+        record if record.contains("\"winlog\"") => "winlog.event_data.",
+        _ => "",
+    };
+    format!("{name} ({prefix}{who}UserName)")
+}
+
+#[test]
+fn a_group_is_no_user_and_its_member_is() {
+    let data = json!({
+        "MemberName": "CN=eve,CN=Users,DC=corp", "MemberSid": "S-1-5-21-9", "TargetUserName": "Domain Admins",
+        "TargetDomainName": "CORP", "SubjectUserName": "alice", "SubjectDomainName": "CORP",
+    });
+    for record in shapes("Security", 4728, &data) {
+        let wanted = format!(
+            "user.name={}\ngroup.name={}\nuser.target.name=eve\nevent.category=iam\nevent.action=group_member_added",
+            aliased(&record, "Subject", "alice"),
+            aliased(&record, "Target", "Domain Admins"),
+        );
+        check(&record, &wanted);
+    }
+}
+
+#[test]
+fn other_credentials_are_those_of_the_effective_user() {
+    let data = json!({
+        "SubjectUserName": "alice", "SubjectDomainName": "CORP", "TargetUserName": "root", "TargetDomainName": "CORP",
+    });
+    for record in shapes("Security", 4648, &data) {
+        let wanted = format!(
+            "user.name={}\nuser.effective.name={}\nevent.outcome=-",
+            aliased(&record, "Subject", "alice"),
+            aliased(&record, "Target", "root"),
+        );
+        check(&record, &wanted);
+    }
+    // Who signed in is who the event is about.
+    let record = &shapes("Security", 4624, &data)[0];
+    check(record, "user.name=root (Event.EventData.TargetUserName)\nuser.effective.name=-");
+}
+
+#[test]
+fn a_domain_controller_says_how_a_sign_in_ended() {
+    for (id, status, outcome) in [
+        (4768, json!("0x18"), "failure"),
+        (4768, json!("0x0"), "success"),
+        (4771, json!("0x18"), "failure"),
+        (4776, json!("0xc000006a"), "failure"),
+        (4776, json!("0x0"), "success"),
+        (4776, json!(0), "success"),
+    ] {
+        let data =
+            json!({"TargetUserName": "alice", "Status": status, "IpAddress": "::ffff:192.0.2.9"});
+        for record in shapes("Security", id, &data) {
+            check(
+                &record,
+                &format!(
+                    "event.category=authentication\nevent.outcome={outcome}\nclass=windows//security;/authentication/;windows/authentication/"
+                ),
+            );
+        }
+    }
+    check(&shapes("Security", 4769, &json!({"Status": "0x0"}))[0], "event.category=-");
+}
+
+#[test]
+fn what_ecs_has_a_word_for_is_called_so() {
+    let sysmon = "Microsoft-Windows-Sysmon/Operational";
+    for (channel, id, category, kind) in [
+        (sysmon, 1, "process", "start"),
+        (sysmon, 3, "network", "connection"),
+        (sysmon, 5, "process", "end"),
+        (sysmon, 7, "library", "start"),
+        (sysmon, 10, "process", "access"),
+        (sysmon, 11, "file", "creation"),
+        (sysmon, 13, "registry", "change"),
+        (sysmon, 22, "network", "protocol"),
+        (sysmon, 23, "file", "deletion"),
+        ("Security", 4688, "process", "start"),
+    ] {
+        for record in shapes(channel, id, &json!({"Image": "C:\\a.exe"})) {
+            check(&record, &format!("event.category={category}\nevent.type={kind}"));
+        }
+    }
+    check(
+        r#"{"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":"1"},"event":{"category":["process"],"type":["info"]}}"#,
+        "event.category=process\nevent.type=info",
+    );
+}
