@@ -1,4 +1,5 @@
-//! Secrets that stand in records by mistake: keys of AWS, JSON web tokens, private keys, passwords.
+//! Secrets that stand in records by mistake: keys of AWS, tokens of well-known services, JSON web tokens, private
+//! keys, passwords, also in addresses.
 //!
 //! Input: the bytes of a record. Output: where what looks like a secret stands, or the same bytes with
 //! each replaced by `***KIND:HASH***`. One pass looks for a few beginnings that every secret has; only
@@ -37,6 +38,19 @@ const BEGINNINGS: &[(&str, Look)] = &[
     ("AKIA", Look::AwsKey),
     ("ASIA", Look::AwsKey),
     ("eyJ", Look::Token),
+    ("ghp_", Look::Issued),
+    ("gho_", Look::Issued),
+    ("ghs_", Look::Issued),
+    ("ghu_", Look::Issued),
+    ("github_pat_", Look::Issued),
+    ("glpat-", Look::Issued),
+    ("xoxb-", Look::Issued),
+    ("xoxp-", Look::Issued),
+    ("sk_live_", Look::Issued),
+    ("rk_live_", Look::Issued),
+    ("AIza", Look::Issued),
+    ("://", Look::Url),
+    (":\\/\\/", Look::Url),
     ("-----BEGIN ", Look::PrivateKey),
     ("assword", Look::Name),
     ("ASSWORD", Look::Name),
@@ -90,6 +104,8 @@ const BEGINNINGS: &[(&str, Look)] = &[
 enum Look {
     AwsKey,
     Token,
+    Issued,
+    Url,
     PrivateKey,
     Name,
 }
@@ -326,6 +342,8 @@ fn find_in(record: &[u8]) -> Secrets {
         match look {
             Look::AwsKey => found.extend(shapes::aws_key(record, hit.start())),
             Look::Token => found.extend(shapes::token(record, hit.start())),
+            Look::Issued => found.extend(shapes::issued(record, hit.start(), hit.end())),
+            Look::Url => found.extend(shapes::in_url(record, hit.end())),
             Look::PrivateKey => found.extend(shapes::private_key(record, hit.start())),
             Look::Name => named::named(record, hit.start(), hit.end(), &mut found),
         }

@@ -3,7 +3,7 @@
 //! Input: a record, and where something begins that many secrets begin with. Output: the secret that stands
 //! there, if it is one.
 
-use super::{Secret, run};
+use super::{Secret, VALUE_BYTES_MIN, run};
 
 /// What such a key is called among the findings.
 pub(super) const PRIVATE_KEY: &str = "private_key";
@@ -39,6 +39,40 @@ pub(super) fn token(record: &[u8], start: usize) -> Option<Secret> {
         return None;
     }
     Some(Secret { kind: "jwt", start, end: part(body + 1)?, quote: None })
+}
+
+/// Letters behind the beginning of a token that its service gave out.
+const ISSUED_LETTERS_MIN: usize = 16;
+
+/// A token of GitHub, GitLab, Slack, Stripe or Google, which all begin in a way of their own.
+pub(super) fn issued(record: &[u8], start: usize, body: usize) -> Option<Secret> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let end = body + run(&record[body..], is_letter);
+    let is_alone = start == 0 || !is_letter(record[start - 1]);
+    let is_token =
+        end - body >= ISSUED_LETTERS_MIN && record[body..end].iter().any(u8::is_ascii_digit);
+    (is_alone && is_token).then_some(Secret { kind: "token", start, end, quote: None })
+}
+
+/// Bytes of what stands before the host in an address.
+const CREDENTIALS_BYTES_MAX: usize = 256;
+
+/// The password of `scheme://user:password@host`; `start` is behind the slashes.
+pub(super) fn in_url(record: &[u8], start: usize) -> Option<Secret> {
+    let text = &record[start..record.len().min(start + CREDENTIALS_BYTES_MAX)];
+    let ends = |byte: u8| byte.is_ascii_whitespace() || b"/?#\"'<>\\,;`".contains(&byte);
+    let authority = &text[..run(text, |byte| !ends(byte))];
+    let end = memchr::memrchr(b'@', authority)?;
+    let colon = memchr::memchr(b':', &authority[..end])?;
+    let password = &authority[colon + 1..end];
+    // `***`, `xxxx`, `${PASSWORD}` and `[REDACTED]` stand for one.
+    let is_blank = matches!(password.first(), Some(b'{' | b'['))
+        || password.starts_with(b"${")
+        || password.starts_with(b"***")
+        || password.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.' | b'*'));
+    let (start, end) = (start + colon + 1, start + end);
+    let is_one = end - start >= VALUE_BYTES_MIN && !is_blank;
+    is_one.then_some(Secret { kind: "password", start, end, quote: None })
 }
 
 /// From `-----BEGIN … PRIVATE KEY-----` to its end, line breaks in whatever form.

@@ -40,6 +40,43 @@ fn what_has_the_form_of_a_secret_is_one() {
 }
 
 #[test]
+fn a_password_in_an_address_is_one() {
+    for (record, value) in [
+        ("connect postgres://bob:s3cr3tPw@db-1/shop", "s3cr3tPw"),
+        ("redis://:p@$$w0rd@db-1:6379", "p@$$w0rd"),
+        ("amqp://bob:hunter2*@db-1,https://x/@y", "hunter2*"),
+        (r#"{"url":"https:\/\/bob:hunter2@shop.example\/a"}"#, "hunter2"),
+    ] {
+        check(record, &[("password", value)]);
+    }
+    for not in [
+        "https://shop.example:8443/@bob",
+        "https://bob@shop.example/a",
+        "https://bob:***@db-1 https://bob:xxxxx@db-1 https://bob:${PASS}@db-1",
+        "mail http://shop.example, bob:alice@shop.example",
+    ] {
+        check(not, &[]);
+    }
+}
+
+#[test]
+fn tokens_of_well_known_services_are_known_by_their_beginning() {
+    // Made up, in the form of such tokens.
+    for token in [
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz",
+        "glpat-abcdefghij1234567890",
+        "xoxb-123456789012-abcdefghijkl",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+    ] {
+        check(&format!("clone with {token} now"), &[("token", token)]);
+    }
+    for not in ["ghp_short1", "AIzawesomeness", "xghp_16C7e42F292c6912E7710c838347Ae178B4a"] {
+        check(not, &[]);
+    }
+}
+
+#[test]
 fn what_has_the_name_of_a_secret_is_one() {
     for (record, kind, value) in [
         ("login password=hunter2 ok", "password", "hunter2"),
