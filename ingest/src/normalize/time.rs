@@ -66,26 +66,64 @@ const YEARLESS_AHEAD_MAX: TimeDelta = TimeDelta::days(1);
 /// 29 February comes back within eight years.
 const YEARS_BACK_MAX: i32 = 8;
 
+/// Longer texts are no times; JavaScript spells a zone's name out.
+const TEXT_BYTES_MAX: usize = 100;
+
 /// Reads a time written as text in any of the known forms.
 pub(crate) fn from_text(text: &str, zone: Tz, now: Timestamp) -> Option<Timestamp> {
     let text = text.trim();
-    if text.len() > 64 {
+    if text.len() > TEXT_BYTES_MAX {
         return None;
     }
     if let Some((at, rest)) = iso(text, zone)
-        && rest.is_empty()
+        && (rest.is_empty() || repeats_zone(&text[..text.len() - rest.len()], rest))
     {
         return Some(at);
     }
     if let Some(at) = from_digits(text) {
         return Some(at);
     }
-    if let Some((at, rest)) = rfc3164(text, zone, now)
-        && rest.is_empty()
-    {
+    with_month(text, zone, now)
+        .or_else(|| others(text, zone))
+        .or_else(|| with_month(&reordered(text)?, zone, now))
+}
+
+/// `Mmm dd [yyyy] hh:mm:ss[.fff] [yyyy]`, and a zone behind it.
+fn with_month(text: &str, zone: Tz, now: Timestamp) -> Option<Timestamp> {
+    let (at, rest) = rfc3164(text, zone, now)?;
+    if rest.is_empty() {
         return Some(at);
     }
-    others(text, zone)
+    let (local, rest) = rfc3164(text, Tz::UTC, now)?;
+    let (offset_secs, rest) = offset(rest).or_else(|| abbreviation(rest, local.nanos(), zone))?;
+    let nanos = local.nanos().checked_sub(offset_secs.checked_mul(NANOS_PER_SEC)?)?;
+    rest.is_empty().then_some(Timestamp::from_nanos(nanos))
+}
+
+/// What Go says behind the offset that `stamp` ends with: ` CET`, and ` m=+0.001` of its own clock.
+fn repeats_zone(stamp: &str, rest: &str) -> bool {
+    let sign = stamp.len().checked_sub(5).map(|at| stamp.as_bytes()[at]);
+    if !matches!(sign, Some(b'+' | b'-')) {
+        return false;
+    }
+    let mut words = rest.strip_prefix(' ').unwrap_or_default().split(' ');
+    let is_name = |word: &str| word.bytes().all(|byte| byte.is_ascii_uppercase());
+    words.next().is_some_and(|word| (3..=5).contains(&word.len()) && is_name(word))
+        && words.next().is_none_or(|word| word.starts_with("m=") && words.next().is_none())
+}
+
+/// `Www Mmm dd hh:mm:ss ZONE yyyy` (Java, `date`) and `Www Mmm dd yyyy hh:mm:ss ZONE (NAME)` (JavaScript) without
+/// the day of the week, the year before the clock.
+fn reordered(text: &str) -> Option<String> {
+    let text = text.split(" (").next().unwrap_or(text);
+    let words: Vec<&str> = text.split_ascii_whitespace().take(7).collect();
+    match words[..] {
+        [_, month, day, clock, zone, year] if clock.contains(':') => {
+            Some(format!("{month} {day} {year} {clock} {zone}"))
+        }
+        [_, month, day, year, clock, zone] => Some(format!("{month} {day} {year} {clock} {zone}")),
+        _ => None,
+    }
 }
 
 /// Unix time in seconds, milliseconds, microseconds or nanoseconds, told apart by size.
@@ -151,7 +189,9 @@ pub(crate) fn iso(text: &str, zone: Tz) -> Option<(Timestamp, &str)> {
         u32::try_from(number(bytes.get(5..7)?)?).ok()?,
         u32::try_from(number(bytes.get(8..10)?)?).ok()?,
     )?;
-    let (nanos_of_day, rest) = clock_time(text.get(11..)?)?;
+    let clock = text.get(11..)?;
+    let (nanos_of_day, rest) = clock_time(clock)
+        .or_else(|| (bytes[10] != b' ').then(|| clock_minutes(clock)).flatten())?;
     let days = i64::from(date.to_epoch_days());
     let local = days.checked_mul(86_400 * NANOS_PER_SEC)?.checked_add(nanos_of_day)?;
     match offset(rest).or_else(|| abbreviation(rest, local, zone)) {
@@ -210,6 +250,17 @@ fn clock_time(text: &str) -> Option<(i64, &str)> {
     Some((((hour * 60 + minute) * 60 + second) * NANOS_PER_SEC + nanos, rest))
 }
 
+/// `hh:mm` before a zone, as ISO 8601 allows.
+fn clock_minutes(text: &str) -> Option<(i64, &str)> {
+    let bytes = text.as_bytes();
+    let (hour, minute) = (number(bytes.get(..2)?)?, number(bytes.get(3..5)?)?);
+    let has_zone = matches!(bytes.get(5)?, b'Z' | b'z' | b'+' | b'-');
+    if bytes[2] != b':' || hour > 23 || minute > 59 || !has_zone {
+        return None;
+    }
+    Some(((hour * 60 + minute) * 60 * NANOS_PER_SEC, text.get(5..)?))
+}
+
 fn fraction_nanos(digits: &str) -> i64 {
     digits
         .bytes()
@@ -218,14 +269,17 @@ fn fraction_nanos(digits: &str) -> i64 {
         .fold(0, |nanos, digit| nanos * 10 + i64::from(digit - b'0'))
 }
 
-/// `Z`, `UTC`, `+02:00`, `+0200` or `+02`, after an optional space.
+/// `Z`, `UTC`, `+02:00`, `+0200` or `+02`, after an optional space; `GMT+0200` too.
 fn offset(text: &str) -> Option<(i64, &str)> {
-    let trimmed = text.strip_prefix(' ').unwrap_or(text);
+    let mut trimmed = text.strip_prefix(' ').unwrap_or(text);
     if let Some(rest) = trimmed.strip_prefix(['Z', 'z']) {
         return Some((0, rest));
     }
     if let Some(rest) = trimmed.strip_prefix("UTC").or_else(|| trimmed.strip_prefix("GMT")) {
-        return Some((0, rest));
+        if !rest.starts_with(['+', '-']) {
+            return Some((0, rest));
+        }
+        trimmed = rest;
     }
     let sign = match trimmed.as_bytes().first()? {
         b'+' => 1,
@@ -330,11 +384,19 @@ fn others(text: &str, zone: Tz) -> Option<Timestamp> {
     if let Ok(at) = DateTime::parse_from_rfc2822(text) {
         return nanos(at).map(Timestamp::from_nanos);
     }
+    if let Ok(at) = DateTime::parse_from_str(text, "%Y%m%dT%H%M%S%.f%z") {
+        return nanos(at).map(Timestamp::from_nanos);
+    }
+    let (text, zone) = match text.strip_suffix(['Z', 'z']) {
+        Some(local) => (local, Tz::UTC),
+        None => (text, zone),
+    };
     [
         "%a %b %d %H:%M:%S%.f %Y",
         "%d/%b/%Y %H:%M:%S%.f",
         "%d/%b/%Y:%H:%M:%S%.f",
         "%d %b %Y %H:%M:%S%.f",
+        "%d-%b-%Y %H:%M:%S%.f",
         "%Y%m%dT%H%M%S%.f",
     ]
     .iter()
@@ -382,6 +444,24 @@ mod tests {
             ("Tue, 01 Jul 2003 10:52:37 +0200", "2003-07-01T08:52:37Z"),
             ("Dec 10 2023 06:55:46", "2023-12-10T06:55:46Z"),
             ("Dec 10 06:55:46 2023", "2023-12-10T06:55:46Z"),
+            ("2026-12-03T04:10Z", "2026-12-03T04:10:00Z"),
+            ("2026-12-03T04:10+01:00", "2026-12-03T03:10:00Z"),
+            ("20261203T041011Z", "2026-12-03T04:10:11Z"),
+            ("20261203T051011.5+0100", "2026-12-03T04:10:11.500Z"),
+            ("2026-12-03 05:10:11.5 +0100 CET m=+0.001", "2026-12-03T04:10:11.500Z"),
+            ("2026-12-03 04:10:11 +0000 UTC", "2026-12-03T04:10:11Z"),
+            ("Thu Dec  3 05:10:11 CET 2026", "2026-12-03T04:10:11Z"),
+            (
+                "Thu Dec 03 2026 05:10:11 GMT+0100 (Central European Standard Time)",
+                "2026-12-03T04:10:11Z",
+            ),
+            ("Dec 03 2026 04:10:11.500 UTC", "2026-12-03T04:10:11.500Z"),
+            ("Dec 03 2026 05:10:11 CET", "2026-12-03T04:10:11Z"),
+            ("03-Dec-2026 04:10:11.500", "2026-12-03T04:10:11.500Z"),
+            ("2026-12-03 04:10:11 XYZ", "none"),
+            ("2026-12-03 04:10", "none"),
+            ("2026-12-03 04:10:11 at last", "none"),
+            ("Thu Dec  3 05:10:11 XYZ 2026", "none"),
             ("yesterday", "none"),
             ("2026-02-30T00:00:00Z", "none"),
             ("2026-01-02T24:04:05Z", "none"),
