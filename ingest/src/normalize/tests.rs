@@ -3,9 +3,11 @@
 mod applications;
 mod clouds;
 mod containers;
+mod databases;
 mod devices;
 mod hosts;
 mod lines;
+mod loggers;
 mod logsources;
 mod network;
 mod secrets;

@@ -17,6 +17,7 @@ mod dns;
 mod errors;
 mod fail2ban;
 mod flow;
+mod lettered;
 mod line;
 mod pairs;
 mod proxy;
@@ -87,6 +88,8 @@ struct Facts<'t> {
     classes: SmallVec<[&'static str; 2]>,
     /// Some names are the sender's own, and mean what such names mean.
     has_own_names: bool,
+    /// Standard fields whose texts had to be put together.
+    made: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -177,6 +180,17 @@ impl<'t> Facts<'t> {
         self.integer("source.port", port);
     }
 
+    /// Adds where it came from, `ADDRESS:PORT` always, also of IPv6 without brackets.
+    fn source_with_port(&mut self, text: &'t str) {
+        match text.rsplit_once(':') {
+            Some((address, port)) if !address.ends_with(']') && line::is_digits(port) => {
+                self.source(address);
+                self.integer("source.port", port);
+            }
+            _ => self.source_pair(text),
+        }
+    }
+
     /// Adds a field as the sender named it.
     fn sent(&mut self, name: &'t str, fact: Fact<'t>) {
         self.has_own_names = true;
@@ -224,6 +238,15 @@ pub(crate) static LAYOUTS: &[Layout] = &[
     },
     Layout { name: "monolog", kind: "", starts: Starts::Bytes(b"["), read: applications::monolog },
     Layout { name: "serilog", kind: "", starts: Starts::Bytes(b"["), read: applications::serilog },
+    Layout {
+        name: "bracketed",
+        kind: "",
+        starts: Starts::Bytes(b"["),
+        read: applications::bracketed,
+    },
+    Layout { name: "klog", kind: "", starts: Starts::Bytes(b"IWEF"), read: lettered::klog },
+    Layout { name: "ruby", kind: "", starts: Starts::Bytes(b"DIWEFA"), read: lettered::ruby },
+    Layout { name: "go", kind: "", starts: Starts::Digit, read: lettered::go },
     Layout {
         name: "application",
         kind: "",
@@ -293,7 +316,7 @@ impl Parser for Lines {
 
 /// `may_open`: the line may be an envelope around another one, which is looked at once.
 fn read(reading: &mut Reading<'_>, may_open: bool) -> bool {
-    let content = reading.content;
+    let content = without_colours(reading, reading.content);
     let whole = reading.str(content);
     let line = &whole[..whole.floor_char_boundary(LINE_BYTES_MAX)];
     let Some(first) = line.as_bytes().first() else { return false };
@@ -320,6 +343,28 @@ fn read(reading: &mut Reading<'_>, may_open: bool) -> bool {
     said.apply(reading)
 }
 
+/// The line without the colours of a terminal, which some loggers write wherever they write to.
+fn without_colours(reading: &mut Reading<'_>, content: Text) -> Text {
+    let line = reading.str(content);
+    if line.len() > LINE_BYTES_MAX || !line.contains("\u{1b}[") {
+        return content;
+    }
+    let mut plain = String::with_capacity(line.len());
+    let mut parts = line.split("\u{1b}[");
+    plain.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let codes = part.bytes().take_while(|b| b.is_ascii_digit() || *b == b';').count();
+        match part[codes..].strip_prefix('m') {
+            Some(rest) => plain.push_str(rest),
+            None => {
+                plain.push_str("\u{1b}[");
+                plain.push_str(part);
+            }
+        }
+    }
+    reading.keep(&plain)
+}
+
 /// Facts that no longer borrow the line.
 struct Said {
     fields: SmallVec<[(Named, Value); 16]>,
@@ -332,6 +377,7 @@ struct Said {
     sign_in: Option<Outcome>,
     classes: SmallVec<[&'static str; 2]>,
     has_own_names: bool,
+    made: Vec<(&'static str, String)>,
 }
 
 enum Named {
@@ -387,6 +433,7 @@ impl Said {
             sign_in: facts.sign_in,
             classes: facts.classes.clone(),
             has_own_names: facts.has_own_names,
+            made: facts.made,
         }
     }
 
@@ -437,6 +484,10 @@ impl Said {
             if reading.message.is_empty() || !may_replace {
                 reading.message = message;
             }
+        }
+        for (name, text) in &self.made {
+            let text = Held::Text(reading.keep(text));
+            reading.add_missing(name, text);
         }
         for class in &self.classes {
             reading.add_class(class);

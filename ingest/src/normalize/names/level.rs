@@ -9,7 +9,7 @@ use super::table::Scale;
 pub(crate) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> Option<Severity> {
     let number = match value {
         Held::Text(text) => {
-            let word = reading.str(*text);
+            let word = uncoloured(reading.str(*text));
             // What is written whatever is to be logged, such as audits.
             if scale == Scale::Windows && word.eq_ignore_ascii_case("logalways") {
                 return Some(Severity::Info);
@@ -37,6 +37,18 @@ pub(crate) fn severity_of(reading: &Reading<'_>, scale: Scale, value: &Held) -> 
             8..=69 => pino(number),
             _ => monolog(number),
         },
+    }
+}
+
+/// The word without the colours of a terminal around it, with which winston and others are often set up.
+fn uncoloured(word: &str) -> &str {
+    let Some(coloured) = word.strip_prefix("\u{1b}[") else { return word };
+    let is_colour = |codes: &str| codes.bytes().all(|byte| byte.is_ascii_digit() || byte == b';');
+    match coloured.split_once('m') {
+        Some((codes, rest)) if is_colour(codes) => {
+            rest.split('\u{1b}').next().unwrap_or(rest).trim()
+        }
+        _ => word,
     }
 }
 

@@ -28,6 +28,7 @@ const WRAPPERS: &[&str] = &[
     "detail.",
     "json.",
     "jsonPayload.",
+    "meta.",
 ];
 
 /// How a level is written.
@@ -102,7 +103,7 @@ const ALIASES: &[(&str, &str)] = &[
     ),
     (
         "host.name",
-        "hostname host computername computer event.system.computer winlog.computername machinename machine nodename beat.hostname agent.hostname host.hostname",
+        "hostname host computername computer event.system.computer winlog.computername machinename machine nodename beat.hostname agent.hostname kubernetes.node.name kubernetes.host k8s.node.name host.hostname",
     ),
     ("host.ip", "hostip"),
     (
@@ -118,7 +119,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("user.roles", "userroles roles"),
     (
         "source.ip",
-        "sourceip src.ip srcip clientip client.ip clientaddress clientaddr client.address remoteaddr remoteaddress remoteip req.remoteaddress request.remoteaddress request.remoteip request.clientip req.ip request.ip sourceips req.clientip http.clientip client.ipaddress event.eventdata.ipaddress winlog.eventdata.ipaddress ipaddress ipaddr sourceaddress sourceipaddress source.address src peeraddr peerip peer.ip net.peer.ip network.client.ip rhost id.origh ip client remotehost peer addr xforwardedfor xrealip event.eventdata.sourceip winlog.eventdata.sourceip",
+        "sourceip src.ip srcip clientip client.ip clientaddress clientaddr client.address remoteaddr remoteaddress remoteip req.remoteaddress request.remoteaddress request.remoteip request.clientip req.ip request.ip sourceips req.clientip http.clientip httprequest.remoteip httprequest.clientip client.ipaddress event.eventdata.ipaddress winlog.eventdata.ipaddress ipaddress ipaddr sourceaddress sourceipaddress source.address src peeraddr peerip peer.ip net.peer.ip network.client.ip rhost id.origh ip client remotehost peer addr xforwardedfor xrealip event.eventdata.sourceip winlog.eventdata.sourceip",
     ),
     (
         "source.port",
@@ -162,7 +163,7 @@ const ALIASES: &[(&str, &str)] = &[
     ),
     (
         "error.type",
-        "errortype err.type err.name error.name error.kind error.class exception.class exception.type thrown.name exceptionclass exctype",
+        "errortype err.type err.name exception.name error.name error.kind error.class exception.class exception.type thrown.name exceptionclass exctype",
     ),
     (
         "error.stack_trace",
@@ -170,11 +171,11 @@ const ALIASES: &[(&str, &str)] = &[
     ),
     (
         "http.request.method",
-        "httpmethod method http.method req.method request.method requestmethod verb csmethod",
+        "httpmethod method http.method req.method request.method requestmethod httprequest.requestmethod httprequest.httpmethod verb csmethod",
     ),
     (
         "http.response.status_code",
-        "statuscode httpstatus http.statuscode http.status res.statuscode res.status response.status response.statuscode responsecode httpstatuscode scstatus status",
+        "statuscode httpstatus http.statuscode http.status res.statuscode res.status response.status response.statuscode responsecode httprequest.status httpstatuscode scstatus status",
     ),
     (
         "http.response.body.bytes",
@@ -184,12 +185,12 @@ const ALIASES: &[(&str, &str)] = &[
     ("url.path", "urlpath path req.path request.path csuristem"),
     (
         "url.original",
-        "url req.url request.url requesturl requesturi request.uri http.url http.target url.full uri originalurl req.originalurl",
+        "url req.url request.url requesturl requesturi request.uri httprequest.requesturl httprequest.uri http.url http.target url.full uri originalurl req.originalurl",
     ),
     ("url.query", "querystring csuriquery"),
     (
         "user_agent.original",
-        "useragent httpuseragent http.useragent req.headers.useragent request.headers.useragent request.useragent ua csuseragent",
+        "useragent httpuseragent http.useragent req.headers.useragent request.headers.useragent request.useragent httprequest.useragent ua csuseragent",
     ),
     ("trace.id", "traceid dd.traceid otel.traceid oteltraceid @tr"),
     ("span.id", "spanid dd.spanid otel.spanid otelspanid @sp"),
@@ -201,7 +202,10 @@ const ALIASES: &[(&str, &str)] = &[
     ("orchestrator.resource.name", "kubernetes.pod.name kubernetes.podname k8s.pod.name"),
     ("dns.question.name", "queryname event.eventdata.queryname winlog.eventdata.queryname"),
     ("http.version", "httpversion serverprotocol request.version"),
-    ("http.request.referrer", "referer referrer httpreferer httpreferrer req.headers.referer"),
+    (
+        "http.request.referrer",
+        "referer referrer httpreferer httpreferrer req.headers.referer httprequest.referer",
+    ),
     ("http.request.bytes", "requestlength requestsize"),
     ("url.domain", "cshost"),
     ("container.image.name", "containerimage containerimagename kubernetes.containerimage"),

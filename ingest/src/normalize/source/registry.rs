@@ -73,6 +73,7 @@ pub(super) const SHEETS: &[(&str, &str)] = &[
     ("loguru", include_str!("../sources/loguru.toml")),
     ("python", include_str!("../sources/python.toml")),
     ("serilog", include_str!("../sources/serilog.toml")),
+    ("mongodb", include_str!("../sources/mongodb.toml")),
     ("monolog", include_str!("../sources/monolog.toml")),
     ("winston", include_str!("../sources/winston.toml")),
     ("journald", include_str!("../sources/journald.toml")),

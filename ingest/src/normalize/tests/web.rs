@@ -223,3 +223,23 @@ fn gateways_that_write_json() {
         "source.ip=192.0.2.9 (c-ip)\nurl.original=https://shop.example/a (c-uri)\nclass=/proxy/",
     );
 }
+
+#[test]
+fn a_client_of_ipv6_has_its_port_behind_the_last_colon() {
+    check(
+        "[Thu Jan 01 03:04:05.678901 2026] [core:error] [pid 7] [client 2001:db8::9:443] AH00037: no",
+        "source.ip=2001:db8::9\nsource.port=443",
+    );
+    check(
+        "[Thu Jan 01 03:04:05.678901 2026] [core:error] [pid 7] [client ::1:55221] AH00037: no",
+        "source.ip=::1\nsource.port=55221",
+    );
+    check(
+        "[Thu Jan  1 03:04:05 2026] [error] [client 2001:db8::9] File does not exist: /x",
+        "source.ip=2001:db8::9\nsource.port=-",
+    );
+    check(
+        r#"<134>Jan  2 03:04:05 lb haproxy[1]: 2001:db8::9:33317 [02/Jan/2026:03:04:04.655] in st/s1 0/0/0/1/1 503 10 - - SC-- 1/1/0/0/0 0/0 "GET / HTTP/2.0""#,
+        "source.ip=2001:db8::9\nsource.port=33317\nhttp.response.status_code=503",
+    );
+}

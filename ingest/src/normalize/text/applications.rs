@@ -1,11 +1,11 @@
 //! Lines that logging libraries write when they do not write JSON.
 //!
-//! Input: the usual patterns of Log4j, Logback, Spring Boot, Python, tracing, zap, Serilog and Monolog: a
-//! time, a level, mostly a logger and a thread, then the text. Output: these, and the text as message.
+//! Input: the usual patterns of Log4j, Logback, Spring Boot, Tomcat, Python, tracing, zap, Serilog, NLog and Monolog:
+//! a time, a level, mostly a logger and a thread, then the text. Output: these, and the text as message.
 
 use logwarden_event::Severity;
 
-use super::line::{Line, looks_like};
+use super::line::{Line, is_digits, looks_like};
 use super::{Context, Facts};
 use crate::normalize::time;
 
@@ -13,7 +13,7 @@ const LOGGER_BYTES_MAX: usize = 200;
 
 /// `TIME [THREAD] LEVEL LOGGER - TEXT` in its many orders.
 pub(super) fn application<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
-    if !looks_like(text, "0000-00-00") && !looks_like(text, "00:00:00") {
+    if !looks_like(text, "0000-00-00") && !looks_like(text, "00:00:00") && !is_day_first(text) {
         return None;
     }
     let first_line = text.split('\n').next().unwrap_or(text);
@@ -36,6 +36,17 @@ pub(super) fn application<'t>(text: &'t str, context: &Context) -> Option<Facts<
         facts.level = level;
         facts.message = Some(after);
         python(&mut facts, name);
+        return Some(facts);
+    }
+    // NLog's usual format: `|LEVEL|LOGGER|TEXT`.
+    if !rest.starts_with("| ")
+        && let Some((level, after)) = rest.strip_prefix('|').and_then(|rest| rest.split_once('|'))
+    {
+        Severity::from_word(level)?;
+        let (name, said) = after.split_once('|')?;
+        facts.level = level;
+        facts.text("log.logger", name);
+        facts.message = Some(said);
         return Some(facts);
     }
     // loguru's usual format: `| LEVEL    | NAME:FUNCTION:LINE - TEXT`.
@@ -79,7 +90,11 @@ pub(super) fn application<'t>(text: &'t str, context: &Context) -> Option<Facts<
 /// Where the time ends: behind the clock, and its zone if there is one.
 fn end_of_stamp(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
-    let clock = if looks_like(line, "00:00:00") { 0 } else { 11 };
+    let clock = match line {
+        line if looks_like(line, "00:00:00") => 0,
+        line if is_day_first(line) => 12,
+        _ => 11,
+    };
     if !looks_like(line.get(clock..)?, "00:00:00") {
         return None;
     }
@@ -89,25 +104,30 @@ fn end_of_stamp(line: &str) -> Option<usize> {
     while bytes.get(end).is_some_and(|byte| is_stamp(*byte)) {
         end += 1;
     }
+    // Serilog puts a space before the offset.
+    let is_offset = |rest: &str| looks_like(rest, " +00:00 ") || looks_like(rest, " -00:00 ");
+    if line.get(end..).is_some_and(is_offset) {
+        return Some(end + 7);
+    }
     Some(end + usize::from(bytes.get(end) == Some(&b'Z')))
+}
+
+/// `02-Jan-2026 `, as Tomcat begins.
+fn is_day_first(line: &str) -> bool {
+    let month = line.get(3..6).is_some_and(|m| m.bytes().all(|b| b.is_ascii_alphabetic()));
+    month && looks_like(line, "00-") && line.get(6..).is_some_and(|rest| looks_like(rest, "-0000 "))
 }
 
 /// `LOGGER - TEXT`, `LOGGER: TEXT` or Spring Boot's `PID --- [THREAD] LOGGER : TEXT`; gives the text.
 fn logger<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
     let mut text = text;
     if let Some((pid, rest)) = text.split_once(" --- [")
-        && super::line::is_digits(pid)
-        && let Some((thread, rest)) = rest.split_once(']')
+        && is_digits(pid)
+        && rest.contains(']')
     {
         facts.integer("process.pid", pid);
-        facts.text("process.thread.name", thread.trim());
         facts.classes.extend(["jvm/application/", "spring/application/"]);
-        text = rest.trim_start();
-        // Spring Boot 3 puts the application before the thread.
-        if let Some((thread, rest)) = text.strip_prefix('[').and_then(|r| r.split_once(']')) {
-            facts.text("spring.context", thread.trim());
-            text = rest.trim_start();
-        }
+        text = spring(facts, &text[text.len() - rest.len() - 1..]);
     } else if let Some((thread, rest)) = text.strip_prefix('[').and_then(|r| r.split_once("] ")) {
         facts.text("process.thread.name", thread.trim());
         text = rest;
@@ -119,6 +139,36 @@ fn logger<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
             facts.text("log.logger", name.trim_end());
             return rest;
         }
+    }
+    text
+}
+
+/// `[THREAD]`, since Spring Boot 3 also `[SERVICE] [THREAD]` and `[TRACE-SPAN]` behind it, before that
+/// `[SERVICE,TRACE,SPAN] [THREAD]`; gives what follows.
+fn spring<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
+    let (mut parts, mut text) = (smallvec::SmallVec::<[&str; 3]>::new(), text);
+    while parts.len() < 3
+        && let Some((inner, rest)) = text.strip_prefix('[').and_then(|r| r.split_once(']'))
+    {
+        parts.push(inner.trim());
+        text = rest.trim_start();
+    }
+    let is_hex = |id: &str| id.len() >= 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let found = parts.last().and_then(|part| part.split_once('-'));
+    let found = found.filter(|(trace, span)| is_hex(trace) && is_hex(span));
+    if let Some((trace, span)) = found {
+        facts.text("trace.id", trace);
+        facts.text("span.id", span);
+        parts.pop();
+    }
+    if let [service, thread, ..] = parts[..] {
+        let mut service = service.split(',');
+        facts.text("service.name", service.next().unwrap_or_default());
+        facts.text("trace.id", service.next().unwrap_or_default());
+        facts.text("span.id", service.next().unwrap_or_default());
+        facts.text("process.thread.name", thread);
+    } else if let Some(thread) = parts.first() {
+        facts.text("process.thread.name", thread);
     }
     text
 }
@@ -145,8 +195,7 @@ fn zap<'t>(facts: &mut Facts<'t>, text: &'t str) -> &'t str {
         parts.pop();
     }
     let message = parts.pop().unwrap_or(text);
-    let is_caller =
-        |part: &str| part.rsplit_once(':').is_some_and(|(_, line)| super::line::is_digits(line));
+    let is_caller = |part: &str| part.rsplit_once(':').is_some_and(|(_, line)| is_digits(line));
     for part in parts {
         facts.text(if is_caller(part) { "zap.caller" } else { "log.logger" }, part);
     }
@@ -195,6 +244,39 @@ pub(super) fn monolog<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>>
     facts.time = Some(time::from_text(stamp, context.zone, context.now)?);
     facts.text("log.logger", channel);
     facts.message = Some(rest);
+    Some(facts)
+}
+
+/// `[TIME] LEVEL TEXT` of Kafka and others, and `[TIME] [PROCESS] [LEVEL] TEXT` of gunicorn.
+pub(super) fn bracketed<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
+    let mut line = Line::new(text);
+    let stamp = line.bracketed()?;
+    if !looks_like(stamp, "0000-00-00") && !is_day_first(stamp) {
+        return None;
+    }
+    let at = time::from_text(stamp, context.zone, context.now)?;
+    let mut facts = Facts { time: Some(at), ..Facts::default() };
+    for _ in 0..3 {
+        let mut rest = line;
+        let Some(inner) = rest.bracketed() else { break };
+        let is_level = Severity::from_word(inner.trim()).is_some();
+        if is_level && facts.level.is_empty() {
+            facts.level = inner.trim();
+        } else if is_digits(inner) && facts.level.is_empty() {
+            facts.integer("process.pid", inner);
+        } else {
+            break;
+        }
+        line = rest;
+    }
+    if facts.level.is_empty() {
+        let level = line.word()?.trim_end_matches(':');
+        Severity::from_word(level)?;
+        facts.level = level;
+    }
+    // What stands in brackets here is not always a thread.
+    let is_thread = line.rest.starts_with('[');
+    facts.message = Some(if is_thread { line.rest } else { logger(&mut facts, line.rest) });
     Some(facts)
 }
 

@@ -37,6 +37,9 @@ pub(super) fn auditd<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> 
         facts.text("type", kind);
     }
     add_pairs(&mut facts, kind, line.rest);
+    if kind == "EXECVE" {
+        add_command_line(&mut facts);
+    }
     add_decision(&mut facts, line.rest);
     add_meaning(&mut facts, kind);
     Some(facts)
@@ -85,7 +88,9 @@ fn add_pairs<'t>(facts: &mut Facts<'t>, kind: &str, text: &'t str) {
         let says_nothing = matches!(value, "" | "?" | "(none)" | "(null)");
         if !says_nothing && key.len() <= 64 {
             let may_be_hex = !was_quoted && is_text(kind, key);
-            let is_number = !was_quoted && value.len() < 19 && is_digits(value);
+            // What begins with a zero is octal, as the mode of a file.
+            let is_octal = value.len() > 1 && value.starts_with('0');
+            let is_number = !was_quoted && value.len() < 19 && is_digits(value) && !is_octal;
             let fact = match value.parse() {
                 _ if may_be_hex => Fact::Hex(value),
                 Ok(number) if is_number => Fact::Integer(number),
@@ -96,20 +101,43 @@ fn add_pairs<'t>(facts: &mut Facts<'t>, kind: &str, text: &'t str) {
     }
 }
 
+/// The arguments of a program as one line: `a0` to the last, without what the kernel says of long ones.
+fn add_command_line(facts: &mut Facts<'_>) {
+    let arguments = facts.fields.iter().filter_map(|(path, fact)| match (path, fact) {
+        (Path::Sent(key), Fact::Text(value)) if is_argument(key) => Some((*value).to_owned()),
+        (Path::Sent(key), Fact::Hex(value)) if is_argument(key) => {
+            Some(decoded(value).unwrap_or_else(|| (*value).to_owned()))
+        }
+        _ => None,
+    });
+    let line = arguments.collect::<Vec<_>>().join(" ");
+    if !line.is_empty() {
+        facts.made.push(("process.command_line", line));
+    }
+}
+
+/// `a0`, `a1` and so on.
+fn is_argument(key: &str) -> bool {
+    key.strip_prefix('a').is_some_and(is_digits)
+}
+
 /// Whether a value is text, which is written in hexadecimal when it has spaces. Arguments are text in
 /// `EXECVE` and numbers in `SYSCALL`.
 fn is_text(kind: &str, key: &str) -> bool {
     match key {
         "proctitle" | "exe" | "comm" | "name" | "cwd" | "cmd" | "acct" | "data" => true,
-        _ => kind == "EXECVE" && key.starts_with('a') && is_digits(&key[1..]),
+        _ => kind == "EXECVE" && is_argument(key),
     }
 }
 
 /// What the types that people ask for mean.
 fn add_meaning(facts: &mut Facts<'_>, kind: &str) {
-    let is_failure = facts.fields.iter().any(|(path, fact)| {
-        matches!(path, Path::Sent("res" | "success"))
-            && matches!(fact, Fact::Text("failed" | "no" | "0"))
+    // Only some records say how it ended; those of the same serial about paths and arguments do not.
+    let ended = facts.fields.iter().find_map(|(path, fact)| match (path, fact) {
+        (Path::Sent("res" | "success"), Fact::Text("failed" | "no")) => Some("failure"),
+        (Path::Sent("res" | "success"), Fact::Integer(0)) => Some("failure"),
+        (Path::Sent("res" | "success"), _) => Some("success"),
+        _ => None,
     });
     let (category, action) = match kind {
         // Not counted as attempts: the programs write records of their own for the same.
@@ -131,8 +159,8 @@ fn add_meaning(facts: &mut Facts<'_>, kind: &str) {
     };
     facts.word("event.category", category);
     facts.word("event.action", action);
-    if !kind.is_empty() {
-        facts.word("event.outcome", if is_failure { "failure" } else { "success" });
+    if let Some(outcome) = ended {
+        facts.word("event.outcome", outcome);
     }
 }
 

@@ -4,6 +4,8 @@
 //! of its `csvlog`, `TIME THREAD [LEVEL] [CODE] [SUBSYSTEM] TEXT` (MySQL 8, MariaDB) and `TIME THREAD COMMAND TEXT` of
 //! their general log. Output: level, user, database, refused sign-ins and their address.
 
+use logwarden_event::{Severity, Timestamp};
+
 use super::line::{Line, is_digits, looks_like};
 use super::{Context, Fact, Facts, Path};
 use crate::normalize::authentication::Outcome;
@@ -36,13 +38,19 @@ pub(super) fn postgresql<'t>(text: &'t str, context: &Context) -> Option<Facts<'
         return None;
     }
     let (before, rest) = text.split_once(":  ")?;
-    let (prefix, level) = before.rsplit_once(' ')?;
-    if prefix.len() > 300 || !LEVELS.contains(&level) {
+    // `TIME ZONE:HOST(PORT):USER@DATABASE:[PID]:LEVEL`, as Amazon RDS has it, puts no space before the level.
+    let (prefix, level) = before.rsplit_once([' ', ':'])?;
+    if prefix.len() > 300 {
         return None;
     }
-    let mut facts = Facts::of("database", "", "");
-    facts.level = level;
+    let mut facts = of_level(level)?;
     facts.message = Some(rest);
+    if let Some((stamp, rest_of_prefix)) = of_rds(prefix) {
+        add_time(&mut facts, stamp, context)?;
+        add_rds_prefix(&mut facts, rest_of_prefix);
+        add_postgresql_sign_in(&mut facts, rest);
+        return Some(facts);
+    }
     let (stamp, rest_of_prefix) = prefix.split_once('[').unwrap_or((prefix, ""));
     let stamp = stamp.trim_end();
     add_time(&mut facts, stamp, context)?;
@@ -52,8 +60,7 @@ pub(super) fn postgresql<'t>(text: &'t str, context: &Context) -> Option<Facts<'
     }
     for word in line.rest.split([' ', ',']) {
         if let Some((user, database)) = word.trim_matches(':').split_once('@') {
-            facts.text("user.name", user);
-            facts.text("postgresql.database", database);
+            add_user(&mut facts, user, database);
         } else if let Some((name, value)) = word.split_once('=') {
             match name {
                 "user" => facts.text("user.name", value),
@@ -65,6 +72,80 @@ pub(super) fn postgresql<'t>(text: &'t str, context: &Context) -> Option<Facts<'
     }
     add_postgresql_sign_in(&mut facts, rest);
     Some(facts)
+}
+
+/// Levels in the languages that servers are often set up in (`lc_messages`).
+const TRANSLATED: &[(&str, &str)] = &[
+    ("FEHLER", "ERROR"),
+    ("WARNUNG", "WARNING"),
+    ("HINWEIS", "NOTICE"),
+    ("PANIK", "PANIC"),
+    ("ANWEISUNG", "STATEMENT"),
+    ("TIPP", "HINT"),
+    ("ZUSAMMENHANG", "CONTEXT"),
+    ("ERREUR", "ERROR"),
+    ("ATTENTION", "WARNING"),
+    ("INSTRUCTION", "STATEMENT"),
+    ("DÉTAIL", "DETAIL"),
+    ("ERRORE", "ERROR"),
+    ("ATTENZIONE", "WARNING"),
+    ("ERRO", "ERROR"),
+    ("AVISO", "WARNING"),
+    ("ADVERTENCIA", "WARNING"),
+    ("REGISTRO", "LOG"),
+    ("ОШИБКА", "ERROR"),
+    ("ПРЕДУПРЕЖДЕНИЕ", "WARNING"),
+    ("ВАЖНО", "FATAL"),
+    ("СООБЩЕНИЕ", "LOG"),
+    ("错误", "ERROR"),
+    ("警告", "WARNING"),
+    ("致命错误", "FATAL"),
+    ("日志", "LOG"),
+    ("エラー", "ERROR"),
+];
+
+/// What is known by the level, when it is one.
+fn of_level(level: &str) -> Option<Facts<'_>> {
+    let translated = TRANSLATED.iter().find(|(name, _)| *name == level);
+    if translated.is_none() && !LEVELS.contains(&level) {
+        return None;
+    }
+    let mut facts = Facts::of("database", "", "");
+    facts.level = level;
+    facts.severity = translated.and_then(|(_, english)| Severity::from_word(english));
+    Some(facts)
+}
+
+/// Adds who is signed in where; before that is known both are `[unknown]`.
+fn add_user<'t>(facts: &mut Facts<'t>, user: &'t str, database: &'t str) {
+    for (name, said) in [("user.name", user), ("postgresql.database", database)] {
+        if said != "[unknown]" {
+            facts.text(name, said);
+        }
+    }
+}
+
+/// The time and what follows it in `TIME ZONE:HOST(PORT):USER@DATABASE:[PID]`.
+fn of_rds(prefix: &str) -> Option<(&str, &str)> {
+    let length = prefix.get(19..)?.find(':')?;
+    let (stamp, rest) = prefix.split_at(19 + length);
+    let is_such = stamp.len() <= 32 && !stamp.contains('[') && rest.ends_with(']');
+    is_such.then_some((stamp, &rest[1..]))
+}
+
+fn add_rds_prefix<'t>(facts: &mut Facts<'t>, prefix: &'t str) {
+    let Some((rest, pid)) = prefix.rsplit_once(":[") else { return };
+    facts.integer("process.pid", pid.trim_end_matches(']'));
+    // Addresses of IPv6 have colons; users and databases may have what they like, behind the port.
+    let local = rest.trim_start_matches("[local]").trim_start_matches(':');
+    let (client, user) = rest.split_once("):").unwrap_or(("", local));
+    if let Some((host, port)) = client.rsplit_once('(') {
+        facts.source(host);
+        facts.integer("source.port", port);
+    }
+    if let Some((user, database)) = user.split_once('@') {
+        add_user(facts, user, database);
+    }
 }
 
 /// The time with its zone; one whose zone nobody knows is no time that could be believed.
@@ -88,13 +169,11 @@ pub(super) fn postgresql_csv<'t>(text: &'t str, context: &Context) -> Option<Fac
     }
     let columns = csv(text, *CSV_COLUMNS.end());
     let column = |place: usize| columns.get(place).copied().unwrap_or_default();
-    let level = column(11);
-    if !CSV_COLUMNS.contains(&columns.len()) || !LEVELS.contains(&level) {
+    if !CSV_COLUMNS.contains(&columns.len()) {
         return None;
     }
-    let mut facts = Facts::of("database", "", "");
+    let mut facts = of_level(column(11))?;
     add_time(&mut facts, column(0), context)?;
-    facts.level = level;
     for (name, place) in [
         ("user.name", 1),
         ("postgresql.database", 2),
@@ -165,11 +244,7 @@ pub(super) fn postgresql_message<'t>(text: &'t str, _context: &Context) -> Optio
     };
     let (before, rest) = text.split_once(":  ")?;
     let level = before.rsplit(' ').next()?;
-    if !LEVELS.contains(&level) {
-        return None;
-    }
-    let mut facts = Facts::of("database", "", "");
-    facts.level = level;
+    let mut facts = of_level(level)?;
     facts.message = Some(rest);
     add_postgresql_sign_in(&mut facts, rest);
     Some(facts)
@@ -180,7 +255,11 @@ fn add_postgresql_sign_in<'t>(facts: &mut Facts<'t>, text: &'t str) {
         .into_iter()
         .find_map(|start| text.strip_prefix(start))
         .and_then(|rest| rest.rsplit_once('"'))
-        .filter(|(_, after)| after.is_empty() || *after == " is not permitted to log in");
+        .filter(|(_, after)| {
+            // Statements speak of roles that are not there too, as errors.
+            let is_unknown = *after == " does not exist" && facts.level == "FATAL";
+            is_unknown || matches!(*after, "" | " is not permitted to log in")
+        });
     if let Some((user, _)) = failed {
         facts.text("user.name", user);
         facts.word("event.action", "login");
@@ -203,7 +282,9 @@ fn add_postgresql_sign_in<'t>(facts: &mut Facts<'t>, text: &'t str) {
         facts.sign_in = Some(Outcome::Success);
     }
     if let Some(rest) = text.strip_prefix("connection received: host=") {
-        facts.source(rest.split(' ').next().unwrap_or(rest));
+        let (host, port) = rest.split_once(" port=").unwrap_or((rest, ""));
+        facts.source(host);
+        facts.integer("source.port", port);
     }
 }
 
@@ -231,7 +312,7 @@ pub(super) fn mysql<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
         return None;
     }
     let mut facts = Facts::of("database", "", "");
-    facts.time = time::from_text(stamp, context.zone, context.now);
+    facts.time = mysql_time(stamp, context);
     facts.add(Path::Ours("mysql.thread_id"), Fact::Text(thread));
     facts.level = if level == "System" || level == "Note" { "" } else { level };
     if let Some(code) = line.bracketed() {
@@ -243,6 +324,14 @@ pub(super) fn mysql<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
     facts.message = Some(line.rest);
     add_mysql_message(&mut facts, line.rest);
     Some(facts)
+}
+
+/// A time in which MariaDB may write an hour of one digit.
+fn mysql_time(stamp: &str, context: &Context) -> Option<Timestamp> {
+    if looks_like(stamp, "0000-00-00  0:") {
+        return time::from_text(&stamp.replacen("  ", " 0", 1), context.zone, context.now);
+    }
+    time::from_text(stamp, context.zone, context.now)
 }
 
 /// Commands of the general log that tell who is there and what is done.
@@ -282,7 +371,7 @@ fn general<'t>(
         return None;
     }
     let mut facts = Facts::of("database", "access", "");
-    facts.time = time::from_text(stamp, context.zone, context.now);
+    facts.time = mysql_time(stamp, context);
     facts.add(Path::Ours("mysql.thread_id"), Fact::Text(thread));
     facts.text("event.action", command);
     facts.message = Some(if said.is_empty() { rest } else { said });

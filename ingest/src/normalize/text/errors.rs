@@ -81,7 +81,12 @@ pub(super) fn apache<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> 
         } else if let Some(client) =
             inner.strip_prefix("client ").or_else(|| inner.strip_prefix("remote "))
         {
-            facts.source_pair(client);
+            // Since 2.4, which names modules, with a port.
+            if module.is_empty() {
+                facts.source_pair(client);
+            } else {
+                facts.source_with_port(client);
+            }
         }
     }
     facts.message = Some(line.rest);

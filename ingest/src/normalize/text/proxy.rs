@@ -26,7 +26,7 @@ pub(super) fn haproxy<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>>
         Facts::of("network", "connection", "")
     };
     facts.time = Some(at);
-    facts.source_pair(client);
+    facts.source_with_port(client);
     facts.text("haproxy.frontend", frontend.trim_end_matches('~'));
     facts.text("haproxy.backend", backend);
     facts.text("haproxy.server", server);
@@ -62,7 +62,7 @@ fn haproxy_error<'t>(
     let at = time::from_text(stamp, context.zone, context.now)?;
     let mut facts = Facts::of("network", "connection", "connection_failed");
     facts.time = Some(at);
-    facts.source_pair(client);
+    facts.source_with_port(client);
     facts.text("haproxy.frontend", frontend.trim_end_matches('~'));
     facts.text("error.message", reason);
     facts.word("event.outcome", "failure");
