@@ -162,8 +162,8 @@ impl Claims {
                 }
             }
             Meaning::Time => {
-                if !is_wrapped && !matches!(entry.value, Held::Null | Held::Bool(_) | Held::Json(_))
-                {
+                let may_be = !matches!(entry.value, Held::Null | Held::Bool(_) | Held::Json(_));
+                if !is_wrapped && may_be && is_time_alone(reading, index) {
                     self.times.push((rank, index));
                 }
             }
@@ -390,6 +390,14 @@ fn settle_time(reading: &mut Reading<'_>, times: &mut [(u8, usize)]) {
     times.sort_unstable();
     let zone = reading.origin.zone;
     for (_, index) in times.iter() {
+        if let Some(at) = calendar(reading, *index) {
+            let items = items_from(reading, *index).count();
+            reading.entries[*index..*index + items]
+                .iter_mut()
+                .for_each(|item| item.is_dropped = true);
+            accept_time(reading, at, |at| at.to_string());
+            return;
+        }
         if let Some(at) = time_of(reading, reading.entries[*index].value, zone) {
             let value = reading.entries[*index].value;
             if is_too_far(reading, at) {
@@ -401,6 +409,10 @@ fn settle_time(reading: &mut Reading<'_>, times: &mut [(u8, usize)]) {
             reading.entries[*index].is_dropped = true;
             return;
         }
+    }
+    if let Some(at) = date_and_time(reading) {
+        accept_time(reading, at, |at| at.to_string());
+        return;
     }
     // None could be read. Only a key that can be nothing but the time is worth a mark.
     let named =
@@ -422,6 +434,47 @@ fn show(reading: &Reading<'_>, value: Held) -> String {
         Held::Float(number) => number.to_string(),
         _ => String::new(),
     }
+}
+
+/// The items of the array of which the field at `index` is the first.
+fn items_from<'r>(reading: &'r Reading<'_>, index: usize) -> impl Iterator<Item = &'r Entry> {
+    let path = reading.entries[index].path;
+    reading.entries[index..]
+        .iter()
+        .take_while(move |entry| entry.options.is_array_item && entry.path == path)
+}
+
+/// Whether a field may be a time: of an array its only item, or the first of those that say one together.
+fn is_time_alone(reading: &Reading<'_>, index: usize) -> bool {
+    if !reading.entries[index].options.is_array_item {
+        return true;
+    }
+    let is_later = index > 0 && items_from(reading, index - 1).count() > 1;
+    let items = items_from(reading, index).take(2).count();
+    !is_later && (items == 1 || calendar(reading, index).is_some())
+}
+
+/// `[2026,1,2,3,4,5,678000000]`, as Jackson writes the local times of Java.
+fn calendar(reading: &Reading<'_>, index: usize) -> Option<Timestamp> {
+    const PARTS_MAX: usize = 7;
+    let parts: Option<SmallVec<[i64; PARTS_MAX]>> = items_from(reading, index)
+        .take(PARTS_MAX + 1)
+        .map(|item| match item.value {
+            Held::Signed(number) => Some(number),
+            _ => None,
+        })
+        .collect();
+    time::from_parts(&parts?, reading.origin.zone)
+}
+
+/// Date and clock apart, `date=2026-01-02 time=03:04:05 tz="+0100"`, as firewalls and IIS have them.
+fn date_and_time(reading: &Reading<'_>) -> Option<Timestamp> {
+    let (date, clock) = (reading.sent_str("date")?, reading.sent_str("time")?);
+    let zone = reading.sent_str("tz").unwrap_or_default();
+    if date.len() + clock.len() + zone.len() > 60 {
+        return None;
+    }
+    time::from_text(&format!("{date} {clock} {zone}"), reading.origin.zone, reading.now)
 }
 
 fn time_of(reading: &Reading<'_>, value: Held, zone: Tz) -> Option<Timestamp> {

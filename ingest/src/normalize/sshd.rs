@@ -199,6 +199,10 @@ fn sign_in(message: &str) -> Option<Line<'_>> {
         let attempt = user_from(rest, false)?;
         return Some(Line { action: "ssh_too_many_attempts", ..attempt.over(NOTHING) });
     }
+    if let Some(rest) = message.strip_prefix("ROOT LOGIN REFUSED FROM ") {
+        let (peer, _) = host_and_port(rest)?;
+        return Some(Line { action: "ssh_user_not_allowed", ..peer.over(NOTHING) });
+    }
     if let Some(rest) = message.strip_prefix("User ") {
         let (before, reason) = rest.rsplit_once(" not allowed because ")?;
         let (user, peer) = last_from(before)?;

@@ -75,6 +75,11 @@ pub(crate) fn from_text(text: &str, zone: Tz, now: Timestamp) -> Option<Timestam
     if text.len() > TEXT_BYTES_MAX {
         return None;
     }
+    // Java names the zone once more: `2026-01-02T04:04:05+01:00[Europe/Berlin]`.
+    let text = match text.split_once('[') {
+        Some((stamp, name)) if name.ends_with(']') => stamp,
+        _ => text,
+    };
     if let Some((at, rest)) = iso(text, zone)
         && (rest.is_empty() || repeats_zone(&text[..text.len() - rest.len()], rest))
     {
@@ -124,6 +129,22 @@ fn reordered(text: &str) -> Option<String> {
         [_, month, day, year, clock, zone] => Some(format!("{month} {day} {year} {clock} {zone}")),
         _ => None,
     }
+}
+
+/// Year, month, day, hour, minute, and second and nanosecond where there are any.
+pub(crate) fn from_parts(parts: &[i64], zone: Tz) -> Option<Timestamp> {
+    let ([year, month, day, hour, minute], rest) = parts.split_first_chunk()?;
+    let (second, nanos) = match *rest {
+        [] => (0, 0),
+        [second] => (second, 0),
+        [second, nanos] => (second, nanos),
+        _ => return None,
+    };
+    let year = i32::try_from(*year).ok().filter(|year| (1970..2200).contains(year))?;
+    let part = |part: i64| u32::try_from(part).ok();
+    let date = NaiveDate::from_ymd_opt(year, part(*month)?, part(*day)?)?;
+    let local = date.and_hms_nano_opt(part(*hour)?, part(*minute)?, part(second)?, part(nanos)?)?;
+    zoned(local, zone)
 }
 
 /// Unix time in seconds, milliseconds, microseconds or nanoseconds, told apart by size.
@@ -397,6 +418,7 @@ fn others(text: &str, zone: Tz) -> Option<Timestamp> {
         "%d/%b/%Y:%H:%M:%S%.f",
         "%d %b %Y %H:%M:%S%.f",
         "%d-%b-%Y %H:%M:%S%.f",
+        "%d.%m.%Y %H:%M:%S%.f",
         "%Y%m%dT%H%M%S%.f",
     ]
     .iter()
@@ -459,6 +481,8 @@ mod tests {
             ("Dec 03 2026 05:10:11 CET", "2026-12-03T04:10:11Z"),
             ("03-Dec-2026 04:10:11.500", "2026-12-03T04:10:11.500Z"),
             ("2026-12-03 04:10:11 XYZ", "none"),
+            ("2026-12-03T05:10:11.5+01:00[Europe/Berlin]", "2026-12-03T04:10:11.500Z"),
+            ("03.12.2026 04:10:11", "2026-12-03T04:10:11Z"),
             ("2026-12-03 04:10", "none"),
             ("2026-12-03 04:10:11 at last", "none"),
             ("Thu Dec  3 05:10:11 XYZ 2026", "none"),

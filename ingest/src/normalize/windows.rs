@@ -20,6 +20,8 @@ use super::{Parser, standard};
 pub(crate) struct Windows;
 
 const SYSMON: &str = "windows//sysmon";
+/// The logsource of messages whose program nobody knows.
+const SYSLOG: &str = "linux//syslog";
 const SECURITY: &str = "windows//security";
 /// The event of [`SECURITY`] about a new process, which names its own number otherwise than all others.
 const PROCESS_CREATED: i64 = 4688;
@@ -268,10 +270,16 @@ impl Parser for Windows {
     }
 }
 
-/// Names the kind of log by the service of its channel, where the record does not say.
+/// Names the kind of log by the service of its channel, where the record does not say. What NXLog and others send as
+/// the text of syslog is no line of Linux.
 fn name_dataset(reading: &mut Reading<'_>, service: &str) {
+    let is_sent_by_syslog = reading.has_class(SYSLOG);
+    if is_sent_by_syslog {
+        reading.retract_class(SYSLOG);
+    }
     let name = service.rsplit('/').next().unwrap_or_default();
-    if reading.dataset().is_empty() && !name.is_empty() {
+    let is_named = !reading.dataset().is_empty();
+    if (!is_named || is_sent_by_syslog && reading.dataset() == "syslog") && !name.is_empty() {
         let dataset = reading.keep_with(|scratch| {
             scratch.push_str("windows.");
             scratch.push_str(name);

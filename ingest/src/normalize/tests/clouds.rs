@@ -310,3 +310,17 @@ fn github_gitlab_and_bitbucket() {
         "event.action=Global permission changed (auditType.action)\nuser.name=alice (author.name)\nclass=bitbucket//audit",
     );
 }
+
+#[test]
+fn who_is_impersonated_in_kubernetes_is_the_effective_user() {
+    let record = |also: &str| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","verb":"get","user":{{"username":"bob"}}{also}}}"#
+        )
+    };
+    check(
+        &record(r#","impersonatedUser":{"username":"system:admin"}"#),
+        "user.name=bob (user.username)\nuser.effective.name=system:admin (impersonatedUser.username)",
+    );
+    check(&record(""), "user.name=bob (user.username)\nuser.effective.name=-");
+}

@@ -20,6 +20,14 @@ const FAILURE: &str = "event.action=ssh_login
      class=linux//sshd;linux//auth;/authentication/;linux/authentication/";
 
 #[test]
+fn a_refused_root_has_an_address() {
+    super::check(
+        "<38>Jan  2 03:04:05 web1 sshd[7]: ROOT LOGIN REFUSED FROM 192.0.2.9 port 5",
+        "event.action=ssh_user_not_allowed\nsource.ip=192.0.2.9\nsource.port=5\nevent.outcome=-",
+    );
+}
+
+#[test]
 fn a_failed_attempt_is_a_failure_with_user_and_address() {
     line(
         "Failed password for root from 203.0.113.9 port 53456 ssh2",

@@ -143,3 +143,38 @@ fn what_ecs_has_a_word_for_is_called_so() {
         "event.category=process\nevent.type=info",
     );
 }
+
+#[test]
+fn what_reaches_into_another_process_is_the_process() {
+    let data = json!({
+        "SourceImage": "C:\\a\\mimikatz.exe", "SourceProcessId": 42, "TargetImage": "C:\\lsass.exe", "TargetProcessId": 7,
+    });
+    for id in [8, 10] {
+        let [evtx, beats, _] = shapes("Microsoft-Windows-Sysmon/Operational", id, &data);
+        for (record, prefix) in [(evtx, "Event.EventData."), (beats, "winlog.event_data.")] {
+            check(
+                &record,
+                &format!(
+                    "process.executable=C:\\a\\mimikatz.exe ({prefix}SourceImage)\nprocess.name=mimikatz.exe\nprocess.pid=42 ({prefix}SourceProcessId)\n{prefix}TargetProcessId=7"
+                ),
+            );
+        }
+    }
+}
+
+#[test]
+fn an_event_inside_syslog_is_one_of_windows() {
+    for before in [
+        "<14>Jan  2 03:04:05 DC1 ",
+        "<14>1 2026-01-02T03:04:05Z DC1 Microsoft-Windows-Security-Auditing 700 - - ",
+    ] {
+        check(
+            &format!(
+                r#"{before}{{"EventID":4624,"Channel":"Security","Hostname":"DC1.corp.example","TargetUserName":"alice"}}"#
+            ),
+            "dataset=windows.security
+             class=windows//security;/authentication/;windows/authentication/
+             user.name=alice (TargetUserName)",
+        );
+    }
+}
