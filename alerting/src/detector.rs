@@ -357,7 +357,8 @@ impl Detector {
         } else {
             tokio::task::spawn_blocking(look).await.map_err(|error| error.to_string())
         };
-        let (engine, looked) = looked.map_err(Restart::Reload)?;
+        let (mut engine, looked) = looked.map_err(Restart::Reload)?;
+        self.shared.note_broken(&mut engine);
         self.engine = Some(engine);
         Ok(looked)
     }

@@ -25,7 +25,7 @@ use crate::rule::{Correlation, CorrelationKind, Edge, GroupPart, Logic, Rule, Ru
 use crate::trend::{Explained, Trends};
 use crate::window::{Change, Condition, Episode, Group, Member, Outcome, Window};
 
-use judging::trends_of;
+use judging::{lateness_of, trends_of};
 use values::{
     Origin, group_of_key, sample_of, subjects_of, tag_of, write_key, write_plain_key, write_values,
 };
@@ -152,6 +152,8 @@ pub struct Engine {
     trends: Vec<Option<Trends>>,
     /// The places of those rules, each after the ones it looks at.
     judged: Vec<usize>,
+    /// Those of them that were put out of use and are not told yet.
+    broken: Vec<usize>,
     /// The places of those that know groups before any event of theirs.
     expecting: Vec<usize>,
     /// Up to when, by the time events are observed, they were judged.
@@ -195,6 +197,7 @@ impl Engine {
             trends,
             expecting,
             judged,
+            broken: Vec::new(),
             judged_before: i64::MIN,
             hits: Vec::new(),
             key: String::new(),
@@ -581,10 +584,11 @@ impl Groups {
 
 fn groups_of(rules: &RuleSet, place: usize) -> Option<Groups> {
     let rule = &rules.rules()[place];
-    let lateness_ns = nanos(rule.settings.lateness.unwrap_or(LATENESS_DEFAULT));
+    let lateness_ns = lateness_of(rules, rule, 0);
     let (timespan, condition) = match &rule.logic {
         Logic::Match(_) if !rules.opens_alerts(place) => return None,
-        Logic::Match(_) => (PLAIN_HOLD, Condition::Count(1)),
+        // What it counts holds for one span, and is over after another.
+        Logic::Match(_) => (PLAIN_HOLD / 2, Condition::Count(1)),
         Logic::Correlate(correlation) if correlation.judged.is_some() => return None,
         Logic::Correlate(correlation) => (correlation.timespan, condition_of(correlation)),
     };

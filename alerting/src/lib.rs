@@ -197,6 +197,19 @@ impl Shared {
         };
     }
 
+    /// Tells of the rules that were put out of use as of those that are left out.
+    pub(crate) fn note_broken(&self, engine: &mut engine::Engine) {
+        for place in engine.take_broken() {
+            let rule = &engine.rules().rules()[place];
+            write(&self.settings).problems.push(Problem {
+                file: rule.file.clone(),
+                line: rule.at.line,
+                column: rule.at.column,
+                message: format!("`{}` is out of use: judging it failed, see the log", rule.title),
+            });
+        }
+    }
+
     /// Reads the rule files again; answers whether they changed.
     fn reload_rules(&self) -> bool {
         let rules = read(&self.settings).config.rules.clone();

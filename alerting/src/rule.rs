@@ -28,7 +28,7 @@ pub use files::read_rule_files;
 pub use judged::{Against, Bounds, Branch, Direction, Few, Judge, Judged, Measure, Season};
 pub use lists::Lists;
 pub use names::target_of;
-pub(crate) use set::{Edge, GroupPart};
+pub(crate) use set::{CHAIN_MAX, Edge, GroupPart};
 pub use set::{RULE_FILES_MAX, RULES_MAX, RuleSet};
 pub use settings::{Settings, TestCase, TestEvent, Title, TitlePart};
 pub use sigma::Selection;

@@ -60,8 +60,9 @@ pub(crate) enum Turn {
     Grew { episode: Episode, fresh: Vec<Member> },
     /// An episode is over.
     Ended { episode: Episode },
-    /// The condition holds at this event, for whoever looks at the rule.
-    Hit(Member),
+    /// The condition holds at this event, for whoever looks at the rule, and how late events of the group may be, in
+    /// nanoseconds.
+    Hit(Member, i64),
 }
 
 /// A turn, and what in the group it is about.

@@ -208,10 +208,10 @@ impl Group {
             Some((start, end)) => self.extend(window, start, end, observed),
             None => self.join(window, place, observed),
         };
-        let hits = match truth {
-            Some(truth) if window.reports_hits => self.new_hits(window, truth),
-            _ => Vec::new(),
-        };
+        // The condition may have held at the point without it.
+        let until = truth.map_or(at, |(_, end)| end.max(at));
+        let hits =
+            if window.reports_hits { self.new_hits(window, (at, until)) } else { Vec::new() };
         let coarsened = self.coarsen(window);
         Outcome { change, ended, hits, coarsened }
     }

@@ -1,15 +1,17 @@
 //! The rules that wait for the watermark, among the others: when they are judged, what they are fed,
 //! and what comes of their verdicts.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use logwarden_event::Timestamp;
+use tracing::error;
 
 use super::values::{Origin, group_of_key, write_key};
 use super::{Arrival, Engine, Finding, Findings, Found, LATENESS_DEFAULT, fingerprint, nanos};
 use crate::identity::hash;
 use crate::metrics;
-use crate::rule::{CorrelationKind, GroupPart, Logic, Rule, RuleSet, RuleState};
+use crate::rule::{CHAIN_MAX, CorrelationKind, GroupPart, Logic, Rule, RuleSet, RuleState};
 use crate::trend::{Sample, Trends, Turn};
 use crate::window::Episode;
 
@@ -18,8 +20,8 @@ impl Engine {
     pub fn finish(&mut self, to: Timestamp) -> Vec<Finding> {
         let mut findings = Findings::default();
         for place in self.judged.clone() {
-            let turns = self.trends[place].as_mut().map(|trends| trends.judge_through(to.nanos()));
-            self.take_turns(place, turns.unwrap_or_default(), &mut findings);
+            let turns = self.judge(place, |trends| trends.judge_through(to.nanos()));
+            self.take_turns(place, turns, &mut findings);
         }
         findings.found
     }
@@ -41,9 +43,30 @@ impl Engine {
         self.judged_before = before;
         for at in 0..self.judged.len() {
             let place = self.judged[at];
-            let turns = self.trends[place].as_mut().map(|trends| trends.judge_before(before));
-            self.take_turns(place, turns.unwrap_or_default(), findings);
+            let turns = self.judge(place, |trends| trends.judge_before(before));
+            self.take_turns(place, turns, findings);
         }
+    }
+
+    /// Judges one rule. One that panics is put out of use: it would again, and cost other rules the events that come meanwhile.
+    fn judge(
+        &mut self,
+        place: usize,
+        how: impl FnOnce(&mut Trends) -> Vec<(Arc<str>, Turn)>,
+    ) -> Vec<(Arc<str>, Turn)> {
+        let Some(trends) = &mut self.trends[place] else { return Vec::new() };
+        catch_unwind(AssertUnwindSafe(|| how(trends))).unwrap_or_else(|_| {
+            let rule = &self.rules.rules()[place].id;
+            error!(rule, "judging a rule panicked; it is out of use until rules are read again");
+            self.trends[place] = None;
+            self.broken.push(place);
+            Vec::new()
+        })
+    }
+
+    /// The rules that were put out of use since the last call.
+    pub(crate) fn take_broken(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.broken)
     }
 
     fn take_turns(&mut self, rule: usize, turns: Vec<(Arc<str>, Turn)>, findings: &mut Findings) {
@@ -51,8 +74,9 @@ impl Engine {
         for (key, turn) in turns {
             let group = group_of_key(&key);
             let what = match turn {
-                Turn::Hit(member) => {
-                    let arrival = Arrival { observed: self.judged_before, lateness: None };
+                Turn::Hit(member, lateness) => {
+                    let lateness = Some(lateness);
+                    let arrival = Arrival { observed: self.judged_before, lateness };
                     self.take_hit(rule, Origin::Group(&group), member, arrival, findings);
                     continue;
                 }
@@ -181,13 +205,24 @@ impl Engine {
     }
 }
 
+/// How late a rule lets its events be, in nanoseconds: no less than those that it looks at do.
+pub(super) fn lateness_of(rules: &RuleSet, rule: &Rule, below: usize) -> i64 {
+    let own = nanos(rule.settings.lateness.unwrap_or(LATENESS_DEFAULT));
+    match &rule.logic {
+        Logic::Correlate(correlation) if below <= CHAIN_MAX => {
+            let members = correlation.rules.iter().filter_map(|member| rules.find(&member.text));
+            members.map(|member| lateness_of(rules, member, below + 1)).fold(own, i64::max)
+        }
+        _ => own,
+    }
+}
+
 pub(super) fn trends_of(rules: &RuleSet, place: usize) -> Option<Trends> {
     let rule = &rules.rules()[place];
     let Logic::Correlate(correlation) = &rule.logic else { return None };
     let judged =
         correlation.judged.clone().filter(|_| rule.settings.state != RuleState::Disabled)?;
-    let lateness_ns = nanos(rule.settings.lateness.unwrap_or(LATENESS_DEFAULT));
-    let lateness = (lateness_ns, rule.settings.lateness.is_some());
+    let lateness = (lateness_of(rules, rule, 0), rule.settings.lateness.is_some());
     Some(Trends::new(correlation, judged, lateness, fingerprint(rules, place)))
 }
 

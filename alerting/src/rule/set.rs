@@ -20,7 +20,7 @@ pub const RULES_MAX: usize = 20_000;
 /// Files read from rule directories; further ones are problems.
 pub const RULE_FILES_MAX: usize = 20_000;
 /// Correlations over correlations.
-const CHAIN_MAX: usize = 8;
+pub(crate) const CHAIN_MAX: usize = 8;
 /// How high rules about risk lie: above all they may look at, below those that look at them.
 const RISK_HEIGHT: usize = 1_000;
 

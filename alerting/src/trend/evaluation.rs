@@ -88,7 +88,7 @@ fn evaluate(seed: u64) -> Figures {
             }
             let from = bucket * BUCKET_SECS * 1_000_000_000;
             let is_told = model
-                .take(&judge, BUCKET_SECS * 1_000_000_000, (from, 0), count.max(0.0).round())
+                .take(&judge, BUCKET_SECS * 1_000_000_000, (from, 0), (count.max(0.0).round(), 0.0))
                 .is_some();
             if is_told && !was_told {
                 alerts.push(bucket);

@@ -39,10 +39,11 @@ impl Frame {
                 [Some(0), Some(left), Some(back), Some(gone)]
             }
             Judge::Temporal { .. } => [Some(0), Some(self.span_ns), None, None],
-            Judge::Within(_) | Judge::Flatline { .. } | Judge::Ratio { .. } => {
-                [Some(0), Some(left), None, None]
-            }
-            Judge::Risk { .. } | Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change => {
+            Judge::Within(_)
+            | Judge::Flatline { .. }
+            | Judge::Ratio { .. }
+            | Judge::Risk { .. } => [Some(0), Some(left), None, None],
+            Judge::NewTerm { .. } | Judge::Rare { .. } | Judge::Change => {
                 [Some(0), None, None, None]
             }
             Judge::Baseline { .. } => [None; 4],
@@ -127,6 +128,17 @@ impl Frame {
     /// Whether a verdict says nothing of the time up to the next one.
     pub(super) fn holds_only_then(&self) -> bool {
         self.is_single() || matches!(self.judged.judge, Judge::Temporal { .. })
+    }
+
+    /// How long after the first event of a group the past is known that a verdict needs.
+    pub(super) fn full_after(&self) -> Option<i64> {
+        match &self.judged.judge {
+            Judge::Spike { against, new_alerts: false, .. } => {
+                let past = self.back_ns(*against).saturating_add(self.past_ns(*against));
+                Some(past.saturating_add(self.edge_ns() - 1))
+            }
+            _ => self.waits_for_full_window().then_some(self.span_ns),
+        }
     }
 
     /// The first verdict waits until the group was seen for one window.

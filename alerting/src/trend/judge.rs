@@ -61,7 +61,10 @@ impl Series {
     fn measured(&self, measure: Measure, from: i64, to: i64) -> Option<f64> {
         let samples = &self.samples[self.range(from, to)];
         let count = || samples.iter().map(|sample| f64::from(sample.weight)).sum::<f64>();
-        let sum = || samples.iter().map(|sample| sample.value).sum::<f64>();
+        let sum = || {
+            let sum = samples.iter().map(|sample| sample.value).sum::<f64>();
+            sum.clamp(f64::MIN, f64::MAX)
+        };
         match measure {
             Measure::Count => Some(count()),
             Measure::Sum => Some(sum()),
@@ -168,15 +171,17 @@ impl Series {
             reference *= frame.span_ns as f64 / past_ns as f64;
         }
         let has_enough = reference >= *min_reference || (!has_past && *new_alerts);
+        // As people reckon, to whom 3.3 is 1.1 times 3.
+        let is_times = |more: f64, less: f64| less > 0.0 && more / less >= *factor;
         let rises = *direction != Direction::Down
             && has_enough
             && current >= *min_current
-            && current >= factor * reference
+            && (current >= factor * reference || is_times(current, reference))
             && current > reference;
         let falls = *direction != Direction::Up
             && has_past
             && has_enough
-            && current <= reference / factor
+            && (current <= reference / factor || is_times(reference, current))
             && current < reference;
         (rises || falls).then(|| {
             let text = format!(
@@ -221,11 +226,18 @@ impl Series {
     }
 
     fn baseline(&mut self, frame: &Frame, instant: i64) -> Option<Verdict> {
-        let Judge::Baseline { .. } = &frame.judged.judge else { return None };
+        let Judge::Baseline { absence, .. } = &frame.judged.judge else { return None };
         let from = instant.saturating_sub(frame.span_ns.saturating_sub(1));
         let value = self.measured(frame.judged.measure, from, instant)?;
         let first_at = self.first_at();
-        self.model.take(&frame.judged.judge, frame.span_ns, (from, first_at), value).map(|found| {
+        if absence.is_some() && self.holds && value <= 0.0 {
+            // Silence that goes on is over when something comes, and nothing is learned from it.
+            return Some(verdict(String::from("nothing came since"), value, value));
+        }
+        let is_count = matches!(frame.judged.measure, Measure::Count | Measure::Distinct);
+        let measured = (value, if is_count { 0.0 } else { f64::NEG_INFINITY });
+        let found = self.model.take(&frame.judged.judge, frame.span_ns, (from, first_at), measured);
+        found.map(|found| {
             let text = format!(
                 "the {} is {} within {}, where {} to {} is usual at such times (median {} of {} \
                  buckets); the rule allows {} robust deviations",
@@ -303,7 +315,7 @@ impl Series {
         let rare = |sample: Sample| {
             let same = samples.iter().filter(|other| other.tag == sample.tag);
             let same: f64 = same.map(|other| f64::from(other.weight)).sum();
-            (same <= share_max * all).then(|| {
+            (same / all <= share_max).then(|| {
                 let text = format!(
                     "a {} that {} of {} events within {} have; the rule asks for at most {} %",
                     frame.field,

@@ -24,6 +24,8 @@ const RECENT_MIN: usize = 12;
 const MAD_TO_SIGMA: f64 = 1.4826;
 /// The part of the time seen so far in which nothing milder is told again.
 const HOLD_SHARE: f64 = 0.2;
+/// Remembered values lie within plus and minus this, so that distances between them are finite.
+const VALUE_MAX: f64 = 1e37;
 const HOUR_NS: i64 = 3_600 * 1_000_000_000;
 
 /// What a group's buckets were.
@@ -53,13 +55,14 @@ pub(super) struct Unusual {
 }
 
 impl Model {
-    /// Takes the bucket that begins at `from`; answers what is unusual about it.
+    /// Takes the bucket that begins at `from`, whose measure came to `value` and cannot come to less than `least`; answers what
+    /// is unusual about it.
     pub(super) fn take(
         &mut self,
         judge: &Judge,
         bucket_ns: i64,
         (from, first_at): (i64, i64),
-        value: f64,
+        (value, least): (f64, f64),
     ) -> Option<Unusual> {
         let Judge::Baseline {
             season, sensitivity, direction, min_expected, buckets, learn, ..
@@ -72,7 +75,8 @@ impl Model {
         let hour = hour_of_week(from);
         let known = self.alike(*season, hour);
         let (median, spread) = middle(&known);
-        let (low, high) = ((median - sensitivity * spread).max(0.0), median + sensitivity * spread);
+        let margin = (sensitivity * spread).min(VALUE_MAX);
+        let (low, high) = ((median - margin).max(least), median + margin);
         let distance = (value - median) / spread;
         let is_far = !known.is_empty()
             && match direction {
@@ -80,7 +84,7 @@ impl Model {
                 Direction::Down => -distance > *sensitivity,
                 Direction::Both => distance.abs() > *sensitivity,
             }
-            && value.max(median) >= *min_expected;
+            && value.abs().max(median.abs()) >= *min_expected;
         self.in_row = if is_far { self.in_row + 1 } else { 0 };
         if !is_partial {
             let usual = if known.is_empty() { value } else { value.clamp(low, high) };
@@ -102,15 +106,16 @@ impl Model {
     }
 
     fn remember(&mut self, hour: u16, value: f64) {
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX) as f32;
         let push = |values: &mut Vec<f32>, max: usize| {
             if values.len() >= max {
                 values.remove(0);
             }
-            values.push(value as f32);
+            values.push(value);
         };
         match self.slots.binary_search_by_key(&hour, |(hour, _)| *hour) {
             Ok(place) => push(&mut self.slots[place].1, SLOT_BUCKETS_MAX),
-            Err(place) => self.slots.insert(place, (hour, vec![value as f32])),
+            Err(place) => self.slots.insert(place, (hour, vec![value])),
         }
         push(&mut self.recent, RECENT_BUCKETS_MAX);
     }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use logwarden_event::{EventId, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::judge::Verdict;
@@ -74,21 +74,6 @@ struct Kept {
     words: Box<str>,
 }
 
-/// Up to 0.1 a group had one episode or none.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum KeptEpisodes {
-    Many(Vec<Kept>),
-    One(Option<Kept>),
-}
-
-fn read_episodes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Kept>, D::Error> {
-    Ok(match KeptEpisodes::deserialize(from)? {
-        KeptEpisodes::Many(episodes) => episodes,
-        KeptEpisodes::One(episode) => episode.into_iter().collect(),
-    })
-}
-
 /// The state of one group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
@@ -112,9 +97,10 @@ pub(crate) struct Series {
     lateness_ns: i64,
     /// When an event of it was last observed.
     seen: i64,
-    holds: bool,
+    /// Whether the condition held at the instant that was judged last.
+    pub(super) holds: bool,
     /// Those that are not over, the oldest first.
-    #[serde(alias = "episode", deserialize_with = "read_episodes")]
+    #[serde(default)]
     episodes: Vec<Kept>,
     /// Values that were seen, with when last.
     pub(super) terms: Vec<(u128, i64)>,
@@ -311,12 +297,31 @@ impl Series {
         (!learn.is_zero() && is_learning) || (events_min > 0 && events() < events_min)
     }
 
-    /// What held at the instant that was judged last held until here, where nothing told of it since.
+    /// What held at the instant that was judged last held until here, whatever was expected of it then.
     fn held_until(&mut self, until: i64) {
         let last = self.judged_until;
         for kept in self.episodes.iter_mut().filter(|kept| kept.held_until >= last) {
-            kept.held_until = kept.held_until.max(until);
+            kept.held_until = until;
         }
+    }
+
+    /// The events at `instant`, at which the condition holds. Where it begins to hold without one, its beginning counts once.
+    fn hits_at(&self, frame: &Frame, instant: i64, by: u128, begins: bool) -> Vec<Member> {
+        let own = Member { at: instant, id: by, weight: 1 };
+        if frame.is_single() {
+            return vec![own];
+        }
+        // Those of the part of a share are among all of it.
+        let is_of_part =
+            |s: &Sample| matches!(frame.judged.judge, Judge::Ratio { .. }) && s.tag != 0;
+        let here = self.samples[self.range(instant, instant)].iter().filter(|s| !is_of_part(s));
+        let mut hits: Vec<Member> = here.map(Sample::member).collect();
+        hits.sort_unstable_by_key(|member| member.id);
+        hits.dedup_by_key(|member| member.id);
+        if hits.is_empty() && begins {
+            hits.push(own);
+        }
+        hits
     }
 
     fn turn(&mut self, frame: &Frame, instant: i64, verdicts: Vec<Verdict>, turns: &mut Vec<Told>) {
@@ -355,7 +360,7 @@ impl Series {
                 fresh.push(sample.member());
             }
         }
-        // What was never seen has no event: its detections are told apart by their time.
+        // A window without an event has none to be called by: its detections are told apart by their time.
         let of_time = || EventId::from_parts(Timestamp::from_nanos(instant), 0).to_u128();
         let newest = || if self.judged_id == 0 { of_time() } else { self.judged_id };
         let by = verdict.by.unwrap_or_else(newest);
@@ -371,7 +376,7 @@ impl Series {
                 Some(self.words[place].1.clone())
             });
             self.episodes.push(Kept {
-                key: members.first().map_or(by, |member| member.id),
+                key: members.first().map_or_else(of_time, |member| member.id),
                 started_at: instant,
                 started_by: by,
                 held_until: until,
@@ -380,9 +385,11 @@ impl Series {
                 words: words.unwrap_or_default(),
             });
         }
+        let hits = self.hits_at(frame, instant, by, known.is_none());
+        let lateness = self.lateness_ns;
         let kept = &mut self.episodes[place];
         kept.held_until = until;
-        turns.push(kept.told(|_| Turn::Hit(Member { at: instant, id: by, weight: 1 })));
+        turns.extend(hits.into_iter().map(|hit| kept.told(|_| Turn::Hit(hit, lateness))));
         if known.is_none() {
             turns.push(kept.told(|episode| Turn::Began { episode, members, why: verdict.why }));
         } else if !fresh.is_empty() {
@@ -397,8 +404,7 @@ impl Series {
             let place = self.samples.partition_point(|s| s.at.saturating_add(offset) <= after);
             self.samples.get(place).map(|sample| sample.at.saturating_add(offset))
         });
-        let full =
-            frame.waits_for_full_window().then(|| self.first_at.saturating_add(frame.span_ns));
+        let full = frame.full_after().map(|span| self.first_at.saturating_add(span));
         let held = self.episodes.iter().map(|kept| kept.held_until).min();
         let over = held
             .filter(|_| !self.holds)
@@ -469,7 +475,7 @@ impl Series {
             let older: Vec<Sample> = self.samples.drain(..judged / 2 * 2).collect();
             let merged = older.chunks(2).map(|pair| Sample {
                 weight: pair.iter().fold(0, |sum, sample| sum + sample.weight),
-                value: pair.iter().map(|sample| sample.value).sum(),
+                value: pair.iter().map(|s| s.value).sum::<f64>().clamp(f64::MIN, f64::MAX),
                 is_counted: pair.iter().all(|sample| sample.is_counted),
                 ..pair[pair.len() - 1]
             });

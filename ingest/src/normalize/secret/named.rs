@@ -383,7 +383,8 @@ impl Cursor<'_> {
 fn closing(value: &[u8], quote: Quote) -> Option<usize> {
     memchr::memchr_iter(quote.letter, value).find_map(|at| {
         let escapes = value[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
-        (escapes % (2 * quote.escapes + 2) == quote.escapes).then_some(at - quote.escapes)
+        let is_same = escapes % (2 * quote.escapes + 2) == quote.escapes;
+        is_same.then(|| at - quote.escapes)
     })
 }
 

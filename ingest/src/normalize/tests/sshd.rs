@@ -21,7 +21,7 @@ const FAILURE: &str = "event.action=ssh_login
 
 #[test]
 fn a_refused_root_has_an_address() {
-    super::check(
+    check(
         "<38>Jan  2 03:04:05 web1 sshd[7]: ROOT LOGIN REFUSED FROM 192.0.2.9 port 5",
         "event.action=ssh_user_not_allowed\nsource.ip=192.0.2.9\nsource.port=5\nevent.outcome=-",
     );
