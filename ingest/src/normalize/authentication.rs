@@ -349,6 +349,8 @@ fn said_outcome(reading: &Reading<'_>) -> Option<Outcome> {
 
 /// The outcome that a word says.
 pub(crate) fn outcome(word: &str) -> Option<Outcome> {
+    // ArcSight's categories begin with a slash.
+    let word = word.strip_prefix('/').unwrap_or(word);
     let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
     if is(SUCCESS_WORDS) {
         Some(Outcome::Success)

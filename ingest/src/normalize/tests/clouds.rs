@@ -231,7 +231,7 @@ fn google() {
     );
     check(
         r#"{"protoPayload":{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","serviceName":"login.googleapis.com","methodName":"google.login.LoginService.loginFailure"},"timestamp":"2026-01-02T03:04:05Z"}"#,
-        "class=gcp//google_workspace.login;gcp//gcp.audit",
+        "class=/authentication/;gcp//google_workspace.login;gcp//gcp.audit",
     );
     check(
         r#"{"kind":"admin#reports#activity","id":{"time":"2026-01-02T03:04:05.678Z","uniqueQualifier":"1","applicationName":"login"},"actor":{"email":"alice@corp.example","profileId":"p"},"ipAddress":"192.0.2.9","events":[{"type":"login","name":"login_failure"}]}"#,
@@ -323,4 +323,30 @@ fn who_is_impersonated_in_kubernetes_is_the_effective_user() {
         "user.name=bob (user.username)\nuser.effective.name=system:admin (impersonatedUser.username)",
     );
     check(&record(""), "user.name=bob (user.username)\nuser.effective.name=-");
+}
+
+#[test]
+fn a_refused_login_at_google_is_no_success() {
+    for (method, outcome) in [("loginFailure", "failure"), ("loginSuccess", "success")] {
+        let record = format!(
+            r#"{{"protoPayload":{{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","authenticationInfo":{{"principalEmail":"bob@shop.example"}},"serviceName":"login.googleapis.com","methodName":"google.login.LoginService.{method}"}},"timestamp":"2026-01-02T03:04:05.6Z"}}"#
+        );
+        check(&record, &format!("event.outcome={outcome}\nevent.category=authentication"));
+    }
+}
+
+#[test]
+fn changes_in_entra_say_how_they_ended() {
+    for (record, outcome) in [
+        (
+            r#"{"operationName":"Add member to role","category":"AuditLogs","resultType":"","properties":{"result":"success"}}"#,
+            "success (properties.result)",
+        ),
+        (
+            r#"{"operationName":"Add member to role","category":"AuditLogs","result":"failure"}"#,
+            "failure (result)",
+        ),
+    ] {
+        check(record, &format!("event.outcome={outcome}"));
+    }
 }

@@ -332,3 +332,15 @@ fn mysql() {
         "severity=error\nmessage=InnoDB: boom\ndataset=mysql",
     );
 }
+
+#[test]
+fn cef_has_times_in_letters_and_words_of_arcsight() {
+    let record =
+        |extension: &str| format!("CEF:0|V|P|1|4625|An account failed|5|src=192.0.2.9 {extension}");
+    check(
+        &record("outcome=/Failure rt=Jan 02 2026 03:04:05.678 UTC"),
+        "at=2026-01-02T03:04:05.678Z\nevent.outcome=failure\nlw.time_suspect=-",
+    );
+    check(&record("end=Jan 02 2026 04:04:05 CET cs1=x"), "at=2026-01-02T03:04:05Z");
+    check(&record("rt=some day"), "at=-\nlw.original_time=some day\nlw.time_suspect=true");
+}

@@ -243,3 +243,16 @@ fn a_client_of_ipv6_has_its_port_behind_the_last_colon() {
         "source.ip=2001:db8::9\nsource.port=33317\nhttp.response.status_code=503",
     );
 }
+
+#[test]
+fn haproxy_tells_of_connections_by_default() {
+    check(
+        "<134>Jan  2 03:04:05 lb haproxy[9]: Connect from 2001:db8::9:44444 to 192.0.2.1:80 (www/HTTP)",
+        "source.ip=2001:db8::9
+         source.port=44444
+         destination.ip=192.0.2.1
+         destination.port=80
+         haproxy.frontend=www
+         event.category=network",
+    );
+}

@@ -29,17 +29,26 @@ pub(super) fn cef<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
     facts.severity = level_of(severity);
     facts.integer("event.severity", severity);
     let mut left = rest.trim_end();
+    let mut end = "";
     while let Some((key, value, after)) = extension(left) {
         left = after;
         match key {
-            "rt" | "start" if facts.time.is_none() => {
-                facts.time = time::from_text(value, context.zone, context.now);
-            }
+            "rt" | "start" if facts.time.is_none() => add_time(&mut facts, value, context),
+            "end" => end = value,
             _ => {}
         }
         add_pair(&mut facts, key, value);
     }
+    if facts.time.is_none() && !end.is_empty() {
+        add_time(&mut facts, end, context);
+    }
     Some(facts)
+}
+
+/// Takes the time, or remembers that it cannot be read.
+fn add_time<'t>(facts: &mut Facts<'t>, value: &'t str, context: &Context) {
+    facts.time = time::from_text(value, context.zone, context.now);
+    facts.doubted = if facts.time.is_some() { "" } else { value };
 }
 
 /// Reads LEEF.

@@ -1,6 +1,6 @@
 //! Access logs of HAProxy and Envoy, which have layouts of their own.
 //!
-//! Input: HAProxy's `option httplog` and `option tcplog`; Envoy's default format. Output: a web or
+//! Input: HAProxy's `option httplog`, `option tcplog` and what it says without them; Envoy's default format. Output: a web or
 //! network event.
 
 use super::line::{Line, host_and_port, is_digits, looks_like};
@@ -9,6 +9,9 @@ use crate::normalize::time;
 
 /// `CLIENT:PORT [TIME] FRONTEND BACKEND/SERVER TIMERS STATUS BYTES - - ---- CONNS QUEUES {…} "REQUEST"`.
 pub(super) fn haproxy<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>> {
+    if let Some(rest) = text.strip_prefix("Connect from ") {
+        return haproxy_connect(rest);
+    }
     let mut line = Line::new(text);
     let client = line.short_word(64)?;
     let stamp = line.bracketed()?;
@@ -49,6 +52,20 @@ pub(super) fn haproxy<'t>(text: &'t str, context: &Context) -> Option<Facts<'t>>
         // Cut short when it was long: then there is no quote at its end.
         super::access::add_request(&mut facts, request.strip_suffix('"').unwrap_or(request));
     }
+    Some(facts)
+}
+
+/// `CLIENT:PORT to ADDRESS:PORT (FRONTEND/MODE)`, all that is said without `option httplog` or `tcplog`.
+fn haproxy_connect(text: &str) -> Option<Facts<'_>> {
+    let (client, rest) = text.split_once(" to ")?;
+    let (server, frontend) = rest.split_once(" (")?;
+    let mut facts = Facts::of("network", "connection", "");
+    facts.source_with_port(client);
+    if let Some((host, port)) = server.rsplit_once(':') {
+        facts.address("destination.ip", "destination.address", host);
+        facts.integer("destination.port", port);
+    }
+    facts.text("haproxy.frontend", frontend.split('/').next().unwrap_or(frontend));
     Some(facts)
 }
 
