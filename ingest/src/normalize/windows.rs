@@ -309,6 +309,7 @@ fn classify(reading: &mut Reading<'_>, service: &'static str, id: i64) {
     }
     if service == SECURITY {
         account::settle_sign_in(reading, id);
+        account::settle_audit(reading);
     }
     name_category(reading);
 }

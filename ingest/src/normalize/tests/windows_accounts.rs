@@ -178,3 +178,26 @@ fn an_event_inside_syslog_is_one_of_windows() {
         );
     }
 }
+
+#[test]
+fn every_audit_says_how_it_ended() {
+    for (keywords, outcome) in [
+        (json!("0x8010000000000000"), "failure"),
+        (json!("0x8020000000000000"), "success"),
+        (json!(-9_218_868_437_227_405_312_i64), "failure"),
+        (json!(-9_214_364_837_600_034_816_i64), "success"),
+        (json!(["Audit Failure"]), "failure"),
+        (json!("0x8000000000000000"), "-"),
+    ] {
+        for record in [
+            json!({"Event": {"System": {"Channel": "Security", "EventID": 4656, "Keywords": keywords}}}),
+            json!({"Channel": "Security", "EventID": 4656, "Keywords": keywords}),
+            json!({"winlog": {"channel": "Security", "event_id": "4656", "keywords": keywords}}),
+        ] {
+            check(&record.to_string(), &format!("event.outcome={outcome}\nevent.category=-"));
+        }
+    }
+    // What the event itself says counts more.
+    let record = json!({"Channel": "Security", "EventID": 4776, "Status": "0xc000006a", "Keywords": "0x8020000000000000"});
+    check(&record.to_string(), "event.outcome=failure");
+}

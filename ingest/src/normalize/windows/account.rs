@@ -125,6 +125,41 @@ pub(super) fn settle_sign_in(reading: &mut Reading<'_>, id: i64) {
     reading.add_class("windows/authentication/");
 }
 
+/// Where the keywords of an event stand, by the shipper that sent it; NXLog says it in the type too.
+const KEYWORDS: [&str; 5] =
+    ["Event.System.Keywords", "System.Keywords", "Keywords", "winlog.keywords", "EventType"];
+/// The bits of the keywords of audits.
+const AUDIT_FAILURE: u64 = 1 << 52;
+const AUDIT_SUCCESS: u64 = 1 << 53;
+
+/// Says how it ended by the keyword that every audit has, where nothing else does.
+pub(super) fn settle_audit(reading: &mut Reading<'_>) {
+    if reading.first(standard::EVENT_OUTCOME).is_some() {
+        return;
+    }
+    let ended = KEYWORDS.iter().find_map(|path| match reading.sent(path)? {
+        Held::Signed(bits) => of_bits(bits.cast_unsigned()),
+        Held::Unsigned(bits) => of_bits(bits),
+        Held::Text(text) => match reading.str(text) {
+            "Audit Failure" | "AUDIT_FAILURE" => Some(Outcome::Failure),
+            "Audit Success" | "AUDIT_SUCCESS" => Some(Outcome::Success),
+            text => of_bits(u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()?),
+        },
+        _ => None,
+    });
+    if let Some(outcome) = ended {
+        reading.add_text("event.outcome", outcome.name());
+    }
+}
+
+fn of_bits(bits: u64) -> Option<Outcome> {
+    match (bits & AUDIT_FAILURE != 0, bits & AUDIT_SUCCESS != 0) {
+        (true, false) => Some(Outcome::Failure),
+        (false, true) => Some(Outcome::Success),
+        _ => None,
+    }
+}
+
 /// Splits Sysmon's `DOMAIN\NAME`; the whole stays under Sysmon's own name.
 pub(super) fn split_domain(reading: &mut Reading<'_>) {
     let Some(whole) = reading.first_text(standard::USER_NAME) else { return };
