@@ -23,6 +23,7 @@ mod sshd;
 mod standard;
 mod syslog;
 mod text;
+mod trace;
 mod windows;
 mod words;
 
@@ -357,6 +358,7 @@ fn finish(
     for parser in PARSERS {
         parser.parse(&mut reading);
     }
+    trace::describe(&mut reading);
     words::settle(&mut reading);
     if let Some(known) = known {
         known.apply(&mut reading);

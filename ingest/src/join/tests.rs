@@ -227,6 +227,18 @@ fn lines_that_a_runtime_split_are_whole_again_by_stream() {
 }
 
 #[test]
+fn a_panic_of_a_server_of_go_is_one() {
+    check(
+        "2026/01/02 03:04:05 http: panic serving 192.0.2.9:5: boom
+        goroutine 7 [running]:
+        net/http.(*conn).serve.func1()
+        2026/01/02 03:04:06 next",
+        "3: 2026/01/02 03:04:05 http: panic serving 192.0.2.9:5: boom⏎goroutine 7 [running]:⏎net/http.(*conn).serve.func1()
+        0: 2026/01/02 03:04:06 next",
+    );
+}
+
+#[test]
 fn groups_have_bounds() {
     let long = format!("2026-01-02T03:04:05.1Z stdout P {}", "x".repeat(100 << 10));
     let (mut streams, mut ended) = (Streams::default(), Vec::new());

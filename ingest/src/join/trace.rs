@@ -25,8 +25,16 @@ pub(super) enum Trace {
 }
 
 /// What a line has that names an error.
-const ERRORS: [&[u8]; 7] =
-    [b"Exception", b"Error", b"ERROR", b"FATAL", b"SEVERE", b"Throwable", b"CRITICAL"];
+const ERRORS: [&[u8]; 8] = [
+    b"Exception",
+    b"Error",
+    b"ERROR",
+    b"FATAL",
+    b"SEVERE",
+    b"Throwable",
+    b"CRITICAL",
+    b"http: panic serving ",
+];
 const TRACEBACK: &[u8] = b"Traceback (most recent call last)";
 /// How further lines of a panic begin.
 const GO: [&[u8]; 6] =

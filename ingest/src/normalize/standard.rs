@@ -29,6 +29,7 @@ pub(crate) const URL_QUERY: u16 = place("url.query");
 pub(crate) const DNS_QUESTION: u16 = place("dns.question.name");
 pub(crate) const FILE_PATH: u16 = place("file.path");
 pub(crate) const DESTINATION_IP: u16 = place("destination.ip");
+pub(crate) const ERROR_TYPE: u16 = place("error.type");
 pub(crate) const STACK_TRACE: u16 = place("error.stack_trace");
 pub(crate) const SECRETS: u16 = place("lw.secrets");
 pub(crate) const TIME_SUSPECT: u16 = place("lw.time_suspect");

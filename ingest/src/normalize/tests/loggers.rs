@@ -134,3 +134,45 @@ fn the_way_into_the_journal_is_no_transport_of_a_network() {
         &format!("{AT}\nnetwork.transport=-\n_TRANSPORT=syslog"),
     );
 }
+
+#[test]
+fn a_trace_in_a_message_tells_its_error() {
+    for (message, name, said) in [
+        (
+            "pay failed\njava.lang.IllegalStateException: no card\n\tat shop.Pay.pay(Pay.java:1)\nCaused by: java.io.IOException: x\n\t... 3 more",
+            "java.lang.IllegalStateException",
+            "no card",
+        ),
+        (
+            "Exception in thread \"main\" java.lang.NullPointerException\n\tat a.B.c(B.java:1)",
+            "java.lang.NullPointerException",
+            "-",
+        ),
+        (
+            "Unhandled exception. System.InvalidOperationException: bad: really\n   at A.B() in /a.cs:line 1",
+            "System.InvalidOperationException",
+            "bad: really",
+        ),
+        (
+            "TypeError: x is not a function\n    at pay (/app/pay.js:1:2)",
+            "TypeError",
+            "x is not a function",
+        ),
+        (
+            "failed\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    pay()\nKeyError: 'card'\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \"a.py\", line 3\nshop.PayError: no",
+            "shop.PayError",
+            "no",
+        ),
+    ] {
+        let wanted = format!("error.type={name}\nerror.message={said}");
+        check(message, &wanted);
+        check(&serde_json::json!({"level": "error", "message": message}).to_string(), &wanted);
+    }
+    for message in ["one\ntwo", "meet us\n at noon", "Error\nlist", "http://a: b\n\tat x"] {
+        check(message, "error.type=-\nerror.message=-");
+    }
+    check(
+        r#"{"message":"x\njava.lang.Error: a\n\tat b","error":{"type":"Own"}}"#,
+        "error.type=Own\nerror.message=-",
+    );
+}
