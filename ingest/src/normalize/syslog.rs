@@ -80,13 +80,13 @@ fn parse_line(reading: &mut Reading<'_>, record: &str) -> bool {
 
 /// `2026-01-02T03:04:05.678901+01:00 host tag[pid]: message`, as rsyslog writes its files unless told otherwise, and
 /// syslog-ng and `journalctl -o short-iso` do. Applications begin their lines alike, so time, host and program must
-/// all be there, and be nothing else.
+/// all be there and be nothing else, and there must be a process, the digits of rsyslog or a program that is known.
 fn precise_line(line: &str, zone: Tz) -> Option<(Timestamp, Header<'_>)> {
     if line.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
     let (at, rest) = time::iso(line, zone)?;
-    let is_in_utc = line[..line.len() - rest.len()].ends_with(['Z', 'z']);
+    let stamp = &line[..line.len() - rest.len()];
     let header = host_and_tag(rest.strip_prefix(' ')?)?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
     let is_word =
@@ -94,9 +94,20 @@ fn precise_line(line: &str, zone: Tz) -> Option<(Timestamp, Header<'_>)> {
     let is_line = !header.host.is_empty()
         && header.host.bytes().all(is_name)
         && !header.tag.is_empty()
-        && (!is_in_utc || !header.pid.is_empty())
+        && (!header.pid.is_empty() || has_micros(stamp) || is_known_program(header.tag))
         && ![header.host, header.tag].into_iter().any(is_word);
     is_line.then_some((at, header))
+}
+
+/// Whether a time has six digits of a second and an offset, as rsyslog writes it.
+fn has_micros(stamp: &str) -> bool {
+    let is_of_second = |part: &str| part.len() == 6 && part.bytes().all(|b| b.is_ascii_digit());
+    stamp.get(20..26).is_some_and(is_of_second)
+        && matches!(stamp.as_bytes().get(26), Some(b'+' | b'-'))
+}
+
+fn is_known_program(tag: &str) -> bool {
+    Vocabulary::get().of_program(program_of(tag)).is_some()
 }
 
 /// What a message of a JSON record says when it is a whole line of a log file: program and host, if

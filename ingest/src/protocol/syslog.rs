@@ -59,7 +59,8 @@ impl Protocol for Syslog {
 pub(super) fn is_text(first: &[u8]) -> bool {
     let beginning = first.trim_ascii_start().utf8_chunks().next();
     let character = beginning.and_then(|chunk| chunk.valid().chars().next());
-    character.is_some_and(|character| !character.is_control())
+    // Some loggers begin their lines with the colour of a terminal.
+    character.is_some_and(|character| !character.is_control() || character == '\u{1b}')
         && !is_http(first)
         && !first.starts_with(b"PROX")
 }

@@ -143,12 +143,17 @@ fn a_line_of_a_file_may_have_a_precise_time() {
         &shipped.to_string(),
         "host.name=web1\nuser.name=root\nevent.outcome=failure\nat=2026-01-02T03:04:05.678901Z",
     );
+    check(
+        "2026-01-02T04:04:05+01:00 web1 kernel: usb 1-1: new device",
+        "host.name=web1\nprocess.name=kernel\nmessage=usb 1-1: new device",
+    );
     // Lines of applications have neither host nor program.
     for line in [
         "2026-01-02T04:04:05.678+01:00 ERROR shop.db: no connection",
         "2026-01-02T04:04:05.678+01:00  WARN 7 --- [main] c.e.Shop : slow",
         "2026-01-02T03:04:05.678Z shop db: no connection",
         "2026-01-02T04:04:05.678+01:00 stdout F app: text",
+        "2026-01-02T04:04:05+01:00 order service: created",
         "2026-01-02T04:04:05.678+01:00 main.go:12: text",
     ] {
         check(line, "host.name=-\nprocess.name=-");

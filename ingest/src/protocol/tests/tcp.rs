@@ -244,6 +244,7 @@ async fn text_without_a_priority_is_lines() {
         (b"a\n", "edge edge a"),
         ("żółć\n".as_bytes(), "edge edge żółć"),
         (b"2026-11-22T04:22:59Z late\n", "edge edge 2026-11-22T04:22:59Z lat"),
+        (b"\x1b[32mhi\x1b[0m\n", "edge edge \u{1b}[32mhi\u{1b}[0m"),
         (b"GO\nGETTING on\n", "edge edge GO\nedge edge GETTING on"),
     ] {
         node.check(open(), stream, journal).await;
