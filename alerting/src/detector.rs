@@ -286,7 +286,7 @@ impl Detector {
                 };
             }
             Chunk::Records { records, next } => {
-                self.desk.read_at(self.shared.store.clock.now());
+                self.desk.read_at(self.shared.store.clock.now(), &records);
                 let is_known = self.to_recall().is_some();
                 let looked = self.look_at(records).await?;
                 self.position = next;

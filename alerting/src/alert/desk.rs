@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use logwarden_event::{AlertId, Event, EventId, Timestamp, Value};
-use logwarden_store::{Catalog, Statement};
+use logwarden_store::{Catalog, Record, Statement};
 
 use super::entity::{Counted, count_entity, counted, entities_of, entity_of_group};
 use super::kept::Kept;
@@ -82,12 +82,16 @@ pub(crate) struct Desk {
     keys: HashMap<AlertId, (usize, Arc<str>)>,
     /// When the batch that is worked off was read from the journal.
     read_at: Option<Timestamp>,
+    /// When the first event was received that was read since everything found was last written.
+    fresh_from: Option<Timestamp>,
 }
 
 impl Desk {
     /// A batch was read from the journal: by then it was on disk.
-    pub(crate) fn read_at(&mut self, now: Timestamp) {
+    pub(crate) fn read_at(&mut self, now: Timestamp, records: &[Record]) {
         self.read_at = Some(now);
+        self.fresh_from =
+            self.fresh_from.or(records.first().map(|first| first.event.observed_at()));
     }
 
     /// Forgets alerts that can be read again, when there are many.
@@ -305,6 +309,8 @@ impl Desk {
         let first = EventId::from_u128(episode.key);
         let id = alert_id(&rule.id, &place.1, first);
         let started = EventId::from_u128(episode.started_by).observed_at();
+        // Ids know the millisecond.
+        let is_fresh = self.fresh_from.is_some_and(|from| started.millis() >= from.millis());
         let decided_by = self.decided_by(rule, decisive);
         let entity = entity_of_group(rule, &group);
         let row = AlertRow {
@@ -346,6 +352,7 @@ impl Desk {
                 received_ms: Some(millis_between(episode.started_at, started.nanos())),
                 durable_ms: self.read_at.map(|at| millis_between(started.nanos(), at.nanos())),
                 evaluated_ms: Some(millis_between(started.nanos(), now.nanos())),
+                waited: !is_fresh,
             },
         };
         let live = Live {
@@ -463,6 +470,7 @@ impl Desk {
         suppressed: &HashMap<AlertId, Quiet>,
         now: Timestamp,
     ) -> (Vec<Statement>, Vec<Opened>) {
+        self.fresh_from = None;
         let mut statements = Vec::new();
         let mut opened = Vec::new();
         let mut ids: Vec<AlertId> =

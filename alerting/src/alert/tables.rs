@@ -117,6 +117,9 @@ pub(crate) struct Body {
     pub durable_ms: Option<i64>,
     /// From our receiving it to the transaction.
     pub evaluated_ms: Option<i64>,
+    /// The event that fired had not just come: the rule waits, or the alert was found in what is stored.
+    #[serde(default)]
+    pub waited: bool,
 }
 
 /// Why a rule fired that looks at more than numbers of events.

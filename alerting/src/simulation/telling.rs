@@ -254,6 +254,8 @@ async fn an_alert_says_how_long_each_part_of_its_way_took() {
     let latency = world.alerts().await.remove(0).latency;
     assert_eq!((latency.durable_ms, latency.evaluated_ms), (Some(200), Some(200)));
     assert_eq!((latency.notified_ms, latency.delivered_ms), (Some(500), Some(5_500)));
+    let of_all = world.alerting.alert_latency().await.expect("catalog answers");
+    assert_eq!((of_all.alerts, of_all.waited, of_all.p99_ms), (1, 0, Some(200)));
 }
 
 #[tokio::test]

@@ -368,9 +368,10 @@ impl Series {
             total >= *score && rules.len() >= *rules_min as usize && tactics >= *tactics_min;
         is_enough.then(|| {
             let text = format!(
-                "{} points of risk from {} rules and {tactics} tactics within {}; the rule asks for {}",
+                "{} points of risk from {} and {} within {}; the rule asks for {}",
                 number(total),
-                rules.len(),
+                counted(rules.len(), "rule"),
+                counted(tactics as usize, "tactic"),
                 span(frame.span_ns),
                 number(*score)
             );
@@ -417,6 +418,10 @@ fn number(value: f64) -> String {
     // The sum of nothing is -0.
     let rounded = (value * 100.0).round() / 100.0 + 0.0;
     rounded.to_string()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn span(nanos: i64) -> String {

@@ -71,8 +71,12 @@ struct Assignee {
 /// How long alerts took, each from receiving the event that fired to the alert.
 #[derive(Debug, Serialize, ToSchema)]
 struct AlertLatency {
-    /// Alerts looked at: those of the last 24 hours, at most the newest 1,000.
+    /// Alerts that opened with an event that had just come; of the last 24 hours, at most the newest 1,000 are
+    /// looked at.
     alerts: u64,
+    /// Those of them that did not: their rule waits until no event can come any more, or they were found in what is
+    /// stored, for a rule that was edited or an event that came late.
+    waited: u64,
     /// What half of them took at most; null without an alert.
     p50_ms: Option<i64>,
     /// What 99 of 100 of them took at most; null without an alert.
@@ -171,7 +175,8 @@ fn handlers(app: &App) -> Vec<Assignee> {
 )]
 async fn latency(Extract(app): Extract<App>) -> Result<axum::Json<AlertLatency>, ApiError> {
     let took = app.alerting.alert_latency().await.map_err(refuse)?;
-    Ok(axum::Json(AlertLatency { alerts: took.alerts, p50_ms: took.p50_ms, p99_ms: took.p99_ms }))
+    let logwarden_alerting::AlertLatency { alerts, waited, p50_ms, p99_ms } = took;
+    Ok(axum::Json(AlertLatency { alerts, waited, p50_ms, p99_ms }))
 }
 
 /// Gives one alert: why it was opened, its evidence, its timeline.
@@ -286,10 +291,16 @@ async fn act(
     act: Act<'_>,
 ) -> Result<axum::Json<AlertDetails>, ApiError> {
     let name = &caller.principal.name;
+    let done = match act {
+        Act::Acknowledge => "acknowledged alert",
+        Act::Assign(_) => "assigned alert",
+        Act::Resolve { .. } => "resolved alert",
+        Act::Reopen => "reopened alert",
+        Act::Note(_) => "wrote a note about alert",
+    };
     let (viewer, _guard) = viewer(app, caller)?;
     let alert = app.alerting.act(alert_id(id)?, act, &viewer).await.map_err(refuse)?;
-    let verb = action.trim_start_matches("alert.");
-    let message = format!("did {verb} with alert {id}");
+    let message = format!("{done} {id}");
     app.audit.record(Entry::new(action, name, id, message).from_peer(caller.peer)).await;
     Ok(axum::Json(alert.into()))
 }

@@ -40,7 +40,7 @@ export type AlertItem = {
 };
 
 /** How long alerts took, each from receiving the event that fired to the alert. */
-export type AlertLatency = { alerts: number; p50_ms?: number | null; p99_ms?: number | null; };
+export type AlertLatency = { alerts: number; p50_ms?: number | null; p99_ms?: number | null; waited: number; };
 
 /** A page of alerts. */
 export type AlertList = { counts: Counts; items: AlertItem[]; next?: string | null; };
