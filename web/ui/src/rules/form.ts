@@ -1,6 +1,6 @@
 // The text of a rule as a form shows it. Parts are read from the YAML and written back in their place; everything else
 // of the text stays as it is.
-import { isMap, isScalar, isSeq, parseAllDocuments, parseDocument, type Document } from 'yaml';
+import { isMap, isScalar, isSeq, parseAllDocuments, YAMLMap, YAMLSeq, type Document, type Pair } from 'yaml';
 
 type Path = (string | number)[];
 export type FormValue = string | number | boolean | null;
@@ -111,10 +111,15 @@ function conditions_of(node: unknown): Condition[] | null {
   if (!isMap(node)) return null;
   const conditions = node.items.map(({ key, value }) => {
     const [field = '', ...tests] = written(isScalar(key) ? key.value : key).split('|');
-    const is_plain = isScalar(value) ? value.value !== null : isSeq(value) && value.items.every((item) => isScalar(item) && item.value !== null);
+    const is_plain = isSeq(value) ? value.items.every(is_line) : is_line(value);
     return is_plain && field ? { field, test: tests.join('|'), values: list(value) } : null;
   });
   return conditions.every((one) => one !== null) ? conditions : null;
+}
+
+/** A value that fits one line of a form. */
+function is_line(node: unknown): boolean {
+  return isScalar(node) && node.value !== null && !String(node.value).includes('\n');
 }
 
 /** How a text is written again: lines stay as long as they are, lists as far in as they were. */
@@ -148,19 +153,42 @@ export function with_value(text: string, path: Path, value: FormValue | string[]
   });
 }
 
-/** The text with other conditions in the selection at `path`. */
-export function with_conditions(text: string, path: Path, conditions: Condition[]): string {
-  const pairs = conditions.map(({ field, test, values }) => {
-    const typed = values.map((value) => typed_value(value));
-    return [test ? `${field}|${test}` : field, typed.length === 1 ? typed[0] : typed] as const;
+/**
+ * The text with other conditions in the selection at `path`; what stays the same is written as it was. Null when two of
+ * them compare the same field in the same way, which a selection cannot say.
+ */
+export function with_conditions(text: string, path: Path, conditions: Condition[]): string | null {
+  const keys = conditions.map(({ field, test }) => (test ? `${field}|${test}` : field));
+  if (new Set(keys).size < keys.length) return null;
+  return changed(text, (rule) => {
+    const selection = rule.getIn(path, true);
+    const map = isMap(selection) ? selection : new YAMLMap();
+    const before = new Map(map.items.map((pair) => [written(isScalar(pair.key) ? pair.key.value : pair.key), pair]));
+    map.items = conditions.map(({ values }, at) => pair_of(rule, keys[at] ?? '', values, before.get(keys[at] ?? '')));
+    if (map !== selection) rule.setIn(path, map);
   });
-  return changed(text, (rule) => rule.setIn(path, rule.createNode(Object.fromEntries(pairs))));
+}
+
+/** A condition as an item of a selection; `before` is how the same one is written now. */
+function pair_of(rule: Document.Parsed, key: string, values: string[], before: Pair | undefined): Pair {
+  const now = before ? list(before.value) : [];
+  if (before && now.length === values.length && values.every((value, at) => value === now[at])) return before;
+  const known = isSeq(before?.value) ? before.value.items : [before?.value];
+  const nodes = values.map((value) => known.find((node) => isScalar(node) && written(node.value) === value) ?? rule.createNode(typed_value(value)));
+  const pair = before ?? rule.createPair(key, null);
+  if (nodes.length === 1) pair.value = nodes[0];
+  else {
+    const several = isSeq(pair.value) ? pair.value : new YAMLSeq();
+    several.items = nodes;
+    pair.value = several;
+  }
+  return pair;
 }
 
 /** What YAML would read a plain word as, so that `500` stays a number. */
 function typed_value(text: string): FormValue {
-  const value: unknown = parseDocument(text).toJS();
-  return (typeof value === 'number' && String(value) === text) || typeof value === 'boolean' ? value : text;
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^-?\d/.test(text) && String(Number(text)) === text ? Number(text) : text;
 }
 
 /** The text as a rule that fires for every event that matches, or when there are many. */
