@@ -210,14 +210,21 @@ export class SearchRun {
     this.last_match = null;
   }
 
-  /** Moves the range of a live view on to now. */
+  /** A live tail that samples leaves some out; they match all the same. */
+  pass_over(count: number) {
+    this.total += count;
+  }
+
+  /** Moves the range of a live view on to now, and counts what is in it. */
   move_on(range: Range, group: string, facets: string[]) {
     const now_ms = whole_second();
     const from_ms = instant_ms(range.from, now_ms);
     if (from_ms === null) return;
     this.scope = { ...this.scope, from: utc(from_ms), to: utc(now_ms) };
     this.span = { from_ms, to_ms: now_ms };
-    this.refresh_histogram(group, true);
+    this.refresh_histogram(group, true).then(() => {
+      if (this.histogram_state === 'done' && this.histogram?.complete) this.total = this.histogram.total;
+    });
     this.refresh_facets(facets);
   }
 
@@ -230,6 +237,8 @@ export class SearchRun {
     try {
       const scope = await this.#bounded(signal);
       if (!scope) {
+        // It was read, and there is nothing: hatched would be what was not.
+        if (!signal.aborted) this.histogram = { buckets: [], interval_ms: 0, complete: true, total: 0 };
         this.histogram_state = 'done';
         return;
       }

@@ -27,17 +27,20 @@ export class LiveTail {
   /** So many may be shown now; more become due with time. */
   #due = BURST_EVENTS_MAX;
   #sampled_at_ms = -Infinity;
+  #pass_over: (count: number) => void = () => {};
 
-  start(q: string, deliver: (hits: Hit[]) => void) {
+  /** `pass_over` is told how many more matched than are delivered. */
+  start(q: string, deliver: (hits: Hit[]) => void, pass_over: (count: number) => void) {
     this.stop();
     this.state = 'connecting';
+    this.#pass_over = pass_over;
     const stream = tail(q);
     this.#stream = stream;
     stream.addEventListener('open', () => (this.state = 'on'));
     stream.addEventListener('error', () => (this.state = 'lost'));
     stream.addEventListener('hit', (event) => this.#buffer.push(JSON.parse(event.data as string) as Hit));
     stream.addEventListener('dropped', (event) => {
-      this.left_out += (JSON.parse(event.data as string) as { count: number }).count;
+      this.#leave_out((JSON.parse(event.data as string) as { count: number }).count);
     });
     this.#timer = window.setInterval(() => this.#flush(deliver), FLUSH_MS);
   }
@@ -67,13 +70,18 @@ export class LiveTail {
     this.waiting = 0;
   }
 
+  #leave_out(count: number) {
+    this.left_out += count;
+    this.#pass_over(count);
+  }
+
   #flush(deliver: (hits: Hit[]) => void) {
     let fresh = this.#buffer.splice(0);
     const now_ms = performance.now();
     const most = Math.max(1, Math.floor(this.#due));
     if (fresh.length > most) {
       const step = fresh.length / most;
-      this.left_out += fresh.length - most;
+      this.#leave_out(fresh.length - most);
       const all = fresh;
       fresh = Array.from({ length: most }, (_, index) => all[Math.floor(index * step)] as Hit);
       this.#sampled_at_ms = now_ms;
@@ -86,7 +94,7 @@ export class LiveTail {
       return;
     }
     const room = WAITING_MAX - this.#held.length;
-    this.left_out += Math.max(0, fresh.length - room);
+    this.#leave_out(Math.max(0, fresh.length - room));
     this.#held.push(...fresh.slice(0, room));
     this.waiting = this.#held.length;
   }
