@@ -71,10 +71,13 @@ export function route_of(draft: RouteDraft, routes: RouteItem[]): RouteItem {
   };
 }
 
+/** Nothing is worse than critical. */
+export const and_worse = (level: string) => (level === 'critical' ? level : `${level} and worse`);
+
 /** What a route says, in one line. */
 export function described(route: RouteItem): string {
   const parts = [
-    route.severity_min ? `${route.severity_min} and worse` : 'every severity',
+    route.severity_min ? and_worse(route.severity_min) : 'every severity',
     route.rules.length > 0 ? `rules ${route.rules.join(', ')}` : 'every rule',
     ...Object.entries(route.labels).map(([name, value]) => `${name}=${value}`),
   ];

@@ -128,9 +128,13 @@ export function is_relative(range: Range): boolean {
 }
 
 /** The range in words. */
+const UNITS: Record<string, string> = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week' };
+
 export function range_label(range: Range): string {
   const preset = PRESETS.find(([from]) => from === range.from && (range.to === 'now' || from === ALL_TIME));
   if (preset) return preset[1];
+  const ago = /^now-(\d+)([smhdw])$/.exec(range.from);
+  if (ago && range.to === 'now') return `Last ${ago[1] === '1' ? '' : `${ago[1]} `}${UNITS[ago[2] ?? '']}${ago[1] === '1' ? '' : 's'}`;
   if (is_relative(range)) return `${range.from} to ${range.to}`;
   const [from, to] = [parts(Date.parse(range.from)), parts(Date.parse(range.to))];
   const trim = (time: string) => time.replace(/(:00)?\.000$/, '');
