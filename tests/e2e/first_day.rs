@@ -30,6 +30,9 @@ const HOOK_SECRET: &str = "the receiver's secret";
 /// One rule wakes people, so that alerts stay too few to be told of together.
 const ROUTE: &str =
     "[[routes]]\nrules = [\"failed_login_spike\"]\nnotify = [\"oncall\", \"pager\"]\n";
+/// Who sees a part of the events, and nothing so far.
+const PART: &str =
+    "[[roles]]\nname = \"nothing-yet\"\nbase = \"reader\"\nfilter = \"lw.source:nowhere\"\n";
 /// What the bundled rule says: so many failures of one address within that time.
 const SPIKE: (usize, Duration) = (10, Duration::from_secs(300));
 /// Records that each of the JSON senders sends.
@@ -76,7 +79,7 @@ impl Scene {
         let mail = MailServer::start(place.root()).await;
         let hook = Receiver::start(Manner::Status(200)).await;
         let tables = format!(
-            "[[listeners]]\nkind = \"auto\"\nallow = [\"127.0.0.0/8\"]\nsource = \"hosts\"\n{}{}{ROUTE}",
+            "{PART}[[listeners]]\nkind = \"auto\"\nallow = [\"127.0.0.0/8\"]\nsource = \"hosts\"\n{}{}{ROUTE}",
             mail.notifier("oncall"),
             hook.notifier("pager", place.root(), HOOK_SECRET),
         );

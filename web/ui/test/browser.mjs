@@ -97,6 +97,18 @@ export async function no_sideways(page) {
   expect(over <= 0, `the page moves sideways by ${over} px`);
 }
 
+/** A token that may ship records, made by whom the page is signed in as. */
+export function token_for_records(page) {
+  return page.evaluate(async () => {
+    const made = await fetch('/api/v1/tokens', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ role: 'ingest', name: `records-${Date.now()}` }),
+    });
+    return (await made.json()).token;
+  });
+}
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Fails on what axe calls serious or critical. */

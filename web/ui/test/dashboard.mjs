@@ -4,12 +4,19 @@
 // See browser.mjs for whom and where. With `all` as the second argument every page is seen in both themes on both
 // widths, else in each once. The server must hold at least one event, and for the part on alerts one open alert.
 import {
-  BASE, NARROW, USER, WIDE, check, conclude, count_status, expect, launch, main, open, shot, sign_in, titled, watch,
+  BASE, NARROW, USER, WIDE, check, conclude, count_status, expect, launch, main, open, shot, sign_in, titled,
+  token_for_records, watch,
 } from './browser.mjs';
 import { keyboard, pointer } from './hands.mjs';
 import { walk_journey } from './journey.mjs';
 import { walk_pages } from './pages.mjs';
+import { walk_parts } from './parts.mjs';
 import { walk_sight } from './sight.mjs';
+import { walk_writing } from './writing.mjs';
+
+/** More than live tail shows at once. */
+const BURST_EVENTS = 6000;
+const BURST_BATCHES = 4;
 
 async function walk_search(page) {
   await check('search runs and says how many events there are', async () => {
@@ -130,6 +137,21 @@ async function walk_search(page) {
     await page.getByRole('status').filter({ hasText: /live/ }).waitFor();
     await live.uncheck();
     expect(!page.url().includes('live=1'), 'the URL still says live');
+  });
+  await check('live tail counts what it leaves out', async () => {
+    const mark = `burst${Date.now()}`;
+    const token = await token_for_records(page);
+    await page.goto(`${BASE}/search?q=${mark}&live=1`);
+    const status = page.getByRole('status').filter({ hasText: /live/ });
+    await status.waitFor();
+    for (let batch = 0; batch < BURST_BATCHES; batch += 1) {
+      const body = Array.from({ length: BURST_EVENTS / BURST_BATCHES }, (_, number) => JSON.stringify({ message: `${mark} ${number}`, dataset: 'burst' })).join('\n');
+      const sent = await fetch(`${BASE}/api/v1/ingest`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body });
+      expect(sent.ok, `the server answered ${sent.status}`);
+    }
+    await status.filter({ hasText: /left out/ }).waitFor();
+    await status.filter({ hasText: new RegExp(`^${String(BURST_EVENTS)[0]}.000 events`) }).waitFor();
+    await page.getByRole('switch', { name: 'Live tail' }).uncheck();
   });
 }
 
@@ -495,16 +517,28 @@ try {
   await walk_alerts(page);
   await walk_silence(page);
   await walk_rules(page);
+  await walk_writing(page);
   await walk_notifications(page);
   await walk_routing(page);
   await walk_sources(page);
   await walk_saved(page);
   await walk_admin(page);
+  await walk_parts(browser, page);
   await walk_keyboard(page);
   await check('rules are listed', async () => {
     await page.getByRole('link', { name: 'Rules', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: 'Rules' }).waitFor();
     await page.getByRole('table', { name: 'Rules' }).getByRole('row').nth(1).waitFor();
+  });
+  await check('no technique covers another', async () => {
+    await page.goto(`${BASE}/rules/coverage`);
+    await page.getByRole('grid', { name: 'ATT&CK coverage' }).waitFor();
+    const covered = await page.evaluate(() => {
+      const places = [...document.querySelectorAll('[role=gridcell] a')].map((cell) => cell.getBoundingClientRect());
+      const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom - 0.5 && b.top < a.bottom - 0.5;
+      return places.filter((one, at) => places.some((other, place) => place !== at && meet(one, other))).length;
+    });
+    expect(covered === 0, `${covered} cells cover each other`);
   });
   await check('the help lists the shortcuts', async () => {
     await page.keyboard.press('?');

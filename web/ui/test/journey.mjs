@@ -1,21 +1,9 @@
 // The way of an analyst through the product, as ui.md tells it: from the door to an alert that is handled, a rule that is
 // written, and out again; by pointer or by keyboard alone, wide or narrow.
-import { BASE, check, count_status, expect, main, no_axe_findings, no_sideways, open, sign_in, titled, PASSWORD, USER } from './browser.mjs';
+import { BASE, check, count_status, expect, main, no_axe_findings, no_sideways, open, sign_in, titled, token_for_records, PASSWORD, USER } from './browser.mjs';
 
 /** Of what is shipped while the page looks on. */
 const SEEN_WITHIN_MS = 2000;
-
-/** A token that may ship records, made by whom the page is signed in as. */
-function token_for_records(page) {
-  return page.evaluate(async () => {
-    const made = await fetch('/api/v1/tokens', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ role: 'ingest', name: `journey-${Date.now()}` }),
-    });
-    return (await made.json()).token;
-  });
-}
 
 export async function walk_journey(browser, viewport, scheme, hands_of) {
   const page = await open(browser, viewport, scheme);

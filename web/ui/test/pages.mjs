@@ -34,6 +34,24 @@ const FIRST_OF = [
   ['/entities', 'Users', 'one-entity'],
 ];
 
+/** Script that a page may load at first, as it comes over the wire. */
+const SCRIPT_BYTES_MAX = 100_000;
+
+/** What is loaded of script from now on, without the editor of rules, which comes when the page is there. */
+async function weigh_scripts(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.enable');
+  await session.send('Network.setCacheDisabled', { cacheDisabled: true });
+  const paths = new Map();
+  const weighed = { bytes: 0 };
+  session.on('Network.responseReceived', ({ requestId, response }) => paths.set(requestId, new URL(response.url).pathname));
+  session.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+    const path = paths.get(requestId) ?? '';
+    if (path.endsWith('.js') && !path.includes('/YamlEditor-')) weighed.bytes += encodedDataLength;
+  });
+  return weighed;
+}
+
 async function look_at(page, name, prefix) {
   await page.getByRole('heading', { level: 1 }).waitFor();
   await page.waitForLoadState('networkidle').catch(() => {});
@@ -53,13 +71,16 @@ export async function walk_pages(browser, viewport, scheme) {
   await check(`${prefix}: the door`, () => look_at(page, 'login', prefix));
   await sign_in(page);
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  const scripts = await weigh_scripts(page);
   for (const [path, title] of PAGES) {
     await check(`${prefix}: ${path}`, async () => {
+      scripts.bytes = 0;
       await page.goto(BASE + path);
       await titled(page, title);
       await look_at(page, path.replace(/\W+/g, '-').replace(/^-|-$/g, '') || 'overview', prefix);
       const present = await page.locator('nav[aria-label=Main] [aria-current=page]').count();
       expect(present === (path === '/me' ? 0 : 1), 'not exactly one present page');
+      expect(scripts.bytes > 0 && scripts.bytes <= SCRIPT_BYTES_MAX, `${scripts.bytes} bytes of script`);
     });
   }
   for (const [path, table, name] of FIRST_OF) {
