@@ -473,6 +473,21 @@ async function walk_keyboard(page) {
     await page.keyboard.press('Tab');
     expect((await page.evaluate(() => document.activeElement?.textContent)) === 'Skip to content', 'the skip link is not first');
   });
+  await check('a panel that is left with Tab closes, and a dialog of the URL gives the focus to the page', async () => {
+    await page.goto(`${BASE}/search?from=all`);
+    const button = page.getByRole('button', { name: 'Share', exact: true });
+    await button.press('Enter');
+    const panel = page.getByRole('dialog', { name: 'Share this view' });
+    await panel.waitFor();
+    for (let presses = 0; presses < 20 && (await panel.count()) > 0; presses += 1) await page.keyboard.press('Tab');
+    await panel.waitFor({ state: 'detached' });
+    await page.goto(`${BASE}/alerts?state=all`);
+    await page.getByRole('table', { name: 'Alerts' }).getByRole('link').first().focus();
+    await page.keyboard.press('s');
+    await page.getByRole('dialog', { name: /Silence/ }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.activeElement?.tagName === 'H1');
+  });
 }
 
 async function walk_narrow(browser) {
