@@ -100,12 +100,15 @@ fn inbox_addresses(inbox: &Inbox) -> config::DemoInbox {
 async fn prepare_user(node: &Node) -> anyhow::Result<String> {
     let identity = node.identity();
     let password = random_password()?;
-    // The account of an earlier run may be there.
-    let _ = identity.delete_user(USER).await;
-    identity
-        .create_user(USER, Role::Admin.as_str(), &password)
-        .await
-        .context("cannot make the user")?;
+    // The account of an earlier run is the last administrator, who stays; its password is not known any more.
+    if identity.list_users().iter().any(|user| user.name == USER) {
+        identity.set_password(USER, &password).await.context("cannot give the user a password")?;
+    } else {
+        identity
+            .create_user(USER, Role::Admin.as_str(), &password)
+            .await
+            .context("cannot make the user")?;
+    }
     Ok(password)
 }
 

@@ -1,7 +1,7 @@
 //! The command line as an administrator types it: what it prints, and its exit codes.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use reqwest::Method;
@@ -393,30 +393,8 @@ async fn status_says_how_the_node_is() {
 #[tokio::test]
 async fn the_demo_shows_an_attack_and_what_was_told() {
     let place = Place::new("");
-    let (said, log) = (place.file("demo.txt"), place.file("demo.log"));
-    let mut command = place.command(&["demo", "--port", "0", "--attack", "bruteforce"]);
-    let mut running = command
-        .args(["--rate", "30", "--dir", "demo"])
-        .stdout(File::create(&said).expect("a file"))
-        .stderr(File::create(&log).expect("a file"))
-        .spawn()
-        .map(Running)
-        .expect("the binary starts");
-    let text = until("the demo says how to stop it", LONG, async || {
-        let text = fs::read_to_string(&said).expect("its output");
-        text.contains("stop with").then_some(text)
-    })
-    .await;
-    let fact = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("no `{name}`: {text}")).trim().to_owned()
-    };
-    let password = text.split_once("password: ").expect("a password").1.lines().next();
-    let visitor = Client::of_url(&fact("dashboard: "), "");
-    let body = json!({ "name": "demo", "password": password });
-    let answer = Client::send(visitor.request(Method::POST, "/api/v1/session").json(&body)).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let cookie = answer.headers["set-cookie"].to_str().expect("ASCII").to_owned();
+    let demo = Demo::start(&place).await;
+    let (visitor, cookie) = demo.visit().await;
 
     let alerts = "/api/v1/alerts?rule=failed_login_spike";
     until("an alert about the attack", LONG, async || {
@@ -425,14 +403,71 @@ async fn the_demo_shows_an_attack_and_what_was_told() {
         (answer.status == 200 && answer.json()["items"] != json!([])).then_some(())
     })
     .await;
-    let inbox = place.root().join(fact("mails and webhooks arrive in: "));
+    let inbox = place.root().join(demo.fact("mails and webhooks arrive in: "));
     until("a mail and a webhook in its folder", LONG, async || {
         let files = fs::read_dir(&inbox).ok()?.flatten();
         (files.count() >= 2).then_some(())
     })
     .await;
-    let pid = i32::try_from(running.0.id()).ok().and_then(Pid::from_raw).expect("a process");
-    kill_process(pid, Signal::INT).expect("it runs");
-    let ended = until("the demo ends", LONG, async || running.0.try_wait().expect("a child")).await;
-    assert_eq!(ended.code(), Some(GOOD), "{}", fs::read_to_string(&log).unwrap_or_default());
+    demo.stop().await;
+    // What it showed stays for the next time, whose password is another one.
+    let again = Demo::start(&place).await;
+    let (visitor, cookie) = again.visit().await;
+    let list = Client::send(visitor.request(Method::GET, alerts).header("cookie", &cookie)).await;
+    assert_ne!(list.json()["items"], json!([]));
+    again.stop().await;
+}
+
+/// A demo in its own process, which has said where it is.
+struct Demo {
+    running: Running,
+    said: String,
+    log: PathBuf,
+}
+
+impl Demo {
+    async fn start(place: &Place) -> Self {
+        let (said, log) = (place.file("demo.txt"), place.file("demo.log"));
+        let mut command = place.command(&["demo", "--port", "0", "--attack", "bruteforce"]);
+        let running = command
+            .args(["--rate", "30", "--dir", "demo"])
+            .stdout(File::create(&said).expect("a file"))
+            .stderr(File::create(&log).expect("a file"))
+            .spawn()
+            .map(Running)
+            .expect("the binary starts");
+        let said = until("the demo says how to stop it", LONG, async || {
+            let text = fs::read_to_string(&said).expect("its output");
+            text.contains("stop with").then_some(text)
+        })
+        .await;
+        Self { running, said, log }
+    }
+
+    fn fact(&self, name: &str) -> String {
+        let line = self.said.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no `{name}`: {}", self.said)).trim().to_owned()
+    }
+
+    /// Signs in with what the demo says.
+    async fn visit(&self) -> (Client, String) {
+        let password = self.said.split_once("password: ").expect("a password").1.lines().next();
+        let visitor = Client::of_url(&self.fact("dashboard: "), "");
+        let body = json!({ "name": "demo", "password": password });
+        let request = visitor.request(Method::POST, "/api/v1/session").json(&body);
+        let answer = Client::send(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let cookie = answer.headers["set-cookie"].to_str().expect("ASCII").to_owned();
+        (visitor, cookie)
+    }
+
+    async fn stop(mut self) {
+        let pid = i32::try_from(self.running.0.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), Signal::INT).expect("it runs");
+        let ended =
+            until("the demo ends", LONG, async || self.running.0.try_wait().expect("a child"))
+                .await;
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        assert_eq!(ended.code(), Some(GOOD), "{log}");
+    }
 }
