@@ -140,29 +140,58 @@ fn explain_filter(filter: &Filter, event: &Event, depth: usize, reasons: &mut Ve
 }
 
 fn predicate_text(predicate: &Predicate, event: &Event) -> String {
+    let test = &predicate.test;
     let (name, values) = match &predicate.target {
-        Target::Field(name) => (name.as_str(), values_of(event, name)),
+        Target::Field(name) => (name.as_str(), values_of(event, name, test)),
         Target::FirstOf(names) => {
             let has_value = |name: &&String| event.values(name).any(|value| value != Value::Null);
             let found = names.iter().find(has_value);
             let name = found.or(names.first()).map_or("", String::as_str);
-            (name, values_of(event, name))
+            (name, values_of(event, name, test))
         }
         Target::Message => ("message", vec![visible(event.message(), VALUE_CHARS_MAX)]),
-        Target::Record => ("the record", Vec::new()),
+        Target::Record => ("the record", place_in(event, test).into_iter().collect()),
         other => (other.name().unwrap_or_default(), Vec::new()),
     };
     let found = match (&predicate.target, values.as_slice()) {
+        (Target::Field(name), [])
+            if matches!(test, Test::Present) && Filter::Is(predicate.clone()).matches(event) =>
+        {
+            format!("; there are fields below {name}")
+        }
         (Target::Field(_) | Target::FirstOf(_), []) => String::from("; no such field"),
         (_, []) => String::new(),
+        (Target::Record, values) => format!("; found in {}", values.join(", ")),
         (_, values) => format!("; found: {}", values.join(", ")),
     };
-    format!("{name} {}{found}", test_text(&predicate.test))
+    let other = match test {
+        Test::SameAs { name, .. } => {
+            let values = values_of(event, name, test);
+            let values =
+                if values.is_empty() { String::from("nothing") } else { values.join(", ") };
+            format!("; there: {values}")
+        }
+        _ => String::new(),
+    };
+    format!("{name} {}{found}{other}", test_text(test))
 }
 
-fn values_of(event: &Event, name: &str) -> Vec<String> {
-    let values = event.values(name).take(VALUES_MAX);
+/// A few of the values of a field, first those that pass.
+fn values_of(event: &Event, name: &str, test: &Test) -> Vec<String> {
+    let mut values: Vec<Value<'_>> = event.values(name).collect();
+    values.sort_by_key(|value| !test.passes(*value));
+    let values = values.into_iter().take(VALUES_MAX);
     values.map(|value| visible(&value.to_string(), VALUE_CHARS_MAX)).collect()
+}
+
+/// The first part of a record that passes by itself.
+fn place_in(event: &Event, test: &Test) -> Option<String> {
+    if test.passes(Value::String(event.message())) {
+        return Some(String::from("message"));
+    }
+    let mut fields = event.fields();
+    let found = fields.find(|field| test.passes(field.value));
+    found.map(|field| visible(field.path, VALUE_CHARS_MAX))
 }
 
 fn test_text(test: &Test) -> String {
@@ -245,5 +274,26 @@ mod tests {
                 "  - group by source.ip: no such field: the event is not counted",
             ],
         );
+    }
+
+    #[test]
+    fn a_test_shows_the_value_and_the_field_that_passed() {
+        let why = |detection: &str, event: &str| {
+            let text = format!(
+                "title: t\nid: t\nlogsource: {{}}\ndetection:\n  s: {detection}\n  condition: s\n"
+            );
+            let (rules, problems) = RuleSet::load(&[RuleFile { name: "r.yml".into(), text }]);
+            assert_eq!(problems, []);
+            let reasons = explain(&rules, &rules.rules()[0], &event_of_json(event.as_bytes()));
+            reasons.last().map(|reason| (reason.holds, reason.text.clone())).expect("a reason")
+        };
+        let many = why("{ a: zz }", r#"{"a":["u","v","w","zz"]}"#);
+        assert_eq!(many, (true, String::from("a is `zz`; found: zz, u, v")));
+        let word = why("[ needle ]", r#"{"a":"x","b":"a needle here"}"#);
+        assert_eq!(word, (true, String::from("the record contains `needle`; found in b")));
+        let same = why("{ 'a|fieldref': b }", r#"{"a":"x","b":"y"}"#);
+        assert_eq!(same, (false, String::from("a is the same as b; found: x; there: y")));
+        let below = why("{ 'a|exists': true }", r#"{"a":{"b":1}}"#);
+        assert_eq!(below, (true, String::from("a is there; there are fields below a")));
     }
 }
