@@ -161,6 +161,11 @@ fn what_is_said_without_quotes_is_one_unless_it_is_prose() {
 }
 
 #[test]
+fn a_quote_with_fewer_backslashes_than_the_first_closes_nothing() {
+    check(r#"password=\\\\"ab" x"#, &[]);
+}
+
+#[test]
 fn letters_written_as_numbers_are_letters() {
     for (record, value) in [
         (r#"{"pass\u0077ord":"hunter2"}"#, "hunter2"),
