@@ -322,7 +322,15 @@ async function walk_routing(page) {
     await person.getByLabel('told through').fill(name);
     await dialog.getByRole('button', { name: 'Save rota' }).click();
     await saved();
-    await page.getByRole('region', { name: `Rota ${name}` }).getByText('On duty: ana').waitFor();
+    await page.goto(`${BASE}/notifications?tab=oncall&tz=Asia/Kolkata`);
+    const rota = page.getByRole('region', { name: `Rota ${name}` });
+    await rota.getByText('On duty: ana').waitFor();
+    // What is written is meant in the zone that everything is shown in, which is not the browser's.
+    await rota.getByLabel('from').fill('2030-03-01T08:00');
+    await rota.getByLabel('to', { exact: true }).fill('2030-03-02T08:00');
+    await rota.getByRole('button', { name: 'Add stand-in' }).click();
+    await saved();
+    await rota.getByText(/stands in from 2030-03-01 08:00/).waitFor();
     await shot(page, 'rota', { fullPage: true });
   });
   await check('a route with an escalation is written, asked and removed', async () => {
