@@ -235,12 +235,8 @@ async fn silence_opens_an_alert_without_events_that_resolves_when_the_thing_is_b
     assert!(alert.summary.first_event_at > Timestamp::from_secs(0));
     let words = "0 events within 5 min, where at least 1 are expected with host.name db1.";
     assert_eq!(alert.why.text, words);
-    let latency = world.alerting.alert_latency().await.expect("catalog answers");
-    assert_eq!(
-        (latency.alerts, latency.waited, latency.p99_ms),
-        (0, 1, None),
-        "it waited, it was not slow"
-    );
+    let took = world.alerting.alert_latency().await.expect("catalog answers");
+    assert_eq!((took.alerts, took.waited), (0, 1), "it waited, it was not slow");
     let back = world.now_secs();
     for _ in 0..6 {
         world.append(&[from(world.now_secs())]).await;
