@@ -19,7 +19,7 @@ const COUNTERPARTS: &[(&str, &[&str])] = &[
     ("ComputerName", &["host.name"]),
     ("EventID", &["EventCode", "event_id", "event.code", "winlog.event_id"]),
     ("EventType", &["event.action"]),
-    ("Channel", &["winlog.channel"]),
+    ("Channel", &["winlog.channel", "channel"]),
     ("Provider_Name", &["winlog.provider_name", "event.provider"]),
     // Defender's `Feature Name`, of which all other rules leave the blank out.
     ("Feature_Name", &["FeatureName"]),

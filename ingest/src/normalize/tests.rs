@@ -22,6 +22,8 @@ mod windows;
 mod windows_accounts;
 mod windows_fields;
 mod windows_logsources;
+mod windows_shapes;
+mod windows_xml;
 
 use std::fmt::Write as _;
 

@@ -21,7 +21,7 @@ mod lettered;
 mod line;
 mod pairs;
 mod proxy;
-mod sysmon;
+pub(crate) mod sysmon;
 mod system;
 
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! Windows event logs, by whatever shipper: which logsources an event belongs to.
 //!
 //! Input: a JSON record with a channel and an event id, as the event itself has them, under
-//! `Event.System`, under `winlog` or at the top. Output: the service of the channel, the categories of
+//! `Event.System`, under `winlog` or at the top; or the XML of an event, see [`xml`]. Output: the service of the channel, the categories of
 //! the event id (Sysmon's events belong to several), what of it ECS has a word for, sign-ins of the Security channel, and
 //! who acted: see [`account`]. Records of
 //! Sysmon's fields without a channel count as Sysmon's. What an event says is found by its plain name
@@ -10,6 +10,7 @@
 mod account;
 mod data;
 mod process;
+mod xml;
 
 use logwarden_event::FieldOptions;
 
@@ -63,6 +64,9 @@ const CHANNELS: &[(&str, &str)] = &[
         "windows//terminalservices-localsessionmanager",
     ),
     ("MSExchange Management", "windows//msexchange-management"),
+    // As Windows has them, and as Sigma spells them.
+    ("Microsoft-Windows-Security-Mitigations/KernelMode", "windows//security-mitigations"),
+    ("Microsoft-Windows-Security-Mitigations/UserMode", "windows//security-mitigations"),
     ("Microsoft-Windows-Security-Mitigations/Kernel Mode", "windows//security-mitigations"),
     ("Microsoft-Windows-Security-Mitigations/User Mode", "windows//security-mitigations"),
     ("Microsoft-Windows-Diagnosis-Scripted/Operational", "windows//diagnosis-scripted"),
@@ -70,6 +74,7 @@ const CHANNELS: &[(&str, &str)] = &[
     ("OpenSSH/Operational", "windows//openssh"),
     ("Microsoft-Windows-LDAP-Client/Debug", "windows//ldap"),
     ("Microsoft-Windows-BitLocker/BitLocker Management", "windows//bitlocker"),
+    ("Microsoft-Windows-VHDMP-Operational", "windows//vhdmp"),
     ("Microsoft-Windows-VHDMP/Operational", "windows//vhdmp"),
     ("Microsoft-Windows-AppXDeploymentServer/Operational", "windows//appxdeployment-server"),
     ("Microsoft-Windows-AppxPackaging/Operational", "windows//appxpackaging-om"),
@@ -221,7 +226,8 @@ impl Parser for Windows {
     }
 
     fn parse(&self, reading: &mut Reading<'_>) -> bool {
-        if !reading.is_json {
+        let is_xml = xml::take(reading);
+        if !is_xml && !reading.is_json {
             return false;
         }
         let Some(id) = event_id(reading) else { return false };
@@ -234,13 +240,16 @@ impl Parser for Windows {
                 .collect(),
             None => match service_of_provider(reading, id) {
                 Some(service) => vec![service],
+                None if is_xml => Vec::new(),
                 None => return false,
             },
         };
         if services.is_empty() {
             // A channel of nobody's rules is still Windows, if it is named as such.
-            let is_windows = channel.is_some_and(|channel| channel.starts_with("Microsoft-"));
+            let is_windows =
+                is_xml || channel.is_some_and(|channel| channel.starts_with("Microsoft-"));
             if is_windows {
+                reading.retract_class(SYSLOG);
                 reading.add_class("windows//");
                 data::name_plainly(reading);
                 process::name(reading, false);

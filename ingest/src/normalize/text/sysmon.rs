@@ -88,7 +88,7 @@ fn add<'t>(facts: &mut Facts<'t>, name: &'t str, value: &'t str) {
 }
 
 /// Writes `text` with characters in place of entities; what is no entity stays.
-pub(super) fn unescape(text: &str, out: &mut String) {
+pub(crate) fn unescape(text: &str, out: &mut String) {
     let mut rest = text;
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);

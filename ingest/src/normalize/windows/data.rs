@@ -6,22 +6,30 @@
 //! itself where Winlogbeat counts what has no name. Each of Sysmon's hashes has a name of its own. At
 //! most [`NAMED_MAX`] names of an event; what the sender named stays as it is.
 
+use std::borrow::Cow;
+
 use logwarden_event::FieldOptions;
 
 use super::super::names;
 use super::super::reading::{Entry, Held, Reading};
+use super::xml;
 use crate::protocol::members::{items, members, string};
 
 /// Names that are added to one event.
 const NAMED_MAX: usize = 100;
 /// What an event says, by the shipper that sent it.
 const DATA: [&str; 3] = ["Event.EventData.", "winlog.event_data.", "EventData."];
-/// The same of Winlogbeat before version 7, where nothing but its names is known to rules.
+/// The same of Winlogbeat before version 7 and of the OpenTelemetry Collector, where nothing but its names is known to
+/// rules.
 const OLD_DATA: &str = "event_data.";
+/// Where the collector lists `{"NAME":"VALUE"}`.
+const PAIRS: &str = "event_data.data";
+/// What Promtail and Alloy have as XML in a text.
+const MARKUP: [&str; 2] = ["event_data", "user_data"];
 /// What EvtxECmd puts all that an event says into, as a text of JSON.
 const PAYLOAD: &str = "Payload";
 /// What an event of a provider with elements of its own says, before the name of the element.
-const USER_DATA: [&str; 3] = ["Event.UserData.", "winlog.user_data.", "UserData."];
+const USER_DATA: [&str; 4] = ["Event.UserData.", "winlog.user_data.", "UserData.", "user_data."];
 /// What Winlogbeat calls an item without a name, before its number.
 const COUNTED: &str = "winlog.event_data.param";
 /// What rules call all items without a name together.
@@ -46,6 +54,7 @@ const LISTED: [(&str, &str); 3] = [("@Name", "#text"), ("Name", "Value"), ("Name
 
 /// Adds plain names for what is hidden.
 pub(super) fn name_plainly(reading: &mut Reading<'_>) {
+    open_markup(reading);
     let mut found: Vec<(String, Said)> = Vec::new();
     for entry in &reading.entries {
         if entry.is_dropped || entry.path.is_empty() || found.len() >= NAMED_MAX {
@@ -58,8 +67,15 @@ pub(super) fn name_plainly(reading: &mut Reading<'_>) {
         } else if let Some(name) = plain_name(path) {
             found.push((name, Said::Held(entry.value, entry.options)));
         }
-        if let Some(name) = path.strip_prefix(OLD_DATA) {
-            found.push((name.to_owned(), Said::Held(entry.value, entry.options)));
+        match (path.strip_prefix(OLD_DATA), entry.value) {
+            (Some(_), Held::Json(item)) if path == PAIRS => {
+                let pair = pair_of(reading.str(item));
+                found.extend(pair.map(|(name, value)| (name, Said::Text(value))));
+            }
+            (Some(name), value) if !entry.options.is_inner => {
+                found.push((name.to_owned(), Said::Held(value, entry.options)));
+            }
+            _ => {}
         }
         if path.strip_prefix(COUNTED).is_some_and(|number| number.parse::<u16>().is_ok()) {
             found.push((UNNAMED.to_owned(), Said::Held(entry.value, entry.options)));
@@ -101,6 +117,21 @@ pub(super) fn name_hashes(reading: &mut Reading<'_>, id: i64) {
     }
 }
 
+/// Takes apart what stands as XML in a text.
+fn open_markup(reading: &mut Reading<'_>) {
+    for name in MARKUP {
+        let Some(Held::Text(markup)) = reading.sent(name) else { continue };
+        if !reading.str(markup).trim_ascii_start().starts_with('<') {
+            continue;
+        }
+        xml::open(reading, markup, name);
+        // Elsewhere the source is not who wrote the event.
+        if let Some(source @ Held::Text(_)) = reading.sent("source") {
+            reading.add_missing("event.provider", source);
+        }
+    }
+}
+
 /// What stands under a name.
 #[derive(Clone)]
 enum Said {
@@ -112,13 +143,13 @@ enum Said {
 
 /// The plain name of `path`, when it is hidden.
 fn plain_name(path: &str) -> Option<String> {
-    let after = |places: [&str; 3]| places.iter().find_map(|place| path.strip_prefix(*place));
-    if let Some(name) = after(USER_DATA) {
-        let is_attribute = name.contains(['#', '@']);
+    let after = |places: &[&str]| places.iter().find_map(|place| path.strip_prefix(*place));
+    if let Some(name) = after(&USER_DATA) {
+        let is_attribute = name.contains(['#', '@']) || name.contains("_attributes.");
         let name = name.rsplit('.').next()?;
         return (!is_attribute).then(|| name.replace(' ', ""));
     }
-    shortened(after(DATA)?)
+    shortened(after(&DATA)?)
 }
 
 /// A name of Windows as rules have it, when it is not one that they look for in its place: those are in
@@ -190,10 +221,25 @@ fn item_of(item: &str) -> Option<(String, String)> {
     }
     let under = |wanted: &str| {
         let (_, value) = known.iter().find(|(key, _)| key == wanted)?;
-        string(value)
+        scalar(value)
     };
     LISTED.iter().find_map(|(name, value)| {
         let (name, value) = (under(name)?, under(value)?);
         Some((name.into_owned(), value.into_owned()))
     })
+}
+
+/// The only member of an item: its name and what it says. What has no name is called `Data`.
+fn pair_of(item: &str) -> Option<(String, String)> {
+    let mut pair = members(item).map_while(Result::ok);
+    let (name, value) = pair.next()?;
+    let name = if name.is_empty() { "Data" } else { &*name };
+    pair.next().is_none().then_some(())?;
+    Some((name.replace(' ', ""), scalar(value)?.into_owned()))
+}
+
+/// What a value says that is a string, a number or a truth value, which are told as they were sent.
+fn scalar(value: &str) -> Option<Cow<'_, str>> {
+    let is_plain = value.starts_with(|first: char| matches!(first, '-' | '0'..='9' | 't' | 'f'));
+    if is_plain { Some(Cow::Borrowed(value)) } else { string(value) }
 }

@@ -85,6 +85,20 @@ async fn entries_of_json_streams_are_events_with_labels() {
 }
 
 #[tokio::test]
+async fn events_of_windows_have_their_data_as_xml() {
+    let node = node(|_| {}).await;
+    let line = serde_json::json!({
+        "source": "p", "channel": "Security", "computer": "dc-9", "event_id": 4625,
+        "event_data": "<Data Name='TargetUserName'>bob</Data><Data Name='LogonType'>3</Data>",
+    });
+    let stream = serde_json::json!({"stream": {"job": "windows"}, "values": [["1735787045123456789", line.to_string()]]});
+    let body = serde_json::json!({"streams": [stream]}).to_string();
+    assert_eq!(node.ship(JSON, body).await.status, 204);
+    let names = "user.name host.name event.provider event.outcome dataset LogonType";
+    assert_eq!(node.shown(names).await, "bob | dc-9 | p | failure | windows.security | 3");
+}
+
+#[tokio::test]
 async fn protobuf_is_a_snappy_block_without_saying_so() {
     let node = node(|_| {}).await;
     let labels = r#"{app="shop", env="prod"}"#.to_owned();

@@ -214,6 +214,39 @@ async fn a_body_may_be_an_object_or_hold_one() {
 }
 
 #[tokio::test]
+async fn events_of_windows_come_as_a_map_or_as_xml() {
+    let node = node(|_| {}).await;
+    let text = |text: &str| json!({"stringValue": text});
+    let map = |members: &[(&str, serde_json::Value)]| {
+        let values: Vec<_> =
+            members.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        json!({"kvlistValue": {"values": values}})
+    };
+    let named = map(&[("TargetUserName", text("bob")), ("LogonType", text("3"))]);
+    let listed = [map(&[("TargetUserName", text("ann"))]), map(&[("LogonType", text("3"))])];
+    let listed = map(&[("data", json!({"arrayValue": {"values": listed}}))]);
+    let body = |data| {
+        map(&[
+            ("channel", text("Security")),
+            ("computer", text("dc-9")),
+            ("event_id", map(&[("id", json!({"intValue": "4625"}))])),
+            ("event_data", data),
+        ])
+    };
+    let xml = "<Event xmlns='u'><System><Provider Name='p'/><EventID>4625</EventID><Channel>Security</Channel>\
+        <Computer>dc-9</Computer></System><EventData><Data Name='TargetUserName'>eve</Data>\
+        <Data Name='LogonType'>3</Data></EventData></Event>";
+    let records = [body(named), body(listed), text(xml)]
+        .map(|body| json!({"timeUnixNano": "1", "body": body}));
+    let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]});
+    assert_eq!(node.ship(JSON, body.to_string()).await.status, 200);
+    let expected = "bob | dc-9 | failure | windows.security
+        ann | dc-9 | failure | windows.security
+        eve | dc-9 | failure | windows.security";
+    assert_eq!(node.shown("user.name host.name event.outcome dataset").await, lines(expected));
+}
+
+#[tokio::test]
 async fn records_that_can_never_be_stored_are_counted() {
     let node = node(|_| {}).await;
     let long = record(text(&noise(2 << 20)));
