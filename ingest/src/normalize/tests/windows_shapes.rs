@@ -112,6 +112,7 @@ fn the_opentelemetry_collector_has_a_map_or_a_list() {
     let list = [("TargetUserName", "bob"), ("IpAddress", "203.0.113.9"), ("LogonType", "3")]
         .map(|(name, value)| json!({name: value}));
     check(&event(json!({"data": list})), &wanted("TargetUserName", "IpAddress"));
+    check(&event(json!({"Old Value": "x"})), "OldValue=x");
     check(
         &event(json!({"data": [{"": "a"}, {"": "b"}, {"New Value": 7}, {"x": 1, "y": 2}, {}]})),
         "Data=a b\nNewValue=7\nx=-\nData.x=-\ndata.x=-",

@@ -73,7 +73,7 @@ pub(super) fn name_plainly(reading: &mut Reading<'_>) {
                 found.extend(pair.map(|(name, value)| (name, Said::Text(value))));
             }
             (Some(name), value) if !entry.options.is_inner => {
-                found.push((name.to_owned(), Said::Held(value, entry.options)));
+                found.push((name.replace(' ', ""), Said::Held(value, entry.options)));
             }
             _ => {}
         }
