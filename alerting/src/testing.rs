@@ -237,6 +237,9 @@ mod tests {
         check("{ source.ip: 10.2.0.9 }", &events, &[0]);
         check("{ a|fieldref: b }", &events, &[0]);
         check("{ a|fieldref|cased: b }", &events, &[]);
+        let subject = r#"{"SubjectUserName":"ann","user.name":"ann"}"#;
+        let target = r#"{"SubjectUserName":"ann","TargetUserName":"bob","user.name":"ann"}"#;
+        check("{ SubjectUserName|fieldref: TargetUserName }", &[subject, target], &[0]);
         let large = [r#"{"n":9007199254740993}"#, r#"{"n":"9007199254740992"}"#];
         check("{ n|gt: 9007199254740992 }", &large, &[0]);
         check("{ n|gte: 9007199254740993 }", &large, &[0]);

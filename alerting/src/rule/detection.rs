@@ -184,15 +184,32 @@ fn item(key: &Key, node: &Node, lists: &Lists) -> Result<Filter, Fault> {
     }
     let mut filters = Vec::with_capacity(values.len());
     for value in values {
-        let tests = tests_of(value, &modifiers, field.is_empty())
-            .map_err(|message| Fault::new(value.at, message))?;
-        let filter =
-            any_of(tests.into_iter().map(|test| Filter::is(target.clone(), test)).collect());
+        let filter = match (modifiers.form, value.text().map(target_of)) {
+            (Form::FieldRef, Some(Target::FirstOf(names))) => {
+                same_as_first(&target, &names, modifiers.cased)
+            }
+            _ => {
+                let tests = tests_of(value, &modifiers, field.is_empty())
+                    .map_err(|message| Fault::new(value.at, message))?;
+                any_of(tests.into_iter().map(|test| Filter::is(target.clone(), test)).collect())
+            }
+        };
         let is_absence = modifiers.form == Form::Exists && value.boolean() == Some(false);
         filters.push(if is_absence { filter.negated() } else { filter });
     }
     let filter = if modifiers.all { all_of(filters) } else { any_of(filters) };
     Ok(if modifiers.negated { filter.negated() } else { filter })
+}
+
+/// Whether a value is that of the first of these fields that has one.
+fn same_as_first(target: &Target, names: &[String], cased: bool) -> Filter {
+    let is_absent = |name: &String| Filter::is(Target::Field(name.clone()), Test::IsNull);
+    let same = |place: usize| {
+        let test = Test::SameAs { name: names[place].clone(), cased };
+        let before = names[..place].iter().map(is_absent);
+        all_of(before.chain([Filter::is(target.clone(), test)]).collect())
+    };
+    any_of((0..names.len()).map(same).collect())
 }
 
 /// The values of the lists that these values name; a value without `%` is one itself.
@@ -354,13 +371,7 @@ fn tests_of(value: &Node, modifiers: &Modifiers, is_keyword: bool) -> Result<Vec
                 .map_err(|_| format!("`{text}` is no network, such as 10.0.0.0/8"))?;
             Ok(vec![Test::Network(vec![network])])
         }
-        Form::FieldRef => match target_of(text) {
-            Target::FirstOf(names) => {
-                let same = |name| Test::SameAs { name, cased: modifiers.cased };
-                Ok(names.into_iter().map(same).collect())
-            }
-            _ => Ok(vec![Test::SameAs { name: text.to_owned(), cased: modifiers.cased }]),
-        },
+        Form::FieldRef => Ok(vec![Test::SameAs { name: text.to_owned(), cased: modifiers.cased }]),
         Form::Number(comparison) => {
             let number = value.number().ok_or_else(|| format!("`{text}` is no number"))?;
             // As it is written, where that says it: not all whole numbers are floats.
