@@ -175,6 +175,7 @@ impl Detector {
         let position = snapshot.unwrap_or_else(|| store.journal.start(LANE));
         store.journal.hold(CONSUMER, position);
         let mut engine = Engine::with_lateness(rules.clone(), shared.lateness());
+        engine.outlive_panics();
         shared.set_timings(rules.clone(), engine.timings());
         let outgrown = rebuild::restore(&mut engine, load_parts(&shared).await?);
         let versions = save_versions(&shared, &rules).await?;

@@ -152,6 +152,7 @@ pub struct Engine {
     trends: Vec<Option<Trends>>,
     /// The places of those rules, each after the ones it looks at.
     judged: Vec<usize>,
+    outlives_panics: bool,
     /// Those of them that were put out of use and are not told yet.
     broken: Vec<usize>,
     /// The places of those that know groups before any event of theirs.
@@ -197,6 +198,7 @@ impl Engine {
             trends,
             expecting,
             judged,
+            outlives_panics: false,
             broken: Vec::new(),
             judged_before: i64::MIN,
             hits: Vec::new(),

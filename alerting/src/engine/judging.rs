@@ -48,13 +48,22 @@ impl Engine {
         }
     }
 
-    /// Judges one rule. One that panics is put out of use: it would again, and cost other rules the events that come meanwhile.
+    /// From now on a rule that panics while it is judged is put out of use: on a stream it would again, and cost other rules
+    /// the events that come meanwhile. Whoever asks for an answer about a rule gets the panic.
+    pub(crate) fn outlive_panics(&mut self) {
+        self.outlives_panics = true;
+    }
+
+    /// Judges one rule.
     fn judge(
         &mut self,
         place: usize,
         how: impl FnOnce(&mut Trends) -> Vec<(Arc<str>, Turn)>,
     ) -> Vec<(Arc<str>, Turn)> {
         let Some(trends) = &mut self.trends[place] else { return Vec::new() };
+        if !self.outlives_panics {
+            return how(trends);
+        }
         catch_unwind(AssertUnwindSafe(|| how(trends))).unwrap_or_else(|_| {
             let rule = &self.rules.rules()[place].id;
             error!(rule, "judging a rule panicked; it is out of use until rules are read again");

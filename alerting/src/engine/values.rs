@@ -208,12 +208,13 @@ pub(super) fn tag_of(
 fn values_tag(measured: &[Target], event: &Event, missing_as_null: bool) -> Option<u128> {
     let values: Vec<Option<Cow<'_, str>>> =
         measured.iter().map(|target| value_text(event, target)).collect();
-    let missing: Vec<u8> = values.iter().map(|value| value.is_none().into()).collect();
+    let missing: Vec<u8>;
     let mut parts: Vec<&[u8]> = values.iter().flatten().map(|value| value.as_bytes()).collect();
     if parts.len() < values.len() {
         if !missing_as_null {
             return None;
         }
+        missing = values.iter().map(|value| value.is_none().into()).collect();
         // Values alone are as many parts as there are fields; these are one more.
         parts.insert(0, &missing);
         parts.resize(values.len() + 1, &[]);
