@@ -360,6 +360,10 @@ pub enum DeliveryState {
     Sent,
     /// Given up after a day.
     Failed,
+    /// Not sent, because its receiver had as many in one hour as it is to have. The next one counts it.
+    Limited,
+    /// Not sent, because a silence or the rule's `suppress` covers the alert.
+    Silenced,
 }
 
 impl DeliveryState {
@@ -369,12 +373,15 @@ impl DeliveryState {
             Self::Pending => "pending",
             Self::Sent => "sent",
             Self::Failed => "failed",
+            Self::Limited => "limited",
+            Self::Silenced => "silenced",
         }
     }
 
     /// From that word.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Pending, Self::Sent, Self::Failed].into_iter().find(|s| s.name() == name)
+        let all = [Self::Pending, Self::Sent, Self::Failed, Self::Limited, Self::Silenced];
+        all.into_iter().find(|s| s.name() == name)
     }
 }
 

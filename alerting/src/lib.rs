@@ -69,7 +69,7 @@ pub use rule::{
     read_rule_files,
 };
 pub use silence::{Muted, Silence};
-pub use trial::{Trial, TrialDetection};
+pub use trial::{Span, Trial, TrialDetection, agreeing};
 pub use written::{CheckedText, RuleText, WriteRuleError};
 
 /// How alerting is doing.

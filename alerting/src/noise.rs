@@ -112,7 +112,8 @@ async fn told_since(
 ) -> Result<u64, AlertingError> {
     let statement = Statement {
         sql: "SELECT COUNT(DISTINCT alert_id) FROM alerting_outbox
-            WHERE created_ns >= ?2 AND route = ?1 AND event = 'alert.opened'",
+            WHERE created_ns >= ?2 AND route = ?1 AND event = 'alert.opened'
+                AND state <> 'silenced'",
         values: vec![text(route), integer(since.nanos())],
     };
     let answers = catalog.query(vec![statement]).await?;

@@ -452,9 +452,10 @@ impl Routing {
         if rule.settings.state == RuleState::Testing {
             return Told::Nobody("nobody is told: the rule is being tested");
         }
-        if let Some(Quiet::Nobody(reason)) = occasion.quiet {
-            return Told::Nobody(reason);
-        }
+        let silenced = match occasion.quiet {
+            Some(Quiet::Nobody(reason)) => Some(reason.as_str()),
+            _ => None,
+        };
         let now = occasion.now;
         let taken = self.taken(rule, summary, now);
         let everybody: Vec<String>;
@@ -465,13 +466,21 @@ impl Routing {
                 everybody = self.notifiers.iter().map(|known| known.name.clone()).collect();
                 &everybody
             }
-            (None, None) => return Told::Nobody("nobody is told: no route takes it"),
+            (None, None) => {
+                return Told::Nobody(silenced.unwrap_or("nobody is told: no route takes it"));
+            }
         };
         let told = self.named_by(names, now).into_iter().map(|(named, _)| named).collect();
         let told = self.past_failing(summary, told);
         let mut plan = Plan { told, event: "alert.opened", due: now, ..Plan::default() };
-        if let Some(taken) = taken {
+        if let Some(taken) = &taken {
             plan.route = taken.route;
+        }
+        if silenced.is_some() {
+            plan.silenced = silenced;
+            return Told::These(plan);
+        }
+        if let Some(taken) = taken {
             plan.escalate = taken.escalate;
             plan.digest(taken.digest, now);
             if plan.event == "alert.opened" && !taken.group_by.is_empty() {

@@ -38,6 +38,9 @@ struct Receiver {
     /// It does not answer the next message.
     is_silent: AtomicBool,
     lists_alerts: bool,
+    per_hour_max: Option<u32>,
+    /// What each message says was held back before it.
+    held_back: Mutex<Vec<u64>>,
 }
 
 #[async_trait]
@@ -51,7 +54,7 @@ impl Notifier for Receiver {
     }
 
     fn per_hour_max(&self) -> Option<u32> {
-        None
+        self.per_hour_max
     }
 
     fn lists_alerts(&self) -> bool {
@@ -83,6 +86,7 @@ impl Notifier for Receiver {
         self.told.lock().expect("not poisoned").push(1 + message.also.len());
         let taken = (message.id.to_string(), message.event.clone(), alert.unwrap_or_default());
         self.taken.lock().expect("not poisoned").push(taken);
+        self.held_back.lock().expect("not poisoned").push(message.held_back);
         self.links.lock().expect("not poisoned").extend(message.acknowledge.clone());
         Ok(String::from("200 taken"))
     }
@@ -307,7 +311,8 @@ async fn a_silenced_alert_is_opened_says_why_and_tells_nobody() {
         alerts.iter().find(|alert| alert.summary.group.contains(&group)).expect("opened")
     };
     let silenced = about("10.2.0.9");
-    assert!(silenced.notifications.is_empty());
+    let of_them: Vec<_> = silenced.notifications.iter().map(|one| one.state).collect();
+    assert_eq!(of_them, [crate::alert::DeliveryState::Silenced]);
     let said = |entry: &TimelineEntry| entry.text.contains("silenced by ana");
     assert!(silenced.timeline.iter().any(said), "{:?}", silenced.timeline);
     assert_eq!(about("10.2.0.8").notifications.len(), 1);

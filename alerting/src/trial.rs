@@ -4,6 +4,8 @@
 //! late. Out: the detections that the text's rules would have begun. Nothing is written. At most [`DETECTIONS_MAX`] are kept;
 //! further ones are only counted.
 
+mod agreement;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use crate::rule::{Problem, RuleSet};
 use crate::written::rules_beside;
 use crate::{Alerting, AlertingError};
 
+pub use agreement::{Span, agreeing};
+
 /// Detections of which time and group are kept.
 const DETECTIONS_MAX: usize = 100_000;
 
@@ -22,6 +26,10 @@ const DETECTIONS_MAX: usize = 100_000;
 pub struct TrialDetection {
     /// When its condition held first, by the events' time.
     pub at: Timestamp,
+    /// When it held last.
+    pub until: Timestamp,
+    /// The rule's id.
+    pub rule: String,
     /// The rule's title.
     pub title: String,
     /// The group's fields with their values; empty: all events are one group.
@@ -48,6 +56,12 @@ impl Trial {
         self.note(found);
     }
 
+    /// The ids of the rules on trial that open alerts.
+    pub fn rules(&self) -> Vec<String> {
+        let rules = self.engine.rules().rules().iter().zip(&self.is_wanted);
+        rules.filter(|(_, is_wanted)| **is_wanted).map(|(rule, _)| rule.id.clone()).collect()
+    }
+
     /// How many detections it has found so far; some may still turn out to be one.
     pub fn found(&self) -> u64 {
         self.found.len() as u64 + self.beyond
@@ -60,20 +74,32 @@ impl Trial {
             }
             let (rule, key) = (finding.rule, finding.key);
             match finding.what {
-                Found::Ended { .. } => {}
+                Found::Ended { episode } => {
+                    if let Some(known) = self.found.get_mut(&(rule, key, episode.key)) {
+                        known.until = known.until.max(Timestamp::from_nanos(episode.held_until));
+                    }
+                }
                 Found::Began { episode, .. } => {
                     if self.found.len() >= DETECTIONS_MAX {
                         self.beyond += 1;
                         continue;
                     }
-                    let title = self.engine.rules().rules()[rule].title.clone();
-                    let at = Timestamp::from_nanos(episode.started_at);
-                    let detection = TrialDetection { at, title, group: finding.group };
+                    let of = &self.engine.rules().rules()[rule];
+                    let detection = TrialDetection {
+                        at: Timestamp::from_nanos(episode.started_at),
+                        until: Timestamp::from_nanos(episode.held_until),
+                        rule: of.id.clone(),
+                        title: of.title.clone(),
+                        group: finding.group,
+                    };
                     self.found.insert((rule, key, episode.key), detection);
                 }
-                Found::Grew { absorbed, .. } => {
+                Found::Grew { episode, absorbed, .. } => {
                     for other in absorbed {
                         self.found.remove(&(rule, key.clone(), other.key));
+                    }
+                    if let Some(known) = self.found.get_mut(&(rule, key, episode.key)) {
+                        known.until = known.until.max(Timestamp::from_nanos(episode.held_until));
                     }
                 }
             }

@@ -78,6 +78,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         rota TEXT PRIMARY KEY, person TEXT NOT NULL, notify TEXT NOT NULL,
         since_ns BIGINT NOT NULL)",
     "DROP TABLE alerting_pending",
+    "UPDATE alerting_outbox SET state = 'limited'
+        WHERE state = 'failed' AND answer LIKE 'held back%'",
     "DROP TABLE alerting_groups",
     "CREATE TABLE alerting_parts (
         rule_id TEXT NOT NULL, number BIGINT NOT NULL, fingerprint TEXT NOT NULL,
@@ -603,7 +605,8 @@ fn related_row(row: &Row) -> Result<RelatedAlert, AlertingError> {
     })
 }
 
-/// The notifiers that a notification about the alert's opening went to or will go to.
+/// The notifiers that a notification about the alert's opening went to or will go to, or would have gone
+/// to but for a limit.
 pub(crate) async fn told_about(
     catalog: &dyn Catalog,
     id: AlertId,
@@ -611,6 +614,7 @@ pub(crate) async fn told_about(
     let statement = Statement {
         sql: "SELECT DISTINCT notifier FROM alerting_outbox
             WHERE alert_id = ?1 AND event IN ('alert.opened', 'alert.escalated')
+                AND state <> 'silenced'
             ORDER BY notifier",
         values: vec![text(id.to_string())],
     };

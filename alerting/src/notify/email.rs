@@ -27,8 +27,8 @@ use super::{
     Notifier, NotifierKind, Outgoing, PER_HOUR_MAX_DEFAULT, SendError, heartbeat, message,
     read_settings, template,
 };
-use crate::alert::Alert;
 use crate::alert::wording::visible;
+use crate::alert::{Alert, DeliveryState};
 use crate::error::AlertingError;
 use crate::rule::Level;
 use pinned::Pinned;
@@ -318,6 +318,9 @@ impl Mailer {
             .iter()
             .find(|delivery| {
                 delivery.notifier == outgoing.notifier && delivery.event == "alert.opened"
+            })
+            .filter(|delivery| {
+                !matches!(delivery.state, DeliveryState::Limited | DeliveryState::Silenced)
             })
             .filter(|delivery| delivery.id != outgoing.id)
             .map(|delivery| message_id(delivery.alert_id, delivery.id, host))

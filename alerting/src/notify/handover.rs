@@ -101,7 +101,7 @@ async fn still_open(
     let statement = Statement {
         sql: "SELECT a.id FROM alerting_alerts a
             WHERE a.state <> 'resolved' AND EXISTS (SELECT 1 FROM alerting_outbox o
-                WHERE o.alert_id = a.id AND ?1 LIKE '%\"' || o.notifier || '\"%' AND o.event IN
+                WHERE o.alert_id = a.id AND o.state <> 'silenced' AND ?1 LIKE '%\"' || o.notifier || '\"%' AND o.event IN
                     ('alert.opened', 'alert.digest', 'alert.escalated', 'rota.handover'))
             ORDER BY a.opened_ns DESC LIMIT ?2",
         values: vec![

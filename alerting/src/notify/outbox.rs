@@ -26,7 +26,7 @@ use super::{handover, hidden};
 use crate::alert::lifecycle::{commit, timeline_entry};
 use crate::alert::link;
 use crate::alert::tables::{self, AlertRow, Columns, instant, integer, rows, text};
-use crate::alert::{AlertState, TimelineKind};
+use crate::alert::{AlertState, DeliveryState, TimelineKind};
 use crate::error::AlertingError;
 use crate::identity;
 use crate::metrics;
@@ -60,9 +60,6 @@ const DIGEST_MAX: usize = 500;
 const GROUP_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// What a notification says about a new alert.
 const OPENED: &str = "alert.opened";
-/// What the answer of a notification begins with that was held back.
-const HELD_BACK: &str = "held back";
-
 /// What the answer of a notification begins with that waits until its receiver is tried again.
 const WAITING: &str = "waiting";
 
@@ -308,10 +305,8 @@ impl Worker {
         let (sent_lately, held_back) = self.traffic().await?;
         let is_over = |limit: u32| sent_lately >= u64::from(limit);
         if let Some(limit) = self.named.notifier.per_hour_max().filter(|limit| is_over(*limit)) {
-            ::metrics::counter!(metrics::NOTIFICATIONS_HELD_TOTAL, "notifier" => self.named.name.clone())
-                .increment(group.len() as u64);
-            let answer = format!("{HELD_BACK}: more than {limit} notifications in one hour");
-            return self.give_up(&group, &answer).await;
+            let answer = format!("held back: more than {limit} notifications in one hour");
+            return self.hold_back(&group, &answer).await;
         }
         let mask = &self.named.mask;
         let mut alerts = Vec::new();
@@ -470,7 +465,7 @@ impl Worker {
         };
         let held = Statement {
             sql: "SELECT COUNT(*) FROM alerting_outbox
-                WHERE notifier = ?1 AND state = 'failed' AND answer LIKE 'held back%'
+                WHERE notifier = ?1 AND state = 'limited'
                     AND last_ns >= COALESCE((SELECT MAX(sent_ns) FROM alerting_outbox
                         WHERE notifier = ?1 AND state = 'sent'), 0)",
             values: vec![name],
@@ -543,13 +538,36 @@ impl Worker {
     fn given_up(&self, due: &Due, answer: &str, now: Timestamp) -> [Statement; 2] {
         let name = self.named.name.clone();
         ::metrics::counter!(metrics::NOTIFICATIONS_FAILED_TOTAL, "notifier" => name).increment(1);
+        self.not_sent(due, DeliveryState::Failed, answer, now)
+    }
+
+    /// Notes that these are not sent, because the receiver had enough.
+    async fn hold_back(&self, group: &[Due], answer: &str) -> Result<(), AlertingError> {
+        ::metrics::counter!(metrics::NOTIFICATIONS_HELD_TOTAL, "notifier" => self.named.name.clone())
+            .increment(group.len() as u64);
+        let now = self.store.clock.now();
+        let held = |due| self.not_sent(due, DeliveryState::Limited, answer, now);
+        self.commit(group.iter().flat_map(held).collect()).await
+    }
+
+    fn not_sent(
+        &self,
+        due: &Due,
+        state: DeliveryState,
+        answer: &str,
+        now: Timestamp,
+    ) -> [Statement; 2] {
         let update = Statement {
-            sql: "UPDATE alerting_outbox SET state = 'failed', lease_until_ns = 0, answer = ?2
+            sql: "UPDATE alerting_outbox SET state = ?3, lease_until_ns = 0, answer = ?2
                 WHERE id = ?1",
-            values: vec![text(due.id.to_string()), text(answer)],
+            values: vec![text(due.id.to_string()), text(answer), text(state.name())],
         };
         let words = format!("{} {}: {answer}; not sent", self.named.kind, self.named.name);
-        [update, timeline_entry(due.alert_id, TimelineKind::Failed, None, &words, now)]
+        let kind = match state {
+            DeliveryState::Failed => TimelineKind::Failed,
+            _ => TimelineKind::Notified,
+        };
+        [update, timeline_entry(due.alert_id, kind, None, &words, now)]
     }
 
     /// The statements that put into the outbox of every other notifier that this one did not get

@@ -12,7 +12,7 @@ use super::route::Taken;
 use super::{Named, escalation, growth, stored};
 use crate::alert::lifecycle::timeline_entry;
 use crate::alert::tables::{instant, text};
-use crate::alert::{AlertSummary, TimelineKind};
+use crate::alert::{AlertSummary, DeliveryState, TimelineKind};
 use crate::config::EscalationConfig;
 use crate::identity::notification_id;
 
@@ -81,6 +81,8 @@ pub(crate) struct Plan<'a> {
     pub(super) escalate: &'a [EscalationConfig],
     /// Why it is told of in a digest.
     pub(super) why: Option<&'a str>,
+    /// Why they are not told at all: deliveries say so.
+    pub(super) silenced: Option<&'a str>,
 }
 
 impl Plan<'_> {
@@ -110,10 +112,15 @@ impl Told<'_> {
             due: plan.due,
             group: &plan.group,
             route: plan.route,
+            silenced: plan.silenced,
         };
         let told = plan.told.iter().filter(|known| known.notifier.wants(plan.event));
         let mut statements: Vec<Statement> =
             told.map(|known| insert(summary, known, &pending)).collect();
+        if let Some(reason) = plan.silenced {
+            statements.push(timeline_entry(summary.id, TimelineKind::Notified, None, reason, now));
+            return statements;
+        }
         if plan.event == "alert.opened" && !plan.told.is_empty() {
             statements.push(growth::begun(summary, now));
         }
@@ -142,12 +149,14 @@ pub(crate) struct Pending<'a> {
     pub group: &'a str,
     /// The route that took the alert.
     pub route: &'a str,
+    /// Why it is not sent, where it is only noted.
+    pub silenced: Option<&'a str>,
 }
 
 impl<'a> Pending<'a> {
     /// To be sent now and alone.
     pub(crate) fn now(event: &'a str, occasion: &'a str, now: Timestamp) -> Self {
-        Self { event, occasion, now, due: now, group: "", route: "" }
+        Self { event, occasion, now, due: now, group: "", route: "", silenced: None }
     }
 }
 
@@ -155,10 +164,14 @@ impl<'a> Pending<'a> {
 /// come to the same id, so repeating it adds nothing.
 pub(crate) fn insert(summary: &AlertSummary, named: &Named, pending: &Pending<'_>) -> Statement {
     let id = notification_id(summary.id, pending.occasion, &named.name, summary.opened_at);
+    let state = match pending.silenced {
+        None => DeliveryState::Pending,
+        Some(_) => DeliveryState::Silenced,
+    };
     Statement {
         sql: "INSERT INTO alerting_outbox (id, alert_id, notifier, kind, event, state, attempts,
                 created_ns, next_ns, lease_until_ns, answer, group_key, route)
-            VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 0, ?6, ?7, 0, '', ?8, ?9)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?10, 0, ?6, ?7, 0, ?11, ?8, ?9)
             ON CONFLICT (id) DO NOTHING",
         values: vec![
             text(id.to_string()),
@@ -170,6 +183,8 @@ pub(crate) fn insert(summary: &AlertSummary, named: &Named, pending: &Pending<'_
             instant(pending.due),
             text(pending.group),
             text(pending.route),
+            text(state.name()),
+            text(pending.silenced.unwrap_or_default()),
         ],
     }
 }

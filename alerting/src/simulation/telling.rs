@@ -1,11 +1,12 @@
 //! Stories of who is told, when and how often: links, pauses, groups, digests, escalation.
 
 use super::*;
+use crate::alert::DeliveryState;
 use crate::config::RotaConfig;
 use crate::config::RouteConfig;
 use crate::notify::escalation::escalate_due;
 use crate::notify::{growth, handover};
-use crate::{Link, LinkState};
+use crate::{DeliveryQuery, Link, LinkState};
 
 const BENIGN: Act<'static> = Act::Resolve { reason: Resolution::Benign, note: None };
 
@@ -376,6 +377,61 @@ async fn a_silence_keeps_an_alert_that_goes_on_quiet() {
     growth::tell(&world.alerting.shared).await.expect("looked");
     world.send().await;
     assert_eq!(events(&world.receiver), ["alert.opened"]);
+}
+
+#[tokio::test]
+async fn deliveries_show_who_would_have_been_told_of_a_silenced_alert() {
+    let (mut world, boss) = routed(37, r#"[{"notify": ["test", "boss"]}]"#, false).await;
+    let muted = Muted { rule_id: Some(String::from("failed_login_spike")), entity: None };
+    let until = world.store.clock.now().saturating_add(Duration::from_secs(3_600));
+    world.alerting.create_silence(muted, "known", until, "ana").await.expect("silenced");
+    world.append(&attack(world.now_secs(), "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let silenced = DeliveryQuery {
+        state: Some(DeliveryState::Silenced),
+        limit: 10,
+        ..DeliveryQuery::default()
+    };
+    let page = world.alerting.deliveries(&silenced, &ana()).await.expect("read");
+    let of: Vec<&str> = page.items.iter().map(|delivery| delivery.notifier.as_str()).collect();
+    assert!(of.contains(&"test") && of.contains(&"boss") && of.len() == 2, "{of:?}");
+    for delivery in &page.items {
+        assert!(delivery.answer.contains("known"), "{delivery:?}");
+        assert_eq!((delivery.attempts, delivery.next_attempt_at), (0, None));
+    }
+    let alert = &world.alerts().await[0];
+    world.alerting.act(alert.summary.id, BENIGN, &ana()).await.expect("resolved");
+    world.send().await;
+    assert_eq!((events(&world.receiver), events(&boss)), (Vec::new(), Vec::new()));
+    world.alerting.send_again(page.items[0].id).await.expect("asked for");
+    world.send().await;
+    assert_eq!(events(&world.receiver).len() + events(&boss).len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_over_a_receivers_hour_stands_as_limited_and_the_next_counts_it() {
+    let receiver = Receiver { per_hour_max: Some(2), ..Receiver::default() };
+    let mut world = World::told_through(38, receiver).await;
+    for n in 0..5 {
+        world.append(&attack(world.now_secs(), &format!("10.2.0.{n}"), 12)).await;
+        world.detector.catch_up().await.expect("detector");
+        world.send().await;
+    }
+    let limited = DeliveryQuery {
+        state: Some(DeliveryState::Limited),
+        limit: 10,
+        ..DeliveryQuery::default()
+    };
+    let page = world.alerting.deliveries(&limited, &ana()).await.expect("read");
+    assert_eq!(page.items.len(), 3);
+    assert!(page.items.iter().all(|delivery| delivery.answer.starts_with("held back")));
+    world.simulation.advance(Duration::from_secs(3_601));
+    world.append(&attack(world.now_secs(), "10.2.0.77", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    let counted = world.receiver.held_back.lock().expect("not poisoned").clone();
+    assert_eq!(counted, [0, 0, 3]);
 }
 
 #[tokio::test]

@@ -55,26 +55,18 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress.set_message("running the rules over stored events");
         progress.enable_steady_tick(Duration::from_millis(120));
     }
-    let run = async |text: &str| {
-        let mut asked = json!({ "rules": text, "from": arguments.from, "to": arguments.to });
-        if let Some((id, _)) = &replaced {
-            asked["replaces"] = json!(id);
-        }
-        client.post_json(PATH, &asked).await
-    };
-    let found = run(&texts.join("\n---\n")).await;
-    let before = match &replaced {
-        Some((_, text)) => Some(run(text).await),
-        None => None,
-    };
+    let mut asked =
+        json!({ "rules": texts.join("\n---\n"), "from": arguments.from, "to": arguments.to });
+    if let Some((id, text)) = &replaced {
+        asked["replaces"] = json!(id);
+        asked["against"] = json!(text);
+    }
+    let found = client.post_json(PATH, &asked).await;
     if let Some(progress) = &progress {
         progress.finish_and_clear();
     }
-    let (mut found, before) = (found?, before.transpose()?);
+    let found = found?;
     let problems = found["problems"].as_array().map_or(0, Vec::len);
-    if let Some(before) = &before {
-        found["in_use"] = json!({ "alerts": before["alerts"], "complete": before["complete"] });
-    }
     match arguments.format {
         Format::Json => print(&format!("{found:#}\n")),
         Format::Text => print(&render(&found)),
@@ -137,13 +129,20 @@ fn render(found: &Value) -> String {
         / MS_PER_DAY;
     let a_day = if days > 0.0 { alerts as f64 / days } else { 0.0 };
     line(&format!("{alerts} alerts, {a_day:.1} a day"));
-    if let Some(before) = found["in_use"]["alerts"].as_u64() {
-        let change = match alerts.cmp(&before) {
-            std::cmp::Ordering::Less => format!("{} fewer", before - alerts),
-            std::cmp::Ordering::Equal => String::from("as many"),
-            std::cmp::Ordering::Greater => format!("{} more", alerts - before),
-        };
-        line(&format!("{change} than the version in use ({before})"));
+    let difference = &found["difference"];
+    if difference["problems"].as_array().is_some_and(|problems| !problems.is_empty()) {
+        line("the version in use has problems of its own and is not compared");
+    } else if let (Some(gained), Some(lost)) =
+        (difference["gained"].as_u64(), difference["lost"].as_u64())
+    {
+        line(&format!("compared with the version in use: +{gained}, -{lost}"));
+    }
+    let known = &found["known"];
+    if let (Some(missed), Some(of @ 1..)) = (known["missed"].as_u64(), known["alerts"].as_u64()) {
+        line(&format!("known alerts missed: {missed} of {of}"));
+        for alert in known["items"].as_array().map_or(&[][..], Vec::as_slice) {
+            line(&format!("  {}  {}", text(&alert["opened_at"]), text(&alert["title"])));
+        }
     }
     for (title, key, first, second) in [
         ("groups with the most alerts:", "groups", "count", "group"),
@@ -167,12 +166,19 @@ mod tests {
     #[test]
     fn what_was_found_is_said_in_words_with_the_difference() {
         let found = json!({ "events": 9, "complete": false, "alerts": 6, "interval_ms": 2_880_000,
-            "per_bucket": vec![json!({}); 60], "problems": [], "in_use": { "alerts": 8 },
+            "per_bucket": vec![json!({}); 60], "problems": [],
+            "difference": { "alerts": 8, "gained": 1, "lost": 3, "problems": [] },
+            "known": { "alerts": 2, "missed": 1, "quieted": 0,
+                "items": [{ "opened_at": "2025-12-31T00:00:00Z", "title": "Known\u{7}" }] },
             "groups": [{ "group": "10.0.0.1", "count": 5 }],
             "examples": [{ "at": "2026-01-01T00:00:00Z", "title": "T\u{1b}" }] });
         let text = render(&found);
         assert!(text.contains("9 events, NOT ALL of the range\n6 alerts, 3.0 a day\n"), "{text}");
-        assert!(text.contains("2 fewer than the version in use (8)"), "{text}");
+        assert!(text.contains("compared with the version in use: +1, -3\n"), "{text}");
+        assert!(
+            text.contains("known alerts missed: 1 of 2\n  2025-12-31T00:00:00Z  Known"),
+            "{text}"
+        );
         assert!(text.contains("       5  10.0.0.1\n") && !text.contains('\u{1b}'), "{text}");
         let wrong = json!({ "problems": [{ "line": 3, "column": 1, "message": "no" }] });
         assert_eq!(render(&wrong), "line 3, column 1: no\n");

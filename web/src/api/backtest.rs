@@ -18,7 +18,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, stream};
 use http::HeaderMap;
-use logwarden_alerting::{Trial, TrialDetection};
+use logwarden_alerting::{
+    AlertQuery, AlertSummary, Resolution, Span, Trial, TrialDetection, agreeing,
+};
 use logwarden_event::{TimeRange, Timestamp};
 use logwarden_query::{SearchRequest, SortKey};
 use logwarden_store::identity::Action;
@@ -51,6 +53,8 @@ const BUCKETS: i64 = 60;
 const GROUPS_MAX: usize = 10;
 /// Detections in the answer, the newest.
 const EXAMPLES_MAX: usize = 20;
+/// Alerts that what was found is held against.
+const KNOWN_MAX: usize = 1_000;
 
 /// Rules and a range of time to run them over.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -60,6 +64,8 @@ struct Backtest {
     rules: String,
     /// The id of a rule in use whose text they replace.
     replaces: Option<String>,
+    /// Another version of them, as YAML, whose alerts theirs are compared with.
+    against: Option<String>,
     /// The first instant.
     from: Word,
     /// The first instant after it; now when nothing is said.
@@ -85,6 +91,47 @@ struct BacktestResult {
     examples: Vec<Example>,
     /// What is wrong with the rules; nothing was run then.
     problems: Vec<Problem>,
+    /// The difference to `against`.
+    difference: Option<Difference>,
+    /// What the rules really found in the range, and which of it they would not find now. Nothing when not
+    /// all of the range was read, or who asks sees a part of the events.
+    known: Option<KnownAlerts>,
+}
+
+/// How the alerts of two versions differ. Alerts are the same when they are of one group at one time.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BacktestDifference)]
+struct Difference {
+    /// Alerts of the other version.
+    alerts: u64,
+    /// Alerts that the other version would not have opened.
+    gained: u64,
+    /// Alerts that the other version alone would have opened.
+    lost: u64,
+    /// What is wrong with the other version; it was not run then.
+    problems: Vec<Problem>,
+}
+
+/// Alerts of the rules that were opened, whose events are of the range.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct KnownAlerts {
+    /// The newest, at most 1,000.
+    alerts: u64,
+    /// Those that the rules would not open, and that nobody resolved as benign, false or double.
+    missed: u64,
+    /// Those that the rules would not open and that were resolved so: as it is wanted.
+    quieted: u64,
+    /// The newest that are missed.
+    items: Vec<MissedAlert>,
+}
+
+/// An alert that would not be opened.
+#[derive(Debug, Serialize, ToSchema)]
+struct MissedAlert {
+    id: String,
+    title: String,
+    opened_at: String,
+    state: &'static str,
 }
 
 /// Alerts in one part of the range.
@@ -133,23 +180,42 @@ async fn backtest(
     if scope.range.end <= scope.range.start {
         return Err(ApiError::bad_request("the range ends before it begins"));
     }
-    let replaced = asked.replaces.as_deref().filter(|id| !id.is_empty());
-    let trial = app.alerting.trial(replaced, asked.rules).await.map_err(alerts::refuse)?;
-    let trial = match trial {
+    let replaced = asked.replaces.filter(|id| !id.is_empty());
+    let text = asked.rules;
+    let trial = match on_trial(&app, replaced.as_deref(), text).await? {
         Ok(trial) => trial,
         Err(problems) => {
-            let problems = problems.into_iter().map(Problem::from).collect();
             let result = BacktestResult { problems, ..BacktestResult::default() };
             return Ok(axum::Json(result).into_response());
         }
     };
+    let against = match asked.against {
+        Some(text) => Some(on_trial(&app, replaced.as_deref(), text).await?),
+        None => None,
+    };
     let (tell, progress) = watch::channel(Step::default());
-    let work = conclude(app, caller, scope, trial, tell).boxed();
+    let work = conclude(app, caller, scope, Tried { trial, against, replaced }, tell).boxed();
     if !wants_stream(&headers) {
         return Ok(axum::Json(work.await?).into_response());
     }
     let running = Running { work: Some(work), progress, request_id };
     Ok(Sse::new(running.into_stream()).keep_alive(KeepAlive::default()).into_response())
+}
+
+type OnTrial = Result<Trial, Vec<Problem>>;
+
+async fn on_trial(app: &App, replaced: Option<&str>, text: String) -> Result<OnTrial, ApiError> {
+    let trial = app.alerting.trial(replaced, text).await.map_err(alerts::refuse)?;
+    Ok(trial.map_err(|problems| problems.into_iter().map(Problem::from).collect()))
+}
+
+/// What is tried, and beside it.
+struct Tried {
+    trial: Trial,
+    /// The other version.
+    against: Option<OnTrial>,
+    /// The rule in use whose text it replaces.
+    replaced: Option<String>,
 }
 
 /// How far a backtest is.
@@ -205,25 +271,94 @@ async fn conclude(
     app: App,
     caller: Arc<Caller>,
     scope: Scope,
-    trial: Trial,
+    tried: Tried,
     tell: watch::Sender<Step>,
 ) -> Result<BacktestResult, ApiError> {
-    let (trial, events, complete) = run(&app, &caller, &scope, trial, &tell).await?;
+    let (tried, events, complete) = run(&app, &caller, &scope, tried, &tell).await?;
     scope.note(&app, &caller, "rule.backtest", events);
-    let (detections, beyond) = trial.into_detections(complete.then_some(scope.range.end));
+    let end = complete.then_some(scope.range.end);
+    let mut rules = tried.trial.rules();
+    rules.extend(tried.replaced);
+    let (detections, beyond) = tried.trial.into_detections(end);
     let mut result = summary(&detections, scope.range);
     result.alerts += beyond;
+    result.difference = tried.against.map(|against| match against {
+        Ok(other) => difference(&detections, &other.into_detections(end).0),
+        Err(problems) => Difference { alerts: 0, gained: 0, lost: 0, problems },
+    });
+    if complete && !scope.visibility.is_partial() {
+        result.known = Some(known(&app, &caller, rules, scope.range, &detections).await?);
+    }
     Ok(BacktestResult { events, complete, ..result })
 }
 
-/// Hands every event of the scope to the trial; answers how many, and whether these are all.
+fn difference(ours: &[TrialDetection], theirs: &[TrialDetection]) -> Difference {
+    let [ours, theirs] =
+        [ours, theirs].map(|list| list.iter().map(Span::of_detection).collect::<Vec<_>>());
+    let alone = |agreeing: Vec<bool>| agreeing.iter().filter(|agrees| !**agrees).count() as u64;
+    Difference {
+        alerts: theirs.len() as u64,
+        gained: alone(agreeing(&ours, &theirs)),
+        lost: alone(agreeing(&theirs, &ours)),
+        problems: Vec::new(),
+    }
+}
+
+/// What rules of these ids really found in the range, against what is found now.
+async fn known(
+    app: &App,
+    caller: &Caller,
+    mut rules: Vec<String>,
+    range: TimeRange,
+    detections: &[TrialDetection],
+) -> Result<KnownAlerts, ApiError> {
+    rules.sort_unstable();
+    rules.dedup();
+    let (viewer, _guard) = alerts::viewer(app, caller)?;
+    let mut opened: Vec<AlertSummary> = Vec::new();
+    for rule in rules {
+        let query = AlertQuery { rule: Some(rule), limit: KNOWN_MAX, ..AlertQuery::default() };
+        let page = app.alerting.alerts(&query, &viewer).await.map_err(alerts::refuse)?;
+        opened.extend(page.items);
+    }
+    opened.retain(|alert| range.start <= alert.first_event_at && alert.last_event_at < range.end);
+    opened.sort_by_key(|alert| Reverse(alert.opened_at));
+    opened.truncate(KNOWN_MAX);
+    let spans: Vec<Span<'_>> = opened.iter().map(Span::of_alert).collect();
+    let found: Vec<Span<'_>> = detections.iter().map(Span::of_detection).collect();
+    let agreeing = agreeing(&spans, &found);
+    let mut known = KnownAlerts { alerts: opened.len() as u64, ..KnownAlerts::default() };
+    for alert in opened.iter().zip(agreeing).filter(|(_, agrees)| !agrees).map(|(alert, _)| alert) {
+        if alert.resolution.is_some_and(is_unwanted) {
+            known.quieted += 1;
+            continue;
+        }
+        known.missed += 1;
+        if known.items.len() < EXAMPLES_MAX {
+            known.items.push(MissedAlert {
+                id: alert.id.to_string(),
+                title: alert.title.clone(),
+                opened_at: alert.opened_at.to_string(),
+                state: alert.state.name(),
+            });
+        }
+    }
+    Ok(known)
+}
+
+/// Whether an alert resolved so is one that nobody misses.
+fn is_unwanted(resolution: Resolution) -> bool {
+    matches!(resolution, Resolution::Benign | Resolution::FalsePositive | Resolution::Duplicate)
+}
+
+/// Hands every event of the scope to what is tried; answers how many, and whether these are all.
 async fn run(
     app: &App,
     caller: &Caller,
     scope: &Scope,
-    mut trial: Trial,
+    mut tried: Tried,
     tell: &watch::Sender<Step>,
-) -> Result<(Trial, u64, bool), ApiError> {
+) -> Result<(Tried, u64, bool), ApiError> {
     let begun = Instant::now();
     let (mut events, mut is_complete, mut cursor) = (0, true, None);
     loop {
@@ -243,16 +378,21 @@ async fn run(
         let of = answer.total.max(events);
         cursor = answer.next.clone();
         let work = tokio::task::spawn_blocking(move || {
-            answer.hits.iter().for_each(|event| trial.take(event));
-            trial
+            for event in &answer.hits {
+                tried.trial.take(event);
+                if let Some(Ok(other)) = &mut tried.against {
+                    other.take(event);
+                }
+            }
+            tried
         });
-        trial = work.await.map_err(ApiError::internal)?;
-        tell.send_replace(Step { events, of, alerts: trial.found() });
+        tried = work.await.map_err(ApiError::internal)?;
+        tell.send_replace(Step { events, of, alerts: tried.trial.found() });
         if cursor.is_none() {
-            return Ok((trial, events, is_complete));
+            return Ok((tried, events, is_complete));
         }
         if events >= EVENTS_MAX || begun.elapsed() >= TIME_MAX {
-            return Ok((trial, events, false));
+            return Ok((tried, events, false));
         }
     }
 }

@@ -351,8 +351,9 @@ async fn deliveries(
 ) -> Result<axum::Json<List<Delivery>>, ApiError> {
     let wanted = params.state.filter(|text| !text.is_empty());
     let wanted = wanted.map(|text| {
-        DeliveryState::from_name(&text)
-            .ok_or_else(|| ApiError::bad_request("`state` must be pending, sent or failed"))
+        DeliveryState::from_name(&text).ok_or_else(|| {
+            ApiError::bad_request("`state` must be pending, sent, failed, limited or silenced")
+        })
     });
     let alert_id = params.alert_id.filter(|text| !text.is_empty());
     let alert_id = alert_id.map(|text| {

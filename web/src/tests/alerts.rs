@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use logwarden_alerting::{AlertQuery, Config, NotifierConfig, RulesConfig, Viewer};
+use logwarden_alerting::{
+    Act, AlertQuery, Config, NotifierConfig, Resolution, RulesConfig, Viewer,
+};
 use logwarden_event::{Event, EventBuilder, FieldOptions, Value};
 use logwarden_store::identity::{NewToken, Role, RoleConfig, Roles};
 use serde_json::Value as Json;
@@ -354,4 +356,34 @@ async fn ten_thousand_ways_to_ask_for_alerts_tell_nothing_foreign() {
             assert_eq!(item["events"], 4, "{query}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_backtest_says_which_known_alerts_it_misses() {
+    let world = world().await;
+    let token = world.harness.token(Role::Analyst).await;
+    world.harness.advance(Duration::from_secs(1));
+    let everybody = Viewer::of_everything("ana");
+    let query = AlertQuery { rule: Some("logins".to_owned()), ..AlertQuery::default() };
+    let opened = world.harness.alerting.alerts(&query, &everybody).await.expect("a page").items;
+    assert_eq!(opened.len(), 2, "one per zone");
+    let known = async |least: u32, token: &str| {
+        let rules = RULES.replace("gte: 3", &format!("gte: {least}"));
+        let body = serde_json::json!({ "rules": rules, "from": "now-1h", "to": "now+1h",
+            "replaces": "5a2f8f2e-6b63-4f0e-9a55-1f6c0e0b7b02" });
+        let path = "/api/v1/rules/backtest";
+        let answer = world.harness.call("POST", path, Some(token), &body.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["known"].clone()
+    };
+    let counts = |known: &Json| ["alerts", "missed", "quieted"].map(|key| known[key].as_u64());
+    assert_eq!(counts(&known(3, &token).await), [Some(3), Some(0), Some(0)]);
+    let missed = known(5, &token).await;
+    assert_eq!(counts(&missed), [Some(3), Some(1), Some(0)], "{missed}");
+    let shop = opened.iter().find(|alert| alert.events == 4).expect("four logins at the shop");
+    assert_eq!(missed["items"][0]["id"], shop.id.to_string());
+    let benign = Act::Resolve { reason: Resolution::Benign, note: None };
+    world.harness.alerting.act(shop.id, benign, &everybody).await.expect("resolved");
+    assert_eq!(counts(&known(5, &token).await), [Some(3), Some(0), Some(1)]);
+    assert_eq!(known(5, &world.token).await, Json::Null, "of a part of the events nothing is said");
 }

@@ -48,6 +48,31 @@ async fn a_backtest_counts_what_would_have_been_opened_and_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_backtest_says_what_differs_from_another_version() {
+    let mut harness = Harness::new().await;
+    let token = harness.token(Role::Reader).await;
+    let users = ["root", "ana", "root", "bob"];
+    let logins = users.iter().enumerate();
+    let logins = logins.map(|(n, user)| login(10 * n as i64, user, [10, 0, 0, n as u8]));
+    harness.ship(logins.collect()).await;
+    let mut body: serde_json::Value = serde_json::from_str(&asked(RULE)).expect("JSON");
+    body["against"] =
+        RULE.replace("root }", "[ana, bob, root], source.ip|cidr: 10.0.0.0/31 }").into();
+    let path = "/api/v1/rules/backtest";
+    let json = harness.call("POST", path, Some(&token), &body.to_string()).await.json();
+    assert_eq!(json["alerts"], 2, "{json}");
+    let found = &json["difference"];
+    let expected = serde_json::json!({ "alerts": 2, "gained": 1, "lost": 1, "problems": [] });
+    assert_eq!(*found, expected, "10.0.0.0 both, 10.0.0.1 the other alone, 10.0.0.2 this alone");
+    body["against"] = RULE.replace("condition: a", "condition: b").into();
+    let json = harness.call("POST", path, Some(&token), &body.to_string()).await.json();
+    assert_eq!(
+        (&json["alerts"], &json["difference"]["problems"][0]["line"]),
+        (&2.into(), &6.into())
+    );
+}
+
+#[tokio::test]
 async fn a_text_with_faults_is_not_run_and_says_where() {
     let mut harness = Harness::new().await;
     harness.ship(vec![login(0, "root", [10, 0, 0, 1]), login(1, "ana", [10, 0, 0, 2])]).await;

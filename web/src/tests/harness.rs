@@ -174,6 +174,11 @@ impl Harness {
         lines
     }
 
+    /// Lets time pass.
+    pub(super) fn advance(&self, span: std::time::Duration) {
+        self.simulation.advance(span);
+    }
+
     /// Fills the disk.
     pub(super) fn fill_disk(&self) {
         self.simulation.set_free_bytes(0);

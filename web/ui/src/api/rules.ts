@@ -24,15 +24,21 @@ export interface BacktestStep {
   alerts: number;
 }
 
-/** Runs rules over the events of a range as the detector would; tells nobody but `onstep`. */
+/** What a backtest is asked: a rule text, whose text it replaces, another version to compare with, since when. */
+export interface BacktestAsked {
+  rules: string;
+  replaces: string | null;
+  against: string | null;
+  from: string;
+}
+
+/** Runs rules over the events since then as the detector would; tells nobody but `onstep`. */
 export async function backtest(
-  text: string,
-  replaces: string | null,
-  from: string,
+  asked: BacktestAsked,
   onstep: (step: BacktestStep) => void,
   signal: AbortSignal,
 ): Promise<Backtest> {
-  const body = { rules: text, replaces, from, to: 'now' };
+  const body = { ...asked, to: 'now' };
   const answer = await send('POST', '/rules/backtest', { body, accept: 'text/event-stream', signal });
   // A text with problems is not run, and that is said at once.
   if (!answer.headers.get('content-type')?.startsWith('text/event-stream')) return (await answer.json()) as Backtest;

@@ -70,7 +70,10 @@ export type Assignee = { name: string; };
 export type Assignment = { assignee?: string | null; };
 
 /** Rules and a range of time to run them over. */
-export type Backtest = { from: Word; replaces?: string | null; rules: string; to?: Word | null; };
+export type Backtest = { against?: string | null; from: Word; replaces?: string | null; rules: string; to?: Word | null; };
+
+/** How the alerts of two versions differ. Alerts are the same when they are of one group at one time. */
+export type BacktestDifference = { alerts: number; gained: number; lost: number; problems: RuleProblem[]; };
 
 /** An alert that would have been opened. */
 export type BacktestExample = { at: string; title: string; };
@@ -79,10 +82,12 @@ export type BacktestExample = { at: string; title: string; };
 export type BacktestResult = {
   alerts: number;
   complete: boolean;
+  difference?: BacktestDifference | null;
   events: number;
   examples: BacktestExample[];
   groups: GroupCount[];
   interval_ms: number;
+  known?: KnownAlerts | null;
   per_bucket: AlertBucket[];
   problems: RuleProblem[];
 };
@@ -270,6 +275,9 @@ export type InputDetails = { kind: string; lag: number; name: string; problem: s
 /** The journal in numbers. */
 export type JournalDetails = { durability: string; end: number; free_bytes: number; };
 
+/** Alerts of the rules that were opened, whose events are of the range. */
+export type KnownAlerts = { alerts: number; items: MissedAlert[]; missed: number; quieted: number; };
+
 /** How long the event that opened it took, in milliseconds; all but the first from our receiving it. */
 export type Latency = {
   delivered?: number | null;
@@ -308,6 +316,9 @@ export type Links = { search: string; };
 
 /** A key that a device has made. */
 export type MadePasskey = { authenticator_data: string; client_data: string; id: string; name: string; public_key: string; };
+
+/** An alert that would not be opened. */
+export type MissedAlert = { id: string; opened_at: string; state: string; title: string; };
 
 /** Names as a list or with commas between. */
 export type Names = string[] | string;

@@ -146,7 +146,7 @@ export type Evidence = Full<Schema.EvidenceEvent> & { fields: Record<string, Fie
 
 export type TimelineEntry = Full<Schema.Happening>;
 
-export type NotificationItem = Full<Schema.AlertNotification> & { state: 'pending' | 'sent' | 'failed' };
+export type NotificationItem = Full<Schema.AlertNotification> & { state: 'pending' | 'sent' | 'failed' | 'limited' | 'silenced' };
 
 /** One alert with everything that explains it. */
 export interface AlertDetail extends AlertItem {
@@ -220,7 +220,7 @@ export type NotifierItem = Full<Schema.Notifier> & { state: 'ok' | 'failing' | '
 
 export type NotifierSettings = Omit<Schema.NotifierSettings, 'settings'> & { settings: Record<string, unknown> };
 
-export type Delivery = Full<Schema.Delivery> & { state: 'pending' | 'sent' | 'failed' };
+export type Delivery = Full<Schema.Delivery> & { state: 'pending' | 'sent' | 'failed' | 'limited' | 'silenced' };
 
 export type TokenItem = Full<Schema.Token>;
 

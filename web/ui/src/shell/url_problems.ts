@@ -27,7 +27,7 @@ const PAGES: [RegExp, Check[]][] = [
   [/^\/alerts\/[^/]+$/, [flag('silence', 'no silence is drafted'), PANEL]],
   [/^\/rules$/, [one_of('level', LEVELS, 'all are shown'), one_of('state', ['enabled', 'testing', 'disabled'], 'all are shown')]],
   [/^\/rules\/(?!coverage$)[^/]+$/, [one_of('tab', ['form', 'yaml'], 'the YAML is shown')]],
-  [/^\/notifications$/, [one_of('state', ['pending', 'sent', 'failed'], 'all are shown')]],
+  [/^\/notifications$/, [one_of('state', ['pending', 'sent', 'failed', 'limited', 'silenced'], 'all are shown')]],
   [/^\/sources$/, [flag('add', 'no source is added')]],
   [/^\/entities$/, [one_of('kind', ['user', 'ip', 'host'], 'users are shown'), one_of('from', SPANS, 'the last 24 hours are shown')]],
   [/^\/entities\/[^/]+\/[^/]+$/, [one_of('from', SHORTER_SPANS, 'the last 7 days are shown')]],
