@@ -20,7 +20,7 @@ use logwarden_query::parse_time;
 use serde::de::IgnoredAny;
 
 use crate::cli::Failure;
-use crate::cli::terminal::printable;
+use crate::cli::terminal::{counted, printable};
 use crate::client::{Client, Connection};
 
 #[derive(Debug, clap::Args)]
@@ -113,9 +113,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             };
             match (problems.is_empty(), all_passed) {
                 (true, true) => Ok(()),
-                (false, _) => {
-                    Err(Failure::Bad(anyhow!("{} problems in rule files", problems.len())))
-                }
+                (false, _) => Err(Failure::Bad(anyhow!(
+                    "{} in rule files",
+                    counted(problems.len(), "problem")
+                ))),
                 (true, false) => Err(Failure::Bad(anyhow!("tests failed"))),
             }
         }

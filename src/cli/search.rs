@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use crate::cli::Failure;
-use crate::cli::terminal::{csv_cell, printable, printable_json};
+use crate::cli::terminal::{counted, csv_cell, printable, printable_json};
 use crate::client::{Client, Connection};
 
 /// Fields that earn a column of their own in a table, when any hit has them.
@@ -147,13 +147,13 @@ fn render_hits(answer: &Value, format: Format, is_raw: bool) -> String {
 }
 
 fn summary(answer: &Value, shown: usize) -> String {
-    let total = &answer["total"];
+    let total = counted(answer["total"].as_u64().unwrap_or_default() as usize, "event");
     let partial = if answer["complete"] == Value::Bool(false) {
         ", PARTIAL: not everything was read"
     } else {
         ""
     };
-    format!("{shown} of {total} events, {} ms{partial}", answer["took_ms"])
+    format!("{shown} of {total}, {} ms{partial}", answer["took_ms"])
 }
 
 fn cell(value: &Value, is_raw: bool) -> String {
@@ -211,7 +211,7 @@ mod tests {
               "message": "=x", "fields": { "user.name": "root" } } ] });
         let csv = render(&hits, Format::Csv, false);
         assert_eq!(csv.lines().last(), Some(r#""A","T","info","s","d","'=x","root""#));
-        assert!(render(&hits, Format::Table, false).contains("1 of 1 events"));
+        assert!(render(&hits, Format::Table, false).contains("1 of 1 event"));
 
         let groups = serde_json::json!({ "columns": [{"name": "source.ip"}, {"name": "count"}], "rows": [["1.1.1.1", 4]] });
         assert_eq!(

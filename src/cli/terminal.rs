@@ -23,6 +23,11 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// `1 rule`, `2 rules`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// JSON with the same characters as JSON's own escapes: it stays the JSON it was. They stand only
 /// inside of strings, for a line end between values is not one that is hidden.
 pub(crate) fn printable_json(json: &str) -> String {

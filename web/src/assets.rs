@@ -100,10 +100,12 @@ impl Assets {
         let name = path.strip_prefix('/').unwrap_or(path);
         let asset = self.0.get(name).filter(|_| name != "index.html");
         if method != Method::GET && method != Method::HEAD {
-            let is_there = asset.is_some() || is_page(path);
-            let error =
-                if is_there { ApiError::method_not_allowed() } else { ApiError::not_found() };
-            return error.into_response();
+            if asset.is_none() && !is_page(path) {
+                return ApiError::not_found().into_response();
+            }
+            let mut refused = ApiError::method_not_allowed().into_response();
+            refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refused;
         }
         if let Some(asset) = asset {
             let cache = if name.starts_with("assets/") { IMMUTABLE } else { REVALIDATE };
@@ -254,6 +256,7 @@ mod tests {
         check("/assets/../secret", 404, NO_STORE);
         let refused = assets.answer(&Method::POST, "/", &HeaderMap::new());
         assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
         let none = Assets::default().answer(&Method::GET, "/", &HeaderMap::new());
         assert_eq!(none.status(), StatusCode::NOT_FOUND);
     }

@@ -89,12 +89,15 @@ impl Scheme {
     /// Whether a browser made this request from one of our own pages.
     ///
     /// `Sec-Fetch-Site` decides where a browser sends it (over TLS and on loopback), else `Origin`
-    /// must name the host that was asked. `None`: neither is there, so no browser sent it.
+    /// must name the host that was asked. `None`: neither says anything; no browser sent it, or a page
+    /// without a referrer did. That is enough for no session.
     pub(crate) fn is_same_origin(&self, headers: &HeaderMap) -> Option<bool> {
         if let Some(site) = text(headers, "sec-fetch-site") {
             return Some(site == "same-origin");
         }
-        let origin: Option<http::Uri> = Some(text(headers, "origin")?.parse().unwrap_or_default());
+        // A page that says nothing of itself, as ours do in a form's request: it could be any.
+        let origin = text(headers, "origin").filter(|origin| *origin != "null")?;
+        let origin: Option<http::Uri> = Some(origin.parse().unwrap_or_default());
         let origin = origin.as_ref().and_then(http::Uri::authority);
         let public = self.public.as_ref().map(|public| &public.authority);
         let is_ours =
@@ -243,7 +246,7 @@ mod tests {
         check(&[("origin", "http://a:7514"), ("host", "a:7514")], Some(true));
         check(&[("origin", "https://logs.example"), ("host", "inner:80")], Some(true));
         check(&[("origin", "http://b:7514"), ("host", "a:7514")], Some(false));
-        check(&[("origin", "null"), ("host", "a:7514")], Some(false));
+        check(&[("origin", "null"), ("host", "a:7514")], None);
         check(&[("host", "a:7514")], None);
     }
 }

@@ -211,6 +211,10 @@ impl Term<'_> {
                 (text, true) => Test::StartsWith { text: text.to_owned(), cased: false },
                 (text, false) if text.contains('/') => match text.parse::<IpNet>() {
                     Ok(network) => Test::Network(vec![network.trunc()]),
+                    Err(_) if is_meant_as_network(text) => {
+                        let message = "this network is none: its prefix is longer than an address";
+                        return Err(Failure::fatal(input, message, &["`10.0.0.0/8`", "quotes"]));
+                    }
                     Err(_) => equals(text),
                 },
                 (text, false) => equals(text),
@@ -304,6 +308,14 @@ fn prefix_of<'a>(word: &'a str, input: &str) -> Result<(&'a str, bool), nom::Err
             &["`word*`"],
         )),
     }
+}
+
+/// Whether it is an address, a slash and a number.
+fn is_meant_as_network(text: &str) -> bool {
+    let parts = text.split_once('/');
+    parts.is_some_and(|(address, prefix)| {
+        address.parse::<IpAddr>().is_ok() && prefix.bytes().all(|c| c.is_ascii_digit())
+    })
 }
 
 fn equals(text: &str) -> Test {

@@ -193,10 +193,15 @@ fn a_refusal_says_where_and_what() {
         "!!!",
         "timestamp:>yesterday",
         "a:~\"(\"",
+        "a:10.0.0.0/99",
+        "a:fe80::/129",
         "a | ",
         "a | | b",
     ] {
         assert!(parse_query(text, now()).is_err(), "{text}");
+    }
+    for text in ["a:10.0.0.0/32", "a:10.0.0.0/index", "a:\"10.0.0.0/99\"", "a:7/99"] {
+        assert!(parse_query(text, now()).is_ok(), "{text}");
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{print, read_rules};
 use crate::cli::Failure;
-use crate::cli::terminal::printable;
+use crate::cli::terminal::{counted, printable};
 use crate::client::{Client, Connection};
 
 const PATH: &str = "/api/v1/rules/backtest";
@@ -72,7 +72,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Format::Text => print(&render(&found)),
     }
     if problems > 0 {
-        return Err(Failure::Bad(anyhow!("{problems} problems in the rules, nothing was run")));
+        return Err(Failure::Bad(anyhow!(
+            "{} in the rules, nothing was run",
+            counted(problems, "problem")
+        )));
     }
     Ok(())
 }
@@ -123,12 +126,13 @@ fn render(found: &Value) -> String {
         return out;
     }
     let whole = if found["complete"] == true { "all of the range" } else { "NOT ALL of the range" };
-    line(&format!("{} events, {whole}", found["events"]));
+    let events = counted(found["events"].as_u64().unwrap_or_default() as usize, "event");
+    line(&format!("{events}, {whole}"));
     let alerts = found["alerts"].as_u64().unwrap_or_default();
     let days = found["interval_ms"].as_f64().unwrap_or_default() * items("per_bucket").len() as f64
         / MS_PER_DAY;
     let a_day = if days > 0.0 { alerts as f64 / days } else { 0.0 };
-    line(&format!("{alerts} alerts, {a_day:.1} a day"));
+    line(&format!("{}, {a_day:.1} a day", counted(alerts as usize, "alert")));
     let difference = &found["difference"];
     if difference["problems"].as_array().is_some_and(|problems| !problems.is_empty()) {
         line("the version in use has problems of its own and is not compared");

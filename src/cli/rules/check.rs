@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{print, read_rules};
 use crate::cli::Failure;
-use crate::cli::terminal::printable;
+use crate::cli::terminal::{counted, printable};
 use crate::client::{Client, Connection};
 
 /// Names of fields that the server is asked for one by one; further ones count as seen.
@@ -61,9 +61,9 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         text = text + &printable(&memory(bound)) + "\n";
     }
     text += &format!(
-        "{} rules, {} problems, {} cannot match",
-        report.rules.len(),
-        report.problems.len(),
+        "{}, {}, {} cannot match",
+        counted(report.rules.len(), "rule"),
+        counted(report.problems.len(), "problem"),
         dead.len()
     );
     if let Some(most) = report.state.first() {

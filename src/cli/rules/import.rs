@@ -9,7 +9,7 @@ use logwarden_alerting::{Foreign, Imported, RuleFile, import_rules};
 
 use super::print;
 use crate::cli::Failure;
-use crate::cli::terminal::printable;
+use crate::cli::terminal::{counted, printable};
 
 /// Files of one import.
 const FILES_MAX: usize = 20_000;
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let refused = imported.rules.iter().filter(|rule| rule.made.is_empty()).count();
     match refused {
         0 => Ok(()),
-        _ => Err(Failure::Bad(anyhow!("{refused} rules were not converted"))),
+        _ => Err(Failure::Bad(anyhow!("not converted: {}", counted(refused, "rule")))),
     }
 }
 
@@ -103,8 +103,8 @@ fn report(imported: &Imported) -> String {
     let converted = imported.rules.iter().filter(|rule| !rule.made.is_empty()).count();
     let whole = imported.rules.iter().filter(|rule| !rule.made.is_empty() && rule.lost.is_empty());
     out + &format!(
-        "{converted} of {} rules converted, {} of them without loss\n",
-        imported.rules.len(),
+        "{converted} of {} converted, {} of them without loss\n",
+        counted(imported.rules.len(), "rule"),
         whole.count()
     )
 }

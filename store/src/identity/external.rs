@@ -42,12 +42,12 @@ impl Identity {
     }
 
     /// Signs in somebody whom a provider vouches for. Their account is made, or takes the role they
-    /// have now.
+    /// have now; sessions that they have under another role end.
     ///
     /// # Errors
     ///
     /// [`IdentityError::Taken`] when the name is that of a local account or of another person at the
-    /// provider; [`IdentityError::NoRole`]; [`IdentityError::BadName`].
+    /// provider, whatever its case; [`IdentityError::NoRole`]; [`IdentityError::BadName`].
     pub async fn sign_in_external(
         &self,
         user: &ExternalUser,
@@ -55,6 +55,12 @@ impl Identity {
         let ExternalUser { provider, subject, name, role } = user;
         check_name(name)?;
         self.check_role_of_people(role)?;
+        self.check_not_alike(name)?;
+        let end_others = Statement {
+            sql: "DELETE FROM sessions WHERE user_name = ?1 AND EXISTS (SELECT 1 FROM users
+                  WHERE name = ?1 AND provider = ?2 AND subject = ?3 AND role <> ?4)",
+            values: [name, provider, subject, role].map(|text| rows::from_text(text)).to_vec(),
+        };
         let statement = Statement {
             // Nobody signs in with an empty hash: it is none.
             sql: "INSERT INTO users (name, role, password_hash, created_at, provider, subject)
@@ -69,10 +75,28 @@ impl Identity {
                 rows::from_text(subject),
             ],
         };
-        if self.change_and_reload(vec![statement]).await?.first() == Some(&0) {
+        if self.change_and_reload(vec![end_others, statement]).await?.get(1) == Some(&0) {
             return Err(IdentityError::Taken(name.clone()));
         }
         self.create_session(name).await
+    }
+
+    /// Ends the sessions of somebody to whom a provider gives no role any more.
+    ///
+    /// # Errors
+    ///
+    /// When the catalog cannot be written.
+    pub async fn end_external_sessions(
+        &self,
+        provider: &str,
+        subject: &str,
+    ) -> Result<(), IdentityError> {
+        let statement = Statement {
+            sql: "DELETE FROM sessions WHERE user_name IN
+                  (SELECT name FROM users WHERE provider = ?1 AND subject = ?2)",
+            values: [provider, subject].map(rows::from_text).to_vec(),
+        };
+        self.change_and_reload(vec![statement]).await.map(drop)
     }
 
     /// The program that brings a token which is none of ours.

@@ -272,7 +272,13 @@ async fn who_a_provider_vouches_for_gets_an_account_of_their_own() {
     };
     assert_eq!(role(&session), Some(Role::Reader));
     let again = identity.sign_in_external(&user("1", "analyst")).await.expect("signed in");
-    assert_eq!((role(&session), role(&again)), (Some(Role::Analyst), Some(Role::Analyst)));
+    assert_eq!((role(&session), role(&again)), (None, Some(Role::Analyst)), "the old one ends");
+    let third = identity.sign_in_external(&user("1", "analyst")).await.expect("signed in");
+    assert_eq!((role(&again), role(&third)), (Some(Role::Analyst), Some(Role::Analyst)));
+    identity.end_external_sessions("corp", "2").await.expect("done");
+    assert_eq!(role(&third), Some(Role::Analyst), "another person's");
+    identity.end_external_sessions("corp", "1").await.expect("done");
+    assert_eq!((role(&again), role(&third)), (None, None));
 
     let other = identity.sign_in_external(&user("2", "admin")).await;
     assert!(matches!(other, Err(IdentityError::Taken(_))), "another person of that name");
@@ -288,6 +294,11 @@ async fn who_a_provider_vouches_for_gets_an_account_of_their_own() {
     let ben = ExternalUser { name: "ben".to_owned(), ..user("3", "admin") };
     let taken = identity.sign_in_external(&ben).await;
     assert!(matches!(taken, Err(IdentityError::Taken(_))), "a local account stays its owner's");
+    let alike = ExternalUser { name: "BEN".to_owned(), ..user("3", "admin") };
+    let taken = identity.sign_in_external(&alike).await;
+    assert!(matches!(taken, Err(IdentityError::Taken(_))), "names that look alike");
+    let alike = identity.create_user("Ben", "reader", PASSWORD).await;
+    assert!(matches!(alike, Err(IdentityError::Taken(_))), "names that look alike");
 }
 
 #[tokio::test]

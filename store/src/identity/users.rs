@@ -82,6 +82,7 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         check_name(name)?;
         self.check_role_of_people(role)?;
+        self.check_not_alike(name)?;
         let password_hash = self.hash_password(name, password).await?;
         let mut statements = vec![Statement {
             sql: "INSERT INTO users (name, role, password_hash, created_at)
@@ -95,6 +96,19 @@ impl Identity {
             return Err(IdentityError::Taken(name.to_owned()));
         }
         Ok(())
+    }
+
+    /// Refuses a new name that people would take for another's: it differs in case alone.
+    pub(super) fn check_not_alike(&self, name: &str) -> Result<(), IdentityError> {
+        let state = self.read();
+        let folded = name.to_lowercase();
+        let is_alike = |known: &&String| known.to_lowercase() == folded;
+        match state.users.keys().find(is_alike) {
+            Some(known) if !state.users.contains_key(name) => {
+                Err(IdentityError::Taken(known.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Every user, by name.

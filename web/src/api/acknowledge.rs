@@ -2,14 +2,11 @@
 //! signing in.
 //!
 //! GET shows what it is about and changes nothing: mail scanners fetch every link before a person
-//! does. POST acts. The page is plain HTML with a form and works without scripts; its style stands in
-//! it under a number of its own.
+//! does. POST acts. The page is plain HTML with a form and works without scripts.
 
 use axum::Extension;
 use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderValue, StatusCode, header};
 use logwarden_alerting::{AlertingError, KnownLink, Link, LinkState};
 use logwarden_event::Timestamp;
@@ -21,21 +18,6 @@ use crate::audit::Entry;
 use crate::error::{ApiError, ErrorBody};
 use crate::origin::Origin;
 use crate::route::{Permission, Routes};
-
-const STYLE: &str = "\
-:root{color-scheme:light dark;font-family:system-ui,sans-serif;line-height:1.5}\
-body{margin:0;background:#f6f7f9;color:#16191d}\
-header{padding:12px 16px;font-weight:600}\
-main{max-width:36rem;margin:0 auto;padding:8px 16px 32px}\
-.skip{position:absolute;left:-999px}.skip:focus{position:static}\
-section{padding:16px;border:1px solid #7b8594;border-radius:8px;background:#fff}\
-h1{margin:0 0 12px;font-size:1.35rem}p{margin:0 0 12px;overflow-wrap:anywhere}\
-.title{font-size:1.1rem;font-weight:600}\
-button{min-height:44px;padding:8px 20px;border:0;border-radius:6px;background:#1a56a8;color:#fff;font:inherit;font-weight:600}\
-button:focus-visible,a:focus-visible,h1:focus-visible{outline:3px solid #b45309;outline-offset:2px}\
-a{color:#1a56a8}.soft{font-size:.9rem;color:#4a5360}\
-@media(prefers-color-scheme:dark){body{background:#14171b;color:#e8eaed}section{background:#1c2026;border-color:#7b8594}\
-a{color:#8ab8f5}button{background:#8ab8f5;color:#10141a}.soft{color:#b3bac4}}";
 
 pub(super) fn routes() -> Routes {
     Routes::new().add(Permission::Open, routes!(show)).add(Permission::Open, routes!(acknowledge))
@@ -102,29 +84,19 @@ fn page_of(link: Result<Link, AlertingError>, done_as: Option<&str>) -> Result<R
         ),
         Err(error) => return Err(refuse(error)),
     };
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(ApiError::internal)?;
-    let nonce = BASE64.encode(bytes);
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"robots\" content=\"noindex\">\
-         <title>Acknowledge · Logwarden</title><style nonce=\"{nonce}\">{STYLE}</style></head>\
+         <title>Acknowledge · Logwarden</title>\
+         <link rel=\"stylesheet\" href=\"/acknowledge.css\"></head>\
          <body><a class=\"skip\" href=\"#content\">Skip to content</a><header>Logwarden</header>\
          <main id=\"content\"><section><h1 tabindex=\"-1\">Acknowledge alert</h1>{body}</section></main>\
          </body></html>\n"
     );
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'"
-    );
     let mut response = (status, html).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    let policy = HeaderValue::from_str(&policy).map_err(ApiError::internal)?;
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    // Without a referrer browsers would not say that the form comes from this page.
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
 }
 

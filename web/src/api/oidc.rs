@@ -101,13 +101,13 @@ impl Problem {
     }
 }
 
-impl From<FlowError> for Problem {
-    fn from(error: FlowError) -> Self {
+impl From<&FlowError> for Problem {
+    fn from(error: &FlowError) -> Self {
         match error {
             FlowError::Unreachable => Self::Unreachable,
             FlowError::Untrusted => Self::Untrusted,
             FlowError::NoName => Self::NoName,
-            FlowError::NoRole => Self::NoRole,
+            FlowError::NoRole { .. } => Self::NoRole,
         }
     }
 }
@@ -141,7 +141,7 @@ async fn begin(
     let provider = app.providers.find(&name).ok_or_else(ApiError::not_found)?;
     let begun = match provider.begin(&redirect(&app, &name)).await {
         Ok(begun) => begun,
-        Err(error) => return to_login(&origin, error.into()),
+        Err(error) => return to_login(&origin, Problem::from(&error)),
     };
     let pending = Pending {
         provider: name,
@@ -181,10 +181,15 @@ async fn callback(
         return to_login(&origin, Problem::Denied);
     };
     let Pending { nonce, verifier, next, .. } = pending;
-    match provider.finish(&redirect(&app, &name), code, verifier, nonce).await {
+    match provider.finish(&redirect(&app, &name), code, verifier, nonce, now).await {
         Err(error) => {
-            note(&app, &origin, &name, error.into()).await;
-            to_login(&origin, error.into())
+            if let FlowError::NoRole { subject } = &error {
+                let ended = app.identity.end_external_sessions(&name, subject).await;
+                ended.map_err(ApiError::internal)?;
+            }
+            let problem = Problem::from(&error);
+            note(&app, &origin, &name, problem).await;
+            to_login(&origin, problem)
         }
         Ok(person) => enter(&app, &origin, &person, &next).await,
     }

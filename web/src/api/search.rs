@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, stream};
 use http::{HeaderMap, header};
-use logwarden_query::{Progress, QueryError, SearchAnswer, SearchRequest, SortKey};
+use logwarden_query::{Progress, QueryError, SearchAnswer, SearchRequest, SortKey, parse_query};
 use logwarden_store::identity::Action;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -137,7 +137,10 @@ struct Column {
 }
 
 pub(super) fn routes() -> Routes {
-    Routes::new().add(SEARCH, routes!(search)).add(SEARCH, routes!(search_by_body))
+    Routes::new()
+        .add(SEARCH, routes!(search))
+        .add(SEARCH, routes!(search_by_body))
+        .add(SEARCH, routes!(check))
 }
 
 /// Searches. With `Accept: text/event-stream` the answer is a stream of `hits`, `progress` and, at
@@ -154,6 +157,51 @@ async fn search(
     Params(params): Params<SearchParams>,
 ) -> Result<Response, ApiError> {
     run(&app, &caller, request_id, &headers, params.into()).await
+}
+
+/// Whether a query can be read.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueryCheck)]
+struct Check {
+    /// What is wrong with it; null: nothing.
+    problem: Option<QueryProblem>,
+}
+
+/// What is wrong with a query.
+#[derive(Debug, Serialize, ToSchema)]
+struct QueryProblem {
+    /// A sentence for people.
+    message: String,
+    /// Where, in characters from 0 on.
+    position: usize,
+    /// What could stand there.
+    expected: Vec<String>,
+}
+
+/// Which query to check.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CheckParams {
+    /// The query.
+    q: String,
+}
+
+/// Reads a query without running it.
+#[utoipa::path(
+    get, path = "/api/v1/search/check", tag = "search", params(CheckParams),
+    responses((status = 200, body = Check))
+)]
+async fn check(
+    Extract(app): Extract<App>,
+    SignedIn(_caller): SignedIn,
+    Params(params): Params<CheckParams>,
+) -> axum::Json<Check> {
+    let problem = parse_query(&params.q, app.audit.now()).err().map(|error| QueryProblem {
+        message: error.message,
+        position: error.offset,
+        expected: error.expected,
+    });
+    axum::Json(Check { problem })
 }
 
 /// Searches, with the query in the body.

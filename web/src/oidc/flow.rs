@@ -1,5 +1,6 @@
 //! How a person signs in: there with a request, back with a code.
 
+use logwarden_event::Timestamp;
 use logwarden_store::identity::ExternalUser;
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreGenderClaim, CoreIdToken, CoreIdTokenClaims,
@@ -35,7 +36,7 @@ pub(crate) struct Begun {
 pub(crate) type Person = ExternalUser;
 
 /// Why somebody is not signed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FlowError {
     /// The provider does not answer, or not as one.
     #[error("the provider cannot be reached")]
@@ -48,7 +49,10 @@ pub(crate) enum FlowError {
     NoName,
     /// No group of theirs has a role.
     #[error("no group has a role")]
-    NoRole,
+    NoRole {
+        /// What the provider calls them.
+        subject: String,
+    },
 }
 
 /// Every claim that is not one of the standard.
@@ -88,6 +92,7 @@ impl Provider {
         code: String,
         verifier: String,
         nonce: String,
+        now: Timestamp,
     ) -> Result<Person, FlowError> {
         let known = self.metadata().await?;
         let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| FlowError::Unreachable)?;
@@ -113,6 +118,12 @@ impl Provider {
         let subject = claims.subject().clone();
         // Verified above: what its middle part says is what the claims are.
         let mut all = machine::payload(&id_token.to_string()).ok_or(FlowError::Untrusted)?;
+        let is_for_another =
+            all.get("azp").is_some_and(|azp| *azp != Value::from(self.config.client_id.as_str()));
+        if is_for_another || machine::check_begun(&all, now).is_err() {
+            warn!(provider = %self.config.name, "nobody was signed in: the token is for another program, or of a later time");
+            return Err(FlowError::Untrusted);
+        }
         if known.userinfo_endpoint().is_some() {
             let request = client.user_info(tokens.access_token().clone(), Some(subject.clone()));
             let request = request.map_err(|error| self.untrusted(&error))?;
@@ -153,7 +164,8 @@ impl Provider {
             _ => Vec::new(),
         };
         let given = config.roles.iter().find(|given| groups.contains(&given.group.as_str()));
-        let role = given.ok_or(FlowError::NoRole)?.role.clone();
+        let Some(given) = given else { return Err(FlowError::NoRole { subject }) };
+        let role = given.role.clone();
         Ok(Person { provider: config.name.clone(), subject, name: name.to_owned(), role })
     }
 

@@ -4,13 +4,15 @@
 //! nor an HMAC under a public key), another issuer or audience, a time that has not begun or is over,
 //! a key that is not the provider's, a program nobody configured.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use logwarden_event::Timestamp;
 use logwarden_store::identity::ExternalProgram;
 use openidconnect::core::{CoreJsonWebKey, CoreJwsSigningAlgorithm, CoreProviderMetadata};
 use openidconnect::{JsonWebKey, JsonWebKeyUse};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::ProviderConfig;
@@ -51,7 +53,7 @@ pub(super) enum Refusal {
 }
 
 /// The first part of a token.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 pub(super) struct Header {
     alg: String,
     kid: Option<String>,
@@ -68,9 +70,39 @@ pub(super) fn header(token: &str) -> Option<Header> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(first).ok()?).ok()
 }
 
-/// The claims of a token, unverified.
+/// The claims of a token, unverified. `None` also where one stands twice (RFC 7519, section 4).
 pub(super) fn payload(token: &str) -> Option<Map<String, Value>> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?).ok()
+    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&bytes).ok().map(|Claims(claims)| claims)
+}
+
+/// An object in which no name stands twice.
+struct Claims(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ClaimsVisitor)
+    }
+}
+
+struct ClaimsVisitor;
+
+impl<'de> Visitor<'de> for ClaimsVisitor {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Claims, A::Error> {
+        let mut claims = Map::new();
+        while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            if claims.insert(name, value).is_some() {
+                return Err(A::Error::custom("a claim stands twice"));
+            }
+        }
+        Ok(Claims(claims))
+    }
 }
 
 /// Whether the provider has the key that a token names.
@@ -103,8 +135,8 @@ pub(super) fn program(
     }
     let claims = payload(token).ok_or(Refusal::Malformed)?;
     check_claims(config, &claims, now)?;
-    let named = ["client_id", "azp", "sub"].iter().find_map(|name| claims.get(*name)?.as_str());
-    let client = named.ok_or(Refusal::Program)?;
+    let named = ["client_id", "azp", "sub"].iter().find_map(|name| claims.get(*name));
+    let client = named.and_then(Value::as_str).ok_or(Refusal::Program)?;
     let program = config.programs.iter().find(|program| program.client == client);
     let program = program.ok_or(Refusal::Program)?;
     Ok(ExternalProgram {
@@ -131,21 +163,30 @@ fn check_claims(
     if !is_for_us {
         return Err(Refusal::Audience);
     }
-    // A float is a time too; one that is none is no time at all.
-    let at = |name: &str| match claims.get(name) {
-        None => Ok(None),
-        Some(value) => value.as_f64().map(|secs| Some(secs as i64)).ok_or(Refusal::Malformed),
-    };
-    let ends = at("exp")?.ok_or(Refusal::Expired)?;
+    let ends = seconds(claims, "exp")?.ok_or(Refusal::Expired)?;
     if ends.saturating_add(LEEWAY_SECS) <= now.secs() {
         return Err(Refusal::Expired);
     }
-    for begin in [at("nbf")?, at("iat")?].into_iter().flatten() {
-        if begin.saturating_sub(LEEWAY_SECS) > now.secs() {
+    check_begun(claims, now)
+}
+
+/// Refuses what counts from a later instant on, or was made at one.
+pub(super) fn check_begun(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Refusal> {
+    for name in ["nbf", "iat"] {
+        let begin = seconds(claims, name)?;
+        if begin.is_some_and(|begin| begin.saturating_sub(LEEWAY_SECS) > now.secs()) {
             return Err(Refusal::NotYet);
         }
     }
     Ok(())
+}
+
+/// A time among the claims. A float is one too; what is no number is none at all.
+fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_f64().map(|secs| Some(secs as i64)).ok_or(Refusal::Malformed),
+    }
 }
 
 /// The name in a header.
@@ -301,6 +342,17 @@ mod tests {
         check(json!({}), json!({ "iat": NOW_SECS + 31 }), Err(Refusal::NotYet));
         check(json!({}), json!({ "client_id": "stranger" }), Err(Refusal::Program));
         check(json!({}), json!({ "client_id": null }), Err(Refusal::Program));
+        let two = json!({ "client_id": ["shipper"], "sub": "shipper" });
+        check(json!({}), two, Err(Refusal::Program));
+    }
+
+    #[test]
+    fn a_claim_that_stands_twice_makes_a_token_none() {
+        let payload = |claims: &str| payload(&format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims)));
+        assert_eq!(payload(r#"{"iss":"a","exp":1}"#).map(|claims| claims.len()), Some(2));
+        for twice in [r#"{"exp":1,"exp":1}"#, r#"{"aud":"a","iss":"b","aud":"c"}"#, "[]", "1"] {
+            assert_eq!(payload(twice), None, "{twice}");
+        }
     }
 
     #[test]

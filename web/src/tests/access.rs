@@ -38,6 +38,7 @@ const TABLE: &str = "
     POST   /api/v1/setup                        open
     GET    /api/v1/search                       reader analyst admin
     POST   /api/v1/search                       reader analyst admin
+    GET    /api/v1/search/check                 reader analyst admin
     GET    /api/v1/histogram                    reader analyst admin
     GET    /api/v1/facets                       reader analyst admin
     GET    /api/v1/fields                       reader analyst admin

@@ -93,6 +93,13 @@ async fn a_wrong_query_says_where() {
         assert_eq!((answer.status.as_u16(), answer.code()), (400, "syntax_error".to_owned()));
         assert!(answer.json()["error"]["position"].is_number(), "{}", answer.text);
     }
+    for (query, position) in [("a%20)", Some(2)), ("*%20%7C%20nosuch", Some(4)), ("a%20b", None)] {
+        let path = format!("/api/v1/search/check?q={query}");
+        let answer = harness.call("GET", &path, Some(&token), "").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let found = answer.json()["problem"]["position"].as_u64();
+        assert_eq!(found, position, "{query}: {}", answer.text);
+    }
     let deep = "(".repeat(20_000);
     let body = format!(r#"{{"q":"{deep}"}}"#);
     let answer = harness.call("POST", "/api/v1/search", Some(&token), &body).await;

@@ -389,6 +389,12 @@ export type Problem = { id: string; reason: string; };
 /** A provider of identities. */
 export type ProviderItem = { name: string; };
 
+/** Whether a query can be read. */
+export type QueryCheck = { problem?: QueryProblem | null; };
+
+/** What is wrong with a query. */
+export type QueryProblem = { expected: string[]; message: string; position: number; };
+
 /** Why an alert was opened. */
 export type Reason = {
   group: Record<string, string>;

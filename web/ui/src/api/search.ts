@@ -11,6 +11,7 @@ import type {
   Hit,
   HistogramAnswer,
   Page,
+  QueryProblem,
   SearchAnswer,
   Splits,
 } from './types';
@@ -35,6 +36,12 @@ export type SearchStep =
 
 function scope_query(scope: Scope): Query {
   return { q: scope.q.trim() === '' ? '*' : scope.q, from: scope.from, to: scope.to };
+}
+
+/** What is wrong with a query, without running it; null when nothing is. */
+export async function check_query(q: string): Promise<QueryProblem | null> {
+  const answer: { problem: QueryProblem | null } = await request('GET', '/search/check', { query: { q } });
+  return answer.problem;
 }
 
 export function search(wanted: SearchRequest, signal?: AbortSignal): Promise<SearchAnswer> {

@@ -220,6 +220,7 @@ export type NotifierItem = Full<Schema.Notifier> & { state: 'ok' | 'failing' | '
 
 export type NotifierSettings = Omit<Schema.NotifierSettings, 'settings'> & { settings: Record<string, unknown> };
 
+export type QueryProblem = Full<Schema.QueryProblem>;
 export type Delivery = Full<Schema.Delivery> & { state: 'pending' | 'sent' | 'failed' | 'limited' | 'silenced' };
 
 export type TokenItem = Full<Schema.Token>;

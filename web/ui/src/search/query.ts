@@ -52,22 +52,6 @@ export function tokens(query: string): Token[] {
   return found;
 }
 
-/** What is wrong with `query` so far that can be seen without the server. */
-export function obvious_error(query: string): { position: number; message: string } | null {
-  const open: number[] = [];
-  for (const token of tokens(query)) {
-    if (!token.is_closed) {
-      const what = token.kind === 'range' ? 'This range is not closed: expected ]' : 'This quote is not closed: expected "';
-      return { position: token.start, message: what };
-    }
-    if (token.kind !== 'paren') continue;
-    if (token.text === '(') open.push(token.start);
-    else if (open.pop() === undefined) return { position: token.start, message: 'This bracket closes nothing' };
-  }
-  const last = open.at(-1);
-  return last === undefined ? null : { position: last, message: 'This bracket is not closed: expected )' };
-}
-
 /** One condition of the query; all of them must hold. */
 export interface Clause {
   text: string;
