@@ -12,6 +12,7 @@ pub mod link;
 pub(crate) mod sight;
 pub(crate) mod statistics;
 pub(crate) mod tables;
+pub(crate) mod usual;
 pub(crate) mod wording;
 pub(crate) mod writing;
 
@@ -200,7 +201,8 @@ pub struct Why {
     pub observed: u64,
     /// What the rule asks for.
     pub threshold: u64,
-    /// What is usual for the group, from and to, where the rule knows its past.
+    /// What is usual for the group, from and to: as the rule knows it, or, of one that counts events in a
+    /// window, in the middle nine tenths of the windows of the day before.
     #[serde(default)]
     pub usual: Option<[f64; 2]>,
     /// The length of the window in seconds; 0 when the rule has none.

@@ -409,7 +409,9 @@ impl Alerting {
         if viewer.visibility.is_partial() {
             return alert::sight::one(&self.shared, id, viewer).await;
         }
-        alert::tables::load(&*self.shared.store.catalog, id).await
+        let mut alert = alert::tables::load(&*self.shared.store.catalog, id).await?;
+        alert::usual::tell(self.shared.searches(), &mut alert).await;
+        Ok(alert)
     }
 
     /// Does something with an alert on behalf of `viewer`; answers the alert as they see it then.
@@ -618,6 +620,7 @@ async fn send_notifications(shared: Arc<Shared>, shutdown: CancellationToken) {
             let (status, waking, well) = (shared.clone(), shared.clone(), shared.clone());
             let worker = notify::outbox::Worker {
                 store: shared.store.clone(),
+                shared: shared.clone(),
                 named: named.clone(),
                 public_url: routing.public_url.clone(),
                 others: routing.others(&named.name),

@@ -173,6 +173,7 @@ impl World {
         let named = routing.notifiers()[place].clone();
         let worker = Worker {
             store: self.store.clone(),
+            shared: self.alerting.shared.clone(),
             others: routing.others(&named.name),
             named,
             public_url: String::new(),

@@ -86,7 +86,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`QueryError::NotFound`] when the event is not there, may not be seen or has no such field.
+    /// [`QueryError::NotFound`] when the event is not there or may not be seen; [`QueryError::Invalid`] when it
+    /// has no such field.
     pub async fn context(
         &self,
         request: ContextRequest,
@@ -104,7 +105,12 @@ impl Engine {
     ) -> Result<ContextAnswer, QueryError> {
         let visibility = request.visibility;
         let anchor = self.event(request.id, visibility.clone(), control.clone()).await?;
-        let alike = alike(&anchor, &request.by).ok_or(QueryError::NotFound)?;
+        let alike = alike(&anchor, &request.by).ok_or_else(|| {
+            QueryError::Invalid(format!(
+                "this event has no `{}` that others could share",
+                request.by
+            ))
+        })?;
         let own = anchor.dataset().to_owned();
         // Beside a record of ours stand others of its dataset, which `visible` would leave out.
         let dataset = Filter::is(Target::Dataset, Test::Equals { text: own.clone(), cased: false });

@@ -143,7 +143,7 @@ async fn sign_in(stranger: &Client) -> (String, String) {
         print('%06d'%((struct.unpack('>I',mac[at:at+4])[0]&0x7fffffff)%1000000))";
     let output = run(Command::new(python()).args(["-c", code, &secret]));
     let code = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let body = json!({ "secret": secret, "code": code });
+    let body = json!({ "secret": secret, "code": code, "current": PASSWORD });
     let set = Client::send(as_ana(Method::PUT).json(&body)).await;
     assert_eq!(set.status, 200, "{}", set.text);
     (cookie, secret)

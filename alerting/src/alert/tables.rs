@@ -659,7 +659,8 @@ pub(crate) async fn deliveries(
     let alert_id = query.alert_id.map(|id| id.to_string());
     let statement = Statement {
         sql: "SELECT id, alert_id, event, notifier, kind, state, attempts, last_ns, next_ns,
-                answer, title, route, created_ns, sent_ns
+                answer, COALESCE(title, (SELECT a.title FROM alerting_alerts a
+                    WHERE a.id = alerting_outbox.alert_id)), route, created_ns, sent_ns
             FROM alerting_outbox
             WHERE (?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR state = ?2)
                 AND (?6 IS NULL OR id = ?6)

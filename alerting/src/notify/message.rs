@@ -1,11 +1,13 @@
 //! What a notification says, as plain data: for templates and for JSON.
 
+use std::collections::BTreeMap;
+
 use logwarden_event::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Outgoing, Trouble};
 use crate::alert::wording::{span_text, visible};
-use crate::alert::{Alert, AlertState, AlertSummary, Evidence};
+use crate::alert::{Alert, AlertState, AlertSummary, Delivery, Evidence};
 use crate::rule::Level;
 
 /// Events that a mail shows.
@@ -34,14 +36,14 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
         let at = time(evidence.timestamp());
         format!("A login from this address SUCCEEDED at {at}{}.", who.unwrap_or_default())
     });
-    let others: Vec<String> = alert
-        .notifications
-        .iter()
-        .filter(|delivery| delivery.notifier != outgoing.notifier)
-        .map(|delivery| {
-            format!("{} {} ({})", delivery.kind, delivery.notifier, delivery.state.name())
-        })
-        .collect();
+    // Of each what became of the last one.
+    let mut last: BTreeMap<&str, &Delivery> = BTreeMap::new();
+    for delivery in alert.notifications.iter().filter(|one| one.notifier != outgoing.notifier) {
+        last.insert(&delivery.notifier, delivery);
+    }
+    let in_words =
+        |one: &&Delivery| format!("{} {} ({})", one.kind, one.notifier, one.state.name());
+    let others: Vec<String> = last.values().map(in_words).collect();
     json!({
         "heading": heading(&outgoing.event),
         "group": group_lines(outgoing, alert),

@@ -23,10 +23,11 @@ use super::breaker::{Breaker, FAILURES_MAX};
 use super::plan::{Pending, insert};
 use super::{Named, NotifierState, Outgoing, SendError};
 use super::{handover, hidden};
+use crate::Shared;
 use crate::alert::lifecycle::{commit, timeline_entry};
 use crate::alert::link;
 use crate::alert::tables::{self, AlertRow, Columns, instant, integer, rows, text};
-use crate::alert::{AlertState, DeliveryState, TimelineKind};
+use crate::alert::{AlertState, DeliveryState, TimelineKind, usual};
 use crate::error::AlertingError;
 use crate::identity;
 use crate::metrics;
@@ -98,6 +99,7 @@ struct Due {
 /// The worker of one notifier.
 pub(crate) struct Worker {
     pub store: Store,
+    pub shared: Arc<Shared>,
     pub named: Named,
     pub public_url: String,
     /// Those who are told when this one fails for good.
@@ -339,11 +341,13 @@ impl Worker {
             }
             _ => None,
         };
+        let mut alert = tables::load(&*self.store.catalog, first.id).await?;
+        usual::tell(self.shared.searches(), &mut alert).await;
         let outgoing = Outgoing {
             id: *id,
             event,
             trouble: None,
-            alert: Some(hidden::masked(mask, tables::load(&*self.store.catalog, first.id).await?)),
+            alert: Some(hidden::masked(mask, alert)),
             also: alerts.iter().skip(1).map(|(_, summary)| summary.clone()).collect(),
             sent_at: self.store.clock.now(),
             public_url: self.public_url.clone(),

@@ -216,6 +216,7 @@ async fn a_receiver_that_fails_again_and_again_is_left_alone_and_then_gets_every
     let reported = states.clone();
     let worker = Worker {
         store: world.store.clone(),
+        shared: world.alerting.shared.clone(),
         others: Vec::new(),
         named: routing.notifiers()[0].clone(),
         public_url: String::new(),
@@ -291,6 +292,7 @@ async fn no_sign_of_life_is_given_while_alerts_would_come_late() {
     let well = is_well.clone();
     let worker = Worker {
         store: world.store.clone(),
+        shared: world.alerting.shared.clone(),
         others: Vec::new(),
         named,
         public_url: String::new(),

@@ -7,6 +7,7 @@
 //! as text too, or its name is cut: each is flagged, nothing is lost.
 
 mod skeleton;
+mod strict;
 
 use std::cell::RefCell;
 
@@ -272,6 +273,17 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
         Reading::of_record(start, end)
     }
 
+    /// The JSON text between two places, such that every reader takes it.
+    fn json(&mut self, start: usize, end: usize) -> Text {
+        let Some(mended) = strict::mended(&self.scanner.text()[start..end]) else {
+            return self.span(start, end);
+        };
+        if mended.was_replaced {
+            self.reading.flag("lw.invalid_utf8");
+        }
+        self.reading.keep(&mended.text)
+    }
+
     fn literal(&mut self, literal: Literal) -> Text {
         if !literal.has_escapes {
             return self.span(literal.start, literal.end);
@@ -362,12 +374,12 @@ impl<'f, 'a, 't> Flattener<'f, 'a, 't> {
                 let start = self.scanner.pos;
                 self.scanner.was_deep = false;
                 self.scanner.skip_value(depth)?;
-                let value = self.span(start, self.scanner.pos);
+                let end = self.scanner.pos;
                 if self.scanner.was_deep {
                     self.reading.flag("lw.truncated");
-                    Held::Text(value)
+                    Held::Text(self.span(start, end))
                 } else {
-                    Held::Json(value)
+                    Held::Json(self.json(start, end))
                 }
             }
             Some(b't') => self.scanner.keyword("true").map(|()| Held::Bool(true))?,

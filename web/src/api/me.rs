@@ -73,6 +73,8 @@ struct ConfirmedSecondFactor {
     secret: String,
     /// Six digits.
     code: String,
+    /// The present password: whoever took over a session does not know it.
+    current: String,
 }
 
 /// The present password.
@@ -196,17 +198,19 @@ async fn begin_second_factor(
     Ok(axum::Json(NewSecondFactor { secret, url }))
 }
 
-/// Asks for codes of this secret from now on.
+/// Asks for codes of this secret from now on; the present password is needed.
 #[utoipa::path(
     put, path = "/api/v1/me/second-factor", tag = "session", request_body = ConfirmedSecondFactor,
     responses((status = 200, body = SecondFactor))
 )]
 async fn set_second_factor(
     Extract(app): Extract<App>,
+    Extension(origin): Extension<Origin>,
     SignedIn(caller): SignedIn,
     Json(confirmed): Json<ConfirmedSecondFactor>,
 ) -> Result<axum::Json<SecondFactor>, ApiError> {
     let name = person(&caller)?;
+    confirm(&app, name, &confirmed.current, &origin).await?;
     let set = app.identity.set_second_factor(name, &confirmed.secret, &confirmed.code).await;
     set.map_err(|error| match error {
         SignInError::BadCredentials => {
@@ -231,13 +235,22 @@ async fn remove_second_factor(
     Json(present): Json<PresentPassword>,
 ) -> Result<axum::Json<SecondFactor>, ApiError> {
     let name = person(&caller)?;
-    let peer = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let confirmed = app.identity.confirm_password(name, &present.current, peer).await;
-    confirmed.map_err(refuse_present)?;
+    confirm(&app, name, &present.current, &origin).await?;
     app.identity.remove_second_factor(name).await.map_err(refuse)?;
     let entry = Entry::new("user.second-factor", name, name, "removed the second factor");
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(axum::Json(SecondFactor { enabled: false }))
+}
+
+/// Refuses a change when `current` is not the password of who is signed in.
+pub(super) async fn confirm(
+    app: &App,
+    name: &str,
+    current: &str,
+    origin: &Origin,
+) -> Result<(), ApiError> {
+    let peer = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    app.identity.confirm_password(name, current, peer).await.map_err(refuse_present)
 }
 
 /// Which sessions.

@@ -102,6 +102,8 @@ struct TestText {
 struct Delivery {
     id: String,
     alert_id: String,
+    /// The alert's title, as its mails' subject has it; null for who sees a part of the events.
+    alert_title: Option<String>,
     /// What it says, such as `alert.opened`, `alert.escalated` or `alert.digest`.
     event: String,
     /// The route that took the alert.
@@ -109,7 +111,7 @@ struct Delivery {
     notifier: String,
     /// `email` or `webhook`.
     kind: String,
-    /// `pending`, `sent` or `failed`.
+    /// `pending`, `sent`, `failed`, `limited` (held back: its receiver had enough) or `silenced`.
     state: &'static str,
     attempts: u32,
     last_attempt_at: Option<String>,
@@ -126,6 +128,7 @@ impl From<AlertDelivery> for Delivery {
         Self {
             id: delivery.id.to_string(),
             alert_id: delivery.alert_id.to_string(),
+            alert_title: delivery.title,
             event: delivery.event,
             route: delivery.route,
             notifier: delivery.notifier,
@@ -149,7 +152,7 @@ fn milliseconds(span: Duration) -> u64 {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DeliveryParams {
-    /// Only `pending`, `sent` or `failed` ones.
+    /// Only `pending`, `sent`, `failed`, `limited` or `silenced` ones.
     state: Option<String>,
     /// Only about the alert of this id.
     alert_id: Option<String>,

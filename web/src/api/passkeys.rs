@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::me::person;
+use super::me::{confirm, person};
 use super::session::{refuse, signed_in};
 use super::shape::List;
 use super::users::refuse as refuse_change;
@@ -64,6 +64,8 @@ struct MadePasskey {
     public_key: String,
     authenticator_data: String,
     client_data: String,
+    /// The present password: whoever took over a session does not know it.
+    current: String,
 }
 
 /// What a device has signed.
@@ -187,7 +189,8 @@ async fn begin(
     }))
 }
 
-/// Adds a passkey; from now on signing in needs one, or a code besides the password.
+/// Adds a passkey; the present password is needed. From now on signing in needs a passkey, or a code besides the
+/// password.
 #[utoipa::path(
     post, path = "/api/v1/me/passkeys", tag = "session", request_body = MadePasskey,
     responses((status = 200, body = List<Passkey>))
@@ -203,6 +206,7 @@ async fn add(
     if made.name.trim().is_empty() {
         return Err(ApiError::bad_request("`name` is empty"));
     }
+    confirm(&app, name, &made.current, &origin).await?;
     let site = site(&app, &headers, &origin)?;
     let new = NewPasskey {
         id: bytes(&made.id)?,

@@ -159,7 +159,7 @@ async fn show(
     if source.events == 0 && health.is_none() {
         return Err(ApiError::not_found());
     }
-    Ok(axum::Json(Source { health, ..source }))
+    Ok(axum::Json(source.with(health)))
 }
 
 /// Lists who has sent events that are still kept, at most 100, the busiest first, and then who else
@@ -188,7 +188,7 @@ async fn list(
         let name = cell.value().to_string();
         let health = known.remove(&name);
         let source = newest(&app, &caller, &scope, name, Some(events)).await?;
-        items.push(Source { health, ..source });
+        items.push(source.with(health));
     }
     items.extend(known.into_iter().map(|(name, health)| Source {
         name,
@@ -198,6 +198,18 @@ async fn list(
         health: Some(health),
     }));
     Ok(axum::Json(List::whole(items)))
+}
+
+impl Source {
+    /// With what is known of it since the start. The event that came last need not be the newest by its own
+    /// time.
+    fn with(self, health: Option<SourceHealth>) -> Self {
+        let heard = health.as_ref().and_then(|health| health.last_received_at.clone());
+        // Without the `Z` times of different precision compare as texts.
+        let by_time = |at: &String| at.trim_end_matches('Z').to_owned();
+        let last_received_at = self.last_received_at.into_iter().chain(heard).max_by_key(by_time);
+        Self { last_received_at, health, ..self }
+    }
 }
 
 /// A source with the times of its newest event.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use logwarden_alerting::{
     Act, AlertQuery, Config, NotifierConfig, Resolution, RulesConfig, Viewer,
 };
-use logwarden_event::{Event, EventBuilder, FieldOptions, Value};
+use logwarden_event::{Event, EventBuilder, FieldOptions, Timestamp, Value};
 use logwarden_store::identity::{NewToken, Role, RoleConfig, Roles};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -386,4 +386,30 @@ async fn a_backtest_says_which_known_alerts_it_misses() {
     world.harness.alerting.act(shop.id, benign, &everybody).await.expect("resolved");
     assert_eq!(counts(&known(5, &token).await), [Some(3), Some(0), Some(1)]);
     assert_eq!(known(5, &world.token).await, Json::Null, "of a part of the events nothing is said");
+}
+
+#[tokio::test]
+async fn an_alert_says_what_was_usual_for_its_group() {
+    let mut world = world().await;
+    let token = world.harness.token(Role::Analyst).await;
+    let everybody = Viewer::of_everything("ana");
+    let query = AlertQuery { rule: Some("logins".to_owned()), ..AlertQuery::default() };
+    let opened = world.harness.alerting.alerts(&query, &everybody).await.expect("a page").items;
+    let shop = opened.iter().find(|alert| alert.events == 4).expect("four logins at the shop");
+    let path = format!("/api/v1/alerts/{}", shop.id);
+    let why = world.harness.call("GET", &path, Some(&token), "").await.json()["why"].clone();
+    assert_eq!(why["usual"], serde_json::json!([0.0, 0.0]), "nothing came before: {why}");
+    // Two in each of thirty windows of five minutes, far enough in the past to open nothing.
+    let before = (0..60_i64).map(|n| {
+        let at = shop.first_event_at.nanos() - (12 * 3_600 + n / 2 * 300 - n % 2) * 1_000_000_000;
+        let mut event = EventBuilder::new(b"record");
+        event.timestamp(Some(Timestamp::from_nanos(at))).source("shop").dataset("shop.auth");
+        event.field("kind", Value::String("login")).field("zone", Value::String("eu"));
+        event.build()
+    });
+    world.harness.ship(before.collect()).await;
+    let why = world.harness.call("GET", &path, Some(&token), "").await.json()["why"].clone();
+    assert_eq!(why["usual"], serde_json::json!([0.0, 2.0]), "{why}");
+    let text = why["text"].as_str().expect("text");
+    assert!(text.ends_with("Usual for this group: 0 to 2 in 5 min."), "{text}");
 }

@@ -121,8 +121,13 @@ async fn a_second_factor_is_confirmed_asked_for_and_taken_away_by_an_administrat
         url.starts_with("otpauth://totp/Logwarden:ana?secret=") && url.contains(secret),
         "{url}"
     );
-    let wrong = serde_json::json!({ "secret": secret, "code": "12345" }).to_string();
+    let wrong =
+        serde_json::json!({ "secret": secret, "code": "12345", "current": PASSWORD }).to_string();
     assert_eq!(call(&harness, &here, "PUT", path, &wrong).await.status, 400);
+    let taken_over =
+        serde_json::json!({ "secret": secret, "code": "123456", "current": "guessed" });
+    let refused = call(&harness, &here, "PUT", path, &taken_over.to_string()).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, "bad_credentials".to_owned()));
     let state = call(&harness, &here, "GET", path, "").await;
     assert_eq!(state.text, r#"{"enabled":false}"#);
     assert_eq!(sign_in(&harness, PASSWORD).await.status, 200);

@@ -54,6 +54,7 @@ try {
   await page.goto(`${BASE}/me`);
   const passkeys = page.getByRole('region', { name: 'Passkeys' });
   await passkeys.getByLabel('Name of the device').fill('<b>phone</b>');
+  await passkeys.getByLabel('Present password').fill(process.env.LOGWARDEN_PASSWORD);
   await passkeys.getByRole('button', { name: 'Add passkey' }).click();
   await passkeys.getByText('<b>phone</b>').waitFor();
   const { credentials } = await devtools.send('WebAuthn.getCredentials', { authenticatorId });

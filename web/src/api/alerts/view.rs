@@ -113,7 +113,8 @@ struct Reason {
     text: String,
     observed: u64,
     threshold: u64,
-    /// What is usual, from and to, where the rule learns it.
+    /// What is usual, from and to: as the rule learned it, or, of one that counts events in a window, in the middle nine
+    /// tenths of the windows of the day before.
     usual: Option<[f64; 2]>,
     window_secs: u64,
     group: BTreeMap<String, String>,
@@ -305,7 +306,7 @@ impl Reason {
             text: why.text,
             observed: why.observed,
             threshold: why.threshold,
-            usual: None,
+            usual: why.usual,
             window_secs: why.window_secs,
             group,
         }

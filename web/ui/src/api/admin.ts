@@ -94,8 +94,8 @@ export interface NewSecondFactor {
 }
 export const second_factor = (): Promise<{ enabled: boolean }> => request('GET', '/me/second-factor');
 export const begin_second_factor = (): Promise<NewSecondFactor> => request('POST', '/me/second-factor', { body: {} });
-export const set_second_factor = (secret: string, code: string): Promise<unknown> =>
-  request('PUT', '/me/second-factor', { body: { secret, code } });
+export const set_second_factor = (secret: string, code: string, current: string): Promise<unknown> =>
+  request('PUT', '/me/second-factor', { body: { secret, code, current } });
 export const remove_second_factor = (current: string): Promise<unknown> =>
   request('DELETE', '/me/second-factor', { body: { current } });
 export const take_second_factor = (name: string): Promise<Response> =>

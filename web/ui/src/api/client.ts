@@ -57,8 +57,10 @@ export interface Options {
 export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
   const init: RequestInit = { method, headers: { Accept: options.accept ?? 'application/json' } };
   if (options.signal) init.signal = options.signal;
-  if (options.body !== undefined) {
-    init.body = JSON.stringify(options.body);
+  // What changes something says what it sends, also when that is nothing: no form of another site can.
+  const is_bare = method === 'POST' && options.yaml === undefined;
+  if (options.body !== undefined || is_bare) {
+    init.body = JSON.stringify(options.body ?? {});
     init.headers = { ...init.headers, 'Content-Type': 'application/json' };
   }
   if (options.yaml !== undefined) {

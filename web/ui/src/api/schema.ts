@@ -105,7 +105,7 @@ export type CheckedRules = { problems: RuleProblem[]; rules: number; warnings: R
 export type Column = { name: string; type: string; };
 
 /** A secret with a code that the app made of it. */
-export type ConfirmedSecondFactor = { code: string; secret: string; };
+export type ConfirmedSecondFactor = { code: string; current: string; secret: string; };
 
 /** An event and those around it. */
 export type Context = { after: Hit[]; anchor: Hit; before: Hit[]; };
@@ -128,6 +128,7 @@ export type Credentials = { code?: string | null; name: string; password: string
 /** One notification and what became of it. */
 export type Delivery = {
   alert_id: string;
+  alert_title?: string | null;
   answer: string;
   attempts: number;
   created_at: string;
@@ -315,7 +316,7 @@ export type Letters = {
 export type Links = { search: string; };
 
 /** A key that a device has made. */
-export type MadePasskey = { authenticator_data: string; client_data: string; id: string; name: string; public_key: string; };
+export type MadePasskey = { authenticator_data: string; client_data: string; current: string; id: string; name: string; public_key: string; };
 
 /** An alert that would not be opened. */
 export type MissedAlert = { id: string; opened_at: string; state: string; title: string; };

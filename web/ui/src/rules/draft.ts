@@ -1,5 +1,5 @@
 // Drafts of rules: from a search, from an alert, and with another state.
-import { before_pipes, split, type Clause } from '../search/query';
+import { alternatives, before_pipes, split, type Clause } from '../search/query';
 
 export type RuleState = 'enabled' | 'testing' | 'disabled';
 
@@ -26,26 +26,40 @@ function number_or_text(value: string): string {
   return /^-?\d+(\.\d+)?$/.test(value) ? value : quoted(value);
 }
 
-/** One condition of a search as an item of a Sigma selection; null when it has no counterpart. */
-function item_of(clause: Clause): Item | null {
-  if (clause.field && clause.values) return { key: clause.field, values: clause.values.map(literal) };
+const NETWORK = /^(?=.*[.:])[0-9a-f.:]+\/\d{1,3}$/i;
+
+/** The values of a field: networks, parts of the message, or whole values; null when they are of several kinds. */
+function values_of(field: string, values: string[]): Item[] | null {
+  const networks = values.filter((value) => NETWORK.test(value));
+  if (networks.length > 0) return networks.length === values.length ? [{ key: `${field}|cidr`, values: values.map(quoted) }] : null;
+  // A search finds words anywhere in the message, and whole values of other fields.
+  return [{ key: field === 'message' ? 'message|contains' : field, values: values.map(literal) }];
+}
+
+const COMPARED: Record<string, string> = { '>=': 'gte', '<=': 'lte', '>': 'gt', '<': 'lt' };
+
+/** One condition of a search as items of a Sigma selection; null when it has no counterpart. */
+function items_of(clause: Clause): Item[] | null {
+  if (clause.field && clause.values) return values_of(clause.field, clause.values);
   const text = clause.text.replace(/^(NOT\s+|-)/, '');
   const match = /^([\p{L}\p{N}_@.-]+):(.+)$/su.exec(text);
   if (!match) {
     const word = text.replace(/^"(.*)"$/s, '$1');
-    return /[()|]/.test(word) ? null : { key: '', values: [quoted(word)] };
+    return /[()|]|^~/.test(word) ? null : [{ key: '', values: [quoted(word)] }];
   }
   const [, field = '', rest = ''] = match;
-  if (rest === '*') return { key: `${field}|exists`, values: ['true'] };
+  if (rest === '*') return [{ key: `${field}|exists`, values: ['true'] }];
   const regex = /^~"(.*)"$/s.exec(rest);
-  if (regex) return { key: `${field}|re`, values: [quoted((regex[1] ?? '').replace(/\\"/g, '"'))] };
+  if (regex) return [{ key: `${field}|re`, values: [quoted((regex[1] ?? '').replace(/\\"/g, '"'))] }];
   const compared = /^(>=|<=|>|<)(.+)$/.exec(rest);
-  if (compared) {
-    const names: Record<string, string> = { '>=': 'gte', '<=': 'lte', '>': 'gt', '<': 'lt' };
-    return { key: `${field}|${names[compared[1] ?? ''] ?? 'gte'}`, values: [number_or_text(compared[2] ?? '')] };
+  if (compared) return [{ key: `${field}|${COMPARED[compared[1] ?? ''] ?? 'gte'}`, values: [number_or_text(compared[2] ?? '')] }];
+  const range = /^\[\s*(\S+)\s+TO\s+(\S+)\s*\]$/.exec(rest);
+  if (range) {
+    const ends: [string, string][] = [['gte', range[1] ?? '*'], ['lte', range[2] ?? '*']];
+    return ends.filter(([, end]) => end !== '*').map(([name, end]) => ({ key: `${field}|${name}`, values: [number_or_text(end)] }));
   }
-  if (/^\d+\.\d+\.\d+\.\d+\/\d+$|^[0-9a-f:]+\/\d+$/i.test(rest)) return { key: `${field}|cidr`, values: [quoted(rest)] };
-  if (/^[^()[\]"]+$/.test(rest)) return { key: field, values: [quoted(rest)] };
+  if (NETWORK.test(rest)) return [{ key: `${field}|cidr`, values: [quoted(rest)] }];
+  if (/^[^()[\]"]+$/.test(rest)) return [{ key: field, values: [quoted(rest)] }];
   return null;
 }
 
@@ -59,34 +73,70 @@ function selection(name: string, items: Item[]): string[] {
   ];
 }
 
-/** A rule that looks for what a search found; what has no counterpart in Sigma stands in a comment. */
-export function draft_from_query(query: string): string {
-  const core = before_pipes(query);
-  const { clauses, is_mixed } = split(core);
-  const left: string[] = is_mixed ? [core] : [];
+interface Drafted {
+  lines: string[];
+  condition: string;
+  /** What has no counterpart in Sigma. */
+  left: string[];
+}
+
+/** What a query without pipes looks for, as selections whose names end in `suffix`. */
+function drafted(query: string, suffix: string): Drafted {
+  const parts = alternatives(query);
+  if (parts.length === 1) return conjunction(query, suffix);
+  const made = parts.map((part, index) => conjunction(part, `${suffix}_${index + 1}`));
+  return {
+    lines: made.flatMap(({ lines }) => lines),
+    condition: made.map(({ condition }) => (condition.includes(' ') ? `(${condition})` : condition)).join(' or '),
+    left: made.flatMap(({ left }) => left),
+  };
+}
+
+/** Conditions that must all hold. */
+function conjunction(query: string, suffix: string): Drafted {
   const lines: string[] = [];
   const condition: string[] = [];
-  const usable = is_mixed ? [] : clauses.filter(({ text }) => text !== '*');
+  const left: string[] = [];
+  const own: string[] = [];
+  const groups: string[] = [];
+  const add = (name: string, items: Item[], prefix = '') => {
+    lines.push(...selection(name, items));
+    condition.push(prefix + name);
+  };
   const wanted: Item[] = [];
-  const words: Item[] = [];
-  usable.forEach((clause) => {
-    const item = item_of(clause);
-    if (!item) left.push(clause.text);
-    else if (clause.is_negated) {
-      const name = `not_${condition.filter((part) => part.startsWith('not ')).length + 1}`;
-      lines.push(...selection(name, [item]));
-      condition.push(`not ${name}`);
-    } else if (item.key === '') words.push(item);
-    else wanted.push(item);
-  });
-  words.forEach((item, index) => {
-    lines.unshift(...selection(`words_${index + 1}`, [item]));
-    condition.unshift(`words_${index + 1}`);
-  });
-  if (wanted.length > 0 || condition.every((part) => part.startsWith('not '))) {
-    lines.unshift(...(wanted.length > 0 ? selection('wanted', wanted) : ['  wanted:', "    message|exists: true"]));
-    condition.unshift('wanted');
+  const rest: [string, Item[], string][] = [];
+  const count = (kind: string) => rest.filter(([name]) => name.startsWith(kind)).length + 1;
+  for (const clause of split(query).clauses.filter(({ text }) => text !== '*')) {
+    const group = /^(?:NOT\s+|-)?\((.*)\)$/s.exec(clause.text);
+    if (group) {
+      const inner = drafted(group[1] ?? '', `${suffix}_group${groups.length + 1}`);
+      lines.push(...inner.lines);
+      left.push(...inner.left);
+      groups.push(`${clause.is_negated ? 'not ' : ''}(${inner.condition})`);
+      continue;
+    }
+    const items = items_of(clause);
+    // No selection has this name: the rule has a problem until somebody has written it.
+    if (!items) own.push(`rest${suffix}: not carried over: ${clause.text.replace(/[\r\n]+/g, ' ')}`);
+    else if (clause.is_negated) rest.push([`not${suffix}_${count('not')}`, items, 'not ']);
+    else if (items.some(({ key }) => key === '')) rest.push([`words${suffix}_${count('words')}`, items, '']);
+    // A selection names each field once.
+    else if (items.some(({ key }) => wanted.some((known) => known.key === key))) rest.push([`also${suffix}_${count('also')}`, items, '']);
+    else wanted.push(...items);
   }
+  const is_positive = own.length > 0 || groups.some((group) => !group.startsWith('not ')) || rest.some(([, , prefix]) => prefix === '');
+  if (wanted.length > 0) add(`wanted${suffix}`, wanted);
+  else if (!is_positive) add(`wanted${suffix}`, [{ key: 'message|exists', values: ['true'] }]);
+  rest.forEach((one) => add(...one));
+  condition.push(...groups);
+  if (own.length > 0) condition.push(`rest${suffix}`);
+  return { lines, condition: condition.join(' and '), left: [...left, ...own] };
+}
+
+/** A rule that looks for what a search found; what has no counterpart in Sigma stands in a comment, and its place open. */
+export function draft_from_query(query: string): string {
+  const core = before_pipes(query);
+  const { lines, condition, left } = drafted(core, '');
   return [
     `title: New rule`,
     `id: ${new_id()}`,
@@ -94,9 +144,9 @@ export function draft_from_query(query: string): string {
     `level: medium`,
     `logsource: {}`,
     `detection:`,
-    ...left.map((text) => `  # not carried over: ${text.replace(/[\r\n]+/g, ' ')}`),
+    ...left.map((text) => `  # ${text}`),
     ...lines,
-    `  condition: ${condition.join(' and ')}`,
+    `  condition: ${condition}`,
     `logwarden:`,
     `  state: testing`,
     `  what_to_do: ""`,

@@ -1,4 +1,5 @@
 // What a column of the results shows, and how wide it wants to be.
+import { own } from '../shell/own';
 import type { FieldValue, Hit } from '../api/types';
 
 /** The value of a column in a hit; our own attributes have names of their own. */
@@ -19,7 +20,7 @@ export function cell(hit: Hit, column: string): FieldValue {
       return hit.seq;
     default:
       // A sender's names are any names, also `constructor`.
-      return Object.hasOwn(hit.fields, column) ? (hit.fields[column] ?? null) : null;
+      return own(hit.fields, column) ?? null;
   }
 }
 
@@ -54,11 +55,12 @@ export const bounded_width = (px: number): number => Math.round(Math.min(WIDTH_M
 
 /** The columns as `grid-template-columns`. */
 export function track_list(columns: string[], widths: Widths): string {
-  return columns.map((column) => (widths[column] ? `${widths[column]}px` : (WIDTHS[column] ?? 'minmax(8.125rem, 1fr)'))).join(' ');
+  const width = (column: string) => own(widths, column);
+  return columns.map((column) => (width(column) ? `${width(column)}px` : (own(WIDTHS, column) ?? 'minmax(8.125rem, 1fr)'))).join(' ');
 }
 
 /** The least width of a row, so that many columns scroll sideways inside the box. */
 export function least_width(columns: string[], widths: Widths): string {
-  const each = columns.map((column) => (widths[column] ? `${widths[column]}px` : (/[\d.]+rem/.exec(WIDTHS[column] ?? '')?.[0] ?? '8.125rem')));
+  const each = columns.map((column) => (own(widths, column) ? `${own(widths, column)}px` : (/[\d.]+rem/.exec(own(WIDTHS, column) ?? '')?.[0] ?? '8.125rem')));
   return `calc(${[...each, '20px'].join(' + ')})`;
 }

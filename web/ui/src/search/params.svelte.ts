@@ -1,4 +1,5 @@
 // The search that the URL describes, checked: what is broken is named and falls back.
+import { own } from '../shell/own';
 import { router } from '../shell/router.svelte';
 import { bounded_width, type Widths } from './columns';
 import { ALL_TIME, DEFAULT_RANGE, instant_ms, type Range } from '../shell/time.svelte';
@@ -34,7 +35,7 @@ function column_widths(text: string | null): Widths {
 
 /** A `cols` parameter of these columns, in this order. */
 export function columns_text(columns: string[], widths: Widths): string {
-  return columns.map((name) => (widths[name] ? `${name}~${widths[name]}` : name)).join(',');
+  return columns.map((name) => (own(widths, name) ? `${name}~${own(widths, name)}` : name)).join(',');
 }
 
 export function search_params(): SearchParams {

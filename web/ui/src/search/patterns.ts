@@ -87,16 +87,14 @@ export function mine(hits: Hit[]): Mined {
   return { patterns, left_out, from_ms, to_ms };
 }
 
-/** The condition that finds messages of a pattern: its longest run of fixed words, as a phrase. */
-export function pattern_query(pattern: Pattern): string | null {
-  let best: string[] = [];
-  let run: string[] = [];
-  for (const word of [...pattern.words, ANY]) {
-    if (word === ANY) {
-      if (run.join(' ').length > best.join(' ').length) best = run;
-      run = [];
-    } else run.push(word);
+/** The conditions that find messages of a pattern, all of which must hold: its runs of fixed words, as phrases. */
+export function pattern_conditions(pattern: Pattern): string[] {
+  const runs: string[][] = [[]];
+  for (const word of pattern.words) {
+    if (word === ANY) runs.push([]);
+    else runs.at(-1)?.push(word);
   }
-  const phrase = best.join(' ').replace(/[\\"]/g, ' ').trim();
-  return phrase === '' ? null : `message:"${phrase}"`;
+  const phrases = runs.map((run) => run.join(' ').replace(/[\\"]/g, ' ').trim());
+  const distinct = new Set(phrases.filter((phrase) => /[\p{L}\p{N}]/u.test(phrase)));
+  return [...distinct].map((phrase) => `message:"${phrase}"`);
 }

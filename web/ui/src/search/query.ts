@@ -120,6 +120,19 @@ export function split(query: string): Split {
   return { clauses: texts.map(clause_of), pipes, is_mixed };
 }
 
+/** Cuts a query without pipes at the ORs that stand at its top. */
+export function alternatives(query: string): string[] {
+  const parts = [''];
+  let depth = 0;
+  for (const token of tokens(query)) {
+    if (token.text === '(') depth += 1;
+    if (token.text === ')') depth -= 1;
+    if (depth === 0 && token.kind === 'operator' && token.text === 'OR') parts.push('');
+    else parts[parts.length - 1] += token.text;
+  }
+  return parts.map((part) => part.trim());
+}
+
 function quoted(value: string): string {
   const is_plain = /^[\p{L}\p{N}_][\p{L}\p{N}_.@-]*$/u.test(value) && !/^(AND|OR|NOT|TO)$/i.test(value);
   return is_plain ? value : `"${value.replace(/[\\"]/g, '\\$&')}"`;

@@ -35,7 +35,7 @@ export async function sign(asked: Challenge): Promise<SignedChallenge> {
 }
 
 /** Has a device make a key. */
-export async function make(asked: NewPasskeyChallenge, name: string): Promise<MadePasskey> {
+export async function make(asked: NewPasskeyChallenge, name: string): Promise<Omit<MadePasskey, 'current'>> {
   const publicKey: PublicKeyCredentialCreationOptions = {
     challenge: to_bytes(asked.challenge),
     rp: { id: asked.host, name: 'Logwarden' },
