@@ -38,6 +38,23 @@ struct ErrorText {
     message: String,
     #[serde(default)]
     request_id: String,
+    /// Where in the query, in characters from 0 on.
+    position: Option<usize>,
+    #[serde(default)]
+    expected: Vec<String>,
+}
+
+impl ErrorText {
+    fn in_words(&self) -> String {
+        let mut words = self.message.clone();
+        if let Some(position) = self.position {
+            words.push_str(&format!(", at character {}", position + 1));
+        }
+        if !self.expected.is_empty() {
+            words.push_str(&format!("; expected {}", self.expected.join(", ")));
+        }
+        words
+    }
 }
 
 impl Client {
@@ -143,7 +160,7 @@ async fn checked(answer: reqwest::Response) -> Result<reqwest::Response, Failure
     }
     let reason = match answer.json::<ErrorBody>().await {
         Ok(body) => {
-            format!("{} ({status}, request {})", body.error.message, body.error.request_id)
+            format!("{} ({status}, request {})", body.error.in_words(), body.error.request_id)
         }
         Err(_) => format!("the server answered {status}"),
     };

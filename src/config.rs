@@ -465,6 +465,7 @@ fn masked(value: serde_json::Value) -> serde_json::Value {
                 .collect(),
         ),
         Value::Array(values) => Value::Array(values.into_iter().map(masked).collect()),
+        Value::String(text) => Value::String(without_user(text)),
         other => other,
     }
 }
@@ -475,9 +476,28 @@ fn without_path(text: &str) -> String {
         return text.to_owned();
     }
     match Url::parse(text) {
-        Ok(url) if url.path() == "/" && url.query().is_none() => text.to_owned(),
-        Ok(url) => format!("{}/***", url.origin().ascii_serialization()),
+        Ok(url) if matches!(url.path(), "" | "/") && url.query().is_none() => {
+            without_user(text.to_owned())
+        }
+        Ok(url) => match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{}://{host}:{port}/***", url.scheme()),
+            (Some(host), None) => format!("{}://{host}/***", url.scheme()),
+            (None, _) => format!("{}:***", url.scheme()),
+        },
         Err(_) => "***".to_owned(),
+    }
+}
+
+/// A text; of a URL what signs in is hidden.
+fn without_user(text: String) -> String {
+    let parsed = Url::parse(&text).ok().filter(|url| url.has_host());
+    let Some(mut url) = parsed else { return text };
+    if url.username().is_empty() && url.password().is_none() {
+        return text;
+    }
+    match url.set_password(None).and_then(|()| url.set_username("***")) {
+        Ok(()) => url.into(),
+        Err(()) => "***".to_owned(),
     }
 }
 
@@ -546,6 +566,18 @@ mod tests {
         );
         let value = serde_json::json!({ "url": "https://hooks.example/services/T0/key?x=1" });
         assert_eq!(masked(value), serde_json::json!({ "url": "https://hooks.example/***" }));
+        for (text, shown) in [
+            ("https://user:s3cret@s3.example", "https://***@s3.example/"),
+            ("https://token@s3.example:9000/x", "https://***@s3.example:9000/x"),
+            ("127.0.0.1:7514", "127.0.0.1:7514"),
+            ("file:secrets/key", "file:secrets/key"),
+        ] {
+            let value = serde_json::json!({ "endpoint": text, "all": [text] });
+            let expected = serde_json::json!({ "endpoint": shown, "all": [shown] });
+            assert_eq!(masked(value), expected);
+        }
+        assert_eq!(without_path("nats://127.0.0.1:4222"), "nats://127.0.0.1:4222");
+        assert_eq!(without_path("nats://u:p@127.0.0.1:4222/s3cret"), "nats://127.0.0.1:4222/***");
         let value = serde_json::json!({ "url": "env:HOOK_URL" });
         assert_eq!(masked(value.clone()), value);
     }

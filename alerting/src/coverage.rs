@@ -172,7 +172,7 @@ fn add_targets(filter: &Filter, targets: &mut Vec<Target>) {
 
 /// Where a text names a field: line and column, from 1 on. A key comes before a value, and both before a
 /// sentence.
-fn place(text: &str, name: &str) -> Option<(usize, usize)> {
+pub(crate) fn place(text: &str, name: &str) -> Option<(usize, usize)> {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@');
     let mut found: Option<(u8, usize, usize)> = None;
     for (line, content) in text.lines().enumerate() {

@@ -412,6 +412,14 @@ impl Routing {
         &self.rotas
     }
 
+    /// Whether a name is that of a notifier or a rota.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match name.strip_prefix(ROTA) {
+            Some(rota) => self.rotas.iter().any(|known| known.name == rota),
+            None => self.notifiers.iter().any(|known| known.name == name),
+        }
+    }
+
     /// The notifiers that these names stand for now, each once, with why where a rota says so.
     pub(crate) fn named_by(
         &self,

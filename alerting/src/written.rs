@@ -3,13 +3,15 @@
 //! A text is taken only when it loads together with all other rules without a problem, and is on
 //! the disk before the answer. Files of other directories and bundled ones are shown, never changed.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use crate::coverage::{NamedField, named_fields};
+use crate::coverage::{NamedField, named_fields, place};
+use crate::notify::Routing;
 use crate::rule::{Problem, RuleFile, RuleSet, RuleSummary, read_rule_files};
 use crate::{Alerting, AlertingError, Shared, read};
 
@@ -211,9 +213,25 @@ fn load_beside(shared: &Shared, replaced: Option<&str>, text: String) -> Checked
     let fields = named_fields(&rules, &name, &text);
     let mut problems = rules.problems().to_vec();
     problems.retain(|problem| problem.file == name);
+    problems.extend(unknown_notifiers(&rules, &name, &text, &shared.routing()));
     let mut summaries = rules.summaries();
     summaries.retain(|rule| rule.file == name);
     CheckedText { rules: summaries, problems, fields }
+}
+
+/// Whom the rules of a file name and nobody knows: nobody would be told. In files that are not written here
+/// the routes take such alerts.
+fn unknown_notifiers(rules: &RuleSet, file: &str, text: &str, routing: &Routing) -> Vec<Problem> {
+    let of_file = rules.rules().iter().filter(|rule| rule.file == file);
+    let named: BTreeSet<&String> =
+        of_file.flat_map(|rule| rule.settings.notify.iter().flatten()).collect();
+    let unknown = named.into_iter().filter(|name| !routing.has(name));
+    let problem = |name: &String| {
+        let (line, column) = place(text, name).unwrap_or((1, 1));
+        let message = format!("`notify` names `{name}`, which is no notifier and no rota");
+        Problem { file: file.to_owned(), line, column, message }
+    };
+    unknown.map(problem).collect()
 }
 
 /// All rules with a text in place of the one it replaces, and what problems call it.
@@ -337,6 +355,19 @@ mod tests {
         alerting.remove_rule(&id).await.expect("removed");
         assert!(matches!(alerting.rule(&id), Err(AlertingError::NotFound)));
         std::fs::remove_dir_all(&dir).expect("removed");
+    }
+
+    #[tokio::test]
+    async fn a_rule_tells_nobody_who_is_not_known() {
+        let dir = own_dir("unknown-notifier");
+        let alerting = alerting(&dir).await;
+        let text = "title: T\nid: t\nlogsource: {}\ndetection: { a: { k: v }, condition: a }\n\
+                    level: high\nlogwarden:\n  notify: [nope, 'rota:none']\n";
+        let checked = alerting.check_rule_text(None, text.to_owned()).await.expect("checked");
+        let at: Vec<_> = checked.problems.iter().map(|one| (one.line, one.column)).collect();
+        assert_eq!(at, [(7, 12), (7, 19)], "{:?}", checked.problems);
+        let refused = alerting.write_rule(None, text.to_owned()).await;
+        assert!(matches!(refused, Err(WriteRuleError::Problems(_))), "{refused:?}");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use ipnet::IpNet;
+use logwarden_event::is_own_name;
 use logwarden_store::SecretRef;
 use serde::Deserialize;
 
@@ -343,13 +344,6 @@ const SOURCE_NAME: &str =
 /// What a terminal would obey is no name, nor is one of ours.
 fn is_source_name(name: &str) -> bool {
     !name.is_empty() && !is_own_name(name) && !name.chars().any(char::is_control)
-}
-
-/// Names under which our own records stand, in whatever case: searches do not tell them apart.
-pub(crate) fn is_own_name(name: &str) -> bool {
-    const OWN: &str = "logwarden";
-    let (head, rest) = name.split_at_checked(OWN.len()).unwrap_or((name, ""));
-    head.eq_ignore_ascii_case(OWN) && (rest.is_empty() || rest.starts_with('.'))
 }
 
 impl ListenerConfig {

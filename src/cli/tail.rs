@@ -57,7 +57,9 @@ fn line_of(frame: &str, json: bool) -> Option<String> {
     let kind =
         frame.lines().find_map(|line| line.strip_prefix("event:")).map_or("message", str::trim);
     let data = frame.lines().find_map(|line| line.strip_prefix("data:"))?.trim();
-    let value: Value = serde_json::from_str(data).ok()?;
+    let Ok(value) = serde_json::from_str::<Value>(data) else {
+        return Some(String::from("… an event left out: it cannot be read as JSON"));
+    };
     match kind {
         "hit" if json => Some(value.to_string()),
         "hit" => {
@@ -84,5 +86,7 @@ mod tests {
         let hit = "event: hit\ndata: {\"timestamp\":\"T\",\"severity\":\"info\",\"dataset\":\"d\",\"message\":\"m\"}\n\n";
         assert_eq!(line_of(hit, false).as_deref(), Some("T info     d m"));
         assert_eq!(line_of(": keep-alive\n\n", false), None);
+        let broken = line_of("event: hit\ndata: {\"k\":\"\\ud800\"}\n\n", false);
+        assert!(broken.is_some_and(|line| line.contains("left out")));
     }
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use logwarden_event::{Clock, Timestamp};
+use logwarden_event::{Clock, Timestamp, is_own_name};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -144,8 +144,10 @@ pub enum IdentityError {
     /// Names have 1 to 128 letters, digits and `-._@`.
     #[error("`{0}` is no name: 1 to 128 letters, digits, `-`, `.`, `_` and `@`")]
     BadName(String),
-    /// Sources have 1 to 128 characters, none of which controls a terminal.
-    #[error("a source has 1 to 128 characters and no control characters")]
+    /// Sources have 1 to 128 characters, none of which controls a terminal, and no name of ours.
+    #[error(
+        "a source has 1 to 128 characters, no control characters, and is not called `logwarden`"
+    )]
     BadSource,
     /// A password that anybody would guess.
     #[error(transparent)]
@@ -399,14 +401,16 @@ impl Identity {
 
 fn check_name(name: &str) -> Result<(), IdentityError> {
     let is_name = (1..=NAME_CHARS_MAX).contains(&name.chars().count())
-        && name.chars().all(|letter| letter.is_alphanumeric() || "-._@".contains(letter));
+        && name.chars().all(|letter| letter.is_alphanumeric() || "-._@".contains(letter))
+        && name.chars().any(char::is_alphanumeric);
     if is_name { Ok(()) } else { Err(IdentityError::BadName(name.to_owned())) }
 }
 
 /// Sources are named by whoever makes them; only what a terminal would obey is refused.
 fn check_source(source: &str) -> Result<(), IdentityError> {
     let is_name = (1..=NAME_CHARS_MAX).contains(&source.chars().count())
-        && !source.chars().any(char::is_control);
+        && !source.chars().any(char::is_control)
+        && !is_own_name(source);
     if is_name { Ok(()) } else { Err(IdentityError::BadSource) }
 }
 

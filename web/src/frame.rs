@@ -3,15 +3,17 @@
 //! In: any request. Out: an answer that carries the security headers and, when it is an error, the
 //! one error shape with the request's id. Nothing behind the frame can answer without it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use tracing::Instrument;
 
 use crate::error::{ApiError, ErrorDetail};
@@ -46,6 +48,9 @@ pub(crate) async fn frame(State(scheme): State<Scheme>, request: Request, next: 
     let request_id = RequestId(new_request_id());
     let (mut parts, body) = request.into_parts();
     let is_tls = scheme.of(&parts).is_tls();
+    if let Err(message) = check_framing(&parts) {
+        return refusal(StatusCode::BAD_REQUEST, "bad_request", message, is_tls);
+    }
     let method = parts.method.clone();
     let path = shown_path(parts.uri.path()).to_owned();
     parts.extensions.insert(request_id.clone());
@@ -67,6 +72,25 @@ pub(crate) async fn frame(State(scheme): State<Scheme>, request: Request, next: 
         "answered {method} {} with {}", path.escape_debug(), status.as_u16(),
     );
     response
+}
+
+/// Refuses what the parser of HTTP takes and a proxy before us may read otherwise: a host that is not
+/// one (RFC 9112, 3.2), a coding besides `chunked` (6.1).
+fn check_framing(parts: &Parts) -> Result<(), &'static str> {
+    if parts.version != Version::HTTP_11 {
+        return Ok(());
+    }
+    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    let has_peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().is_some();
+    if hosts > 1 || (hosts == 0 && has_peer && parts.uri.authority().is_none()) {
+        return Err("a request names one host");
+    }
+    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some() {
+        return Err("a body is sent `chunked` and in no other coding of the transfer");
+    }
+    Ok(())
 }
 
 /// Answers a request that is refused before any route is asked, in the shape and with the headers of

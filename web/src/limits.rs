@@ -100,7 +100,9 @@ impl Limits {
             return Ok(rate);
         }
         ::metrics::counter!(metrics::REFUSED_BUSY_TOTAL).increment(1);
-        let message = format!("more than {REQUESTS_PER_SEC} requests a second");
+        let message = format!(
+            "more than {REQUESTS_MAX} requests at once; {REQUESTS_PER_SEC} a second come back"
+        );
         Err((rate, ApiError::too_many_requests(message, 1)))
     }
 

@@ -193,10 +193,21 @@ async fn admit(
         }
         // An old cookie must not keep its owner from signing in again.
         (Permission::Open, caller) => caller.ok().flatten(),
-        (_, caller) => Some(caller?.ok_or_else(ApiError::unauthorized)?),
+        (_, caller) => match caller? {
+            Some(caller) => Some(caller),
+            None => {
+                note_stranger(app, parts, "", "came without a credential");
+                return Err(ApiError::unauthorized());
+            }
+        },
     };
     let proven = caller.as_ref().filter(|_| permission != Permission::Open);
-    auth::check_cross_site(app.scheme(), proven, &parts.method, &parts.headers)?;
+    let checked = auth::check_cross_site(app.scheme(), proven, &parts.method, &parts.headers);
+    if let Err(refused) = checked {
+        let name = proven.map_or("", |caller| &caller.principal.name);
+        note_stranger(app, parts, name, "was denied: another site made a browser send it");
+        return Err(refused);
+    }
     if let (Permission::May(action), Some(caller)) = (permission, &caller)
         && authorize(&caller.principal, action, &Object::Any).is_err()
     {
@@ -205,6 +216,12 @@ async fn admit(
         return Err(ApiError::forbidden());
     }
     Ok(caller)
+}
+
+/// Notes a refusal that anybody can cause.
+fn note_stranger(app: &App, parts: &Parts, name: &str, message: &str) {
+    let entry = Entry::new("access", name, target(parts), message);
+    app.audit.note_stranger(entry.failed().from_peer(app.scheme().of(parts).peer));
 }
 
 /// Finds the caller of any request; an unknown credential is noted.
@@ -219,8 +236,7 @@ pub(crate) async fn identify(app: &App, parts: &Parts) -> Result<Option<Caller>,
         auth::authenticate(&app.identity, &origin, &parts.headers, &parts.extensions)
     };
     found.map_err(|auth::Unknown| {
-        let entry = Entry::new("access", "", target(parts), "came with an unknown credential");
-        app.audit.note_stranger(entry.failed().from_peer(origin.peer));
+        note_stranger(app, parts, "", "came with an unknown credential");
         ApiError::unauthorized()
     })
 }

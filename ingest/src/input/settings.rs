@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
+use logwarden_event::is_own_name;
 use logwarden_store::SecretRef;
 use serde::Deserialize;
-
-use crate::config::is_own_name;
 
 /// What an input reads from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -9,13 +9,13 @@ use std::net::IpAddr;
 
 use logwarden_event::parts::{self, Name, Packed, Span};
 use logwarden_event::{
-    Class, Event, EventBuilder, FieldOptions, STANDARD_FIELDS, Severity, Timestamp, standard_field,
+    Class, Event, EventBuilder, FieldOptions, STANDARD_FIELDS, Severity, Timestamp, is_own_name,
+    standard_field,
 };
 
 use super::Origin;
 use super::names::table::Slot;
 use super::source::Source;
-use crate::config::is_own_name;
 
 /// Fields of one event; what lies beyond becomes `lw.overflow` (security requirement).
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -400,8 +400,12 @@ impl<'a> Reading<'a> {
         builder.timestamp(self.timestamp);
         builder.severity(self.severity.unwrap_or_default());
         builder.source(&self.origin.source);
-        let dataset = self.dataset();
-        builder.dataset(if dataset.is_empty() { &self.origin.source } else { dataset });
+        builder.dataset(match self.dataset() {
+            // Names of our own are not for senders, whatever their source is called.
+            "" if is_own_name(&self.origin.source) => "",
+            "" => &self.origin.source,
+            dataset => dataset,
+        });
         if !self.classes.is_empty() {
             builder.class(Class::new(&self.classes.join(";")));
         }

@@ -42,11 +42,15 @@ async fn a_token_works_until_it_is_revoked_or_expires() {
     let taken = identity.create_token(token("shipper")).await;
     assert!(matches!(taken, Err(IdentityError::Taken(_))));
 
-    for source in ["", "ed\u{1b}[2Jge", "ed\r\nge", "\u{85}", &"x".repeat(129)] {
+    for source in ["", "ed\u{1b}[2Jge", "ed\r\nge", "\u{85}", &"x".repeat(129), "logwarden.audit"] {
         let named = NewToken { source: Some(source.to_owned()), ..token("misnamed") };
         let refused = identity.create_token(named).await;
         assert!(matches!(refused, Err(IdentityError::BadSource)), "{source:?}: {refused:?}");
     }
+
+    let ours = NewToken { source: None, ..token("Logwarden.health") };
+    let refused = identity.create_token(ours).await;
+    assert!(matches!(refused, Err(IdentityError::BadSource)), "{refused:?}");
 
     identity.revoke_token("shipper").await.expect("revoked");
     assert_eq!(identity.authenticate_token(&made), None);

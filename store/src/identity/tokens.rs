@@ -73,9 +73,8 @@ impl Identity {
     /// fails.
     pub async fn create_token(&self, new: NewToken) -> Result<String, IdentityError> {
         check_name(&new.name)?;
-        if let Some(source) = &new.source {
-            check_source(source)?;
-        }
+        // Without a source a token's records stand under its name.
+        check_source(new.source.as_ref().unwrap_or(&new.name))?;
         self.check_role(&new.role)?;
         let now = self.now();
         let latest = now.saturating_add(LIFE_MAX);

@@ -377,8 +377,11 @@ async fn write(
     let (control, _guard) = control(caller);
     let counted = app.engine.search(counting, control).await.map_err(reading)?;
     change(&|item| item.total = Some(counted.total));
-    tokio::fs::create_dir_all(&app.exports().folder).await?;
-    let mut file = BufWriter::new(File::create(path).await?);
+    let folder = &app.exports().folder;
+    tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await?;
+    let mut new = File::options();
+    new.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = BufWriter::new(new.open(path).await?);
     let mut size_bytes = 0;
     while let Some(bytes) = exporting.next().await.map_err(reading)? {
         size_bytes += bytes.len() as u64;

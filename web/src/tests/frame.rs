@@ -40,6 +40,27 @@ async fn every_answer_carries_the_security_headers() {
     }
 }
 
+#[tokio::test]
+async fn what_a_proxy_could_read_otherwise_is_refused() {
+    let harness = Harness::new().await;
+    for (name, values, status) in [
+        ("host", &["a", "b"][..], 400),
+        ("host", &["a"], 200),
+        ("transfer-encoding", &["gzip, chunked"], 400),
+        ("transfer-encoding", &["chunked", "chunked"], 400),
+        ("transfer-encoding", &["Chunked"], 200),
+    ] {
+        let mut request = http::Request::get("/livez");
+        for value in values {
+            request = request.header(name, *value);
+        }
+        let request = request.body(axum::body::Body::empty()).expect("a request");
+        let answer = harness.send(request).await;
+        assert_eq!(answer.status.as_u16(), status, "{name}: {values:?}");
+        assert_eq!(answer.headers.contains_key("connection"), status == 400);
+    }
+}
+
 /// The body of an answer that has the headers of every answer, with its request id cut out.
 async fn framed_body(response: axum::response::Response) -> String {
     let (parts, body) = response.into_parts();

@@ -47,6 +47,8 @@ export interface Options {
   yaml?: string;
   signal?: AbortSignal;
   accept?: string;
+  /** It is sent to its end also when the page goes away meanwhile. */
+  keepalive?: boolean;
   /** The version that was read, so that nobody's change is overwritten. */
   if_match?: number;
   /** Leave a 401 to the caller instead of asking to sign in again. */
@@ -57,6 +59,7 @@ export interface Options {
 export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
   const init: RequestInit = { method, headers: { Accept: options.accept ?? 'application/json' } };
   if (options.signal) init.signal = options.signal;
+  if (options.keepalive) init.keepalive = true;
   // What changes something says what it sends, also when that is nothing: no form of another site can.
   const is_bare = method === 'POST' && options.yaml === undefined;
   if (options.body !== undefined || is_bare) {

@@ -27,7 +27,7 @@ export async function sign_out(): Promise<void> {
 }
 
 export const get_settings = (): Promise<Record<string, unknown>> => request('GET', '/me/settings', { no_renewal: true });
-export const put_settings = (settings: object): Promise<unknown> => request('PUT', '/me/settings', { body: settings });
+export const put_settings = (settings: object): Promise<unknown> => request('PUT', '/me/settings', { body: settings, keepalive: true });
 
 export function setup_needed(): Promise<{ needed: boolean }> {
   return request('GET', '/setup', { no_renewal: true });

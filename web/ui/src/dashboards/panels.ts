@@ -100,4 +100,52 @@ export const READY_MADE: ReadyMade[] = [
       ],
     },
   },
+  {
+    id: 'ready-kubernetes',
+    name: 'Kubernetes',
+    about: 'Who does what to which objects of a cluster',
+    content: {
+      from: 'now-24h',
+      panels: [
+        panel('Requests', 'number', 'objectRef.resource:*'),
+        panel('Shells in containers', 'number', 'objectRef.resource:pods AND objectRef.subresource:(exec OR attach)'),
+        panel('Requests by verb', 'chart', 'objectRef.resource:*', 'verb', true),
+        panel('Objects', 'top', 'objectRef.resource:*', 'objectRef.resource'),
+        panel('Users', 'top', 'objectRef.resource:*', 'user.name'),
+        panel('Newest changes of permissions', 'table', 'objectRef.resource:(roles OR rolebindings OR clusterroles OR clusterrolebindings) AND NOT verb:(get OR list OR watch)', 'timestamp,user.name,verb,objectRef.resource,objectRef.name', true),
+      ],
+    },
+  },
+  {
+    id: 'ready-identity',
+    name: 'Identity and cloud',
+    about: 'Accounts, roles and keys, and what is done with them',
+    content: {
+      from: 'now-24h',
+      panels: [
+        panel('Changes of accounts and roles', 'number', 'event.category:iam'),
+        panel('Actions', 'top', 'event.category:iam', 'event.action'),
+        panel('Changes by outcome', 'chart', 'event.category:iam', 'event.outcome', true),
+        panel('Who makes them', 'top', 'event.category:iam', 'user.name'),
+        panel('Countries of logins', 'top', 'event.category:authentication AND event.outcome:success', 'source.geo.country_iso_code'),
+        panel('Newest changes', 'table', 'event.category:iam', 'timestamp,user.name,event.action,event.outcome,message', true),
+      ],
+    },
+  },
+  {
+    id: 'ready-data',
+    name: 'Databases and networks',
+    about: 'Rows that are read, names that are asked for, and what leaves',
+    content: {
+      from: 'now-24h',
+      panels: [
+        panel('Statements', 'number', 'event.category:database OR db.response.returned_rows:*'),
+        panel('Statements over time', 'chart', 'event.category:database OR db.response.returned_rows:*', 'user.name', true),
+        panel('Accounts', 'top', 'event.category:database OR db.response.returned_rows:*', 'user.name'),
+        panel('Names asked for', 'top', 'dns.question.name:*', 'dns.question.name'),
+        panel('Destinations', 'top', 'destination.ip:*', 'destination.ip'),
+        panel('Newest large reads', 'table', 'db.response.returned_rows:>=1000', 'timestamp,user.name,db.response.returned_rows,message', true),
+      ],
+    },
+  },
 ];

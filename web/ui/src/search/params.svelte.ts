@@ -38,6 +38,11 @@ export function columns_text(columns: string[], widths: Widths): string {
   return columns.map((name) => (own(widths, name) ? `${name}~${own(widths, name)}` : name)).join(',');
 }
 
+/** Whether a field can be called so: a name of ours, of ECS or of a sender's record. */
+function is_field(name: string): boolean {
+  return /^[\p{L}\p{N}_@$#][\p{L}\p{N}_@$#./: +-]*$/u.test(name);
+}
+
 export function search_params(): SearchParams {
   const problems: string[] = [];
   const get = (name: string) => router.get(name);
@@ -60,10 +65,16 @@ export function search_params(): SearchParams {
   const view = get('view') ?? 'table';
   if (!VIEWS.includes(view as ResultView)) problems.push(`view=${view} is unknown; the table is shown`);
   const sort = get('sort') ?? '-timestamp';
-  const is_sort = /^-?[\p{L}\p{N}_@.-]+$/u.test(sort);
+  const is_sort = is_field(sort.replace(/^-/, ''));
   if (!is_sort) problems.push(`sort=${sort} is no field; newest first is used`);
 
-  const columns = column_list(get('cols'));
+  const asked = column_list(get('cols'));
+  const columns = asked.filter(is_field);
+  const no_columns = asked.filter((name) => !is_field(name));
+  if (no_columns.length > 0) problems.push(`cols=${no_columns.join(',')}: no field is called so`);
+  else if (get('cols') && asked.length === 0) problems.push(`cols=${get('cols')} names no field; the usual columns are shown`);
+  const group = get('group') ?? '';
+  if (group && !is_field(group)) problems.push(`group=${group}: no field is called so`);
   return {
     q: get('q') ?? '',
     range,
@@ -71,7 +82,7 @@ export function search_params(): SearchParams {
     widths: column_widths(get('cols')),
     sort: is_sort ? sort : '-timestamp',
     view: VIEWS.includes(view as ResultView) ? (view as ResultView) : 'table',
-    group: get('group') ?? '',
+    group: is_field(group) ? group : '',
     is_live: get('live') === '1',
     event: get('event'),
     problems,

@@ -46,6 +46,7 @@ class Prefs {
     this.#key = user ? `logwarden.${user}` : 'logwarden';
     this.#is_person = false;
     clearTimeout(this.#timer);
+    this.#timer = 0;
     try {
       this.#stored = { ...DEFAULTS, ...checked(JSON.parse(localStorage.getItem(this.#key) ?? '{}')) };
     } catch {
@@ -86,11 +87,20 @@ class Prefs {
     this.#keep();
     if (!this.#is_person) return;
     clearTimeout(this.#timer);
-    this.#timer = window.setTimeout(() => {
-      put_settings({ ...this.#stored }).catch(() => {
-        // It stays in the browser, and goes along with the next change.
-      });
-    }, SEND_AFTER_MS);
+    this.#timer = window.setTimeout(() => this.#send(), SEND_AFTER_MS);
+  }
+
+  /** Sends at once what waits to be sent: the page goes away. */
+  hurry() {
+    if (this.#timer !== 0) this.#send();
+  }
+
+  #send() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    put_settings({ ...this.#stored }).catch(() => {
+      // It stays in the browser, and goes along with the next change.
+    });
   }
 
   #keep() {
@@ -110,3 +120,4 @@ class Prefs {
 }
 
 export const prefs = new Prefs();
+window.addEventListener('pagehide', () => prefs.hurry());
