@@ -421,6 +421,17 @@ pub struct Delivery {
     pub sent_at: Option<Timestamp>,
 }
 
+impl Delivery {
+    /// Leaves of what an HTTP receiver said its status alone: the rest may be anything.
+    pub(crate) fn cut_answer(&mut self) {
+        let status = self.answer.split(' ').next().unwrap_or_default();
+        let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+        if is_status && self.kind != "email" {
+            self.answer.truncate(status.len());
+        }
+    }
+}
+
 /// The search that shows every event of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchLink {

@@ -411,6 +411,9 @@ impl Alerting {
         }
         let mut alert = alert::tables::load(&*self.shared.store.catalog, id).await?;
         alert::usual::tell(self.shared.searches(), &mut alert).await;
+        if !viewer.sees_answers {
+            alert.notifications.iter_mut().for_each(alert::Delivery::cut_answer);
+        }
         Ok(alert)
     }
 
@@ -520,6 +523,9 @@ impl Alerting {
                 item.answer.clear();
                 item.title = None;
             }
+        }
+        if !viewer.sees_answers {
+            page.items.iter_mut().for_each(alert::Delivery::cut_answer);
         }
         Ok(page)
     }

@@ -399,7 +399,7 @@ impl Desk {
             live.row.summary.ended_at = None;
             live.is_dirty = true;
             let events: u64 = fresh.iter().map(|member| u64::from(member.weight)).sum();
-            let words = format!("detected again, +{events} events");
+            let words = format!("detected again, +{}", wording::counted(events, "event"));
             live.entries.push((TimelineKind::Events, now, words));
         }
         self.add(id, fresh, now);
@@ -426,7 +426,8 @@ impl Desk {
         live.untold_events += members.iter().map(|m| u64::from(m.weight)).sum::<u64>();
         let is_due = now.since(live.events_told_at).as_secs() >= EVENTS_ENTRY_SECS;
         if is_due && !live.is_new {
-            let words = format!("+{} events", std::mem::take(&mut live.untold_events));
+            let words =
+                format!("+{}", wording::counted(std::mem::take(&mut live.untold_events), "event"));
             live.entries.push((TimelineKind::Events, now, words));
             live.events_told_at = now;
         }
@@ -454,7 +455,8 @@ impl Desk {
         live.row.summary.ended_at = Some(at);
         live.is_dirty = true;
         if live.untold_events > 0 && !live.is_new {
-            let words = format!("+{} events", std::mem::take(&mut live.untold_events));
+            let words =
+                format!("+{}", wording::counted(std::mem::take(&mut live.untold_events), "event"));
             live.entries.push((TimelineKind::Events, at, words));
         }
         live.entries.push((TimelineKind::Ended, at, String::from("the condition no longer holds")));

@@ -44,6 +44,8 @@ pub struct Viewer {
     pub name: String,
     /// What they may see of events.
     pub visibility: Visibility,
+    /// Whether they see what receivers of notifications answer; others see the status alone (R55).
+    pub sees_answers: bool,
     /// How the searches that this takes are stopped, and whom they count for.
     pub control: Control,
 }
@@ -54,6 +56,7 @@ impl Viewer {
         Self {
             name: name.to_owned(),
             visibility: Visibility::everything(),
+            sees_answers: true,
             control: Control::default(),
         }
     }

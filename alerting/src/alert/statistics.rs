@@ -126,7 +126,9 @@ fn is_noisy(known: &RuleStatistics) -> bool {
     let (resolved, wrong) = known.resolved_of_week;
     let is_mostly_wrong =
         resolved >= NOISY_RESOLVED_MIN && wrong * 100 > resolved * NOISY_FALSE_PERCENT;
-    is_mostly_wrong || known.alerts_of_week > NOISY_PER_DAY * WEEK as u64
+    let is_too_much = known.per_day[DAYS - 1] > NOISY_PER_DAY
+        || known.alerts_of_week > NOISY_PER_DAY * WEEK as u64;
+    is_mostly_wrong || is_too_much
 }
 
 #[cfg(test)]
@@ -163,6 +165,10 @@ mod tests {
             let resolution = if number < 6 { "false_positive" } else { "benign" };
             statements.push(insert("wrong", &format!("g{}", number % 4), 1, number, resolution));
         }
+        for number in 0..25 {
+            statements.push(insert("loud", "g", 0, number, "true_positive"));
+            statements.push(insert("was-loud", "g", 2, number, "true_positive"));
+        }
         statements.push(insert("calm", "g", 0, 0, "benign"));
         statements.push(insert("calm", "g", 29, 0, "false_positive"));
         statements.push(insert("calm", "g", 90, 0, "false_positive"));
@@ -175,6 +181,8 @@ mod tests {
         assert_eq!(wrong.per_day[DAYS - 2], 10);
         let groups: Vec<u64> = wrong.groups.iter().map(|(_, count)| *count).collect();
         assert_eq!(groups, [3, 3, 2]);
+        assert!(found["loud"].is_noisy, "25 in a day");
+        assert!(!found["was-loud"].is_noisy, "of a week it is no more than people read");
         let calm = &found["calm"];
         assert!(!calm.is_noisy && calm.groups.is_empty(), "{calm:?}");
         assert_eq!((calm.alerts_of_week, calm.per_day.iter().sum::<u64>()), (1, 2));

@@ -188,6 +188,11 @@ pub(crate) fn reason(rules: &RuleSet, rule: &Rule, numbers: &Numbers<'_>) -> Str
     }
 }
 
+/// `1 event`, `2 events`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A span of time as people say it.
 pub(crate) fn span_text(secs: u64) -> String {
     match secs {

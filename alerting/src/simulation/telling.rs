@@ -409,6 +409,12 @@ async fn deliveries_show_who_would_have_been_told_of_a_silenced_alert() {
     world.alerting.send_again(page.items[0].id).await.expect("asked for");
     world.send().await;
     assert_eq!(events(&world.receiver).len() + events(&boss).len(), 1);
+    let answer = async |viewer: Viewer| {
+        let sent = DeliveryQuery { state: Some(DeliveryState::Sent), ..DeliveryQuery::default() };
+        world.alerting.deliveries(&sent, &viewer).await.expect("read").items[0].answer.clone()
+    };
+    assert_eq!(answer(ana()).await, "200 taken");
+    assert_eq!(answer(Viewer { sees_answers: false, ..ana() }).await, "200");
 }
 
 #[tokio::test]

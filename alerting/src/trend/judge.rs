@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::Explained;
 use super::frame::Frame;
 use super::series::{Sample, Series, TERMS_MAX, nanos};
-use crate::alert::wording::span_text;
+use crate::alert::wording::{counted, span_text};
 use crate::rule::{Against, Bounds, Branch, Direction, Few, Judge, Measure};
 
 /// The condition holds.
@@ -370,8 +370,8 @@ impl Series {
             let text = format!(
                 "{} points of risk from {} and {} within {}; the rule asks for {}",
                 number(total),
-                counted(rules.len(), "rule"),
-                counted(tactics as usize, "tactic"),
+                counted(rules.len() as u64, "rule"),
+                counted(tactics as u64, "tactic"),
                 span(frame.span_ns),
                 number(*score)
             );
@@ -418,10 +418,6 @@ fn number(value: f64) -> String {
     // The sum of nothing is -0.
     let rounded = (value * 100.0).round() / 100.0 + 0.0;
     rounded.to_string()
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn span(nanos: i64) -> String {

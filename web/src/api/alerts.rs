@@ -310,7 +310,8 @@ pub(super) fn viewer(app: &App, caller: &Caller) -> Result<(Viewer, DropGuard), 
     let name = caller.principal.name.clone();
     let visibility = visibility::of(&caller.principal, app.audit.now())?;
     let (control, guard) = control(caller);
-    Ok((Viewer { name, visibility, control }, guard))
+    let sees_answers = authorize(&caller.principal, Action::WriteNotifiers, &Object::Any).is_ok();
+    Ok((Viewer { name, visibility, sees_answers, control }, guard))
 }
 
 fn event_id(text: &str) -> Result<EventId, ApiError> {
