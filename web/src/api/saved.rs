@@ -3,7 +3,7 @@
 use axum::extract::{Path, State as Extract};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use logwarden_store::identity::{Action, Role};
+use logwarden_store::identity::{Action, PrincipalKind, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -218,7 +218,7 @@ async fn list(
     caller: &Caller,
     kind: Kind,
 ) -> Result<axum::Json<List<SavedItem>>, ApiError> {
-    let items = app.saved.list(kind, &caller.principal.name).await.map_err(ApiError::internal)?;
+    let items = app.saved.list(kind, &owner_of(caller)).await.map_err(ApiError::internal)?;
     Ok(axum::Json(List::whole(items.into_iter().map(SavedItem::from).collect())))
 }
 
@@ -229,16 +229,16 @@ async fn create(
     new: NewSavedItem,
 ) -> Result<Response, ApiError> {
     check(&new)?;
-    let owner = &caller.principal.name;
-    let known = app.saved.list(kind, owner).await.map_err(ApiError::internal)?;
-    if known.iter().filter(|item| item.owner == *owner).count() >= PER_OWNER_MAX {
+    let owner = owner_of(caller);
+    let known = app.saved.list(kind, &owner).await.map_err(ApiError::internal)?;
+    if known.iter().filter(|item| item.owner == owner).count() >= PER_OWNER_MAX {
         let message = format!("{PER_OWNER_MAX} are kept already");
         return Err(ApiError::conflict("too_many", message));
     }
     let item = Item {
         id: new_id()?,
         name: new.name,
-        owner: owner.clone(),
+        owner,
         is_shared: new.shared,
         content: new.content,
         updated_at: app.audit.now(),
@@ -283,17 +283,27 @@ async fn put(
     Ok(item)
 }
 
+/// Whose an item is: a program is not the person of the same name. No name has a space in it.
+fn owner_of(caller: &Caller) -> String {
+    let name = &caller.principal.name;
+    match caller.principal.kind {
+        PrincipalKind::User => name.clone(),
+        PrincipalKind::Token => format!("token {name}"),
+        PrincipalKind::Certificate => format!("certificate {name}"),
+    }
+}
+
 /// An item that the caller sees; another one is not there for them.
 async fn visible(app: &App, caller: &Caller, kind: Kind, id: &str) -> Result<Item, ApiError> {
     let item = app.saved.find(kind, id).await.map_err(ApiError::internal)?;
-    item.filter(|item| item.is_shared || item.owner == caller.principal.name)
+    item.filter(|item| item.is_shared || item.owner == owner_of(caller))
         .ok_or_else(ApiError::not_found)
 }
 
 /// An item that the caller may change.
 async fn own(app: &App, caller: &Caller, kind: Kind, id: &str) -> Result<Item, ApiError> {
     let item = visible(app, caller, kind, id).await?;
-    let is_own = item.owner == caller.principal.name || caller.principal.role == Role::Admin;
+    let is_own = item.owner == owner_of(caller) || caller.principal.role == Role::Admin;
     if is_own { Ok(item) } else { Err(ApiError::forbidden()) }
 }
 
