@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State as Extract};
+use axum::response::Response;
 use logwarden_query::{FacetsRequest, SearchRequest, Test};
 use logwarden_query::{Filter, Predicate, Query, Target};
 use logwarden_store::identity::{Action, Object, Principal, authorize};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::scope::{Scope, control, refuse};
 use super::shape::List;
+use super::tokens::{CreatedToken, make_for_source};
 use crate::App;
 use crate::auth::{Caller, SignedIn};
+use crate::body::Json;
 use crate::error::ApiError;
 use crate::route::{Permission, Routes};
 
@@ -125,6 +128,7 @@ pub struct SourceField {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .add(Permission::May(Action::ReadSources), routes!(list))
+        .add(Permission::May(Action::ManageTokens), routes!(create))
         .add(Permission::May(Action::ReadSources), routes!(show))
 }
 
@@ -160,6 +164,32 @@ async fn show(
         return Err(ApiError::not_found());
     }
     Ok(axum::Json(source.with(health)))
+}
+
+/// A source to be: what sends, and what it is let in by.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewSource {
+    /// Its name: 1 to 128 characters without controls.
+    name: String,
+    /// The name of its token; the source's own when nothing is said, as far as that can be one.
+    token: Option<String>,
+    /// How long the token counts, such as `90d`; a year when nothing is said, at most that.
+    expires: Option<String>,
+}
+
+/// Makes a source: a token that writes as it and as nothing else, shown this once. The source is listed when its first
+/// event has come.
+#[utoipa::path(
+    post, path = "/api/v1/sources", tag = "sources", request_body = NewSource,
+    responses((status = 201, body = CreatedToken))
+)]
+async fn create(
+    Extract(app): Extract<App>,
+    SignedIn(caller): SignedIn,
+    Json(new): Json<NewSource>,
+) -> Result<Response, ApiError> {
+    make_for_source(&app, &caller, new.name, new.token, new.expires).await
 }
 
 /// Lists who has sent events that are still kept, at most 100, the busiest first, and then who else

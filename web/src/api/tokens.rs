@@ -13,7 +13,7 @@ use super::shape::List;
 use super::users::refuse;
 use crate::App;
 use crate::audit::Entry;
-use crate::auth::SignedIn;
+use crate::auth::{Caller, SignedIn};
 use crate::body::Json;
 use crate::error::ApiError;
 use crate::route::{Permission, Routes};
@@ -59,7 +59,7 @@ impl From<TokenInfo> for Token {
 
 /// A new token, shown this once.
 #[derive(Serialize, ToSchema)]
-struct CreatedToken {
+pub(super) struct CreatedToken {
     /// The credential itself.
     token: String,
     /// What the list shows of it.
@@ -106,6 +106,23 @@ async fn create(
     SignedIn(caller): SignedIn,
     Json(new): Json<NewToken>,
 ) -> Result<Response, ApiError> {
+    make(&app, &caller, new).await
+}
+
+/// Makes a token of a source, of the role `ingest`.
+pub(super) async fn make_for_source(
+    app: &App,
+    caller: &Caller,
+    source: String,
+    name: Option<String>,
+    expires: Option<String>,
+) -> Result<Response, ApiError> {
+    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| source.clone());
+    let role = String::from("ingest");
+    make(app, caller, NewToken { name, role, source: Some(source), filter: None, expires }).await
+}
+
+async fn make(app: &App, caller: &Caller, new: NewToken) -> Result<Response, ApiError> {
     let now = app.audit.now();
     if let Some(filter) = &new.filter {
         visibility::parse_filter(filter, now)?;
@@ -128,7 +145,7 @@ async fn create(
     let message = format!("made token {name} with role {}", new.role);
     let entry = Entry::new("token.create", &caller.principal.name, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
-    let item = find(&app, &name)?;
+    let item = find(app, &name)?;
     Ok((StatusCode::CREATED, axum::Json(CreatedToken { token, item })).into_response())
 }
 

@@ -106,6 +106,7 @@ const TABLE: &str = "
     PUT    /api/v1/dashboards/{id}              analyst admin
     DELETE /api/v1/dashboards/{id}              analyst admin
     GET    /api/v1/sources                      reader analyst admin
+    POST   /api/v1/sources                      admin
     GET    /api/v1/sources/{name}               reader analyst admin
     GET    /api/v1/deadletters                  admin
     POST   /api/v1/deadletters/replay           admin

@@ -34,7 +34,10 @@ async fn what_is_shared_is_seen_by_all_and_changed_by_its_owner() {
         assert_eq!(put(&ana).await, 200);
         assert_eq!(names(&bob).await, 1);
         let seen = harness.call("GET", &one, Some(&bob), "").await.json();
-        assert_eq!((seen["owner"].as_str(), seen["name"].as_str()), (Some("token ana"), Some("ours")));
+        assert_eq!(
+            (seen["owner"].as_str(), seen["name"].as_str()),
+            (Some("token ana"), Some("ours"))
+        );
         assert_eq!(put(&bob).await, 403);
         assert_eq!(harness.call("DELETE", &one, Some(&bob), "").await.status, 403);
         assert_eq!(harness.call("DELETE", &one, Some(&admin), "").await.status, 204);

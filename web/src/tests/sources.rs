@@ -53,3 +53,24 @@ async fn who_sees_a_part_of_the_events_sees_no_other_source() {
     let list = harness.call("GET", "/api/v1/sources", Some(&token), "").await.json();
     assert_eq!(list["items"].as_array().map(Vec::len), Some(0), "{list}");
 }
+
+#[tokio::test]
+async fn a_source_is_made_with_a_token_that_writes_as_it_alone() {
+    let harness = Harness::new().await;
+    let admin = harness.token(Role::Admin).await;
+    let path = "/api/v1/sources";
+    let made =
+        harness.call("POST", path, Some(&admin), r#"{"name":"vpn-eu","expires":"30d"}"#).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let made = made.json();
+    assert_eq!((&made["name"], &made["source"]), (&"vpn-eu".into(), &"vpn-eu".into()));
+    assert_eq!(made["role"], "ingest");
+    let token = made["token"].as_str().expect("shown once");
+    assert_eq!(harness.call("GET", "/api/v1/search?q=*", Some(token), "").await.status, 403);
+    let named = r#"{"name":"Keller: Haus 1","token":"keller"}"#;
+    assert_eq!(harness.call("POST", path, Some(&admin), named).await.json()["name"], "keller");
+    for refused in [r#"{"name":"logwarden.audit"}"#, r#"{"name":"a b"}"#, r#"{"name":""}"#, "{}"] {
+        let answer = harness.call("POST", path, Some(&admin), refused).await;
+        assert_eq!(answer.status, 400, "{refused}: {}", answer.text);
+    }
+}

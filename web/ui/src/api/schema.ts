@@ -348,6 +348,9 @@ export type NewSecondFactor = { secret: string; url: string; };
 /** A silence to begin. */
 export type NewSilence = { ends_at?: string | null; entity?: string | null; lasts?: string | null; reason: string; rule_id?: string | null; };
 
+/** A source to be: what sends, and what it is let in by. */
+export type NewSource = { expires?: string | null; name: string; token?: string | null; };
+
 /** A token to make. */
 export type NewToken = { expires?: string | null; filter?: string | null; name: string; role: string; source?: string | null; };
 
