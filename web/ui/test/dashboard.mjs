@@ -7,6 +7,7 @@ import {
   BASE, NARROW, USER, WIDE, check, conclude, count_status, expect, launch, main, open, shot, sign_in, titled,
   token_for_records, watch,
 } from './browser.mjs';
+import { walk_care } from './care.mjs';
 import { keyboard, pointer } from './hands.mjs';
 import { walk_journey } from './journey.mjs';
 import { walk_pages } from './pages.mjs';
@@ -547,6 +548,7 @@ try {
   await walk_saved(page);
   await walk_admin(page);
   await walk_parts(browser, page);
+  await walk_care(browser, page);
   await walk_keyboard(page);
   await check('rules are listed', async () => {
     await page.getByRole('link', { name: 'Rules', exact: true }).click();

@@ -19,11 +19,19 @@ export interface Wanted {
   facets: string[];
 }
 
+/** The search before, of which rows are still shown. */
+export interface Earlier {
+  q: string;
+  total: number;
+  /** It asked for the same; only its answer is older. */
+  is_same: boolean;
+}
+
 export class SearchRun {
   state = $state<'idle' | 'running' | 'done' | 'cancelled' | 'failed'>('idle');
   hits = $state.raw<Hit[]>([]);
-  /** Rows are of the search before; shown dimmed until the first new ones arrive. */
-  is_stale = $state(false);
+  /** Rows and groups are of this search and not of the present one, until its first rows arrive. */
+  earlier = $state.raw<Earlier | null>(null);
   total = $state(0);
   is_complete = $state(false);
   took_ms = $state(0);
@@ -49,6 +57,8 @@ export class SearchRun {
   facets_state = $state<'idle' | 'running' | 'done' | 'failed'>('idle');
   facets_error = $state.raw<ApiError | null>(null);
   facets_complete = $state(true);
+  /** The facets are of the search before. */
+  facets_earlier = $state(false);
 
   /** The range that was really asked for, in UTC; left out for all time. */
   scope = $state.raw<Scope>({ q: '' });
@@ -56,6 +66,8 @@ export class SearchRun {
 
   #next: string | null = null;
   #wanted: Wanted | null = null;
+  /** Whose rows are shown, and how many events it found. */
+  #shown: { wanted: Wanted; total: number } | null = null;
   #answered_ms = 0;
   #abort = new AbortController();
 
@@ -74,6 +86,7 @@ export class SearchRun {
       this.span = { from_ms, to_ms };
     }
     const { signal } = this.#abort;
+    this.facets_earlier = this.facets.length > 0;
     this.#rows(wanted, this.scope, signal);
     this.refresh_histogram(wanted.group);
     this.refresh_facets(wanted.facets);
@@ -91,7 +104,6 @@ export class SearchRun {
     if (this.state === 'running') this.state = 'cancelled';
     if (this.histogram_state === 'running') this.histogram_state = 'idle';
     if (this.facets_state === 'running') this.facets_state = 'idle';
-    this.is_stale = false;
   }
 
   stop() {
@@ -102,8 +114,10 @@ export class SearchRun {
     const { total, is_complete, took_ms, splits } = this;
     const next = this.#next;
     const is_answered = this.state === 'done' || this.is_of_ms !== null;
+    const shown = this.hits.length > 0 || this.groups ? this.#shown : null;
+    if (shown && !this.earlier) shown.total = total;
+    this.earlier = shown && { q: shown.wanted.q, total: shown.total, is_same: is_same_search(shown.wanted, wanted) };
     this.state = 'running';
-    this.is_stale = this.hits.length > 0;
     this.is_of_ms = null;
     this.error = null;
     this.last_match = null;
@@ -129,20 +143,22 @@ export class SearchRun {
       if (signal.aborted || is_abort(cause)) return;
       this.error = as_api_error(cause);
       this.state = 'failed';
-      const is_kept = this.error.status === 0 && is_answered && (this.is_stale || total === 0 || this.groups !== null);
+      const is_kept = this.error.status === 0 && is_answered && (shown !== null || total === 0);
       if (is_kept) {
         // Nobody knows better: what was read before stays with its numbers, and says of when it is.
+        this.is_of_ms = this.#answered_ms;
+        if (this.earlier && !this.earlier.is_same) return;
         Object.assign(this, { total, is_complete, took_ms, splits });
         this.#next = next;
-        this.is_of_ms = this.#answered_ms;
-      } else if (this.is_stale) this.#show([]);
-      this.is_stale = false;
+        this.earlier = null;
+      } else if (this.earlier) this.#show([]);
     }
   }
 
   #show(hits: Hit[]) {
     this.hits = each_once(hits);
-    this.is_stale = false;
+    this.earlier = null;
+    this.#shown = this.#wanted && { wanted: this.#wanted, total: 0 };
     this.groups = null;
   }
 
@@ -202,6 +218,8 @@ export class SearchRun {
 
   /** Newest hits of a live tail go to the top. */
   prepend(hits: Hit[]) {
+    // Rows of another search are not what these belong to.
+    if (this.earlier) this.#show([]);
     const known = new Set(this.hits.slice(0, 1000).map(({ id }) => id));
     const fresh = hits.filter(({ id }) => !known.has(id));
     if (fresh.length === 0) return;
@@ -286,6 +304,7 @@ export class SearchRun {
       const by_name = new Map(answers.flatMap(({ fields }) => fields.map((facet) => [facet.name, facet])));
       this.facets = names.flatMap((name) => by_name.get(name) ?? []);
       this.facets_complete = answers.every(({ complete }) => complete);
+      this.facets_earlier = false;
       this.facets_state = 'done';
     } catch (cause) {
       if (signal.aborted || is_abort(cause)) return;
@@ -293,6 +312,12 @@ export class SearchRun {
       this.facets_state = 'failed';
     }
   }
+}
+
+/** Whether two searches ask for the same events in the same order. */
+function is_same_search(one: Wanted, other: Wanted): boolean {
+  const key = ({ q, range, sort }: Wanted) => JSON.stringify([q, range.from, range.to, sort]);
+  return key(one) === key(other);
 }
 
 /** Pages may overlap when events arrive between them. */

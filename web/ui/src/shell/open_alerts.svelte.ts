@@ -1,5 +1,7 @@
-// How many alerts are open, for the navigation; asked again every now and then while the page is seen.
+// How many alerts are open, the same everywhere: whoever asks for alerts says it here, and it is asked again every now
+// and then while the page is seen.
 import { list_alerts } from '../api/alerts';
+import type { AlertPage } from '../api/types';
 
 const POLL_MS = 15_000;
 
@@ -17,9 +19,14 @@ class OpenAlerts {
 
   refresh() {
     list_alerts({ state: 'open', limit: 1 }).then(
-      ({ counts }) => (this.count = counts.open),
+      ({ counts }) => this.take(counts),
       () => {},
     );
+  }
+
+  /** Takes what an answer says, which is of all alerts, whatever was asked for. */
+  take(counts: AlertPage['counts']) {
+    this.count = counts.open;
   }
 }
 

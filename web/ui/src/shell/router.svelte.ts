@@ -5,8 +5,11 @@ export type Params = Record<string, string | null | undefined>;
 class Router {
   url = $state.raw(new URL(location.href));
 
+  /** What minds that another page is shown, as one with unsaved text: it is given what goes there, to call it or not. */
+  keeper: ((leave: () => void) => void) | null = null;
+
   constructor() {
-    addEventListener('popstate', () => (this.url = new URL(location.href)));
+    addEventListener('popstate', () => this.#popped());
     addEventListener('hashchange', () => (this.url = new URL(location.href)));
     document.addEventListener('click', (event) => this.#follow(event));
   }
@@ -17,6 +20,8 @@ class Router {
 
   /** Goes to `href`; `replace` for what nobody would undo with Back. */
   go(href: string, options: { replace?: boolean; state?: unknown } = {}) {
+    // What replaces a page is no step of a person.
+    if (!options.replace && this.#is_kept(new URL(href, location.href), () => this.go(href, options))) return;
     if (options.replace) history.replaceState(options.state ?? null, '', href);
     else history.pushState(options.state ?? null, '', href);
     this.url = new URL(location.href);
@@ -40,6 +45,24 @@ class Router {
 
   get(name: string): string | null {
     return this.url.searchParams.get(name);
+  }
+
+  /** Back and Forward have changed the address already; whoever keeps the page gets its own again. */
+  #popped() {
+    const target = new URL(location.href);
+    const { state } = history;
+    if (this.#is_kept(target, () => this.go(target.href, { state }))) history.pushState(null, '', this.url.href);
+    else this.url = target;
+  }
+
+  #is_kept(target: URL, leave: () => void): boolean {
+    const { keeper } = this;
+    if (!keeper || target.pathname === this.url.pathname) return false;
+    keeper(() => {
+      this.keeper = null;
+      leave();
+    });
+    return true;
   }
 
   #follow(event: MouseEvent) {
