@@ -127,6 +127,11 @@ pub trait Notifier: Send + Sync {
     /// How often it gives a sign of life, so that its silence is noticed.
     fn heartbeat(&self) -> Option<Duration>;
 
+    /// Whether it wakes people: alerts about events that came late are then noted and not sent.
+    fn pages(&self) -> bool {
+        false
+    }
+
     /// Who could use a link that acknowledges an alert; `None`: its messages carry none.
     fn acknowledges(&self) -> Option<String> {
         None
@@ -176,6 +181,8 @@ pub struct Outgoing {
     pub notifier: String,
     /// The token of a link that acknowledges the alert.
     pub acknowledge: Option<String>,
+    /// The rule wakes people also for events that came late.
+    pub page_late: bool,
 }
 
 /// Whether a notifier gets through.
@@ -467,8 +474,8 @@ impl Routing {
         let now = occasion.now;
         let taken = self.taken(rule, summary, now);
         let everybody: Vec<String>;
-        let names = match (&rule.settings.notify, &taken) {
-            (Some(names), _) => names.as_slice(),
+        let names = match (self.named_in(rule), &taken) {
+            (Some(names), _) => names,
             (None, Some(taken)) => taken.notify,
             (None, None) if self.routes.is_empty() => {
                 everybody = self.notifiers.iter().map(|known| known.name.clone()).collect();
@@ -505,6 +512,14 @@ impl Routing {
         Told::These(plan)
     }
 
+    /// The notifiers that the rule itself names. Where there is none of them any more the routes decide, for somebody
+    /// has to be told.
+    fn named_in<'a>(&self, rule: &'a Rule) -> Option<&'a [String]> {
+        let names = rule.settings.notify.as_deref()?;
+        let is_usable = names.is_empty() || names.iter().any(|name| self.has(name));
+        is_usable.then_some(names)
+    }
+
     /// The route that takes an alert of this rule, where the rule itself names nobody.
     pub(crate) fn taken<'a>(
         &'a self,
@@ -512,7 +527,7 @@ impl Routing {
         summary: &AlertSummary,
         now: Timestamp,
     ) -> Option<Taken<'a>> {
-        if rule.settings.notify.is_some() {
+        if self.named_in(rule).is_some() {
             return None;
         }
         let group = &summary.group;
@@ -539,11 +554,11 @@ impl Routing {
 
     /// What the routes say about an alert of this kind, without opening one.
     pub(crate) fn asked(&self, asked: Asked<'_>) -> RouteAnswer {
-        let taken = match asked.rule.and_then(|rule| rule.settings.notify.as_ref()) {
+        let of_rule = asked.rule.and_then(|rule| self.named_in(rule)).map(<[String]>::to_vec);
+        let taken = match of_rule {
             Some(_) => None,
             None => route::find(&self.routes, asked),
         };
-        let of_rule = asked.rule.and_then(|rule| rule.settings.notify.clone());
         let everybody = || self.notifiers.iter().map(|known| known.name.clone()).collect();
         let names: Vec<String> = match (&taken, of_rule) {
             (_, Some(names)) => names,

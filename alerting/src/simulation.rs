@@ -38,6 +38,7 @@ struct Receiver {
     /// It does not answer the next message.
     is_silent: AtomicBool,
     lists_alerts: bool,
+    pages: bool,
     per_hour_max: Option<u32>,
     /// What each message says was held back before it.
     held_back: Mutex<Vec<u64>>,
@@ -63,6 +64,10 @@ impl Notifier for Receiver {
 
     fn heartbeat(&self) -> Option<Duration> {
         None
+    }
+
+    fn pages(&self) -> bool {
+        self.pages
     }
 
     fn acknowledges(&self) -> Option<String> {
@@ -346,42 +351,6 @@ async fn a_success_after_failures_names_who_got_in() {
         .map(|evidence| evidence.message.as_str())
         .collect();
     assert_eq!(flagged, ["success for deploy from 10.2.0.9"]);
-}
-
-#[tokio::test]
-async fn many_alerts_at_once_become_one_message() {
-    let receiver = Receiver { lists_alerts: true, ..Receiver::default() };
-    let mut world = World::told_through(6, receiver).await;
-    let now = world.now_secs();
-    let records: Vec<String> =
-        (0..12).flat_map(|n| attack(now - 60, &format!("10.2.0.{n}"), 10)).collect();
-    world.append(&records).await;
-    world.detector.catch_up().await.expect("detector");
-    *world.receiver.failures.lock().expect("not poisoned") = 1;
-    for _ in 0..2 {
-        world.send().await;
-        world.simulation.advance(Duration::from_secs(5));
-    }
-    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [12]);
-    let alerts = world.alerts().await;
-    assert!(alerts.iter().all(|alert| alert.notifications[0].answer == "200 taken"));
-}
-
-#[tokio::test]
-async fn what_is_over_ten_messages_a_minute_waits() {
-    let receiver = Receiver { lists_alerts: true, ..Receiver::default() };
-    let mut world = World::told_through(7, receiver).await;
-    for n in 0..12 {
-        let now = world.now_secs();
-        world.append(&attack(now - 60, &format!("10.2.0.{n}"), 10)).await;
-        world.detector.catch_up().await.expect("detector");
-        world.send().await;
-        world.simulation.advance(Duration::from_secs(1));
-    }
-    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [1; 10]);
-    world.simulation.advance(Duration::from_secs(60));
-    world.send().await;
-    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [1; 12]);
 }
 
 #[tokio::test]

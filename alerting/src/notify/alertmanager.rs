@@ -69,16 +69,10 @@ impl Shape for Service {
             outgoing.sent_at.saturating_add(if ended { Duration::ZERO } else { OPEN_MAX });
         let mut alert = json!({
             "labels": labels,
-            "annotations": {
-                "summary": said.title, "description": said.text, "what_to_do": said.what_to_do,
-            },
+            "annotations": annotations(said),
             "startsAt": opened.unwrap_or(outgoing.sent_at).to_string(),
             "endsAt": ends_at.to_string(),
         });
-        let rule = outgoing.alert.as_ref().map(|alert| &alert.summary.rule);
-        if let Some(runbook) = rule.and_then(|rule| rule.runbook.as_ref()) {
-            alert["annotations"]["runbook_url"] = runbook.clone().into();
-        }
         if said.link.starts_with("http") {
             alert["generatorURL"] = said.link.clone().into();
         }
@@ -86,6 +80,29 @@ impl Shape for Service {
         url.path_segments_mut().ok()?.pop_if_empty().extend(["api", "v2", "alerts"]);
         Some(Request { url: Some(url), headers: Vec::new(), body: json!([alert]) })
     }
+}
+
+/// What is said, each under its name; what there is nothing to say of is left out.
+fn annotations(said: &Said) -> Map<String, Value> {
+    let link = |name: &str| said.links.iter().find(|(known, _)| *known == name);
+    let link = |name| link(name).map(|(_, to)| to.clone()).unwrap_or_default();
+    let all = [
+        ("summary", said.title.clone()),
+        ("description", said.text.clone()),
+        ("note", said.note.clone().unwrap_or_default()),
+        ("late", said.late.clone().unwrap_or_default()),
+        ("since", said.since.clone()),
+        ("what_to_do", said.what_to_do.clone()),
+        ("entities", said.entities.join("\n")),
+        ("evidence", said.evidence.join("\n")),
+        ("related", said.related.join("\n")),
+        ("told", said.told.clone()),
+        ("runbook_url", link("Runbook")),
+        ("search_url", link("Search")),
+        ("silence_url", link("Silence")),
+    ];
+    let known = all.into_iter().filter(|(_, text)| !text.is_empty());
+    known.map(|(name, text)| (name.to_owned(), text.into())).collect()
 }
 
 /// A name that Prometheus takes for a label.

@@ -86,6 +86,7 @@ pub(super) fn outgoing(title: &str) -> Outgoing {
         held_back: 2,
         notifier: "oncall".into(),
         acknowledge: Some("s3cr3t-token".into()),
+        page_late: false,
     }
 }
 

@@ -141,6 +141,7 @@ async fn send(shared: Arc<Shared>, message: Message) -> (Message, bool) {
         held_back: 0,
         notifier: named.name.clone(),
         acknowledge: None,
+        page_late: false,
     };
     let outcome = named.notifier.send(&outgoing).await;
     if let Err(error) = &outcome {

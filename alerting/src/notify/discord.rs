@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::mattermost::escaped;
-use super::message::Said;
+use super::message::{Body, Said};
 use super::post::Receiver;
 use super::service::{Request, Shape, build};
 use super::slack::colour;
@@ -16,8 +16,8 @@ use crate::error::AlertingError;
 
 /// Characters of an embed's title.
 const TITLE_CHARS_MAX: usize = 250;
-/// Characters of its text.
-const TEXT_CHARS_MAX: usize = 2_000;
+/// Characters of its text; Discord takes 4096.
+const TEXT_CHARS_MAX: usize = 4_000;
 
 /// The kind `discord`.
 pub(super) struct Discord;
@@ -43,18 +43,18 @@ impl NotifierKind for Discord {
 
 impl Shape for Channel {
     fn request(&self, _: &Receiver, said: &Said, _: &Outgoing) -> Option<Request> {
-        let cut = |text: String, most: usize| text.chars().take(most).collect::<String>();
-        let fields: Vec<Value> = said
-            .facts
-            .iter()
-            .map(|(name, value)| json!({"name": name, "value": escaped(value), "inline": true}))
-            .collect();
+        let text_of = |body: &Body| {
+            let links: Vec<String> =
+                body.links.iter().map(|(name, to)| format!("[{name}](<{to}>)")).collect();
+            format!("{}\n\n{}", body.text(escaped, "\n"), links.join("  "))
+        };
+        let body = said.body_within(TEXT_CHARS_MAX, |body| text_of(body).chars().count());
+        let title = escaped(&format!("[{}] {}", said.level.name(), said.title));
         let colour = colour(said.level).trim_start_matches('#');
         let mut embed = json!({
-            "title": cut(escaped(&format!("[{}] {}", said.level.name(), said.title)), TITLE_CHARS_MAX),
-            "description": cut(escaped(&said.text), TEXT_CHARS_MAX),
+            "title": title.chars().take(TITLE_CHARS_MAX).collect::<String>(),
+            "description": text_of(&body).trim_end(),
             "color": u32::from_str_radix(colour, 16).unwrap_or_default(),
-            "fields": fields,
             "footer": { "text": said.rule.0 },
         });
         if said.link.starts_with("http") {

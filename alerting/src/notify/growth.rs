@@ -13,6 +13,7 @@ use logwarden_store::{Statement, Step};
 
 use crate::alert::lifecycle::{commit, timeline_entry};
 use crate::alert::tables::{self, Columns, instant, integer, rows, text};
+use crate::alert::wording::counted;
 use crate::alert::{AlertSummary, TimelineKind};
 use crate::error::AlertingError;
 use crate::{Shared, metrics, silence};
@@ -112,7 +113,8 @@ async fn tell_one(
     let is_told = !again.is_empty();
     if is_told {
         let (events, detections) = (summary.events, summary.detections);
-        let words = format!("told again: {events} events in {detections} detections by now");
+        let (events, detections) = (counted(events, "event"), counted(detections, "detection"));
+        let words = format!("told again: {events} in {detections} by now");
         statements.push(timeline_entry(id, TimelineKind::Notified, None, &words, now));
         ::metrics::counter!(metrics::UPDATES_TOTAL).increment(1);
     }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::message::Said;
+use super::message::{Body, Said};
 use super::post::Receiver;
 use super::service::{Request, Shape, build};
 use super::slack::colour;
 use super::{Notifier, NotifierKind, Outgoing, read_settings};
 use crate::error::AlertingError;
+
+/// Characters of an attachment's text; a message has at most 16383.
+const TEXT_CHARS_MAX: usize = 12_000;
 
 /// The kind `mattermost`.
 pub(super) struct Mattermost;
@@ -40,19 +43,20 @@ impl NotifierKind for Mattermost {
 
 impl Shape for Channel {
     fn request(&self, _: &Receiver, said: &Said, _: &Outgoing) -> Option<Request> {
-        let fields: Vec<Value> = said
-            .facts
-            .iter()
-            .map(|(name, value)| json!({"title": name, "value": escaped(value), "short": true}))
-            .collect();
+        let text_of = |body: &Body| {
+            let links: Vec<String> =
+                body.links.iter().map(|(name, to)| format!("[{name}]({to})")).collect();
+            // A single line break would be none.
+            format!("{}\n\n{}", body.text(escaped, "  \n"), links.join("  "))
+        };
+        let text = said.body_within(TEXT_CHARS_MAX, |body| text_of(body).chars().count());
         let mut body = json!({
             "attachments": [{
                 "fallback": format!("[{}] {}", said.level.name(), escaped(&said.title)),
                 "color": colour(said.level),
                 "title": escaped(&said.title),
                 "title_link": said.link,
-                "text": escaped(&said.text),
-                "fields": fields,
+                "text": text_of(&text).trim_end(),
                 "footer": escaped(&said.rule.0),
             }],
         });

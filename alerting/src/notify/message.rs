@@ -1,14 +1,20 @@
-//! What a notification says, as plain data: for templates and for JSON.
+//! What a notification says, as plain data: for the mail's templates, for JSON, and (`message/said.rs`) for
+//! every other receiver.
+
+mod said;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use logwarden_event::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Outgoing, Trouble};
+use super::Outgoing;
 use crate::alert::wording::{span_text, visible};
-use crate::alert::{Alert, AlertState, AlertSummary, Delivery, Evidence};
+use crate::alert::{Alert, AlertSummary, Delivery, Evidence};
 use crate::rule::Level;
+
+pub(super) use said::{Body, Said, said};
 
 /// Events that a mail shows.
 pub(super) const MAIL_EVIDENCE_MAX: usize = 10;
@@ -16,14 +22,12 @@ pub(super) const MAIL_EVIDENCE_MAX: usize = 10;
 const ATTACHED_BYTES_MAX: usize = 256 * 1024;
 /// Events that a webhook carries.
 const WEBHOOK_EVIDENCE_MAX: usize = 10;
-/// Fields of a group that a short message names.
-const GROUP_FACTS_MAX: usize = 16;
-/// Further alerts of a message that a short one names.
-const ALSO_SHOWN_MAX: usize = 10;
 /// Characters of a message in a mail.
 const MESSAGE_CHARS_MAX: usize = 300;
 /// Entities of one field that a mail names.
 const ENTITIES_SHOWN_MAX: usize = 3;
+/// Events are called old from then on, and nobody is paged for such that came so late.
+pub(super) const LATE_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The facts for the mail's templates. Every value from a record is cut and its controls are
 /// visible, so that no template can be broken by one.
@@ -31,19 +35,6 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
     let summary = &alert.summary;
     let shown = decisive_first(alert).take(MAIL_EVIDENCE_MAX);
     let evidence: Vec<Value> = shown.map(evidence_line).collect();
-    let flagged = alert.evidence.iter().find(|evidence| evidence.flag.is_some()).map(|evidence| {
-        let who = field_text(evidence, "user.name").map(|who| format!(" (user {who})"));
-        let at = time(evidence.timestamp());
-        format!("A login from this address SUCCEEDED at {at}{}.", who.unwrap_or_default())
-    });
-    // Of each what became of the last one.
-    let mut last: BTreeMap<&str, &Delivery> = BTreeMap::new();
-    for delivery in alert.notifications.iter().filter(|one| one.notifier != outgoing.notifier) {
-        last.insert(&delivery.notifier, delivery);
-    }
-    let in_words =
-        |one: &&Delivery| format!("{} {} ({})", one.kind, one.notifier, one.state.name());
-    let others: Vec<String> = last.values().map(in_words).collect();
     json!({
         "heading": heading(&outgoing.event),
         "group": group_lines(outgoing, alert),
@@ -62,7 +53,7 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
         "last_event_at": time(summary.last_event_at),
         "why": visible(&alert.why.text, 1_000),
         "window": (alert.why.window_secs > 0).then(|| span_text(alert.why.window_secs)),
-        "note": flagged,
+        "note": decisive_note(alert),
         "late": late_note(outgoing, alert),
         "evidence": evidence,
         "evidence_total": summary.events,
@@ -83,7 +74,7 @@ pub(super) fn facts(outgoing: &Outgoing, alert: &Alert, recipients: &str) -> Val
         "recipients": recipients,
         "route": route_of(outgoing, alert),
         "colour": colour(summary.severity),
-        "others": others,
+        "others": others(outgoing, alert),
         "alert_id": summary.id.to_string(),
     })
 }
@@ -99,6 +90,25 @@ fn heading(event: &str) -> &'static str {
         "notifier.failed" => "Another notifier could not send this for a day",
         _ => "",
     }
+}
+
+/// What decided, of an alert that one event decided.
+fn decisive_note(alert: &Alert) -> Option<String> {
+    let evidence = alert.evidence.iter().find(|evidence| evidence.flag.is_some())?;
+    let who = field_text(evidence, "user.name").map(|who| format!(" (user {who})"));
+    let at = time(evidence.timestamp());
+    Some(format!("A login from this address SUCCEEDED at {at}{}.", who.unwrap_or_default()))
+}
+
+/// Who else is told, each with what became of the last message.
+fn others(outgoing: &Outgoing, alert: &Alert) -> Vec<String> {
+    let mut last: BTreeMap<&str, &Delivery> = BTreeMap::new();
+    for delivery in alert.notifications.iter().filter(|one| one.notifier != outgoing.notifier) {
+        last.insert(&delivery.notifier, delivery);
+    }
+    let in_words =
+        |one: &&Delivery| format!("{} {} ({})", one.kind, one.notifier, one.state.name());
+    last.values().map(in_words).collect()
 }
 
 /// The route by which this message came.
@@ -134,9 +144,40 @@ fn group_lines(outgoing: &Outgoing, alert: &Alert) -> Vec<Value> {
     .collect()
 }
 
+/// That the events are old, where they are: of an alert that is told of first, as it is sent; of one that was told
+/// of before, as it was opened.
 fn late_note(outgoing: &Outgoing, alert: &Alert) -> Option<String> {
-    let age = outgoing.sent_at.since(alert.summary.last_event_at).as_secs();
-    (age >= 3_600).then(|| format!("These events are {} h old.", age / 3_600))
+    let summary = &alert.summary;
+    let told_at = match outgoing.event.as_str() {
+        "alert.opened" | "alert.digest" | "rota.handover" => outgoing.sent_at,
+        _ => summary.opened_at,
+    };
+    let is_late = told_at.since(summary.last_event_at) >= LATE_AFTER;
+    is_late.then(|| format!("These events are {}.", age(outgoing.sent_at, summary)))
+}
+
+impl Outgoing {
+    /// How old the events are, in words, where all that is told of came late and the rule does not say that it wakes
+    /// people all the same. What is seen late for other reasons, such as a rule that waits for something that does
+    /// not come, cannot wait.
+    pub(super) fn late_age(&self) -> Option<String> {
+        let alert = self.alert.as_ref()?;
+        let is_first = matches!(
+            self.event.as_str(),
+            "alert.opened" | "alert.escalated" | "alert.digest" | "rota.handover"
+        );
+        let after = LATE_AFTER.as_secs() as i64 * 1_000;
+        let came_late = alert.latency.received_ms.is_some_and(|ms| ms >= after);
+        let mut all = std::iter::once(&alert.summary).chain(&self.also);
+        let are_old = all.all(|one| self.sent_at.since(one.last_event_at) >= LATE_AFTER);
+        let may_wait = is_first && came_late && are_old && !self.page_late;
+        may_wait.then(|| age(self.sent_at, &alert.summary))
+    }
+}
+
+/// How old an alert's newest event is, in words.
+fn age(now: Timestamp, summary: &AlertSummary) -> String {
+    format!("{} h old", now.since(summary.last_event_at).as_secs() / 3_600)
 }
 
 /// The evidence with what decides before the rest, so that it is not cut off.
@@ -195,133 +236,6 @@ fn link(outgoing: &Outgoing, path: &str) -> String {
 fn acknowledge_link(outgoing: &Outgoing) -> Option<String> {
     let token = outgoing.acknowledge.as_ref()?;
     Some(link(outgoing, &format!("/a/{token}")))
-}
-
-/// What a notification says, in few words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
-    /// Names the alert, or the occasion: the same for all that is said about one alert.
-    pub key: String,
-    /// One line.
-    pub title: String,
-    /// Why, in words with numbers.
-    pub text: String,
-    /// How bad it is.
-    pub level: Level,
-    /// What became of it.
-    pub state: AlertState,
-    /// The rule's title and id.
-    pub rule: (String, String),
-    /// What the rule is labelled with.
-    pub labels: Vec<(String, String)>,
-    /// Names and values that say who it is about.
-    pub facts: Vec<(String, String)>,
-    /// To the dashboard; empty when nobody said where it is.
-    pub link: String,
-    /// What to do.
-    pub what_to_do: String,
-}
-
-impl Said {
-    /// For templates.
-    pub(super) fn facts(&self) -> Value {
-        let object = |pairs: &[(String, String)]| -> serde_json::Map<String, Value> {
-            pairs.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
-        };
-        json!({
-            "title": self.title, "text": self.text, "severity": self.level.name(),
-            "state": self.state.name(), "rule": self.rule.0, "rule_id": self.rule.1,
-            "fields": object(&self.facts), "labels": object(&self.labels), "link": self.link, "what_to_do": self.what_to_do, "alert_id": self.key,
-        })
-    }
-}
-
-/// A notification in few words. Values from records are cut and their controls visible.
-pub(super) fn said(outgoing: &Outgoing) -> Said {
-    if let Some(trouble) = &outgoing.trouble {
-        return said_of_trouble(outgoing, trouble);
-    }
-    let Some(alert) = &outgoing.alert else {
-        let text = match outgoing.event.as_str() {
-            "notifier.test" => "This is a test. Alerts will arrive here.",
-            _ => "Logwarden runs and can tell you about alerts.",
-        };
-        return Said {
-            key: outgoing.event.clone(),
-            title: String::from("Logwarden"),
-            text: text.to_owned(),
-            level: Level::Informational,
-            state: AlertState::Resolved,
-            rule: (String::from("Logwarden"), String::from("logwarden")),
-            labels: Vec::new(),
-            facts: Vec::new(),
-            link: outgoing.public_url.clone(),
-            what_to_do: String::new(),
-        };
-    };
-    let summary = &alert.summary;
-    let heading = heading(&outgoing.event);
-    let all = || std::iter::once(summary).chain(&outgoing.also);
-    let (title, path) = match all().count() {
-        1 => (visible(&summary.title, 200), format!("/alerts/{}", summary.id)),
-        count => {
-            (format!("{count} alerts: {}", visible(&summary.title, 200)), String::from("/alerts"))
-        }
-    };
-    let mut text = visible(&alert.why.text, 1_000);
-    if outgoing.held_back > 0 {
-        text.push_str(&format!(
-            " {} notifications before this were held back.",
-            outgoing.held_back
-        ));
-    }
-    if !outgoing.also.is_empty() {
-        let others = outgoing.also.iter().take(ALSO_SHOWN_MAX);
-        let titles: Vec<String> = others.map(|other| visible(&other.title, 120)).collect();
-        let more = outgoing.also.len() - titles.len();
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        text.push_str(&format!(" Also: {}{more}.", titles.join("; ")));
-    }
-    let facts = summary.group.iter().take(GROUP_FACTS_MAX);
-    Said {
-        key: summary.id.to_string(),
-        title: if heading.is_empty() { title } else { format!("{heading}: {title}") },
-        text,
-        level: all().map(|one| one.severity).max().unwrap_or(summary.severity),
-        state: summary.state,
-        rule: (visible(&summary.rule.title, 200), summary.rule.id.clone()),
-        labels: shown(&mut summary.rule.labels.iter()),
-        facts: facts.map(|(name, value)| (visible(name, 64), visible(value, 200))).collect(),
-        link: link(outgoing, &path),
-        what_to_do: visible(&alert.what_to_do, 1_000),
-    }
-}
-
-/// What is wrong with the server, or was.
-fn said_of_trouble(outgoing: &Outgoing, trouble: &Trouble) -> Said {
-    let (word, state) = match outgoing.event.as_str() {
-        "server.recovered" => ("Over", AlertState::Resolved),
-        _ => ("Logwarden is in trouble", AlertState::Open),
-    };
-    let text = visible(&trouble.text, 1_000);
-    Said {
-        key: format!("{} {} {}", trouble.rule, trouble.about, trouble.began_at.millis()),
-        title: format!("{word}: {}", visible(&trouble.text, 200)),
-        text: format!("{text}, since {}. No alert can tell of this.", time(trouble.began_at)),
-        level: Level::Critical,
-        state,
-        rule: (String::from("Logwarden"), trouble.rule.clone()),
-        labels: Vec::new(),
-        facts: vec![(String::from("about"), visible(&trouble.about, 200))],
-        link: outgoing.public_url.clone(),
-        what_to_do: String::from(
-            "Look at the server itself: its log, its disk, `logwarden status`.",
-        ),
-    }
-}
-
-fn shown(labels: &mut dyn Iterator<Item = (&String, &String)>) -> Vec<(String, String)> {
-    labels.map(|(name, value)| (visible(name, 64), visible(value, 200))).collect()
 }
 
 /// The alert's evidence, one JSON object a line, at most [`ATTACHED_BYTES_MAX`]: what does not fit is

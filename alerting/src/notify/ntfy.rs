@@ -16,6 +16,11 @@ use crate::rule::Level;
 
 const URL: &str = "https://ntfy.sh/";
 
+/// Bytes of a message; from 4096 on it would become a file.
+const MESSAGE_BYTES_MAX: usize = 3_900;
+/// Buttons of a message.
+const ACTIONS_MAX: usize = 3;
+
 /// The kind `ntfy`.
 pub(super) struct Ntfy;
 
@@ -54,18 +59,26 @@ impl NotifierKind for Ntfy {
 impl Shape for Topic {
     fn request(&self, _: &Receiver, said: &Said, _: &Outgoing) -> Option<Request> {
         let priority = match said.level {
+            // Loud enough to be heard at night, unless it can wait until the morning.
+            Level::Critical | Level::High if said.may_wait => 3,
             Level::Critical => 5,
             Level::High => 4,
             Level::Medium => 3,
             Level::Low => 2,
             Level::Informational => 1,
         };
+        let text = said.body_within(MESSAGE_BYTES_MAX, |body| body.text(str::to_owned, "\n").len());
+        let actions = text.links.iter().take(ACTIONS_MAX);
+        let actions: Vec<Value> = actions
+            .map(|(name, to)| json!({ "action": "view", "label": name, "url": to }))
+            .collect();
         let mut body = json!({
             "topic": self.topic,
             "title": said.title,
-            "message": said.text,
+            "message": text.text(str::to_owned, "\n"),
             "priority": priority,
             "tags": [said.level.name()],
+            "actions": actions,
         });
         if said.link.starts_with("http") {
             body["click"] = said.link.clone().into();

@@ -18,6 +18,9 @@ const URL: &str = "https://api.opsgenie.com/v2/alerts";
 /// Characters of an alert's message.
 const MESSAGE_CHARS_MAX: usize = 130;
 
+/// Characters of its description.
+const DESCRIPTION_CHARS_MAX: usize = 15_000;
+
 /// The kind `opsgenie`.
 pub(super) struct Opsgenie;
 
@@ -55,6 +58,10 @@ impl Shape for Service {
         false
     }
 
+    fn pages(&self) -> bool {
+        true
+    }
+
     fn request(&self, receiver: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request> {
         let verb = match outgoing.event.as_str() {
             "alert.acknowledged" => Some("acknowledge"),
@@ -78,10 +85,11 @@ impl Shape for Service {
         };
         let details: Map<String, Value> =
             said.facts.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let text = said.body_within(DESCRIPTION_CHARS_MAX, |body| body.plain().chars().count());
         let body = json!({
             "message": said.title.chars().take(MESSAGE_CHARS_MAX).collect::<String>(),
             "alias": said.key,
-            "description": format!("{}\n\n{}\n\n{}", said.text, said.what_to_do, said.link),
+            "description": text.plain(),
             "priority": priority,
             "source": "logwarden",
             "tags": ["logwarden", said.level.name()],

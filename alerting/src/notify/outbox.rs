@@ -354,7 +354,20 @@ impl Worker {
             held_back,
             notifier: self.named.name.clone(),
             acknowledge,
+            page_late: self
+                .shared
+                .rules()
+                .find(&first.rule.id)
+                .is_some_and(|rule| rule.settings.page_late),
         };
+        // Asked for once more, it is sent.
+        let is_first = told.iter().all(|due| due.attempts == 0);
+        if let Some(age) = outgoing.late_age().filter(|_| is_first && self.named.notifier.pages()) {
+            let answer = format!("not paged: these events are {age}");
+            let noted =
+                |due| self.not_sent(due, DeliveryState::Silenced, &answer, outgoing.sent_at);
+            return self.commit(told.iter().flat_map(noted).collect()).await;
+        }
         let outcome = self.named.notifier.send(&outgoing).await;
         self.note(outcome.is_ok()).await?;
         match outcome {
@@ -448,6 +461,7 @@ impl Worker {
             held_back: 0,
             notifier: self.named.name.clone(),
             acknowledge: None,
+            page_late: false,
         };
         let outcome = self.named.notifier.send(&outgoing).await;
         if let Err(error) = self.note(outcome.is_ok()).await {
@@ -487,9 +501,10 @@ impl Worker {
         let name = self.named.name.clone();
         ::metrics::counter!(metrics::NOTIFICATIONS_SENT_TOTAL, "notifier" => name)
             .increment(told.len() as u64);
+        let status = status_of(answer).unwrap_or("taken");
         let words = match told.len() {
-            1 => format!("{} {}: {answer}", self.named.kind, self.named.name),
-            n => format!("{} {}, with {} more: {answer}", self.named.kind, self.named.name, n - 1),
+            1 => format!("{} {}: {status}", self.named.kind, self.named.name),
+            n => format!("{} {}, with {} more: {status}", self.named.kind, self.named.name, n - 1),
         };
         let mark = |due: &Due| {
             let update = Statement {
@@ -524,7 +539,8 @@ impl Worker {
             });
             if due.attempts == 0 {
                 let (kind, name) = (self.named.kind, &self.named.name);
-                let words = format!("{kind} {name}: {error}; trying again");
+                let status = status_of(&error.0).unwrap_or("not taken");
+                let words = format!("{kind} {name}: {status}; trying again");
                 let entry = timeline_entry(due.alert_id, TimelineKind::Failed, None, &words, now);
                 statements.push(entry);
             }
@@ -566,11 +582,13 @@ impl Worker {
                 WHERE id = ?1",
             values: vec![text(due.id.to_string()), text(answer), text(state.name())],
         };
-        let words = format!("{} {}: {answer}; not sent", self.named.kind, self.named.name);
-        let kind = match state {
-            DeliveryState::Failed => TimelineKind::Failed,
-            _ => TimelineKind::Notified,
+        let (kind, why) = match state {
+            DeliveryState::Failed => {
+                (TimelineKind::Failed, status_of(answer).unwrap_or("not taken"))
+            }
+            _ => (TimelineKind::Notified, answer),
         };
+        let words = format!("{} {}: {why}; not sent", self.named.kind, self.named.name);
         [update, timeline_entry(due.alert_id, kind, None, &words, now)]
     }
 
@@ -625,6 +643,12 @@ fn due_row(row: &Row) -> Result<Due, AlertingError> {
         created_at: columns.instant()?,
         group: columns.text()?.to_owned(),
     })
+}
+
+/// The status by which a receiver's words begin: all of them that everybody may read who sees the alert.
+fn status_of(answer: &str) -> Option<&str> {
+    let status = answer.split([' ', '-']).next()?;
+    (status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit())).then_some(status)
 }
 
 /// What becomes one message of rows that are due, the oldest first: those of one group, or several

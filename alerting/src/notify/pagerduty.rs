@@ -17,6 +17,9 @@ use crate::rule::Level;
 
 const URL: &str = "https://events.pagerduty.com/v2/enqueue";
 
+/// Characters of a summary.
+const SUMMARY_CHARS_MAX: usize = 1_024;
+
 /// The kind `pagerduty`.
 pub(super) struct PagerDuty;
 
@@ -54,6 +57,10 @@ impl Shape for Service {
         false
     }
 
+    fn pages(&self) -> bool {
+        true
+    }
+
     fn request(&self, _: &Receiver, said: &Said, outgoing: &Outgoing) -> Option<Request> {
         let action = match outgoing.event.as_str() {
             "alert.acknowledged" => "acknowledge",
@@ -73,7 +80,7 @@ impl Shape for Service {
             "dedup_key": said.key,
             "client": "Logwarden",
             "payload": {
-                "summary": said.title,
+                "summary": said.title.chars().take(SUMMARY_CHARS_MAX).collect::<String>(),
                 "source": source,
                 "severity": severity,
                 "timestamp": outgoing.sent_at.to_string(),
@@ -82,7 +89,8 @@ impl Shape for Service {
             },
         });
         if said.link.starts_with("http") {
-            body["links"] = json!([{ "href": said.link, "text": "Open the alert" }]);
+            let link = |(name, to): &(&str, String)| json!({ "href": to, "text": name });
+            body["links"] = said.links.iter().map(link).collect();
             body["client_url"] = said.link.clone().into();
         }
         Some(Request::of(body))

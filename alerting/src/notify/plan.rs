@@ -121,10 +121,16 @@ impl Told<'_> {
             statements.push(timeline_entry(summary.id, TimelineKind::Notified, None, reason, now));
             return statements;
         }
-        if plan.event == "alert.opened" && !plan.told.is_empty() {
+        if plan.told.is_empty() {
+            let words = match plan.route {
+                "" => String::from("nobody is told: no notifier is named"),
+                route => format!("nobody is told: route \"{route}\" names nobody"),
+            };
+            statements.push(timeline_entry(summary.id, TimelineKind::Notified, None, &words, now));
+        } else if plan.event == "alert.opened" {
             statements.push(growth::begun(summary, now));
         }
-        if plan.event == "alert.digest" {
+        if plan.event == "alert.digest" && !plan.told.is_empty() {
             let why = plan.why.map(|why| format!(": {why}")).unwrap_or_default();
             let words = format!("told in the digest of {}{why}", plan.due);
             statements.push(timeline_entry(summary.id, TimelineKind::Notified, None, &words, now));

@@ -54,6 +54,11 @@ pub(super) trait Shape: Send + Sync {
         true
     }
 
+    /// Whether it wakes people.
+    fn pages(&self) -> bool {
+        false
+    }
+
     /// Whether it tells about such occasions.
     fn wants(&self, event: &str) -> bool {
         !(self.is_chat() && matches!(event, "alert.acknowledged" | "alert.reopened"))
@@ -124,6 +129,10 @@ impl<S: Shape> Notifier for Service<S> {
         self.shape.is_chat()
     }
 
+    fn pages(&self) -> bool {
+        self.shape.pages()
+    }
+
     fn heartbeat(&self) -> Option<Duration> {
         self.receiver.heartbeat
     }
@@ -156,6 +165,7 @@ impl<S: Shape> Service<S> {
             said.text = Environment::new()
                 .render_str(template, facts)
                 .map_err(|error| SendError(format!("template: {error}")))?;
+            said.is_own_text = true;
         }
         Ok(self.shape.request(&self.receiver, &said, outgoing))
     }

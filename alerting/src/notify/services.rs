@@ -167,3 +167,136 @@ async fn syslog_gets_one_line_whatever_the_values_say() {
     let inside = build("syslog", json!({"to": "127.0.0.1:514"})).expect("settings");
     assert!(inside.send(&outgoing("t")).await.is_err(), "not public");
 }
+
+/// Every service that is sent text, with settings of its own, and whether it wakes people.
+fn all_services(key: &str) -> [(&'static str, Value, bool); 9] {
+    [
+        ("slack", json!({}), false),
+        ("mattermost", json!({}), false),
+        ("discord", json!({}), false),
+        ("teams", json!({}), false),
+        ("ntfy", json!({"topic": "t"}), false),
+        ("telegram", json!({"token": key, "chat": "1"}), false),
+        ("alertmanager", json!({}), false),
+        ("pagerduty", json!({"routing_key": key}), true),
+        ("opsgenie", json!({"api_key": key}), true),
+    ]
+}
+
+fn built(kind: &str, mut settings: Value) -> std::sync::Arc<dyn super::Notifier> {
+    settings["url"] = json!("https://192.0.2.1/in");
+    build(kind, settings).expect(kind)
+}
+
+/// What a receiver shows, without what escapes and what divides lines.
+fn read(text: &str) -> String {
+    text.replace("\\n", "\n").replace(['\\', '\u{200B}'], "")
+}
+
+#[test]
+fn every_service_is_told_the_same() {
+    let (_file, key) = key_file("k3y");
+    let mut message = outgoing("412 failures");
+    let alert = message.alert.as_mut().expect("an alert");
+    alert.what_to_do = String::from("1. Block the address.\n2. Look at the session.");
+    alert.summary.rule.runbook = Some(String::from("https://wiki.example/ssh"));
+    alert.evidence[0].flag = Some(String::from("first_success"));
+    alert.related.push(crate::alert::RelatedAlert {
+        id: logwarden_event::AlertId::from_u128(8),
+        title: String::from("Port scan"),
+        severity: crate::rule::Level::Medium,
+        state: crate::alert::AlertState::Open,
+        opened_at: message.sent_at,
+    });
+    for (kind, settings, _) in all_services(&key) {
+        let text = read(&built(kind, settings).text(&message).expect(kind));
+        for fact in [
+            "412 failures",
+            "412 events, the threshold is 50 in 5 min.",
+            "2 notifications before this were held back.",
+            "A login from this address SUCCEEDED at 2026-01-01 00:00:00 UTC",
+            "Open since 2026-01-01 00:00:00 UTC",
+            "2. Look at the session.",
+            "source.ip",
+            "10.2.0.9",
+            "Bcc: evil@example.org",
+            "MEDIUM Port scan",
+            "Sent to oncall.",
+            "https://logs.example/alerts/00000000000000000000000007",
+            "https://wiki.example/ssh",
+        ] {
+            assert!(text.contains(fact), "{kind}: {fact} in {text}");
+        }
+        assert!(!text.contains("address.u{a}"), "{kind}: {text}");
+    }
+}
+
+#[test]
+fn nothing_outgrows_what_a_receiver_takes_and_the_reason_stays() {
+    let (_file, key) = key_file("k3y");
+    let mut message = outgoing(&"*".repeat(300));
+    let alert = message.alert.as_mut().expect("an alert");
+    alert.why.text = format!("Reason {}", "_".repeat(5_000));
+    alert.what_to_do = vec!["(block) the [address] ".repeat(30); 50].join("\n");
+    alert.evidence = vec![alert.evidence[0].clone(); 100];
+    for evidence in &mut alert.evidence {
+        evidence.message = "🛑*".repeat(1_000);
+    }
+    for (kind, settings, _) in all_services(&key) {
+        let text = built(kind, settings).text(&message).expect(kind);
+        let body: Value = serde_json::from_str(&text).expect("JSON");
+        let of = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let (shown, size, most) = match kind {
+            "slack" => (of("/attachments/0/text"), 0, 8_000),
+            "mattermost" => (of("/attachments/0/text"), 0, 16_383),
+            "discord" => {
+                (of("/embeds/0/description"), of("/embeds/0/title").chars().count(), 5_500)
+            }
+            "teams" => (text.as_str(), 0, 28_000),
+            "ntfy" => {
+                (of("/message"), of("/message").len() - of("/message").chars().count(), 4_095)
+            }
+            "telegram" => (of("/text"), 0, 4_096),
+            "opsgenie" => (of("/description"), of("/message").chars().count(), 15_130),
+            _ => (text.as_str(), 0, 500_000),
+        };
+        let size = size + shown.chars().count();
+        assert!(size <= most, "{kind}: {size}");
+        assert!(shown.contains("Reason") && read(shown).contains("(block)"), "{kind}: {shown}");
+    }
+}
+
+#[test]
+fn slack_reads_no_markup() {
+    let message = outgoing("*bold* <@U1> `code` https://evil.example");
+    let text = built("slack", json!({})).text(&message).expect("text");
+    let body: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&body["mrkdwn"], &body["parse"]), (&json!(false), &json!("none")));
+    assert_eq!(body["attachments"][0]["mrkdwn_in"], json!([]));
+    assert!(text.contains("&lt;@U1&gt;") && !text.contains("<@U1>"), "{text}");
+}
+
+#[test]
+fn what_came_late_is_said_and_wakes_nobody() {
+    let (_file, key) = key_file("k3y");
+    let mut message = outgoing("412 failures");
+    assert_eq!(message.late_age(), None);
+    message.sent_at = message.sent_at.saturating_add(std::time::Duration::from_secs(5 * 3_600));
+    // Seen late, but it came in time.
+    assert_eq!(message.late_age(), None);
+    let alert = message.alert.as_mut().expect("an alert");
+    alert.latency.received_ms = Some(5 * 3_600_000);
+    assert_eq!(message.late_age().as_deref(), Some("5 h old"));
+    for (kind, settings, pages) in all_services(&key) {
+        let notifier = built(kind, settings);
+        assert_eq!(notifier.pages(), pages, "{kind}");
+        let text = read(&notifier.text(&message).expect(kind));
+        assert!(text.contains("These events are 5 h old."), "{kind}: {text}");
+        assert!(kind != "ntfy" || text.contains("\"priority\": 3"), "{text}");
+    }
+    message.page_late = true;
+    assert_eq!(message.late_age(), None);
+    message.page_late = false;
+    message.event = String::from("alert.resolved");
+    assert_eq!(message.late_age(), None);
+}

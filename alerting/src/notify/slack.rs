@@ -1,4 +1,4 @@
-//! Slack: incoming webhooks, with one attachment whose colour says how bad it is.
+//! Slack: incoming webhooks, with one attachment whose colour says how bad it is. Nothing in it is read as markup.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,12 +6,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::message::Said;
+use super::message::{Body, Said};
 use super::post::Receiver;
 use super::service::{Request, Shape, build};
 use super::{Notifier, NotifierKind, Outgoing, read_settings};
 use crate::error::AlertingError;
 use crate::rule::Level;
+
+/// Characters of an attachment's text; Slack hides what is longer behind a button from half of that on.
+const TEXT_CHARS_MAX: usize = 6_000;
 
 /// The kind `slack`.
 pub(super) struct Slack;
@@ -37,25 +40,32 @@ impl NotifierKind for Slack {
 
 impl Shape for Channel {
     fn request(&self, _: &Receiver, said: &Said, _: &Outgoing) -> Option<Request> {
-        let title = match said.link.as_str() {
-            "" => format!("*{}*", escaped(&said.title)),
-            link => format!("*<{}|{}>*", escaped(link), escaped(&said.title)),
+        let text_of = |body: &Body| {
+            let links = body.links.iter().map(|(name, to)| format!("<{}|{name}>", escaped(to)));
+            let links: Vec<String> = links.collect();
+            format!("{}\n\n{}", body.text(escaped, "\n"), links.join("  "))
         };
-        let fields: Vec<Value> = said
-            .facts
-            .iter()
-            .take(10)
-            .map(|(name, value)| json!({"title": name, "value": escaped(value), "short": true}))
-            .collect();
+        let body = said.body_within(TEXT_CHARS_MAX, |body| text_of(body).chars().count());
+        let headline = escaped(&format!("[{}] {}", said.level.name(), said.title));
+        let mut attachment = json!({
+            "fallback": headline,
+            "color": colour(said.level),
+            "mrkdwn_in": [],
+            "title": escaped(&said.title),
+            "text": text_of(&body).trim_end(),
+            "footer": escaped(&said.rule.0),
+        });
+        if said.link.starts_with("http") {
+            attachment["title_link"] = said.link.clone().into();
+        }
         Some(Request::of(json!({
-            "text": escaped(&format!("[{}] {}", said.level.name(), said.title)),
-            "attachments": [{
-                "color": colour(said.level),
-                "mrkdwn_in": ["text"],
-                "text": format!("{title}\n{}", escaped(&said.text)),
-                "fields": fields,
-                "footer": escaped(&said.rule.0),
-            }],
+            "text": headline,
+            "mrkdwn": false,
+            "parse": "none",
+            "link_names": false,
+            "unfurl_links": false,
+            "unfurl_media": false,
+            "attachments": [attachment],
         })))
     }
 }

@@ -225,7 +225,8 @@ impl Alerting {
         let now = self.shared.store.clock.now();
         let statement = Statement {
             sql: "UPDATE alerting_outbox SET state = 'pending', next_ns = ?2, created_ns = ?2,
-                    attempts = 0, answer = '' WHERE id = ?1 AND state <> 'pending'",
+                    attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END, answer = ''
+                WHERE id = ?1 AND state <> 'pending'",
             values: vec![text(id.to_string()), instant(now)],
         };
         let step = Step { statements: vec![statement], ..Step::default() };

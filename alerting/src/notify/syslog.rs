@@ -159,7 +159,7 @@ fn line(said: &Said, outgoing: &Outgoing) -> String {
         "externalId={} rt={} msg={} cs1Label=alert cs1={} cs2Label=state cs2={}",
         value(&said.key),
         outgoing.sent_at.millis(),
-        value(&said.text),
+        value(&said.reasons().join(" ")),
         value(&said.link),
         said.state.name()
     );

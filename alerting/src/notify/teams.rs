@@ -7,12 +7,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::mattermost::escaped;
-use super::message::Said;
+use super::message::{Body, Said};
 use super::post::Receiver;
 use super::service::{Request, Shape, build};
 use super::{Notifier, NotifierKind, Outgoing, read_settings};
 use crate::error::AlertingError;
 use crate::rule::Level;
+
+/// Bytes of a card; a message has at most 28 kB.
+const CARD_BYTES_MAX: usize = 24 * 1024;
 
 /// The kind `teams`.
 pub(super) struct Teams;
@@ -43,26 +46,32 @@ impl Shape for Channel {
             Level::Medium => "warning",
             Level::Low | Level::Informational => "accent",
         };
-        let facts: Vec<Value> = said
-            .facts
-            .iter()
-            .map(|(name, value)| json!({ "title": name, "value": escaped(value) }))
-            .collect();
-        let mut card = json!({
-            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-            "type": "AdaptiveCard",
-            "version": "1.4",
-            "body": [
-                { "type": "TextBlock", "size": "medium", "weight": "bolder", "wrap": true,
-                  "color": colour, "text": escaped(&format!("{}: {}", said.level.name(), said.title)) },
-                { "type": "TextBlock", "wrap": true, "text": escaped(&said.text) },
-                { "type": "FactSet", "facts": facts },
-            ],
-        });
-        if said.link.starts_with("http") {
-            card["actions"] =
-                json!([{ "type": "Action.OpenUrl", "title": "Open the alert", "url": said.link }]);
-        }
+        let title = format!("{}: {}", said.level.name(), said.title);
+        let card_of = |body: &Body| {
+            let headline = json!({ "type": "TextBlock", "size": "medium", "weight": "bolder", "wrap": true,
+                "color": colour, "text": escaped(&title) });
+            let mut blocks = vec![headline];
+            for part in &body.parts {
+                if !part.heading.is_empty() {
+                    blocks.push(json!({ "type": "TextBlock", "weight": "bolder", "wrap": true,
+                        "text": escaped(&part.heading) }));
+                }
+                // A single line break would be none.
+                let lines: Vec<String> = part.lines.iter().map(|line| escaped(line)).collect();
+                blocks
+                    .push(json!({ "type": "TextBlock", "wrap": true, "text": lines.join("\n\n") }));
+            }
+            let action = |(name, to): &(&str, String)| json!({ "type": "Action.OpenUrl", "title": name, "url": to });
+            json!({
+                "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                "type": "AdaptiveCard",
+                "version": "1.4",
+                "body": blocks,
+                "actions": body.links.iter().map(action).collect::<Vec<_>>(),
+            })
+        };
+        let body = said.body_within(CARD_BYTES_MAX, |body| card_of(body).to_string().len());
+        let card = card_of(&body);
         Some(Request::of(json!({
             "type": "message",
             "attachments": [{

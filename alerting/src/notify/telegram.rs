@@ -7,14 +7,14 @@ use logwarden_store::{Secret, SecretRef};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::message::Said;
+use super::message::{Body, Said};
 use super::post::Receiver;
 use super::service::{Request, Shape, build, secret};
 use super::{Notifier, NotifierKind, Outgoing, read_settings};
 use crate::error::AlertingError;
 
 const URL: &str = "https://api.telegram.org/";
-/// Characters of a message.
+/// Characters of a message, as UTF-16 counts them; Telegram takes 4096.
 const MESSAGE_CHARS_MAX: usize = 4_000;
 
 /// The kind `telegram`.
@@ -57,12 +57,14 @@ impl Shape for Chat {
         let mut url = receiver.url.clone();
         let bot = format!("bot{}", self.token.expose());
         url.path_segments_mut().ok()?.pop_if_empty().extend([bot.as_str(), "sendMessage"]);
-        let text = format!("[{}] {}\n{}\n{}", said.level.name(), said.title, said.text, said.link);
-        let body = json!({
+        let title = format!("[{}] {}", said.level.name(), said.title);
+        let text_of = |body: &Body| format!("{title}\n\n{}", body.plain());
+        let body = said.body_within(MESSAGE_CHARS_MAX, |body| text_of(body).encode_utf16().count());
+        let message = json!({
             "chat_id": self.chat,
-            "text": text.chars().take(MESSAGE_CHARS_MAX).collect::<String>(),
+            "text": text_of(&body),
             "link_preview_options": { "is_disabled": true },
         });
-        Some(Request { url: Some(url), headers: Vec::new(), body })
+        Some(Request { url: Some(url), headers: Vec::new(), body: message })
     }
 }

@@ -61,6 +61,7 @@ impl Alerting {
             held_back: 0,
             notifier: named.name.clone(),
             acknowledge: None,
+            page_late: false,
         };
         Ok(work(named, outgoing))
     }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub suppress: Option<Duration>,
     /// Notifiers, instead of those the routes name.
     pub notify: Option<Vec<String>>,
+    /// Wakes people also for events that came late.
+    pub page_late: bool,
     /// What routes may ask for, such as `team: infra`.
     pub labels: BTreeMap<String, String>,
     /// The field that says who or what an alert is about; also groups a plain rule's alerts.
@@ -51,6 +53,7 @@ impl Default for Settings {
             state: RuleState::Enabled,
             suppress: None,
             notify: None,
+            page_late: false,
             labels: BTreeMap::new(),
             entity: None,
             risk: None,
@@ -183,6 +186,10 @@ impl Settings {
                     })
                 };
                 self.notify = Some(value.items().iter().map(name).collect::<Result<_, _>>()?);
+            }
+            "page_late" => {
+                let no_flag = || Fault::new(value.at, "`page_late` is true or false");
+                self.page_late = value.boolean().ok_or_else(no_flag)?;
             }
             "labels" => self.labels = read_labels(value)?,
             "entity" => self.entity = Some(text()?.to_owned()),

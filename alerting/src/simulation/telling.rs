@@ -418,6 +418,26 @@ async fn deliveries_show_who_would_have_been_told_of_a_silenced_alert() {
 }
 
 #[tokio::test]
+async fn nobody_is_woken_for_what_came_late_unless_somebody_asks_for_it() {
+    let mut world = World::told_through(43, Receiver { pages: true, ..Receiver::default() }).await;
+    let long_ago = world.now_secs() - 5 * 3_600;
+    world.append(&attack(long_ago, "10.2.0.9", 12)).await;
+    world.detector.catch_up().await.expect("detector");
+    world.send().await;
+    assert_eq!(events(&world.receiver), Vec::<String>::new());
+    let page = world.alerting.deliveries(&DeliveryQuery::default(), &ana()).await.expect("read");
+    let [delivery] = &page.items[..] else { panic!("{:?}", page.items) };
+    assert_eq!(delivery.state, DeliveryState::Silenced);
+    assert_eq!(delivery.answer, "not paged: these events are 4 h old");
+    let timeline = &world.alerts().await[0].timeline;
+    let said = "not paged: these events are 4 h old; not sent";
+    assert!(timeline.iter().any(|entry| entry.text.contains(said)), "{timeline:?}");
+    world.alerting.send_again(delivery.id).await.expect("asked for");
+    world.send().await;
+    assert_eq!(events(&world.receiver), ["alert.opened"]);
+}
+
+#[tokio::test]
 async fn what_is_over_a_receivers_hour_stands_as_limited_and_the_next_counts_it() {
     let receiver = Receiver { per_hour_max: Some(2), ..Receiver::default() };
     let mut world = World::told_through(38, receiver).await;
@@ -515,4 +535,40 @@ async fn a_route_tells_of_so_many_alerts_an_hour_and_of_the_rest_in_a_digest() {
         alert.timeline.iter().any(|entry| is_said(&entry.text))
     });
     assert_eq!(held.count(), 4);
+}
+
+#[tokio::test]
+async fn many_alerts_at_once_become_one_message() {
+    let receiver = Receiver { lists_alerts: true, ..Receiver::default() };
+    let mut world = World::told_through(6, receiver).await;
+    let now = world.now_secs();
+    let records: Vec<String> =
+        (0..12).flat_map(|n| attack(now - 60, &format!("10.2.0.{n}"), 10)).collect();
+    world.append(&records).await;
+    world.detector.catch_up().await.expect("detector");
+    *world.receiver.failures.lock().expect("not poisoned") = 1;
+    for _ in 0..2 {
+        world.send().await;
+        world.simulation.advance(Duration::from_secs(5));
+    }
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [12]);
+    let alerts = world.alerts().await;
+    assert!(alerts.iter().all(|alert| alert.notifications[0].answer == "200 taken"));
+}
+
+#[tokio::test]
+async fn what_is_over_ten_messages_a_minute_waits() {
+    let receiver = Receiver { lists_alerts: true, ..Receiver::default() };
+    let mut world = World::told_through(7, receiver).await;
+    for n in 0..12 {
+        let now = world.now_secs();
+        world.append(&attack(now - 60, &format!("10.2.0.{n}"), 10)).await;
+        world.detector.catch_up().await.expect("detector");
+        world.send().await;
+        world.simulation.advance(Duration::from_secs(1));
+    }
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [1; 10]);
+    world.simulation.advance(Duration::from_secs(60));
+    world.send().await;
+    assert_eq!(*world.receiver.told.lock().expect("not poisoned"), [1; 12]);
 }

@@ -119,7 +119,7 @@ impl Provider {
         // Verified above: what its middle part says is what the claims are.
         let mut all = machine::payload(&id_token.to_string()).ok_or(FlowError::Untrusted)?;
         let is_for_another =
-            all.get("azp").is_some_and(|azp| *azp != Value::from(self.config.client_id.as_str()));
+            all.get("azp").is_some_and(|azp| azp.as_str() != Some(self.config.client_id.as_str()));
         if is_for_another || machine::check_begun(&all, now).is_err() {
             warn!(provider = %self.config.name, "nobody was signed in: the token is for another program, or of a later time");
             return Err(FlowError::Untrusted);
