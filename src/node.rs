@@ -379,19 +379,19 @@ fn health(store: &Store, index: &Index, alerting: &Alerting, ingest: &Handle) ->
     HealthReport {
         status,
         details: HealthDetails {
-            journal: JournalDetails {
+            journal: Some(JournalDetails {
                 end,
                 free_bytes: journal.free_bytes,
                 durability: journal.durability.as_str(),
-            },
-            index: IndexDetails {
+            }),
+            index: Some(IndexDetails {
                 visible,
                 lag_events: end.saturating_sub(visible),
                 splits: index.split_count(),
                 size_bytes: index.split_bytes(),
                 day_bytes: index.split_bytes_of_a_day(),
-            },
-            detector: DetectorDetails { lag_events: alerting.lag_events },
+            }),
+            detector: Some(DetectorDetails { lag_events: alerting.lag_events }),
             inputs: sources::inputs(ingest),
             enrichments: sources::enrichments(ingest),
             version: env!("CARGO_PKG_VERSION"),

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::audit::Entry;
-use crate::auth::{MaybeSignedIn, SignedIn};
+use crate::auth::{Caller, MaybeSignedIn, SignedIn};
 use crate::error::ApiError;
 use crate::frame::RequestId;
 use crate::json::{self, ObjectWriter};
@@ -26,16 +26,19 @@ pub struct HealthReport {
     pub details: HealthDetails,
 }
 
-/// How the node is, in numbers.
+/// How the node is, in numbers. Who sees a part of the events is told nothing that counts all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthDetails {
-    /// The journal.
-    pub journal: JournalDetails,
-    /// The index.
-    pub index: IndexDetails,
-    /// The detector.
-    pub detector: DetectorDetails,
-    /// The inputs, in the order of the configuration.
+    /// The journal; only for who sees every event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalDetails>,
+    /// The index; only for who sees every event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexDetails>,
+    /// The detector; only for who sees every event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detector: Option<DetectorDetails>,
+    /// The inputs, in the order of the configuration; none for who does not see every event.
     pub inputs: Vec<InputDetails>,
     /// Files of addresses and threat lists, in the order of the configuration.
     pub enrichments: Vec<EnrichmentDetails>,
@@ -140,10 +143,13 @@ pub(super) fn routes() -> Routes {
     responses((status = 200, body = Health), (status = 503, body = Health))
 )]
 async fn health(Extract(app): Extract<App>, MaybeSignedIn(caller): MaybeSignedIn) -> Response {
-    let may_see_details = caller.is_some_and(|caller| {
-        authorize(&caller.principal, Action::ReadHealth, &Object::Any).is_ok()
-    });
-    answer(&app, may_see_details)
+    let may =
+        |caller: &Caller| authorize(&caller.principal, Action::ReadHealth, &Object::Any).is_ok();
+    let sees = caller
+        .as_ref()
+        .filter(|caller| may(caller))
+        .map(|caller| caller.principal.sees_everything());
+    answer(&app, sees)
 }
 
 /// Takes note of what the journal lost: the node is no longer degraded because of it.
@@ -175,7 +181,7 @@ async fn live() -> axum::Json<Health> {
     responses((status = 200, body = Health), (status = 503, body = Health))
 )]
 async fn ready(Extract(app): Extract<App>) -> Response {
-    answer(&app, false)
+    answer(&app, None)
 }
 
 /// Gives the metrics in Prometheus' text format.
@@ -203,10 +209,20 @@ pub(crate) async fn recovering(Extension(request_id): Extension<RequestId>) -> R
     response
 }
 
-fn answer(app: &App, may_see_details: bool) -> Response {
+/// `sees_everything`: of whom sees details; `None`: the status alone is said.
+fn answer(app: &App, sees_everything: Option<bool>) -> Response {
     let report = (app.health)();
     let is_ready = report.is_ready();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let details = may_see_details.then_some(report.details);
+    let details = sees_everything.map(|sees_everything| match sees_everything {
+        true => report.details,
+        false => HealthDetails {
+            journal: None,
+            index: None,
+            detector: None,
+            inputs: Vec::new(),
+            ..report.details
+        },
+    });
     (status, axum::Json(Health { status: report.status, details })).into_response()
 }

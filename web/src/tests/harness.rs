@@ -299,15 +299,15 @@ fn report() -> HealthReport {
     HealthReport {
         status: "ready",
         details: HealthDetails {
-            journal: JournalDetails { end: 1, free_bytes: 2, durability: "fsync" },
-            index: IndexDetails {
+            journal: Some(JournalDetails { end: 1, free_bytes: 2, durability: "fsync" }),
+            index: Some(IndexDetails {
                 visible: 1,
                 lag_events: 0,
                 splits: 0,
                 size_bytes: 0,
                 day_bytes: None,
-            },
-            detector: DetectorDetails { lag_events: 0 },
+            }),
+            detector: Some(DetectorDetails { lag_events: 0 }),
             inputs: Vec::new(),
             enrichments: Vec::new(),
             version: "0.0.0",

@@ -144,4 +144,9 @@ async fn administrators_see_the_roles_and_give_them_to_people() {
     let who = signed_in.json();
     assert_eq!((&who["role"], &who["role_name"]), (&"analyst".into(), &"shop".into()));
     assert_eq!(who["sees_everything"], false);
+    let cookie = signed_in.headers["set-cookie"].to_str().expect("text");
+    let cookie = cookie.split(';').next().expect("a pair");
+    let health = harness.call_with("GET", "/api/v1/health", &[("cookie", cookie)], "").await.json();
+    let names: Vec<&String> = health["details"].as_object().expect("details").keys().collect();
+    assert_eq!(names, ["enrichments", "inputs", "version"], "nothing counts all events");
 }

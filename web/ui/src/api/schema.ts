@@ -230,13 +230,13 @@ export type Happening = { actor?: string | null; at: string; kind: string; text:
 /** How the node is. */
 export type Health = { details?: HealthDetails | null; status: string; };
 
-/** How the node is, in numbers. */
+/** How the node is, in numbers. Who sees a part of the events is told nothing that counts all of them. */
 export type HealthDetails = {
-  detector: DetectorDetails;
+  detector?: DetectorDetails | null;
   enrichments: EnrichmentDetails[];
-  index: IndexDetails;
+  index?: IndexDetails | null;
   inputs: InputDetails[];
-  journal: JournalDetails;
+  journal?: JournalDetails | null;
   version: string;
 };
 
