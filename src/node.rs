@@ -300,7 +300,7 @@ impl Node {
                 Some(name) => (name, "was denied"),
                 None => (String::new(), "came without a credential that counts"),
             };
-            let entry = Entry::new("access", name, denial.protocol, message);
+            let entry = Entry::new("access", &name, denial.protocol, message);
             audit.note_stranger(entry.failed().from_peer(Some(denial.peer)));
         });
     }

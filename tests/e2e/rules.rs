@@ -40,7 +40,7 @@ async fn rules_are_backtested_explained_and_judged_by_what_a_node_has() {
     let backtest = ["rules", "backtest", "--rules", &rules, "--from", "now-1h"];
     let (code, said, complaint) = run(&place, &node, &reader, &backtest);
     assert_eq!(code, 0, "{said}{complaint}");
-    assert!(said.starts_with("3 events, all of the range\n1 alerts"), "{said}");
+    assert!(said.starts_with("3 events, all of the range\n1 alert,"), "{said}");
     assert!(said.contains("10.0.0.1"), "{said}");
 
     let found = Client::new(&node, &reader).search("k:1", 10).await;

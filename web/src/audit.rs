@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use logwarden_event::{Event, EventBuilder, Severity, Timestamp, Value};
+use logwarden_store::identity::{Principal, PrincipalKind};
 use logwarden_store::{Append, AppendOutcome, Draft, RecordKind, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,33 @@ pub enum Outcome {
     Failure,
 }
 
+/// Somebody who did something. A token may have the name of a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Who {
+    /// Their name; empty: nobody known.
+    pub name: String,
+    /// How they proved it; `None`: by a name alone, as who tries to sign in.
+    pub kind: Option<PrincipalKind>,
+}
+
+impl From<&Principal> for Who {
+    fn from(principal: &Principal) -> Self {
+        Self { name: principal.name.clone(), kind: Some(principal.kind) }
+    }
+}
+
+impl From<&str> for Who {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), kind: None }
+    }
+}
+
+impl From<&String> for Who {
+    fn from(name: &String) -> Self {
+        Self::from(name.as_str())
+    }
+}
+
 /// One thing that somebody did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -53,8 +81,8 @@ pub struct Entry {
     pub action: &'static str,
     /// How it ended.
     pub outcome: Outcome,
-    /// Who: the name of a user or token; empty when nobody known.
-    pub principal: String,
+    /// Who; nobody known: without a name.
+    pub principal: Who,
     /// To what: a name, an id, or the text of a query.
     pub object: String,
     /// From where.
@@ -69,7 +97,7 @@ impl Entry {
     /// A success without peer and count.
     pub fn new(
         action: &'static str,
-        principal: impl Into<String>,
+        principal: impl Into<Who>,
         object: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
@@ -222,7 +250,8 @@ fn lost(count: u64, reason: &str) {
 
 fn event_of(entry: &Entry, now: Timestamp) -> Event {
     let object = beginning(&entry.object, OBJECT_BYTES_MAX);
-    let principal = beginning(&entry.principal, NAME_BYTES_MAX);
+    let principal = beginning(&entry.principal.name, NAME_BYTES_MAX);
+    let kind = entry.principal.kind.map(PrincipalKind::name);
     let outcome = match entry.outcome {
         Outcome::Success => "success",
         Outcome::Failure => "failure",
@@ -235,6 +264,9 @@ fn event_of(entry: &Entry, now: Timestamp) -> Event {
     record.member("event.action", entry.action);
     record.member("event.outcome", outcome);
     record.member("lw.principal", principal);
+    if let Some(kind) = kind {
+        record.member("lw.principal_kind", kind);
+    }
     record.member("lw.object", object);
     if let Some(peer) = entry.peer {
         record.member("source.ip", peer);
@@ -255,6 +287,9 @@ fn event_of(entry: &Entry, now: Timestamp) -> Event {
     event.field("event.outcome", Value::String(outcome));
     if !principal.is_empty() {
         event.field("lw.principal", Value::String(principal));
+    }
+    if let Some(kind) = kind {
+        event.field("lw.principal_kind", Value::String(kind));
     }
     if !object.is_empty() {
         event.field("lw.object", Value::String(object));

@@ -211,7 +211,7 @@ async fn admit(
     if let (Permission::May(action), Some(caller)) = (permission, &caller)
         && authorize(&caller.principal, action, &Object::Any).is_err()
     {
-        let entry = Entry::new("access", &caller.principal.name, target(parts), "was denied");
+        let entry = Entry::new("access", &caller.principal, target(parts), "was denied");
         app.audit.record(entry.failed().from_peer(caller.peer)).await;
         return Err(ApiError::forbidden());
     }
@@ -273,7 +273,7 @@ pub(crate) async fn note_denial(
             Ok(None) => (String::new(), "came without a credential that counts"),
             Err(auth::Unknown) => (String::new(), "came with an unknown credential"),
         };
-        let entry = Entry::new("access", name, shown_target(&target.0, &target.1), message);
+        let entry = Entry::new("access", &name, shown_target(&target.0, &target.1), message);
         watch.audit.note_stranger(entry.failed().from_peer(origin.peer));
     }
     response

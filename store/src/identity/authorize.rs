@@ -71,6 +71,17 @@ pub enum PrincipalKind {
     Certificate,
 }
 
+impl PrincipalKind {
+    /// The word in the API and the audit.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Token => "token",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
 /// The user, token or certificate on whose behalf something happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {

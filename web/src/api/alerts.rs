@@ -290,7 +290,6 @@ async fn act(
     action: &'static str,
     act: Act<'_>,
 ) -> Result<axum::Json<AlertDetails>, ApiError> {
-    let name = &caller.principal.name;
     let done = match act {
         Act::Acknowledge => "acknowledged alert",
         Act::Assign(_) => "assigned alert",
@@ -301,7 +300,9 @@ async fn act(
     let (viewer, _guard) = viewer(app, caller)?;
     let alert = app.alerting.act(alert_id(id)?, act, &viewer).await.map_err(refuse)?;
     let message = format!("{done} {id}");
-    app.audit.record(Entry::new(action, name, id, message).from_peer(caller.peer)).await;
+    app.audit
+        .record(Entry::new(action, &caller.principal, id, message).from_peer(caller.peer))
+        .await;
     Ok(axum::Json(alert.into()))
 }
 

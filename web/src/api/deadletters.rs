@@ -173,7 +173,7 @@ async fn replay(
     let replays = Replays { next: answer.next, ..sum(&ids, outcomes) };
     let Replays { letters, replayed, events, .. } = &replays;
     let message = format!("replayed {replayed} of {letters} dead letters as {events} events");
-    let entry = Entry::new("deadletter.replay", &caller.principal.name, "deadletters", message);
+    let entry = Entry::new("deadletter.replay", &caller.principal, "deadletters", message);
     app.audit.record(entry.from_peer(caller.peer).counting(*events)).await;
     Ok(axum::Json(replays))
 }

@@ -94,7 +94,7 @@ async fn export(
     Json(body): Json<ExportBody>,
 ) -> Result<Response, ApiError> {
     let (scope, renderer) = body.read(&app, &caller)?;
-    let entry = Entry::new("export.begin", &caller.principal.name, &scope.text, "began an export");
+    let entry = Entry::new("export.begin", &caller.principal, &scope.text, "began an export");
     app.audit.record(entry.from_peer(caller.peer)).await;
     let disposition = format!("attachment; filename=\"{}\"", renderer.file_name(scope.now));
     let disposition = HeaderValue::from_str(&disposition).map_err(ApiError::internal)?;

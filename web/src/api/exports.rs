@@ -244,7 +244,7 @@ async fn begin(
         forget(path).await;
     }
     let text = now(&item).q;
-    let entry = Entry::new("export.begin", &caller.principal.name, &text, "began an export");
+    let entry = Entry::new("export.begin", &caller.principal, &text, "began an export");
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok((StatusCode::ACCEPTED, axum::Json(now(&item))).into_response())
 }
@@ -277,7 +277,7 @@ async fn remove(
     let (path, item) = app.exports().find(&caller, &id)?;
     app.exports().kept().retain(|export| export.path != path);
     forget(path).await;
-    let entry = Entry::new("export.remove", &caller.principal.name, &item.q, "removed an export");
+    let entry = Entry::new("export.remove", &caller.principal, &item.q, "removed an export");
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -299,7 +299,7 @@ async fn file(
         return Err(ApiError::conflict("no_file", "the export has no file, or not yet"));
     }
     let file = File::open(&path).await.map_err(ApiError::internal)?;
-    let entry = Entry::new("export.fetch", &caller.principal.name, &item.q, "fetched an export");
+    let entry = Entry::new("export.fetch", &caller.principal, &item.q, "fetched an export");
     app.audit.record(entry.from_peer(caller.peer).counting(item.events)).await;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(item.format.content_type())),

@@ -163,7 +163,7 @@ async fn acknowledge_damage(
 ) -> Result<axum::Json<Health>, ApiError> {
     app.journal.acknowledge_damage().await.map_err(ApiError::internal)?;
     let message = "took note of what the journal lost";
-    let entry = Entry::new("journal.acknowledge_damage", &caller.principal.name, "", message);
+    let entry = Entry::new("journal.acknowledge_damage", &caller.principal, "", message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     let report = (app.health)();
     Ok(axum::Json(Health { status: report.status, details: Some(report.details) }))

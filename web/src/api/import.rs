@@ -96,7 +96,7 @@ async fn import(
     let imported = rules.iter().map(|rule| rule.made.len()).sum();
     if !params.trial {
         let message = format!("imported {imported} rules from {name}");
-        let entry = Entry::new("rules.import", &caller.principal.name, &name, message);
+        let entry = Entry::new("rules.import", &caller.principal, &name, message);
         app.audit.record(entry.from_peer(caller.peer)).await;
     }
     let items = rules.into_iter().map(RuleImportItem::from).collect();

@@ -328,7 +328,7 @@ async fn end_session(
 ) -> Result<StatusCode, ApiError> {
     let user = app.identity.end_session(may_see(&caller)?, &id).await.map_err(refuse)?;
     let text = format!("ended a session of {user}");
-    let entry = Entry::new("session.delete", &caller.principal.name, &id, text);
+    let entry = Entry::new("session.delete", &caller.principal, &id, text);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -300,7 +300,7 @@ async fn write(
 ) -> Result<(), ApiError> {
     app.alerting.set_notifiers(items, Some(expected)).await.map_err(routing::refuse)?;
     let message = format!("wrote notifier {id}");
-    let entry = Entry::new(action, &caller.principal.name, id, message);
+    let entry = Entry::new(action, &caller.principal, id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(())
 }
@@ -332,7 +332,7 @@ async fn test(
 ) -> Result<axum::Json<TestResult>, ApiError> {
     let tested = app.alerting.test_notifier(&id).await.map_err(refuse)?;
     let message = format!("sent a test through notifier {id}");
-    let mut entry = Entry::new("notifier.test", &caller.principal.name, &id, message);
+    let mut entry = Entry::new("notifier.test", &caller.principal, &id, message);
     if !tested.ok {
         entry = entry.failed();
     }
@@ -408,7 +408,7 @@ async fn send_again(
     let parsed = id.parse().map_err(|_| ApiError::not_found())?;
     app.alerting.send_again(parsed).await.map_err(refuse)?;
     let message = format!("had notification {id} sent again");
-    let entry = Entry::new("delivery.send", &caller.principal.name, &id, message);
+    let entry = Entry::new("delivery.send", &caller.principal, &id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -123,7 +123,7 @@ async fn replace(
     let text = serde_json::to_string(&policies).map_err(ApiError::internal)?;
     index.set_retention(policies).await.map_err(ApiError::internal)?;
     let message = "set the retention policies";
-    let entry = Entry::new("retention.replace", &caller.principal.name, &text, message);
+    let entry = Entry::new("retention.replace", &caller.principal, &text, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     present(&app, None).await
 }
@@ -140,7 +140,7 @@ async fn confirm(
     let shown = present(&app, None).await?;
     let (splits, size_bytes) = (shown.due.splits, shown.due.size_bytes);
     let message = format!("confirmed that {splits} splits of {size_bytes} bytes are removed");
-    let entry = Entry::new("retention.confirm", &caller.principal.name, "retention", message);
+    let entry = Entry::new("retention.confirm", &caller.principal, "retention", message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     app.engine.index().ok_or_else(ApiError::not_found)?.confirm_retention();
     Ok(shown)

@@ -288,7 +288,7 @@ async fn replace_routes(
     let count = routes.len();
     let version = app.alerting.set_routes(routes, Some(expected)).await.map_err(refuse)?;
     let message = format!("wrote {count} routes, version {version}");
-    let entry = Entry::new("routes.replace", &caller.principal.name, "routes", message);
+    let entry = Entry::new("routes.replace", &caller.principal, "routes", message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     list_routes(Extract(app)).await
 }
@@ -386,7 +386,7 @@ async fn replace_rotas(
     let count = rotas.len();
     let version = app.alerting.set_rotas(rotas, Some(expected)).await.map_err(refuse)?;
     let message = format!("wrote {count} rotas, version {version}");
-    let entry = Entry::new("rotas.replace", &caller.principal.name, "rotas", message);
+    let entry = Entry::new("rotas.replace", &caller.principal, "rotas", message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     list_rotas(Extract(app)).await
 }

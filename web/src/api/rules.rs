@@ -266,7 +266,7 @@ async fn create(
     Yaml(text): Yaml<RULES_BYTES_MAX>,
 ) -> Result<Response, ApiError> {
     let id = app.alerting.write_rule(None, text).await.map_err(refuse_text)?;
-    let entry = Entry::new("rule.create", &caller.principal.name, &id, format!("wrote rule {id}"));
+    let entry = Entry::new("rule.create", &caller.principal, &id, format!("wrote rule {id}"));
     app.audit.record(entry.from_peer(caller.peer)).await;
     let rule = app.alerting.rule(&id).map_err(refuse)?;
     Ok((StatusCode::CREATED, axum::Json(SingleRule::from(rule))).into_response())
@@ -287,7 +287,7 @@ async fn replace(
 ) -> Result<axum::Json<SingleRule>, ApiError> {
     let new_id = app.alerting.write_rule(Some(&id), text).await.map_err(refuse_text)?;
     let message = format!("changed rule {id}");
-    let entry = Entry::new("rule.change", &caller.principal.name, &new_id, message);
+    let entry = Entry::new("rule.change", &caller.principal, &new_id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(axum::Json(app.alerting.rule(&new_id).map_err(refuse)?.into()))
 }
@@ -305,7 +305,7 @@ async fn remove(
 ) -> Result<StatusCode, ApiError> {
     app.alerting.remove_rule(&id).await.map_err(refuse)?;
     let message = format!("removed rule {id}");
-    let entry = Entry::new("rule.delete", &caller.principal.name, &id, message);
+    let entry = Entry::new("rule.delete", &caller.principal, &id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

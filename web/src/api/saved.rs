@@ -264,7 +264,7 @@ async fn remove(app: &App, caller: &Caller, kind: Kind, id: &str) -> Result<Stat
     let item = own(app, caller, kind, id).await?;
     app.saved.remove(kind, id).await.map_err(ApiError::internal)?;
     let message = format!("removed `{}`", item.name);
-    let entry = Entry::new("saved.delete", &caller.principal.name, id, message);
+    let entry = Entry::new("saved.delete", &caller.principal, id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -278,7 +278,7 @@ async fn put(
 ) -> Result<Item, ApiError> {
     let item = app.saved.put(kind, item).await.map_err(ApiError::internal)?;
     let message = format!("kept `{}`", item.name);
-    let entry = Entry::new(action, &caller.principal.name, &item.id, message);
+    let entry = Entry::new(action, &caller.principal, &item.id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(item)
 }
@@ -288,8 +288,7 @@ fn owner_of(caller: &Caller) -> String {
     let name = &caller.principal.name;
     match caller.principal.kind {
         PrincipalKind::User => name.clone(),
-        PrincipalKind::Token => format!("token {name}"),
-        PrincipalKind::Certificate => format!("certificate {name}"),
+        kind => format!("{} {name}", kind.name()),
     }
 }
 

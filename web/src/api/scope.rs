@@ -68,7 +68,7 @@ impl Scope {
 
     /// Notes in the audit records that `caller` has seen `count` events of this scope.
     pub(super) fn note(&self, app: &App, caller: &Caller, action: &'static str, count: u64) {
-        let entry = Entry::new(action, &caller.principal.name, &self.text, "searched");
+        let entry = Entry::new(action, &caller.principal, &self.text, "searched");
         app.audit.note(entry.from_peer(caller.peer).counting(count));
     }
 }

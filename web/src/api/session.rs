@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::State as Extract;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::{StatusCode, header};
-use logwarden_store::identity::{Identity, Principal, PrincipalKind, SessionToken, SignInError};
+use logwarden_store::identity::{Identity, Principal, SessionToken, SignInError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -39,11 +39,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn of(principal: &Principal) -> Self {
-        let kind = match principal.kind {
-            PrincipalKind::User => "user",
-            PrincipalKind::Token => "token",
-            PrincipalKind::Certificate => "certificate",
-        };
+        let kind = principal.kind.name();
         let name = principal.name.clone();
         Self {
             name,

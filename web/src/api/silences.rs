@@ -173,7 +173,7 @@ async fn change(
     let changed = app.alerting.change_silence(&id, muted, &new.reason, ends_at).await;
     let changed = changed.map_err(refuse)?;
     let message = format!("changed a silence, until {}: {}", changed.ends_at, changed.reason);
-    let entry = Entry::new("silence.change", &caller.principal.name, &id, message);
+    let entry = Entry::new("silence.change", &caller.principal, &id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(axum::Json(Silence::of(changed, now)))
 }
@@ -208,7 +208,7 @@ async fn end(
     let name = &caller.principal.name;
     let ended = app.alerting.end_silence(&id, name).await.map_err(refuse)?;
     let message = format!("ended a silence: {}", ended.reason);
-    let entry = Entry::new("silence.end", name, &id, message);
+    let entry = Entry::new("silence.end", &caller.principal, &id, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -143,7 +143,7 @@ async fn make(app: &App, caller: &Caller, new: NewToken) -> Result<Response, Api
     };
     let token = app.identity.create_token(token).await.map_err(refuse)?;
     let message = format!("made token {name} with role {}", new.role);
-    let entry = Entry::new("token.create", &caller.principal.name, &name, message);
+    let entry = Entry::new("token.create", &caller.principal, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     let item = find(app, &name)?;
     Ok((StatusCode::CREATED, axum::Json(CreatedToken { token, item })).into_response())
@@ -180,7 +180,7 @@ async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     app.identity.revoke_token(&name).await.map_err(refuse)?;
     let message = format!("revoked token {name}");
-    let entry = Entry::new("token.revoke", &caller.principal.name, &name, message);
+    let entry = Entry::new("token.revoke", &caller.principal, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -90,7 +90,7 @@ async fn create(
 ) -> Result<Response, ApiError> {
     app.identity.create_user(&new.name, &new.role, &new.password).await.map_err(refuse)?;
     let message = format!("made user {} with role {}", new.name, new.role);
-    let entry = Entry::new("user.create", &caller.principal.name, &new.name, message);
+    let entry = Entry::new("user.create", &caller.principal, &new.name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok((StatusCode::CREATED, axum::Json(find(&app, &new.name)?)).into_response())
 }
@@ -121,7 +121,7 @@ async fn change(
     Json(change): Json<UserChange>,
 ) -> Result<axum::Json<User>, ApiError> {
     let record = |action, message| {
-        let entry = Entry::new(action, &caller.principal.name, &name, message);
+        let entry = Entry::new(action, &caller.principal, &name, message);
         app.audit.record(entry.from_peer(caller.peer))
     };
     if let Some(role) = &change.role {
@@ -148,7 +148,7 @@ async fn remove(
 ) -> Result<StatusCode, ApiError> {
     app.identity.delete_user(&name).await.map_err(refuse)?;
     let message = format!("removed user {name}");
-    let entry = Entry::new("user.delete", &caller.principal.name, &name, message);
+    let entry = Entry::new("user.delete", &caller.principal, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -166,7 +166,7 @@ async fn remove_second_factor(
 ) -> Result<StatusCode, ApiError> {
     app.identity.remove_all_factors(&name).await.map_err(refuse)?;
     let message = format!("removed the second factor of user {name}");
-    let entry = Entry::new("user.second-factor", &caller.principal.name, &name, message);
+    let entry = Entry::new("user.second-factor", &caller.principal, &name, message);
     app.audit.record(entry.from_peer(caller.peer)).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -226,9 +226,11 @@ async function walk_unsaved(page) {
     expect(await page.evaluate(() => !dispatchEvent(new Event('beforeunload', { cancelable: true }))), 'the page can be closed unasked');
     await page.getByRole('button', { name: 'Save', exact: true }).click();
     await page.getByRole('status').filter({ hasText: 'Saved' }).waitFor();
+    // A rule without an id of its own is known by its title.
+    const saved = decodeURIComponent(new URL(page.url()).pathname.split('/').pop());
     await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Search' }).click();
     await page.getByRole('heading', { level: 1, name: 'Search' }).waitFor();
-    await ask(page, 'DELETE', `/rules/${id}`);
+    await ask(page, 'DELETE', `/rules/${saved}`);
   });
 }
 

@@ -76,7 +76,7 @@ async function walk_search(page) {
     const before = await box.inputValue();
     await box.fill('user.name:(root');
     await page.getByRole('heading', { name: 'Search' }).click();
-    await page.getByRole('alert').filter({ hasText: /not closed/ }).waitFor();
+    await page.getByRole('alert').filter({ hasText: /never closed/ }).waitFor();
     expect((await box.getAttribute('aria-invalid')) === 'true', 'aria-invalid is not set');
     await box.fill(before);
   });
