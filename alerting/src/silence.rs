@@ -12,7 +12,7 @@ use logwarden_store::{Catalog, Migration, Row, Statement, Step};
 use crate::alert::lifecycle::commit;
 use crate::alert::sight::{self, Viewer};
 use crate::alert::tables::{self, Columns, instant, rows, text, text_or_null};
-use crate::alert::{ALERTS_PAGE_MAX, AlertQuery, AlertSummary};
+use crate::alert::{ALERTS_PAGE_MAX, AlertQuery, AlertSummary, EVIDENCE_MESSAGE_BYTES_MAX};
 use crate::{Alerting, AlertingError};
 
 /// Silences in force or to come; further ones are refused.
@@ -21,8 +21,8 @@ pub const SILENCES_MAX: usize = 1_000;
 pub const SILENCE_MAX: Duration = Duration::from_secs(90 * 86_400);
 /// Longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 1_000;
-/// Longest rule id or entity, in bytes.
-const WORD_BYTES_MAX: usize = 512;
+/// Bytes of a rule or entity: those of an alert's entity.
+const WORD_BYTES_MAX: usize = EVIDENCE_MESSAGE_BYTES_MAX;
 /// How long an ended silence can be read.
 const KEPT_AFTER_END: Duration = Duration::from_secs(30 * 86_400);
 /// What a preview looks back over.

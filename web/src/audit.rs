@@ -310,6 +310,8 @@ fn beginning(text: &str, bytes_max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use logwarden_store::identity::Role;
+
     use super::*;
 
     #[test]
@@ -328,5 +330,11 @@ mod tests {
             String::from_utf8_lossy(event.raw()),
             r#"{"timestamp":"1970-01-01T00:00:01Z","event.action":"search","event.outcome":"success","lw.principal":"ana","lw.object":"user.name:root","source.ip":"10.0.0.1","lw.count":3,"message":"ana searched"}"#
         );
+        assert_eq!(event.value_of("lw.principal_kind"), None, "it was not proven");
+        let token = Principal::unbound("ana", PrincipalKind::Token, Role::Reader);
+        let entry = Entry::new("search", &token, "*", "searched");
+        let event = event_of(&entry, Timestamp::from_secs(1));
+        assert_eq!(event.value_of("lw.principal"), Some(Value::String("ana")));
+        assert_eq!(event.value_of("lw.principal_kind"), Some(Value::String("token")));
     }
 }

@@ -60,22 +60,10 @@ async fn chats_get_text_that_mentions_nobody() {
 #[test]
 fn chats_are_quiet_where_pagers_are_told_all() {
     let (_file, key) = key_file("k3y");
-    for (kind, own, is_chat) in [
-        ("slack", json!({}), true),
-        ("mattermost", json!({}), true),
-        ("discord", json!({}), true),
-        ("teams", json!({}), true),
-        ("ntfy", json!({"topic": "t"}), true),
-        ("telegram", json!({"token": key, "chat": "1"}), true),
-        ("pagerduty", json!({"routing_key": key}), false),
-        ("opsgenie", json!({"api_key": key}), false),
-    ] {
-        let mut settings = json!({"url": "https://192.0.2.1/in"});
-        settings
-            .as_object_mut()
-            .expect("an object")
-            .extend(own.as_object().cloned().into_iter().flatten());
-        let notifier = build(kind, settings).expect("settings");
+    // Alertmanager is neither.
+    let others = all_services(&key).into_iter().filter(|(kind, ..)| *kind != "alertmanager");
+    for (kind, own, pages) in others {
+        let (notifier, is_chat) = (built(kind, own), !pages);
         let told = ["alert.opened", "alert.updated", "alert.resolved", "alert.acknowledged"];
         let told = told.map(|event| notifier.wants(event));
         assert_eq!(told, [true, true, true, !is_chat], "{kind}");
