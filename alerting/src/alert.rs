@@ -364,7 +364,7 @@ pub enum DeliveryState {
     Failed,
     /// Not sent, because its receiver had as many in one hour as it is to have. The next one counts it.
     Limited,
-    /// Not sent, because a silence or the rule's `suppress` covers the alert.
+    /// Not sent, because a silence or the rule's `suppress` covers the alert, or it would wake people for what came late.
     Silenced,
 }
 
